@@ -1,0 +1,1 @@
+"""Octavo folds documents of any length through a language model."""

@@ -1,0 +1,1 @@
+"""Ways to split a document, one file each."""

@@ -1,0 +1,1 @@
+"""Asking, remembering, scheduling and accounting for calls."""

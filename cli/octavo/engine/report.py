@@ -1,0 +1,88 @@
+"""What a run tells: results, totals, and events while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from octavo.errors import OctavoError
+from octavo.text.note import Record
+from octavo.text.span import Span
+
+__all__ = ["Outcome", "Report", "Result", "Totals", "Watch"]
+
+
+class Outcome(StrEnum):
+    """The ledger's words for how a call ended."""
+
+    OK = "ok"
+    CACHED = "cached"
+    REPAIRED = "repaired"
+    TRUNCATED = "truncated"
+    REFUSED = "refused"
+    INVALID = "invalid"
+    FAILED = "failed"
+    DISCARDED = "discarded"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Calls by outcome, attempts sent, and tokens as the backend counted them.
+
+    `prompt`, `completion` and `cached` are of the calls sent in this run; they are None when the
+    backend never said.
+    """
+
+    outcomes: Mapping[Outcome, int] = field(default_factory=dict[Outcome, int])
+    sent: int = 0
+    prompt: int | None = None
+    completion: int | None = None
+    cached: int | None = None
+
+    @property
+    def calls(self) -> int:
+        """How many calls the run asked for, answered by the journal or by the backend."""
+        return sum(self.outcomes.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one document: a value, or the error that ended it.
+
+    `spans` are the parts of the document that reached the result, and `coverage` their share of
+    its chunks, 0 to 1.
+    """
+
+    source: str
+    value: str | Record | None
+    spans: tuple[Span, ...] = ()
+    coverage: float = 0.0
+    totals: Totals = Totals()
+    error: OctavoError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A finished run: its id, how many documents ended well or not, and the totals."""
+
+    run: str
+    documents: int
+    failed: int
+    totals: Totals
+    seconds: float
+    error: OctavoError | None = None
+
+
+class Watch(Protocol):
+    """Told what happens, on the event loop's thread; must return at once."""
+
+    def document_started(self, source: str) -> None: ...
+    def document_done(self, result: Result) -> None: ...
+    def call_planned(self, source: str, step: str) -> None: ...
+    def call_done(self, source: str, step: str, outcome: Outcome) -> None: ...
+    def notice(self, message: str) -> None:
+        """Take one line that the user should see on standard error."""
+        ...

@@ -1,0 +1,41 @@
+"""What the layers know of each other.
+
+A chunker, loader, step or backend is one module with one value of its type; the registry lists
+the modules by name, so nothing here imports any of them.
+"""
+
+from octavo.protocols.ask import Answer, Ask, Asked, PromptLike
+from octavo.protocols.backends import Backend, BackendType, Capabilities, Profile, Transient
+from octavo.protocols.calls import Finish, JsonSchema, Message, Reply, Request, TokenLogprob, Usage
+from octavo.protocols.sources import ChunkerType, LoaderType
+from octavo.protocols.steps import Kind, Options, StepType, Work
+from octavo.protocols.tokens import Counter
+from octavo.protocols.transport import Transport, TransportReply
+
+__all__ = [
+    "Answer",
+    "Ask",
+    "Asked",
+    "Backend",
+    "BackendType",
+    "Capabilities",
+    "ChunkerType",
+    "Counter",
+    "Finish",
+    "JsonSchema",
+    "Kind",
+    "LoaderType",
+    "Message",
+    "Options",
+    "Profile",
+    "PromptLike",
+    "Reply",
+    "Request",
+    "StepType",
+    "TokenLogprob",
+    "Transient",
+    "Transport",
+    "TransportReply",
+    "Usage",
+    "Work",
+]

@@ -1,0 +1,75 @@
+"""Asking a model from a strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from octavo.protocols.calls import JsonSchema, Message, TokenLogprob
+
+__all__ = ["Answer", "Ask", "Asked", "PromptLike"]
+
+
+class PromptLike(Protocol):
+    """A prompt that can be rendered to messages; `digest` changes when its text does."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    def render(self, variables: Mapping[str, object]) -> tuple[Message, ...]:
+        """Return the system and user messages for these variables."""
+        ...
+
+
+class Asked(Protocol):
+    """A call under way."""
+
+    @property
+    def started(self) -> Awaitable[None]:
+        """Done at the reply's first token; for a cached or unstreamed call, at its end."""
+        ...
+
+    @property
+    def reply(self) -> Awaitable[Answer]:
+        """The checked reply."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A checked reply: text that is whole, or a record that fits the schema."""
+
+    value: str | Mapping[str, Any]
+    tokens: int | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+    truncated: bool = False
+    cached: bool = False
+
+
+class Ask(Protocol):
+    """Ask the model once; the same request is never sent twice."""
+
+    def __call__(
+        self,
+        prompt: PromptLike,
+        variables: Mapping[str, object],
+        *,
+        tokens: int,
+        node: str,
+        schema: JsonSchema | None = None,
+        words: int | None = None,
+        levels: int = 0,
+        sample: int = 0,
+        logprobs: int = 0,
+        prefix: Asked | None = None,
+    ) -> Asked:
+        """Render and send a prompt unless the journal has the reply.
+
+        `tokens` bounds the reply; `node` names the place inside the step, for the ledger only;
+        `words`, when given, is the variable of that name and is lowered when a reply is cut;
+        `levels` is how many calls stand between this one and the result; `prefix` is a call whose
+        prompt this one continues.
+        """
+        ...

@@ -1,0 +1,111 @@
+"""What answers calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from octavo.protocols.calls import Reply, Request
+
+__all__ = ["Backend", "BackendType", "Capabilities", "Profile", "Transient"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do; None where it is not known yet."""
+
+    window: int | None = None
+    tokenizer: str | None = None
+    structured: bool = False
+    logprobs: bool = False
+    prompt_logprobs: bool = False
+    embeddings: bool = False
+    tokenize: bool = False
+    samples: bool = False
+    cached_usage: bool = False
+    priority: bool = False
+    parallel: int | None = None
+
+
+class Profile(BaseModel):
+    """How to reach a model, as `octavo.toml` says under `[profiles.NAME]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    """`BACKEND:NAME`, for example `openai:gpt-5-mini`."""
+    base_url: str | None = None
+    api_key_env: str | None = None
+    api_key_cmd: str | None = None
+    identity: str | None = None
+    """What stands for the server in keys; by default the host without its port."""
+    client: Literal["aiohttp", "openai"] = "aiohttp"
+    window: int | None = None
+    tokenizer: str | None = None
+    timeout: float = 600.0
+    """Seconds without an answer after which a call counts as lost."""
+    stream: bool = False
+    max_tokens_field: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
+    system_role: Literal["auto", "system", "developer"] = "auto"
+    parallel: int | None = None
+    """How many calls the server is known to take at once."""
+    headers: Mapping[str, str] = Field(default_factory=dict[str, str])
+    options: Mapping[str, Any] = Field(default_factory=dict[str, Any])
+    """Passed through in every request body."""
+
+
+class Backend(Protocol):
+    """Something that answers calls.
+
+    `identity` and `model` enter keys, so they say what answers and nothing of where it runs.
+    """
+
+    @property
+    def identity(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def known(self) -> Capabilities:
+        """What can be said without any contact: the profile's word and the backend's nature."""
+        ...
+
+    async def contact(self) -> Capabilities:
+        """Return the capabilities, asking the server for them once and never by a paid call."""
+        ...
+
+    async def send(self, request: Request, started: Callable[[], None]) -> Reply:
+        """Answer one request.
+
+        Calls `started` at the first token when it streams. Raises Transient for what may be
+        tried again, CallError or BackendError for what may not.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections, processes and memory; safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BackendType:
+    """One kind of backend; `open(name, profile)` does no work that a cached run would not need."""
+
+    name: str
+    about: str
+    open: Callable[[str, Profile], Backend]
+
+
+class Transient(Exception):  # noqa: N818 - a state of the server, not an error of the run
+    """An attempt that may be tried again.
+
+    `kind` is `rate`, `server`, `timeout` or `connection`; `retry_after` is in seconds.
+    """
+
+    def __init__(self, message: str, *, kind: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.kind = kind
+        self.retry_after = retry_after

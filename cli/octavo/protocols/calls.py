@@ -1,0 +1,81 @@
+"""A call to a model in neutral terms, before any server"s dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+__all__ = ["Finish", "JsonSchema", "Message", "Reply", "Request", "TokenLogprob", "Usage"]
+
+
+JsonSchema = Mapping[str, Any]
+"""A standard JSON Schema document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call in neutral terms, before any server's dialect.
+
+    `max_tokens` bounds the reply in tokens; `logprobs` asks for that many top alternatives per
+    token; `sample` and `attempt` tell repeated calls apart in keys and seed the sampling.
+    """
+
+    messages: tuple[Message, ...]
+    max_tokens: int
+    temperature: float | None = None
+    schema: JsonSchema | None = None
+    logprobs: int = 0
+    sample: int = 0
+    attempt: int = 0
+
+
+class Finish(StrEnum):
+    """Why a reply ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    REFUSAL = "refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call; None where the server did not say.
+
+    `reasoning` tokens are part of `completion`; `cached` ones are part of `prompt`.
+    """
+
+    prompt: int | None = None
+    completion: int | None = None
+    cached: int | None = None
+    reasoning: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token of a reply with its log probability and its likeliest alternatives."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a backend answered, before anything checked it."""
+
+    text: str
+    finish: Finish = Finish.STOP
+    usage: Usage = Usage()
+    reasoning: str | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+    model: str | None = None

@@ -1,0 +1,86 @@
+"""One operator of a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from octavo.protocols.ask import Ask, PromptLike
+from octavo.protocols.calls import JsonSchema
+from octavo.protocols.tokens import Counter
+from octavo.text.document import Document
+from octavo.text.note import Slot
+
+__all__ = ["Kind", "Options", "StepType", "Work"]
+
+
+class Options(BaseModel):
+    """The options of a step or chunker as a pipeline writes them: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kind(StrEnum):
+    """What a step takes or gives."""
+
+    DOCUMENT = "document"
+    CHUNKS = "chunks"
+    NOTES = "notes"
+    NOTE = "note"
+
+
+class Work(Protocol):
+    """What a step may use: never the index of a document, a path, the clock, or other documents."""
+
+    @property
+    def document(self) -> Document: ...
+    @property
+    def step(self) -> str: ...
+    @property
+    def params(self) -> Mapping[str, object]: ...
+    @property
+    def counter(self) -> Counter: ...
+    @property
+    def window(self) -> int | None:
+        """Tokens of prompt and reply together that the model takes, or None when unknown."""
+        ...
+
+    @property
+    def ask(self) -> Ask: ...
+    def prompt(self, reference: str) -> PromptLike:
+        """Return a prompt that the pipeline names or holds."""
+        ...
+
+    def schema(self, reference: str) -> JsonSchema:
+        """Return a JSON Schema that the pipeline names."""
+        ...
+
+    def room(self, prompt: PromptLike, variables: Mapping[str, object], tokens: int) -> int | None:
+        """Return how many tokens may still be put into a prompt beside `variables` and the reply.
+
+        None when the window is unknown. Raises FitError when nothing is left.
+        """
+        ...
+
+    def start(self, note: Awaitable[Any], /) -> Awaitable[Any]:
+        """Run an awaitable in the run's task group; several readers may await the result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StepType:
+    """One operator: its name in pipelines, its options, what it takes and gives, and its code.
+
+    `run` gives the slots at once; what they hold may come later.
+    """
+
+    name: str
+    about: str
+    options: type[Options]
+    takes: frozenset[Kind]
+    gives: Kind
+    run: Callable[[Sequence[Slot], Any, Work], Awaitable[Sequence[Slot]]]

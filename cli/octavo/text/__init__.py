@@ -1,0 +1,1 @@
+"""Documents and what lies in them: pure values, no input or output."""

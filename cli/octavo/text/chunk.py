@@ -1,0 +1,23 @@
+"""A piece of a document that one prompt can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from octavo.text.span import Span
+
+__all__ = ["Chunk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A span, its exact token count, the headings it stands under, and its border.
+
+    `border` is a hash of the characters around the chunk's start. It depends on nothing else, so
+    that what is grouped by it stays grouped when the text changes elsewhere.
+    """
+
+    span: Span
+    tokens: int
+    headings: tuple[str, ...] = ()
+    border: int = 0

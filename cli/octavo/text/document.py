@@ -1,0 +1,59 @@
+"""One loaded text and its headings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from octavo.text.span import Span
+
+__all__ = ["Document", "Heading", "heading_path"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading: its level (1 is the highest), title, and the span of its own line or lines."""
+
+    level: int
+    title: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Document:
+    """One loaded text.
+
+    `source` is the path as given, or `-` for standard input: two equal files are two documents.
+    `outline` lists the headings in the order of the text.
+    """
+
+    text: str
+    source: str
+    outline: tuple[Heading, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the text's UTF-8 bytes, in hexadecimal digits."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def slice(self, span: Span) -> str:
+        """Return the text of a span."""
+        return self.text[span.start : span.end]
+
+
+def heading_path(outline: tuple[Heading, ...], position: int) -> tuple[str, ...]:
+    """Return the titles of the headings that a character position stands under, outermost first.
+
+    A heading counts from its own first character on.
+    """
+    path: list[Heading] = []
+    for heading in outline:
+        if heading.span.start > position:
+            break
+        while path and path[-1].level >= heading.level:
+            path.pop()
+        path.append(heading)
+    return tuple(heading.title for heading in path)

@@ -1,0 +1,51 @@
+"""What one step hands to the next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from octavo.text.span import Span
+
+__all__ = ["Note", "Record", "Slot"]
+
+Record = Mapping[str, Any]
+"""A JSON object that fits the schema of the step that made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Text, or a record, and the spans of the document that it came from.
+
+    `source` names the document when a note travels beyond it (in `gather`).
+    """
+
+    value: str | Record
+    spans: tuple[Span, ...] = ()
+    source: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The value as a prompt shows it: text as it is, a record as one line of JSON."""
+        if isinstance(self.value, str):
+            return self.value
+        return json.dumps(self.value, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A note's place, known before the note.
+
+    `digest` is a hash of everything the note depends on in the document, `bound` the most tokens
+    it may have, `border` the hash of the text at its start, `headings` the path it stands under.
+    `note` may be awaited by several readers and gives None when a filter took the note out.
+    """
+
+    spans: tuple[Span, ...]
+    digest: str
+    bound: int
+    note: Awaitable[Note | None]
+    border: int = 0
+    headings: tuple[str, ...] = ()

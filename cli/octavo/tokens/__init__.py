@@ -1,0 +1,1 @@
+"""Counters of tokens, one file each."""
