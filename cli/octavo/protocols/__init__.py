@@ -7,6 +7,7 @@ the modules by name, so nothing here imports any of them.
 from octavo.protocols.ask import Answer, Ask, Asked, PromptLike
 from octavo.protocols.backends import Backend, BackendType, Capabilities, Profile, Transient
 from octavo.protocols.calls import Finish, JsonSchema, Message, Reply, Request, TokenLogprob, Usage
+from octavo.protocols.reference import PromptMark, PromptRef, PromptText, SchemaMark, SchemaRef
 from octavo.protocols.sources import ChunkerType, LoaderType
 from octavo.protocols.steps import Kind, Options, StepType, Work
 from octavo.protocols.tokens import Counter
@@ -29,8 +30,13 @@ __all__ = [
     "Options",
     "Profile",
     "PromptLike",
+    "PromptMark",
+    "PromptRef",
+    "PromptText",
     "Reply",
     "Request",
+    "SchemaMark",
+    "SchemaRef",
     "StepType",
     "TokenLogprob",
     "Transient",

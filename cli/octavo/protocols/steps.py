@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from octavo.protocols.ask import Ask, PromptLike
 from octavo.protocols.calls import JsonSchema
+from octavo.protocols.reference import PromptText
 from octavo.protocols.tokens import Counter
 from octavo.text.document import Document
 from octavo.text.note import Slot
@@ -51,7 +52,7 @@ class Work(Protocol):
 
     @property
     def ask(self) -> Ask: ...
-    def prompt(self, reference: str) -> PromptLike:
+    def prompt(self, reference: str | PromptText) -> PromptLike:
         """Return a prompt that the pipeline names or holds."""
         ...
 
