@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from octavo.text.quote import Origin, Quote, short_id
 from octavo.text.span import Span
 
 __all__ = ["Document", "Heading", "heading_path"]
@@ -39,9 +40,10 @@ class Document:
         """SHA-256 of the text's UTF-8 bytes, in hexadecimal digits."""
         return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def slice(self, span: Span) -> str:
-        """Return the text of a span."""
-        return self.text[span.start : span.end]
+    def slice(self, span: Span) -> Quote:
+        """Return the text of a span, which remembers that it stands here."""
+        origin = Origin("text", short_id(self.hash), span.start)
+        return Quote(self.text[span.start : span.end], origin)
 
 
 def heading_path(outline: tuple[Heading, ...], position: int) -> tuple[str, ...]:

@@ -1,0 +1,270 @@
+"""The store of all calls and replies, shared by a user's runs.
+
+Guarantees: a reply that `keep` returned survives SIGKILL; a key has one reply, and whoever comes
+second gets the first one's; what is stored is never changed. Everything that arrives in one turn
+of the event loop is committed in one transaction at the end of that turn, which takes some tens
+of microseconds without waiting for the disk, so no thread is needed and no reply waits for a
+timer. The price is that a disk which stalls stalls the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from octavo.engine.packing import Packed, unpack
+from octavo.engine.storage import connect, explain
+from octavo.errors import JournalError
+from octavo.protocols import Capabilities, Finish, Message, Reply, TokenLogprob, Usage
+from octavo.text.quote import short_id
+
+__all__ = ["Journal"]
+
+_Row = tuple[Any, ...]
+_CAPABILITIES = frozenset(Capabilities.__dataclass_fields__)
+
+
+class Journal:
+    """One open journal.
+
+    A run sees the newest reply of its own or a later `generation`: an ordinary run has generation
+    0 and sees them all, a run started afresh has one of its own and sees none that came before.
+    """
+
+    def __init__(self, path: Path | None, *, durable: bool = False, generation: int = 0) -> None:
+        self.path = path
+        self.generation = generation
+        self.connection = connect(path, durable=durable)
+        self._calls: list[tuple[_Row, asyncio.Future[Reply], Reply]] = []
+        self._writes: list[tuple[str, _Row]] = []
+        self._seen: set[int] = set()
+        self._scheduled = False
+        self._failure: JournalError | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is pending and close the file; raises JournalError if a write failed."""
+        self.flush()
+        self.connection.close()
+        if self._failure:
+            raise self._failure
+
+    # calls
+
+    def find(self, key: bytes) -> Reply | None:
+        """Return the reply stored for a key, or None."""
+        for *row, stored in self._query(
+            "SELECT text, finish, usage, model, reasoning, logprobs, key FROM calls"
+            " WHERE id = ? AND generation >= ? ORDER BY generation DESC",
+            (short_id(key), self.generation),
+        ):
+            if stored == key:
+                return _reply(row)
+        return None
+
+    def keep(
+        self, key: bytes, packed: Packed, reply: Reply, *, seconds: float | None = None
+    ) -> asyncio.Future[Reply]:
+        """Store a reply; the future gives the durable one, which may be another process's.
+
+        The future raises JournalError when the reply cannot be written.
+        """
+        self._prompt(packed)
+        row = (
+            short_id(key),
+            self.generation,
+            key,
+            packed.id,
+            reply.text,
+            reply.finish.value,
+            _usage(reply.usage),
+            reply.model,
+            reply.reasoning,
+            orjson.dumps(reply.logprobs) if reply.logprobs else None,
+            seconds,
+        )
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._calls.append((row, future, reply))
+        self._schedule()
+        return future
+
+    def messages(self, call: int) -> tuple[Message, ...]:
+        """Return the messages of a stored call, by the first eight bytes of its key."""
+        for (body,) in self._query(
+            "SELECT body FROM prompts JOIN calls ON calls.prompt = prompts.id WHERE calls.id = ?",
+            (call,),
+        ):
+            return unpack(body, self._text)
+        raise KeyError(call)
+
+    def _text(self, kind: int, number: int) -> str:
+        if kind == 1:
+            sql = "SELECT text FROM calls WHERE id = ? ORDER BY generation DESC"
+            for (text,) in self._query(sql, (number,)):
+                return text
+        for (data,) in self._query("SELECT data FROM texts WHERE id = ?", (number,)):
+            return zlib.decompress(data).decode("utf-8", "surrogatepass")
+        raise KeyError(number)
+
+    def _prompt(self, packed: Packed) -> None:
+        for number, text in packed.texts.items():
+            self.keep_text(number, text)
+        if packed.id not in self._seen:
+            self._seen.add(packed.id)
+            self._write("INSERT OR IGNORE INTO prompts VALUES (?, ?)", (packed.id, packed.body))
+
+    def keep_text(self, number: int, text: str) -> None:
+        """Store a text that prompts refer to, once."""
+        if number in self._seen:
+            return
+        self._seen.add(number)
+        if not any(self._query("SELECT 1 FROM texts WHERE id = ?", (number,))):
+            data = zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
+            self._write("INSERT OR IGNORE INTO texts VALUES (?, ?)", (number, data))
+
+    # what saves loading a vocabulary or asking a server
+
+    def table(self, key: bytes) -> bytes | None:
+        """Return a stored chunk table, or None."""
+        for (data,) in self._query("SELECT data FROM tables WHERE key = ?", (key,)):
+            return zlib.decompress(data)
+        return None
+
+    def keep_table(self, key: bytes, data: bytes) -> None:
+        """Store a chunk table."""
+        self._write("INSERT OR IGNORE INTO tables VALUES (?, ?)", (key, zlib.compress(data, 6)))
+
+    def count(self, key: bytes) -> int | None:
+        """Return a stored token count, or None."""
+        for (tokens,) in self._query("SELECT tokens FROM counts WHERE key = ?", (key,)):
+            return tokens
+        return None
+
+    def keep_count(self, key: bytes, tokens: int) -> None:
+        """Store a token count."""
+        self._write("INSERT OR IGNORE INTO counts VALUES (?, ?)", (key, tokens))
+
+    def contact(self, backend: str) -> Capabilities | None:
+        """Return what the first contact with a backend told, or None."""
+        sql = "SELECT capabilities FROM contacts WHERE backend = ?"
+        for (text,) in self._query(sql, (backend,)):
+            stored: Mapping[str, Any] = orjson.loads(text)
+            return Capabilities(**{k: v for k, v in stored.items() if k in _CAPABILITIES})
+        return None
+
+    def keep_contact(self, backend: str, capabilities: Capabilities) -> None:
+        """Store what the first contact told; a later one replaces it."""
+        text = orjson.dumps(asdict(capabilities)).decode()
+        self._write("INSERT OR REPLACE INTO contacts VALUES (?, ?)", (backend, text))
+
+    # writing
+
+    def write(self, sql: str, values: _Row) -> None:
+        """Queue one statement for the next commit."""
+        self._write(sql, values)
+
+    def query(self, sql: str, values: _Row = ()) -> list[_Row]:
+        """Return the rows of a statement that only reads."""
+        return self._query(sql, values)
+
+    def execute(self, sql: str, values: _Row = ()) -> int:
+        """Write one statement at once; return the id of the row that it made."""
+        self.flush()
+        try:
+            return self.connection.execute(sql, values).lastrowid or 0
+        except sqlite3.DatabaseError as error:
+            raise explain(error, self.path) from error
+
+    def flush(self) -> None:
+        """Commit everything queued, in one transaction."""
+        self._scheduled = False
+        calls, self._calls = self._calls, []
+        writes, self._writes = self._writes, []
+        if not calls and not writes:
+            return
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            for sql, values in writes:
+                self.connection.execute(sql, values)
+            kept = [self._insert(row, reply) for row, _, reply in calls]
+            self.connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            self._failure = explain(error, self.path)
+            self._refuse(calls, self._failure)
+            return
+        for (_, future, _), reply in zip(calls, kept, strict=True):
+            if not future.done():
+                future.set_result(reply)
+
+    def _insert(self, row: _Row, reply: Reply) -> Reply:
+        marks = ", ".join("?" * len(row))
+        cursor = self.connection.execute(f"INSERT OR IGNORE INTO calls VALUES ({marks})", row)  # noqa: S608 - question marks only
+        if cursor.rowcount:
+            return reply
+        return self.find(row[2]) or reply
+
+    @staticmethod
+    def _refuse(
+        calls: list[tuple[_Row, asyncio.Future[Reply], Reply]], failure: JournalError
+    ) -> None:
+        for _, future, _ in calls:
+            if not future.done():
+                future.set_exception(failure)
+
+    def _write(self, sql: str, values: _Row) -> None:
+        self._writes.append((sql, values))
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._scheduled:
+            return
+        self._scheduled = True
+        later: Callable[..., object]
+        try:
+            later = asyncio.get_running_loop().call_soon
+        except RuntimeError:
+            self._scheduled = False
+            return
+        later(self.flush)
+
+    def _query(self, sql: str, values: _Row) -> list[_Row]:
+        try:
+            return self.connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise explain(error, self.path) from error
+
+
+def _usage(usage: Usage) -> str | None:
+    if usage == Usage():
+        return None
+    values = (usage.prompt, usage.completion, usage.cached, usage.reasoning)
+    return orjson.dumps(values).decode()
+
+
+def _reply(row: list[Any]) -> Reply:
+    text, finish, usage, model, reasoning, logprobs = row
+    return Reply(
+        text=text,
+        finish=Finish(finish),
+        usage=Usage(*orjson.loads(usage)) if usage else Usage(),
+        reasoning=reasoning,
+        logprobs=tuple(
+            TokenLogprob(token["token"], token["logprob"], tuple(map(tuple, token["top"])))
+            for token in (orjson.loads(logprobs) if logprobs else ())
+        ),
+        model=model,
+    )

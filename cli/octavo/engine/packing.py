@@ -1,0 +1,110 @@
+"""How a prompt is stored: what is new in it, and references to what stands elsewhere.
+
+A packed prompt is a list of parts for each message: a short string is itself; a number is a stored
+text; a list `[kind, id, start, length]` is a piece of a document (kind 0) or of a reply (kind 1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import orjson
+
+from octavo.protocols import Message
+from octavo.text.quote import Quote, short_id
+
+__all__ = ["Packed", "pack", "quotes_in", "unpack"]
+
+_INLINE = 96
+"""Characters up to which a piece is cheaper inside the prompt than as a text of its own."""
+
+_KINDS = {"text": 0, "call": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A packed prompt: its id, its body, and the texts that it refers to and are new with it."""
+
+    id: int
+    body: bytes
+    texts: Mapping[int, str] = field(default_factory=dict[int, str])
+
+
+def quotes_in(variables: Mapping[str, object]) -> list[Quote]:
+    """Return the quotes among a prompt's variables, in lists too, in order."""
+    found: list[Quote] = []
+    for value in variables.values():
+        if isinstance(value, Quote):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            items = cast("Iterable[object]", value)
+            found.extend(item for item in items if isinstance(item, Quote))
+    return found
+
+
+def pack(messages: Sequence[Message], quotes: Sequence[Quote]) -> Packed:
+    """Pack messages, replacing each quote that stands in them by its reference."""
+    texts: dict[int, str] = {}
+    packed: list[list[object]] = []
+    left = [quote for quote in quotes if len(quote) > _INLINE]
+    for message in messages:
+        parts: list[object] = [message.role]
+        position = 0
+        for quote in list(left):
+            at = message.content.find(quote, position)
+            if at < 0:
+                continue
+            left.remove(quote)
+            _literal(message.content[position:at], parts, texts)
+            origin = quote.origin
+            parts.append([_KINDS[origin.kind], origin.id, origin.start, len(quote)])
+            position = at + len(quote)
+        _literal(message.content[position:], parts, texts)
+        packed.append(parts)
+    body = orjson.dumps(packed)
+    return Packed(short_id(hashlib.sha256(body).digest()), body, texts)
+
+
+def unpack(body: bytes, text: Callable[[int, int], str]) -> tuple[Message, ...]:
+    """Return the messages of a packed prompt; `text(kind, id)` gives a stored text or reply."""
+    messages: list[Message] = []
+    for role, *parts in orjson.loads(body):
+        content: list[str] = []
+        for part in parts:
+            match part:
+                case str():
+                    content.append(part)
+                case int():
+                    content.append(text(0, part))
+                case [kind, number, start, length]:
+                    content.append(text(kind, number)[start : start + length])
+                case _:
+                    raise ValueError(part)
+        messages.append(Message(role, "".join(content)))
+    return tuple(messages)
+
+
+def _literal(piece: str, parts: list[object], texts: dict[int, str]) -> None:
+    """Add a literal: its last and first line may hold a fence's marker, which differs per call."""
+    if len(piece) <= _INLINE:
+        if piece:
+            parts.append(piece)
+        return
+    first = piece.find("\n") + 1
+    last = piece.rfind("\n", 0, len(piece) - 1) + 1
+    head = piece[:first] if 0 < first <= _INLINE else ""
+    tail = piece[last:] if last > len(head) and len(piece) - last <= _INLINE else ""
+    middle = piece[len(head) : len(piece) - len(tail)]
+    if head:
+        parts.append(head)
+    if len(middle) <= _INLINE:
+        parts.append(middle)
+    else:
+        number = short_id(hashlib.sha256(middle.encode("utf-8", "surrogatepass")).digest())
+        texts[number] = middle
+        parts.append(number)
+    if tail:
+        parts.append(tail)

@@ -1,0 +1,108 @@
+"""The journal's tables, and how an older journal becomes this one.
+
+`calls` holds every reply under its key and generation: a run started afresh opens a generation
+and sees only its own; any other run sees the newest. `prompts` and `texts` are content-addressed
+by the first eight bytes of a SHA-256, so that nothing is stored twice. `ledger` has a row for
+every call that a run asked for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+__all__ = ["VERSION", "migrate"]
+
+_TABLES = """
+CREATE TABLE texts (
+    id INTEGER PRIMARY KEY,
+    data BLOB NOT NULL              -- zlib, UTF-8
+);
+CREATE TABLE prompts (
+    id INTEGER PRIMARY KEY,
+    body BLOB NOT NULL              -- see packing.py
+);
+CREATE TABLE calls (
+    id INTEGER NOT NULL,            -- the key's first eight bytes
+    generation INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    prompt INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    finish TEXT NOT NULL,
+    usage TEXT,                     -- prompt, completion, cached, reasoning tokens as JSON
+    model TEXT,
+    reasoning TEXT,
+    logprobs BLOB,
+    seconds REAL,
+    PRIMARY KEY (id, generation)
+) WITHOUT ROWID;
+CREATE TABLE tables (
+    key BLOB PRIMARY KEY,
+    data BLOB NOT NULL              -- zlib, JSON
+) WITHOUT ROWID;
+CREATE TABLE counts (
+    key BLOB PRIMARY KEY,
+    tokens INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE contacts (
+    backend TEXT PRIMARY KEY,
+    capabilities TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    generation INTEGER NOT NULL,
+    started REAL NOT NULL,
+    ended REAL,
+    status TEXT NOT NULL,
+    pipeline TEXT NOT NULL,
+    model TEXT NOT NULL,
+    command TEXT NOT NULL,
+    summary TEXT
+);
+CREATE TABLE sites (
+    id INTEGER PRIMARY KEY,         -- a run's source and step, with the hashes they share
+    run INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    step TEXT NOT NULL,
+    prompt BLOB NOT NULL,
+    model BLOB NOT NULL
+);
+CREATE INDEX sites_of_run ON sites (run);
+CREATE TABLE ledger (
+    site INTEGER NOT NULL,
+    node TEXT NOT NULL,
+    call INTEGER NOT NULL,
+    input INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    attempts INTEGER NOT NULL
+);
+CREATE INDEX ledger_of_site ON ledger (site);
+"""
+
+_STEPS: tuple[Callable[[sqlite3.Connection], object], ...] = (
+    lambda connection: [connection.execute(part) for part in _TABLES.split(";\n") if part.strip()],
+)
+"""What brings a journal from each version to the next, in order."""
+
+VERSION = len(_STEPS)
+
+
+def migrate(connection: sqlite3.Connection) -> int:
+    """Bring a journal to this version in one transaction; return the version it had.
+
+    A journal of a later version than this program knows is left alone.
+    """
+    had: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if had >= VERSION:
+        return had
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        had = connection.execute("PRAGMA user_version").fetchone()[0]
+        for step in _STEPS[had:]:
+            step(connection)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return had

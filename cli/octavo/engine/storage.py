@@ -1,0 +1,99 @@
+"""Opening the journal's file: where it lies, who may read it, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from octavo.engine.schema import VERSION, migrate
+from octavo.errors import JournalError
+
+__all__ = ["connect", "journal_path"]
+
+_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs"})
+"""File systems whose locks SQLite's write-ahead log cannot rely on."""
+
+
+def journal_path() -> Path:
+    """Return where a user's journal lies: OCTAVO_JOURNAL, else the state directory."""
+    if chosen := os.environ.get("OCTAVO_JOURNAL"):
+        return Path(chosen)
+    from platformdirs import user_state_path  # noqa: PLC0415 - costs time that --help need not pay
+
+    return user_state_path("octavo") / "journal.sqlite"
+
+
+def connect(path: Path | None, *, durable: bool = False) -> sqlite3.Connection:
+    """Open a journal, creating it with mode 0600; None opens one in memory.
+
+    A committed reply survives the death of the process; with `durable` also that of the machine.
+    Raises JournalError when the file cannot be created, is not a journal, lies on a network file
+    system, or was written by a later version.
+    """
+    if path is not None:
+        _prepare(path)
+    name = ":memory:" if path is None else str(path)
+    try:
+        connection = sqlite3.connect(
+            name, timeout=10.0, isolation_level=None, cached_statements=64, check_same_thread=False
+        )
+        connection.execute("PRAGMA page_size = 16384")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        had = migrate(connection)
+    except sqlite3.DatabaseError as error:
+        raise explain(error, path) from error
+    if had > VERSION:
+        connection.close()
+        raise JournalError(
+            f"the journal {path} was written by a later version of Octavo",
+            hint="upgrade Octavo, or set OCTAVO_JOURNAL to another file",
+        )
+    return connection
+
+
+def explain(error: sqlite3.Error, path: Path | None) -> JournalError:
+    """Return the error that tells a user what SQLite's error means."""
+    where = "in memory" if path is None else str(path)
+    reason = str(error)
+    hint = "set OCTAVO_JOURNAL to a file that can be written"
+    if "full" in reason:
+        hint = "make room on the disk and run the same command again: what was answered is kept"
+    elif "not a database" in reason or "malformed" in reason:
+        hint = "move the file away, or set OCTAVO_JOURNAL to another file"
+    elif "locked" in reason:
+        hint = "another process holds the journal; try again when it is done"
+    return JournalError(f"the journal {where} cannot be used: {reason}", hint=hint)
+
+
+def _prepare(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise JournalError(
+            f"the journal {path} cannot be opened: {error.strerror}",
+            hint="set OCTAVO_JOURNAL to a file that can be written, or use --private",
+        ) from error
+    if (kind := _file_system(path)) in _NETWORK:
+        raise JournalError(
+            f"the journal {path} lies on a network file system ({kind})",
+            hint="set OCTAVO_JOURNAL to a file on a local disk",
+        )
+
+
+def _file_system(path: Path) -> str | None:
+    """Return the type of the file system that holds a path, where the system tells (Linux)."""
+    try:
+        mounts = Path("/proc/mounts").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    resolved = path.resolve()
+    best, kind = -1, None
+    for line in mounts.splitlines():
+        _, mount, name, *_ = line.split(" ")
+        mount_point = mount.replace("\\040", " ")
+        if resolved.is_relative_to(mount_point) and len(mount_point) > best:
+            best, kind = len(mount_point), name
+    return kind
