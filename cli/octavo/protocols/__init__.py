@@ -7,7 +7,15 @@ the modules by name, so nothing here imports any of them.
 from octavo.protocols.ask import Answer, Ask, Asked, PromptLike
 from octavo.protocols.backends import Backend, BackendType, Capabilities, Profile, Transient
 from octavo.protocols.calls import Finish, JsonSchema, Message, Reply, Request, TokenLogprob, Usage
-from octavo.protocols.reference import PromptMark, PromptRef, PromptText, SchemaMark, SchemaRef
+from octavo.protocols.reference import (
+    Expression,
+    ExpressionMark,
+    PromptMark,
+    PromptRef,
+    PromptText,
+    SchemaMark,
+    SchemaRef,
+)
 from octavo.protocols.sources import ChunkerType, LoaderType
 from octavo.protocols.steps import Kind, Options, StepType, Work
 from octavo.protocols.tokens import Counter
@@ -22,6 +30,8 @@ __all__ = [
     "Capabilities",
     "ChunkerType",
     "Counter",
+    "Expression",
+    "ExpressionMark",
     "Finish",
     "JsonSchema",
     "Kind",

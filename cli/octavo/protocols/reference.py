@@ -6,7 +6,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["PromptMark", "PromptRef", "PromptText", "SchemaMark", "SchemaRef"]
+__all__ = [
+    "Expression",
+    "ExpressionMark",
+    "PromptMark",
+    "PromptRef",
+    "PromptText",
+    "SchemaMark",
+    "SchemaRef",
+]
 
 
 class PromptText(BaseModel):
@@ -19,11 +27,22 @@ class PromptText(BaseModel):
 
 
 class PromptMark:
-    """Marks an option that names or holds a prompt."""
+    """Marks an option that names or holds a prompt.
+
+    `variables`, when given, are the names that this prompt may use instead of the step's:
+    `Annotated[PromptRef | None, PromptMark("summary", "words", "have")]`.
+    """
+
+    def __init__(self, *variables: str) -> None:
+        self.variables = frozenset(variables)
 
 
 class SchemaMark:
     """Marks an option that names a JSON Schema file."""
+
+
+class ExpressionMark:
+    """Marks an option that holds an expression over a note: its record's fields, or `text`."""
 
 
 PromptRef = Annotated[str | PromptText, PromptMark()]
@@ -31,3 +50,6 @@ PromptRef = Annotated[str | PromptText, PromptMark()]
 
 SchemaRef = Annotated[str, SchemaMark()]
 """A schema's name (`ask/record`)."""
+
+Expression = Annotated[str, ExpressionMark()]
+"""An expression such as `has_info and score >= 3`, which may use parameters too."""

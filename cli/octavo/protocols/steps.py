@@ -76,7 +76,9 @@ class Work(Protocol):
 class StepType:
     """One operator: its name in pipelines, its options, what it takes and gives, and its code.
 
-    `run` gives the slots at once; what they hold may come later.
+    `run` gives the slots at once; what they hold may come later. `variables` are the names that its
+    prompts may use beside the pipeline's parameters; the step always gives all of them, None where
+    one has no value. An option whose prompt sees other names says so in its PromptMark.
     """
 
     name: str
@@ -85,3 +87,4 @@ class StepType:
     takes: frozenset[Kind]
     gives: Kind
     run: Callable[[Sequence[Slot], Any, Work], Awaitable[Sequence[Slot]]]
+    variables: frozenset[str] = frozenset()
