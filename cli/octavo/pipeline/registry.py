@@ -1,0 +1,126 @@
+"""What pipelines can name: steps, chunkers, loaders and backends.
+
+Each of ours is one line of a table and is imported when it is asked for, so that importing the
+registry imports none of them. Packages add theirs by entry points, which are read only when a name
+is not in the table, or when all names are listed; they cannot take a built-in's name.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal, TypeVar
+
+from octavo.errors import UsageError
+from octavo.pipeline.spelling import suggestion
+from octavo.protocols.backends import BackendType
+from octavo.protocols.sources import ChunkerType, LoaderType
+from octavo.protocols.steps import StepType
+
+__all__ = ["PartKind", "PartType", "Registry"]
+
+PartKind = Literal["step", "chunker", "loader", "backend"]
+PartType = StepType | ChunkerType | LoaderType | BackendType
+Part = TypeVar("Part", StepType, ChunkerType, LoaderType, BackendType)
+
+_BUILT_IN: dict[PartKind, dict[str, str]] = {
+    "step": {
+        "split": "octavo.strategies.split",
+        "map": "octavo.strategies.map",
+        "filter": "octavo.strategies.filter",
+        "reduce": "octavo.strategies.reduce",
+        "merge": "octavo.strategies.merge",
+        "fold": "octavo.strategies.fold",
+    },
+    "chunker": {
+        "structure": "octavo.chunkers.structure",
+    },
+    "loader": {
+        "text": "octavo.loaders.text",
+        "markdown": "octavo.loaders.markdown",
+        "html": "octavo.loaders.html",
+        "code": "octavo.loaders.code",
+    },
+    "backend": {
+        "openai": "octavo.backends.openai",
+        "llama": "octavo.backends.llama",
+        "scripted": "octavo.backends.scripted",
+    },
+}
+
+
+class Registry:
+    """Finds steps, chunkers, loaders and backends by name.
+
+    `own` are further ones given by a program; they come before all others.
+    """
+
+    def __init__(self, own: Iterable[PartType] = ()) -> None:
+        self._found: dict[tuple[PartKind, str], PartType] = {
+            (_kind(part), part.name): part for part in own
+        }
+
+    def step(self, name: str) -> StepType:
+        """Return a step; raises UsageError with a suggestion when there is none."""
+        return self._get("step", name, StepType)
+
+    def chunker(self, name: str) -> ChunkerType:
+        """Return a chunker; raises UsageError with a suggestion when there is none."""
+        return self._get("chunker", name, ChunkerType)
+
+    def loader(self, name: str) -> LoaderType:
+        """Return a loader; raises UsageError with a suggestion when there is none."""
+        return self._get("loader", name, LoaderType)
+
+    def backend(self, name: str) -> BackendType:
+        """Return a backend; raises UsageError with a suggestion when there is none."""
+        return self._get("backend", name, BackendType)
+
+    def names(self, kind: PartKind) -> tuple[str, ...]:
+        """Return all names of a kind, sorted; imports none of what they stand for."""
+        own = {name for of, name in self._found if of == kind}
+        return tuple(sorted({*_BUILT_IN[kind], *own, *_entries(kind)}))
+
+    def _get(self, kind: PartKind, name: str, wanted: type[Part]) -> Part:
+        found = self._found.get((kind, name)) or self._load(kind, name)
+        if not isinstance(found, wanted):
+            raise UsageError(
+                f"the package that offers the {kind} {name!r} gives a {type(found).__name__}",
+                hint=f"its entry point must name a {wanted.__name__}",
+            )
+        self._found[kind, name] = found
+        return found
+
+    def _load(self, kind: PartKind, name: str) -> object:
+        if module := _BUILT_IN[kind].get(name):
+            return getattr(importlib.import_module(module), kind.upper())
+        entry = _entries(kind).get(name)
+        if entry is None:
+            raise UsageError(
+                f"there is no {kind} {name!r}", hint=suggestion(name, self.names(kind))
+            )
+        try:
+            return entry.load()
+        except Exception as error:
+            package = entry.dist.name if entry.dist else entry.value
+            raise UsageError(
+                f"the {kind} {name!r} of {package} cannot be imported: {error}",
+                hint=f"reinstall or remove {package}",
+            ) from error
+
+
+def _entries(kind: PartKind) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=f"octavo.{kind}s")}
+
+
+def _kind(part: PartType) -> PartKind:
+    match part:
+        case StepType():
+            return "step"
+        case ChunkerType():
+            return "chunker"
+        case LoaderType():
+            return "loader"
+        case BackendType():
+            return "backend"

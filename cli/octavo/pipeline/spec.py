@@ -1,0 +1,166 @@
+"""A pipeline: what its YAML may say, and the checked values that the engine receives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from octavo.protocols.calls import JsonSchema
+from octavo.protocols.reference import PromptMark, PromptRef, PromptText
+from octavo.protocols.steps import Options, StepType
+
+if TYPE_CHECKING:
+    from octavo.pipeline.prompts import Prompt, Prompts
+
+__all__ = [
+    "Head",
+    "ParamSpec",
+    "ParamType",
+    "Parameter",
+    "Pipeline",
+    "Use",
+    "Whole",
+    "WholeSpec",
+]
+
+Scalar = str | int | float | bool
+
+
+class ParamType(StrEnum):
+    """What a parameter's value may be."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    CHOICE = "choice"
+
+
+class ParamSpec(BaseModel):
+    """A parameter as a pipeline declares it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: ParamType = Field(default=ParamType.STRING, description="What the value may be.")
+    about: str = Field(default="", description="One line for the help.")
+    default: Scalar | list[Scalar] | None = Field(
+        default=None, description="The value when none is given."
+    )
+    required: bool | None = Field(
+        default=None,
+        description="Whether a value must be given; by default, when there is no default.",
+    )
+    choices: list[str] | None = Field(
+        default=None, min_length=1, description="The values of a choice."
+    )
+    repeatable: bool = Field(default=False, description="Whether several values may be given.")
+
+
+class WholeSpec(BaseModel):
+    """How a document that is one chunk is asked, once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: Annotated[PromptRef, PromptMark("text", "headings", "words")] = Field(
+        description="The prompt for the whole document."
+    )
+    tokens: int = Field(default=900, ge=1, description="The most tokens of the reply.")
+    words: int | None = Field(
+        default=None, ge=1, description="The length that the prompt asks for, in words."
+    )
+
+
+class Head(BaseModel):
+    """A pipeline file. Each step is one key with its options, beside `name` and `from`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    octavo: Literal[1] = Field(description="The version of this format: 1.")
+    about: str = Field(default="", description="One line that says what the pipeline does.")
+    params: dict[str, ParamSpec] = Field(
+        default_factory=dict[str, ParamSpec],
+        description="Values given at each run; prompts use them by name.",
+    )
+    whole: WholeSpec | None = Field(
+        default=None, description="Used instead of the steps when the document is one chunk."
+    )
+    steps: list[dict[str, Any]] = Field(
+        min_length=1, description="What is done to each document, in order."
+    )
+    gather: list[dict[str, Any]] = Field(
+        default_factory=list[dict[str, Any]],
+        description="What is done to the results of all documents, in the order of the inputs.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A value given at each run.
+
+    `default` is a tuple where the parameter is repeatable, and None where there is no default.
+    """
+
+    name: str
+    type: ParamType = ParamType.STRING
+    about: str = ""
+    default: Scalar | tuple[Scalar, ...] | None = None
+    required: bool = True
+    choices: tuple[str, ...] = ()
+    repeatable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A step of a pipeline: its type, its checked options, its name, and where its input is from.
+
+    `source` is the name of an earlier step of the same list, or None for the step before.
+    """
+
+    type: StepType
+    options: Options
+    name: str
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """How a document that is one chunk is asked: at most `tokens` of reply, about `words` words.
+
+    Its prompt sees `text`, `headings` and `words`.
+    """
+
+    prompt: str | PromptText
+    tokens: int = 900
+    words: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A pipeline in which everything that can be checked without a document was checked.
+
+    `digest` changes with what the pipeline does, its prompts and schemas included, not with its
+    comments or its place; `path` is for people only.
+    """
+
+    name: str
+    about: str
+    params: tuple[Parameter, ...]
+    whole: Whole | None
+    steps: tuple[Use, ...]
+    gather: tuple[Use, ...]
+    digest: str
+    path: str
+    prompts: Prompts = field(repr=False, compare=False)
+    schemas: Mapping[str, JsonSchema] = field(repr=False, compare=False)
+
+    def prompt(self, reference: str | PromptText) -> Prompt:
+        """Return a prompt that the pipeline names or holds; raises SpecError for others."""
+        return self.prompts.get(reference)
+
+    def schema(self, reference: str) -> JsonSchema:
+        """Return a JSON Schema that the pipeline names; raises KeyError for others."""
+        return self.schemas[reference]

@@ -1,0 +1,24 @@
+"""What somebody probably meant to write."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["nearest", "suggestion"]
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that a misspelt one most likely means, or None."""
+    plain = {other.lower().replace("-", "_"): other for other in known}
+    close = difflib.get_close_matches(word.lower().replace("-", "_"), list(plain), 1, cutoff=0.6)
+    return plain[close[0]] if close else None
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return the one hint for an unknown word: the nearest known one, else all of them."""
+    words = sorted(known)
+    guess = nearest(word, words)
+    if guess is not None:
+        return f"did you mean {guess!r}?"
+    return f"use one of: {', '.join(words)}" if words else "remove it"
