@@ -1,0 +1,163 @@
+"""The one place where an error becomes a message on standard error and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+from typer.core import TyperGroup
+
+from octavo.commands.interruption import Interrupted
+from octavo.commands.redaction import redact
+from octavo.commands.terminal import clean, say
+from octavo.errors import OctavoError, RunFailed, SpecError, SpecErrors, UsageError
+
+__all__ = ["describe", "flushed", "no_command", "report"]
+
+CLOSED_PIPE = 141
+DEFECT = 70
+INTERRUPTED = 130
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_URGENCY = (DEFECT, 3, 4, 1, 2)
+"""Which code wins when several errors end a run at once, after the signals."""
+_WIDEST = 160
+"""Characters of a source line shown under an error."""
+
+
+def report(error: BaseException, *, debug: bool = False) -> int:
+    """Print an error on standard error and return the exit code.
+
+    Several errors at once, as a group, are printed each; the most urgent one gives the code.
+    """
+    codes = [_report_one(leaf, debug=debug) for leaf in _leaves(error)]
+    signals = [code for code in codes if code > 128]
+    if signals:
+        return max(signals)
+    return next((code for code in _URGENCY if code in codes), codes[0] if codes else DEFECT)
+
+
+def describe(error: OctavoError) -> str:
+    """Return the lines that tell the user what is wrong and the one thing to do about it."""
+    if isinstance(error, SpecErrors):
+        return "\n".join(describe(each) for each in error.errors)
+    if isinstance(error, SpecError):
+        lines = [str(error), *_picture(error)]
+    else:
+        lines = [f"error: {error.message}"]
+    if error.hint:
+        lines.append(f"help: {error.hint}")
+    return "\n".join(lines)
+
+
+def no_command(command: TyperGroup) -> int:
+    """Print the help on standard error, since nobody asked for it, and return 2."""
+    with command.make_context("octavo", [], resilient_parsing=True) as context:
+        say(context.get_help())
+    return UsageError.exit_code
+
+
+def flushed(code: int) -> int:
+    """Flush standard output and return the code, or that of what went wrong in flushing."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return report(error)
+    return code
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - the group's type argument is unknown here
+            yield from _leaves(inner)  # pyright: ignore[reportUnknownArgumentType] - same
+    else:
+        yield error
+
+
+def _report_one(error: BaseException, *, debug: bool) -> int:
+    match error:
+        case OctavoError():
+            say(describe(error))
+            code = error.exit_code
+        case Interrupted():
+            code = error.exit_code
+        case KeyboardInterrupt() | typer.Abort():
+            code = INTERRUPTED
+        case BrokenPipeError():
+            _discard_output()
+            code = CLOSED_PIPE
+        case OSError(errno=number) if number in _DISK:
+            say(f"error: cannot write: {error.strerror}")
+            _discard_output()
+            code = RunFailed.exit_code
+        case typer.TyperException():
+            code = _report_usage(error)
+        case SystemExit():
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        case _:
+            code = _report_defect(error, debug=debug)
+    return code
+
+
+def _report_usage(error: typer.TyperException) -> int:
+    context: typer.Context | None = getattr(error, "ctx", None)
+    say(f"error: {error.format_message().rstrip('.')}")
+    if context is not None:
+        say(f"help: {context.command_path} --help")
+    return UsageError.exit_code
+
+
+def _picture(error: SpecError) -> list[str]:
+    """Return the source line with a caret under the place, cut to what a terminal shows."""
+    source, column = error.position.source, error.position.column
+    if not source.strip():
+        return []
+    start = max(0, column - _WIDEST // 2) if len(source) > _WIDEST else 0
+    shown = clean(source[start : start + _WIDEST].expandtabs(1))
+    gutter = f"{error.position.line:>4} | "
+    caret = " " * (len(gutter) - 2) + "| " + " " * max(0, column - 1 - start) + "^"
+    return [gutter + shown, caret]
+
+
+def _report_defect(error: BaseException, *, debug: bool) -> int:
+    text = redact("".join(traceback.format_exception(error)))
+    name = type(error).__name__
+    first = next(iter(str(error).splitlines()), "")
+    say(f"error: unexpected {name}{': ' if first else ''}{first[:200]}")
+    if debug:
+        say(text.rstrip("\n"))
+    elif (path := _save(text)) is not None:
+        say(f"help: this is a defect of Octavo; report it with the traceback in {path}")
+    else:
+        say("help: this is a defect of Octavo; `octavo --debug COMMAND` prints the traceback")
+    return DEFECT
+
+
+def _save(text: str) -> Path | None:
+    """Save a traceback, which never holds the values of variables, in the state directory."""
+    from platformdirs import user_state_path  # noqa: PLC0415 - costs time that --help need not pay
+
+    folder = user_state_path("octavo") / "crashes"
+    path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, opened for its mode
+            file.write(text)
+    except OSError:
+        return None
+    return path
+
+
+def _discard_output() -> None:
+    """Send what is still buffered nowhere, so that the interpreter's own flush stays silent."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError, AttributeError):
+        pass  # no descriptor: nothing is left to flush

@@ -1,0 +1,131 @@
+"""The `octavo` command: what it lists without importing, and loads when asked to run.
+
+A command `NAME` is the module `octavo.commands.NAME` with an attribute `NAME`: a function with
+Typer annotations, or a Typer application for a command with commands of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Annotated, Any, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from octavo.commands import failure
+from octavo.errors import UsageError
+
+__all__ = ["COMMANDS", "app", "main", "shell"]
+
+COMMANDS = {
+    "run": "Run a pipeline over files, directories or standard input.",
+    "plan": "Say what a run would do: calls, tokens, depth. Sends nothing.",
+    "ls": "List the pipelines.",
+    "show": "Print a pipeline and where it comes from.",
+    "eject": "Copy a pipeline and its prompts here, to edit them.",
+    "split": "Split documents into chunks, one JSON object a line.",
+    "tokens": "Count the tokens of documents.",
+    "schema": "Print the JSON Schema of pipeline files, for editors.",
+    "runs": "List, show and resume earlier runs.",
+    "version": "Print the version.",
+}
+
+_EXIT_CODES = """\
+Exit codes: 0 complete; 1 finished, but a document failed; 2 nothing ran: wrong usage, pipeline
+or input; 3 the model cannot be used; 4 a budget is reached; 70 a defect of Octavo;
+130, 143, 141 interrupted, terminated, output closed.
+"""
+
+
+class LazyGroup(TyperGroup):
+    """Lists commands from a table and imports one only to run it."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - handed on as they are
+        super().__init__(**settings)
+        for name, about in COMMANDS.items():
+            self.add_command(TyperCommand(name, short_help=about, rich_markup_mode=None))
+
+    def resolve_command(
+        self,
+        ctx: Any,  # noqa: ANN401 - the library's type for it is private
+        args: list[str],
+    ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, _load(name) if name and listed else None, rest
+
+
+def _load(name: str) -> TyperCommand | TyperGroup:
+    found: Any = getattr(import_module(f"octavo.commands.{name}"), name)
+    if isinstance(found, typer.Typer):
+        application = found
+    else:
+        application = typer.Typer(rich_markup_mode=None, add_completion=False)
+        application.command(name)(found)
+    return cast("TyperCommand | TyperGroup", get_command(application))
+
+
+app = typer.Typer(
+    name="octavo",
+    cls=LazyGroup,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    subcommand_metavar="COMMAND ...",
+    epilog=_EXIT_CODES,
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from octavo.commands.version import version  # noqa: PLC0415 - reads the installed metadata
+
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Fold documents of any length through a language model."""
+    del debug, version  # read by `shell` and by their callbacks
+
+
+def shell(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; errors are printed on standard error."""
+    if cast("object", sys.stdout) is None:
+        closed = UsageError("standard output is closed", hint="`> /dev/null` discards the result")
+        return failure.report(closed)
+    if not arguments:
+        return failure.no_command(cast("TyperGroup", get_command(app)))
+    debug = bool(os.environ.get("OCTAVO_DEBUG"))
+    try:
+        command = get_command(app)
+        with command.make_context("octavo", list(arguments)) as context:
+            debug = debug or bool(context.params.get("debug"))
+            command.invoke(context)
+            sys.stdout.flush()
+    except typer.Exit as end:
+        return failure.flushed(end.exit_code)
+    except BaseException as error:  # noqa: BLE001 - the one place where every error ends
+        return failure.report(error, debug=debug)
+    return 0
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    if "_OCTAVO_COMPLETE" in os.environ:  # the shell asks for completions in Typer's own way
+        get_command(app)(prog_name="octavo")
+    sys.exit(shell(sys.argv[1:]))
