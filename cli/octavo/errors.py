@@ -26,6 +26,7 @@ The tree is split by what the user can do about it; each class knows its exit co
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 __all__ = [
     "AuthError",
@@ -39,6 +40,7 @@ __all__ = [
     "MissingKeyError",
     "ModelError",
     "OctavoError",
+    "Outcome",
     "Position",
     "QuotaError",
     "ReplyError",
@@ -49,6 +51,20 @@ __all__ = [
     "UnreachableError",
     "UsageError",
 ]
+
+
+class Outcome(StrEnum):
+    """The ledger's words for how a call ended."""
+
+    OK = "ok"
+    CACHED = "cached"
+    REPAIRED = "repaired"
+    TRUNCATED = "truncated"
+    REFUSED = "refused"
+    INVALID = "invalid"
+    FAILED = "failed"
+    DISCARDED = "discarded"
+    SKIPPED = "skipped"
 
 
 class OctavoError(Exception):
@@ -180,7 +196,7 @@ class ReplyError(CallError):
     `outcome` is the ledger's word for it.
     """
 
-    def __init__(self, message: str, *, outcome: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, outcome: Outcome, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.outcome = outcome
 

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
-from octavo.errors import OctavoError
+from octavo.errors import OctavoError, Outcome
 from octavo.text.note import Record
 from octavo.text.span import Span
 
 __all__ = ["Outcome", "Report", "Result", "Totals", "Watch"]
-
-
-class Outcome(StrEnum):
-    """The ledger's words for how a call ended."""
-
-    OK = "ok"
-    CACHED = "cached"
-    REPAIRED = "repaired"
-    TRUNCATED = "truncated"
-    REFUSED = "refused"
-    INVALID = "invalid"
-    FAILED = "failed"
-    DISCARDED = "discarded"
-    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)

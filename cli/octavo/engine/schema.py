@@ -72,7 +72,6 @@ CREATE TABLE ledger (
     site INTEGER NOT NULL,
     node TEXT NOT NULL,
     call INTEGER NOT NULL,
-    input INTEGER NOT NULL,
     outcome TEXT NOT NULL,
     attempts INTEGER NOT NULL
 );

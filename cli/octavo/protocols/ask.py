@@ -39,13 +39,16 @@ class Asked(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A checked reply: text that is whole, or a record that fits the schema."""
+    """A checked reply: text that is whole, or a record that fits the schema.
+
+    A text is a quote of the stored reply. `predicted` tells that a plan made it up.
+    """
 
     value: str | Mapping[str, Any]
     tokens: int | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     truncated: bool = False
-    cached: bool = False
+    predicted: bool = False
 
 
 class Ask(Protocol):

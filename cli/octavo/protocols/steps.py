@@ -9,10 +9,12 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from octavo.errors import CallError
 from octavo.protocols.ask import Ask, PromptLike
 from octavo.protocols.calls import JsonSchema
 from octavo.protocols.reference import PromptText
 from octavo.protocols.tokens import Counter
+from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.note import Slot
 
@@ -52,6 +54,19 @@ class Work(Protocol):
 
     @property
     def ask(self) -> Ask: ...
+    @property
+    def after(self) -> int:
+        """How many later steps stand between this one and the result, at one level each."""
+        ...
+
+    async def chunks(self, by: str, options: Mapping[str, object]) -> tuple[Chunk, ...]:
+        """Return the document's chunks by a named chunker, from the journal when it has them."""
+        ...
+
+    def skip(self, slot: Slot, error: CallError) -> None:
+        """Record that a slot's part of the document is missing from the result, and why."""
+        ...
+
     def prompt(self, reference: str | PromptText) -> PromptLike:
         """Return a prompt that the pipeline names or holds."""
         ...

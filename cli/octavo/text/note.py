@@ -19,12 +19,14 @@ Record = Mapping[str, Any]
 class Note:
     """Text, or a record, and the spans of the document that it came from.
 
-    `source` names the document when a note travels beyond it (in `gather`).
+    `source` names the document when a note travels beyond it (in `gather`); `predicted` tells
+    that a plan made the value up.
     """
 
     value: str | Record
     spans: tuple[Span, ...] = ()
     source: str | None = None
+    predicted: bool = False
 
     @property
     def text(self) -> str:

@@ -1,0 +1,74 @@
+"""A run's account of every call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from octavo.engine.journal import Journal
+from octavo.engine.report import Outcome, Totals
+from octavo.protocols import Reply
+from octavo.text.quote import short_id
+
+__all__ = ["Account", "Ledger"]
+
+
+@dataclass
+class Account:
+    """Sums over calls: of a document, or of a run."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter[Outcome])
+    sent: int = 0
+    prompt: int | None = None
+    completion: int | None = None
+    cached: int | None = None
+
+    def used(self, reply: Reply) -> None:
+        """Add what the backend says one sent call took."""
+        usage = reply.usage
+        self.prompt = _plus(self.prompt, usage.prompt)
+        self.completion = _plus(self.completion, usage.completion)
+        self.cached = _plus(self.cached, usage.cached)
+
+    def totals(self) -> Totals:
+        """Return the sums as they stand."""
+        return Totals(dict(self.outcomes), self.sent, self.prompt, self.completion, self.cached)
+
+
+class Ledger:
+    """Writes one row for every call a run asked for, and keeps the run's sums.
+
+    `run` is the journal's number of the run, or None when nothing is to be written (a plan).
+    """
+
+    def __init__(self, journal: Journal, run: int | None) -> None:
+        self.account = Account()
+        self._journal = journal
+        self._run = run
+        self._sites = 0
+
+    def site(self, source: str, step: str, *, prompt: str, model: bytes) -> int:
+        """Open the site of a step of one document under one prompt; return its number."""
+        if self._run is None:
+            return 0
+        self._sites += 1
+        # Sites are numbered by the run, so that no row waits for an id from the database.
+        number = self._run * 2**32 + self._sites
+        self._journal.write(
+            "INSERT INTO sites VALUES (?, ?, ?, ?, ?, ?)",
+            (number, self._run, source, step, bytes.fromhex(prompt[:16]), model[:8]),
+        )
+        return number
+
+    def enter(self, site: int, node: str, key: bytes, outcome: Outcome, attempts: int) -> None:
+        """Enter how a call ended, and after how many attempts."""
+        self.account.outcomes[outcome] += 1
+        if self._run is not None:
+            self._journal.write(
+                "INSERT INTO ledger VALUES (?, ?, ?, ?, ?)",
+                (site, node, short_id(key), outcome.value, attempts),
+            )
+
+
+def _plus(total: int | None, more: int | None) -> int | None:
+    return total if more is None else (total or 0) + more

@@ -1,0 +1,72 @@
+"""How long a run puts up with a failing backend."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from octavo.errors import UnreachableError
+from octavo.protocols import Transient
+
+__all__ = ["Patience"]
+
+_DOWN = frozenset({"connection", "server"})
+
+
+@dataclass
+class Patience:
+    """Retry budgets for each call and for the run, and the end of the run when nothing answers.
+
+    A call is tried `attempts` times, `first` seconds apart at first, doubling up to `longest`,
+    each with jitter; a server's own Retry-After is honoured. The run as a whole may retry
+    `spare` calls and a fifth of those answered. Connection failures and server errors without
+    one success for `silence` seconds end the run.
+    """
+
+    attempts: int = 8
+    first: float = 0.5
+    longest: float = 30.0
+    spare: int = 100
+    silence: float = 20.0
+    now: Callable[[], float] = field(default=lambda: asyncio.get_running_loop().time())
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+    _answered: int = 0
+    _retried: int = 0
+    _down_since: float | None = None
+
+    def succeeded(self) -> None:
+        """Count an answered call."""
+        self._answered += 1
+        self._down_since = None
+
+    def refuse_or_wait(self, fault: Transient, attempt: int) -> float:
+        """Return the seconds to wait before the next attempt; `attempt` counts from 1.
+
+        Raises UnreachableError when a budget is spent or the backend is down.
+        """
+        now = self.now()
+        if fault.kind in _DOWN:
+            if self._down_since is None:
+                self._down_since = now
+            elif now - self._down_since >= self.silence:
+                raise UnreachableError(
+                    f"nothing but failures for {now - self._down_since:.0f} s: {fault.message}",
+                    hint="check that the server runs and run the same command again",
+                )
+        if attempt >= self.attempts:
+            raise UnreachableError(
+                f"a call failed {attempt} times, at last: {fault.message}",
+                hint="run the same command again: what was answered is kept",
+            )
+        self._retried += 1
+        if self._retried > self.spare + self._answered // 5:
+            raise UnreachableError(
+                f"{self._retried} retries for {self._answered} answered calls: {fault.message}",
+                hint="lower --jobs, or try again later: what was answered is kept",
+            )
+        if fault.retry_after is not None:
+            return fault.retry_after
+        return min(self.longest, self.first * 2 ** (attempt - 1)) * (0.5 + self.jitter() / 2)
