@@ -1,0 +1,134 @@
+"""The scripted backend: a function or a file of rules decides the replies.
+
+It costs nothing and needs no network, so that tests, examples and users' own pipelines can be
+tried before anything is paid for:
+
+    backend = ScriptedBackend(lambda request: "A summary.")
+    backend = ScriptedBackend(sentences(1), version="1")
+    octavo run summarize -m scripted:rules.yaml book.txt
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from octavo.backends.handlers import Handler, Scripted, echo, sentences
+from octavo.backends.rule_file import read_rules
+from octavo.backends.rulebook import RuleBook
+from octavo.errors import UsageError
+from octavo.protocols.backends import BackendType, Capabilities, Profile
+from octavo.protocols.calls import Reply, Request, Usage
+
+__all__ = ["BACKEND", "Handler", "Scripted", "ScriptedBackend", "echo", "sentences"]
+
+
+class ScriptedBackend:
+    """Answers calls by a handler, and keeps the requests it saw in `requests`, in order.
+
+    The handler gives a text, a record or a Reply, at once or as an awaitable. Replies without
+    usage get one that counts each word as a token. With `version`, replies are kept in the
+    journal under the handler's module, qualified name and that version (or under `identity`), so
+    the handler must be a function of the request alone; without, no other instance finds them.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        version: str | None = None,
+        identity: str | None = None,
+        known: Capabilities | None = None,
+        keep_requests: bool = True,
+    ) -> None:
+        self._handler = handler
+        self._known = known or Capabilities(structured=True)
+        self._keep_requests = keep_requests
+        self.requests: list[Request] = []
+        if identity is not None:
+            self._identity = identity
+        elif version is not None:
+            kind = handler if hasattr(handler, "__qualname__") else type(handler)
+            self._identity = f"scripted:{kind.__module__}.{kind.__qualname__}:{version}"
+        else:
+            self._identity = f"scripted:{uuid.uuid4()}"
+
+    @property
+    def identity(self) -> str:
+        """What stands for the handler or the rules in keys."""
+        return self._identity
+
+    @property
+    def model(self) -> str:
+        """Always `scripted`: the identity tells all."""
+        return "scripted"
+
+    @property
+    def known(self) -> Capabilities:
+        """What the constructor or the rules say."""
+        return self._known
+
+    async def contact(self) -> Capabilities:
+        """Return what is known."""
+        return self._known
+
+    async def send(self, request: Request, started: Callable[[], None]) -> Reply:
+        """Return what the handler gives, or raise what it raises.
+
+        Raises UsageError when it gives something else than a text, a record or a Reply.
+        """
+        if self._keep_requests:
+            self.requests.append(request)
+        given = self._handler(request)
+        if inspect.isawaitable(given):
+            given = await given
+        started()
+        return _reply(given, request)
+
+    async def close(self) -> None:
+        """Do nothing: there is nothing to release."""
+
+
+def _reply(given: object, request: Request) -> Reply:
+    """Return a handler's value as a reply with usage."""
+    if isinstance(given, str):
+        given = Reply(given)
+    elif isinstance(given, Mapping):
+        given = Reply(json.dumps(given, ensure_ascii=False))
+    elif not isinstance(given, Reply):
+        kind = type(given).__name__
+        raise UsageError(f"a handler gave {kind}, not a text, a mapping or a Reply")
+    if given.usage != Usage():
+        return given
+    prompt = sum(len(message.content.split()) for message in request.messages)
+    return replace(given, usage=Usage(prompt=prompt, completion=len(given.text.split())))
+
+
+def _open(name: str, profile: Profile) -> ScriptedBackend:
+    """Open `scripted:NAME`, a path of a file of rules; the profile's word goes before the file's.
+
+    Raises UsageError when the file cannot be read, SpecErrors with its problems.
+    """
+    if not name:
+        raise UsageError("`scripted:` needs a file of rules", hint="write -m scripted:rules.yaml")
+    rules, digest = read_rules(Path(name))
+    known = replace(
+        rules.known,
+        window=profile.window or rules.window,
+        tokenizer=profile.tokenizer or rules.tokenizer,
+        parallel=profile.parallel or rules.parallel,
+    )
+    book = RuleBook(rules, name)
+    return ScriptedBackend(book, identity=f"scripted:{digest}", known=known, keep_requests=False)
+
+
+BACKEND = BackendType(
+    name="scripted",
+    about="replies from a YAML file of rules, for tests and examples",
+    open=_open,
+)
+"""The backend of `-m scripted:rules.yaml`."""
