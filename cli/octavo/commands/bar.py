@@ -1,0 +1,87 @@
+"""The progress bar on a terminal, drawn with Rich and imported only there."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from octavo.commands.progress import Tally
+from octavo.commands.terminal import clean
+from octavo.engine.report import Outcome, Result
+
+__all__ = ["Bar"]
+
+_LONGEST = 40
+"""Characters of a document's path beside the bar."""
+
+
+class Bar:
+    """Calls done of calls known so far; vanishes when it is closed.
+
+    The total grows while documents are opened, since later steps are known only then.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[tally]}", markup=False),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            refresh_per_second=4,
+        )
+        self._tally = Tally()
+        self._task = self._progress.add_task("", total=None, tally="")
+        self._progress.start()
+
+    def document_started(self, source: str) -> None:
+        name = clean(source)
+        shown = name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :]
+        self._progress.update(self._task, description=shown)
+
+    def document_done(self, result: Result) -> None:
+        self._tally.document_done(result)
+
+    def call_planned(self, source: str, step: str) -> None:
+        del source, step
+        self._tally.planned += 1
+
+    def call_done(self, source: str, step: str, outcome: Outcome) -> None:
+        del source, step
+        self._tally.call_done(outcome)
+
+    def notice(self, message: str) -> None:
+        self.line(message)
+
+    def line(self, text: str) -> None:
+        self._progress.console.print(clean(text), soft_wrap=True, style="")
+
+    def beat(self) -> None:
+        """Bring the bar up to date: once a beat and not once a call, of which there may be many."""
+        self._progress.update(
+            self._task,
+            total=self._tally.planned or None,
+            completed=self._tally.calls,
+            tally=str(self._tally),
+        )
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """Take the bar away while standard output, the same terminal, is written."""
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
+
+    def close(self) -> None:
+        self._progress.stop()

@@ -1,0 +1,55 @@
+"""What a result looks like as bytes: the same on a terminal, in a pipe and in a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from octavo.engine.report import Result, Totals
+
+__all__ = ["as_json", "as_text", "encode"]
+
+
+def as_text(result: Result) -> str:
+    """Return the result's value, ending with exactly one newline; a record as indented JSON."""
+    value = result.value
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False, indent=2)
+    return value.rstrip("\n") + "\n"
+
+
+def as_json(result: Result, run: str) -> str:
+    """Return one line: the result, where it came from, its coverage, its usage and the run."""
+    line: dict[str, Any] = {
+        "source": result.source,
+        "result": result.value,
+        "sources": [
+            {"source": result.source, "start": span.start, "end": span.end} for span in result.spans
+        ],
+        "coverage": round(result.coverage, 6),
+        "usage": usage(result.totals),
+        "run": run,
+    }
+    if result.error is not None:
+        line["error"] = result.error.message
+    return json.dumps(line, ensure_ascii=False) + "\n"
+
+
+def usage(totals: Totals) -> Mapping[str, Any]:
+    """Return totals as `--json` writes them; what the backend never said is null."""
+    return {
+        "calls": totals.calls,
+        "sent": totals.sent,
+        "prompt_tokens": totals.prompt,
+        "completion_tokens": totals.completion,
+        "cached_tokens": totals.cached,
+        "outcomes": {str(outcome): count for outcome, count in totals.outcomes.items()},
+    }
+
+
+def encode(text: str) -> bytes:
+    """Return the text as UTF-8, whatever the locale; half a surrogate pair becomes `?`."""
+    return text.encode("utf-8", "replace")
