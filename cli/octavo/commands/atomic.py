@@ -17,10 +17,10 @@ __all__ = ["write_whole"]
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write the bytes as the whole content of a file; raises OSError."""
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        target.write_bytes(data)
+    if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
+        path.write_bytes(data)
         return
+    target = Path(os.path.realpath(path))
     beside = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
     try:
         with beside.open("xb") as file:
