@@ -73,6 +73,7 @@ class Asker:
     source: str
     step: str
     document: int
+    params: Mapping[str, object]
     temperature: float | None = 0.0
     trims: bool = True
     _sites: dict[str, int] = field(default_factory=dict[str, int])
@@ -103,7 +104,7 @@ class Asker:
         return Asking(flight.started, reply)
 
     def _fly(self, question: _Question, attempt: int) -> tuple[bytes, Flight]:
-        variables = dict(question.variables)
+        variables = {**self.params, **question.variables}
         words = question.words
         if words is not None:
             variables["words"] = words if attempt == 0 else max(10, int(words * _SHORTER))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Callable
 from typing import NamedTuple
 
 __all__ = ["Limit", "Priority", "Stopped"]
@@ -29,7 +30,8 @@ class Limit:
 
     It starts at `start`. When it `adapts`, it grows by one with every reply until the first
     push-back, then by one for each full round of replies, and halves at a push-back, at most once
-    for the calls that were in flight together. Waiting calls are let in by priority.
+    for the calls that were in flight together. Waiting calls are let in by priority. `on_idle` is
+    called once when fewer calls wait than may fly.
     """
 
     def __init__(self, start: int, *, adapts: bool = False) -> None:
@@ -41,7 +43,8 @@ class Limit:
         self._pushed = False
         self._gain = 0.0
         self._grace = 0
-        self._stopped = False
+        self.stopped = False
+        self.on_idle: Callable[[], object] | None = None
 
     @property
     def waiting(self) -> int:
@@ -50,7 +53,7 @@ class Limit:
 
     async def acquire(self, priority: Priority) -> None:
         """Wait for a place. Raises Stopped once the limit is stopped."""
-        if self._stopped:
+        if self.stopped:
             raise Stopped
         if self.flying < self.size and not self._waiting:
             self.flying += 1
@@ -72,7 +75,7 @@ class Limit:
 
     def stop(self) -> None:
         """Refuse all further calls; those in flight are not touched."""
-        self._stopped = True
+        self.stopped = True
         for _, _, future in self._waiting:
             if not future.done():
                 future.set_exception(Stopped())
@@ -103,3 +106,6 @@ class Limit:
             if not future.done():
                 self.flying += 1
                 future.set_result(None)
+        if self.on_idle and len(self._waiting) < self.size:
+            idle, self.on_idle = self.on_idle, None
+            idle()

@@ -42,7 +42,7 @@ class Result:
     """
 
     source: str
-    value: str | Record | None
+    value: str | Record | list[Record] | None
     spans: tuple[Span, ...] = ()
     coverage: float = 0.0
     totals: Totals = Totals()

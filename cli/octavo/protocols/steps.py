@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,6 +19,9 @@ from octavo.text.document import Document
 from octavo.text.note import Slot
 
 __all__ = ["Kind", "Options", "StepType", "Work"]
+
+
+Given = TypeVar("Given")
 
 
 class Options(BaseModel):
@@ -82,8 +85,8 @@ class Work(Protocol):
         """
         ...
 
-    def start(self, note: Awaitable[Any], /) -> Awaitable[Any]:
-        """Run an awaitable in the run's task group; several readers may await the result."""
+    def start(self, note: Coroutine[Any, Any, Given], /) -> Awaitable[Given]:
+        """Run a coroutine in the run's task group; several readers may await the result."""
         ...
 
 

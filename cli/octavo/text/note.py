@@ -40,13 +40,12 @@ class Note:
 class Slot:
     """A note's place, known before the note.
 
-    `digest` is a hash of everything the note depends on in the document, `bound` the most tokens
-    it may have, `border` the hash of the text at its start, `headings` the path it stands under.
-    `note` may be awaited by several readers and gives None when a filter took the note out.
+    `bound` is the most tokens the note may have, `border` the hash of the text at its start,
+    `headings` the path it stands under. `note` may be awaited by several readers and gives None
+    when there is no note: a filter took it out, or its call failed and the step goes on.
     """
 
     spans: tuple[Span, ...]
-    digest: str
     bound: int
     note: Awaitable[Note | None]
     border: int = 0

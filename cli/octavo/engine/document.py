@@ -1,0 +1,140 @@
+"""One document through a pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from octavo.engine.ask import Asker
+from octavo.engine.engine import Engine
+from octavo.engine.flight import Answers
+from octavo.engine.ledger import Account
+from octavo.engine.report import Result
+from octavo.engine.work import StepWork
+from octavo.errors import InputError
+from octavo.pipeline.spec import Pipeline, Use, Whole
+from octavo.protocols import Kind
+from octavo.text.document import Document
+from octavo.text.note import Note, Record, Slot
+from octavo.text.span import Span
+from octavo.text.union import union
+
+__all__ = ["Reading"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A document under way.
+
+    `answers(step)` is what answers a step's calls; `number` the document's place in the run.
+    """
+
+    engine: Engine
+    answers: Callable[[str], Answers]
+    pipeline: Pipeline
+    params: Mapping[str, object]
+    document: Document
+    number: int
+
+    async def result(self) -> Result:
+        """Run the pipeline's steps and return what they made of the document.
+
+        Raises what ended it; calls that were sent still reach the journal.
+        """
+        if not self.document.text.strip():
+            raise InputError("there is no text in it", source=self.document.source)
+        account = Account()
+        missing: list[Span] = []
+        async with asyncio.TaskGroup() as group:
+            slots = await self._steps(group, account, missing)
+            notes = [note for slot in slots if (note := await slot.note) is not None]
+        total = len(self.document.text)
+        lost = sum(span.length for span in union(missing))
+        return Result(
+            source=self.document.source,
+            value=_value(notes),
+            spans=union(span for note in notes for span in note.spans),
+            coverage=1 - lost / total,
+            totals=account.totals(),
+        )
+
+    async def _steps(
+        self, group: asyncio.TaskGroup, account: Account, missing: list[Span]
+    ) -> Sequence[Slot]:
+        slots: Sequence[Slot] = ()
+        done: dict[str, Sequence[Slot]] = {}
+        for position, use in enumerate(self.pipeline.steps):
+            work = self._work(use.name, group, account, missing, position)
+            taken = done[use.source] if use.source else slots
+            slots = await use.type.run(taken, use.options, work)
+            done[use.name] = slots
+            if self._is_one_chunk(use, slots) and self.pipeline.whole:
+                return [await self._whole(slots[0], self.pipeline.whole, work)]
+        return slots
+
+    def _is_one_chunk(self, use: Use, slots: Sequence[Slot]) -> bool:
+        return use is self.pipeline.steps[0] and use.type.gives is Kind.CHUNKS and len(slots) == 1
+
+    async def _whole(self, slot: Slot, whole: Whole, work: StepWork) -> Slot:
+        note = await slot.note
+        assert note is not None
+        asked = work.ask(
+            work.prompt(whole.prompt),
+            {"text": note.value, "headings": slot.headings, "words": whole.words},
+            tokens=whole.tokens,
+            words=whole.words,
+            node="the whole document",
+        )
+
+        async def answer() -> Note:
+            reply = await asked.reply
+            return Note(reply.value, note.spans, predicted=reply.predicted)
+
+        return Slot(spans=slot.spans, bound=whole.tokens, note=work.start(answer()))
+
+    def _work(
+        self,
+        step: str,
+        group: asyncio.TaskGroup,
+        account: Account,
+        missing: list[Span],
+        position: int,
+    ) -> StepWork:
+        engine = self.engine
+        asker = Asker(
+            answers=self.answers(step),
+            ledger=engine.ledger,
+            account=account,
+            watch=engine.watch,
+            group=group,
+            identity=engine.identity,
+            model=engine.model,
+            model_hash=engine.model_hash,
+            source=self.document.source,
+            step=step,
+            document=self.number,
+            params=self.params,
+        )
+        return StepWork(
+            engine=engine,
+            pipeline=self.pipeline,
+            document=self.document,
+            step=step,
+            params=self.params,
+            ask=asker,
+            group=group,
+            after=len(self.pipeline.steps) - position - 1,
+            missing=missing,
+        )
+
+
+def _value(notes: Sequence[Note]) -> str | Record | list[Record]:
+    """Return one note's value, several texts with a blank line between, or a list of records."""
+    if len(notes) == 1:
+        return notes[0].value
+    if all(isinstance(note.value, str) for note in notes):
+        return "\n\n".join(note.text for note in notes)
+    return [
+        note.value if not isinstance(note.value, str) else {"text": note.value} for note in notes
+    ]

@@ -1,0 +1,51 @@
+"""What all documents of a run share."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from octavo.engine.counting import Counts
+from octavo.engine.journal import Journal
+from octavo.engine.ledger import Ledger
+from octavo.engine.report import Watch
+from octavo.errors import FitError
+from octavo.pipeline.registry import Registry
+from octavo.protocols import Counter, Request
+
+__all__ = ["Engine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The journal, the tokenizer, the model's name and window, and who watches.
+
+    `window` is None when neither the profile nor the backend says it.
+    """
+
+    journal: Journal
+    ledger: Ledger
+    watch: Watch
+    registry: Registry
+    counter: Counter
+    counts: Counts
+    identity: str
+    model: str
+    window: int | None
+
+    @property
+    def model_hash(self) -> bytes:
+        """SHA-256 of what answers: the backend's identity and the model."""
+        return hashlib.sha256(f"{self.identity}\n{self.model}".encode()).digest()
+
+    def fits(self, request: Request) -> None:
+        """Raise FitError when a request cannot fit the window together with its reply."""
+        if self.window is None:
+            return
+        prompt = self.counts.prompt_once(request.messages)
+        if prompt + request.max_tokens > self.window:
+            raise FitError(
+                f"a prompt of {prompt:,} tokens and a reply of {request.max_tokens:,} do not fit"
+                f" the window of {self.window:,} tokens of {self.model}",
+                hint="split to fewer tokens, or use a model with a larger window",
+            )

@@ -1,0 +1,69 @@
+"""Answers without a backend: the journal's where it has one, else a guess of the stated length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from octavo.engine.counting import Counts
+from octavo.engine.flight import Flight
+from octavo.engine.journal import Journal
+from octavo.engine.limit import Priority
+from octavo.protocols import Reply, Request, Usage
+from octavo.text.quote import Quote, short_id
+
+__all__ = ["Predictions", "Tally"]
+
+
+@dataclass
+class Tally:
+    """What a plan counted: calls, those the journal answers, and tokens of the others."""
+
+    calls: int = 0
+    cached: int = 0
+    prompt: int = 0
+    completion: int = 0
+    largest: int = 0
+
+
+@dataclass
+class Predictions:
+    """Answers that cost nothing.
+
+    With `long` a predicted reply has as many tokens as it may have, otherwise one. `depths` holds,
+    for each call of the document, how many calls follow one another up to it.
+    """
+
+    journal: Journal
+    counts: Counts
+    long: bool
+    depths: dict[int, int]
+    tally: Tally = field(default_factory=Tally)
+    _asked: dict[bytes, Flight] = field(default_factory=dict[bytes, Flight])
+
+    def answer(
+        self, request: Request, key: bytes, *, quotes: Sequence[Quote], priority: Priority
+    ) -> Flight:
+        """Return a flight that has landed."""
+        del priority
+        if flight := self._asked.get(key):
+            return flight
+        self.tally.calls += 1
+        before = (self.depths.get(q.origin.id, 0) for q in quotes if q.origin.kind == "call")
+        self.depths[short_id(key)] = 1 + max(before, default=0)
+        if reply := self.journal.find(key):
+            self.tally.cached += 1
+            flight = Flight.landed(reply, cached=True)
+        else:
+            flight = self._predict(request)
+        self._asked[key] = flight
+        return flight
+
+    def _predict(self, request: Request) -> Flight:
+        prompt = self.counts.prompt_once(request.messages)
+        completion = request.max_tokens if self.long else 1
+        self.tally.prompt += prompt
+        self.tally.completion += completion
+        self.tally.largest = max(self.tally.largest, prompt + request.max_tokens)
+        reply = Reply("word " * completion, usage=Usage(prompt, completion))
+        return Flight.landed(reply, predicted=True)

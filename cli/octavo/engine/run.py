@@ -1,0 +1,157 @@
+"""Documents through a pipeline: a window of them is open, and none waits for its neighbours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from octavo.engine.document import Reading
+from octavo.engine.engine import Engine
+from octavo.engine.failure import blamed
+from octavo.engine.flight import Flights
+from octavo.engine.limit import Limit, Stopped
+from octavo.engine.patience import Patience
+from octavo.engine.report import Result
+from octavo.errors import (
+    BackendError,
+    BudgetReached,
+    InputError,
+    JournalError,
+    OctavoError,
+)
+from octavo.pipeline.spec import Pipeline
+from octavo.protocols import Backend
+from octavo.text.document import Document
+
+__all__ = ["Stream"]
+
+_Input = Document | InputError
+
+
+@dataclass
+class Stream:
+    """Reads inputs one at a time, folds several documents at once, gives results in input order.
+
+    A new document is opened while fewer calls wait than may fly, so that the limit is always used
+    and memory holds a few documents however many there are. After a failure no new document is
+    opened unless `keep_going`.
+    """
+
+    engine: Engine
+    backend: Backend
+    pipeline: Pipeline
+    params: Mapping[str, object]
+    limit: Limit
+    patience: Patience
+    sink: Callable[[Result], None]
+    keep_going: bool = False
+    documents: int = 0
+    failed: int = 0
+    ended: OctavoError | None = None
+    _results: dict[int, Result | None] = field(default_factory=dict[int, Result | None])
+    _next: int = 0
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _open: int = 0
+
+    async def run(self, inputs: Iterable[_Input]) -> None:
+        """Fold all inputs. Ends early with `ended` set when the backend is unusable.
+
+        Cancelled, it sends nothing more, lets what is in flight reach the journal, and ends.
+        """
+        self._room.set()
+        task = asyncio.ensure_future(self._all(iter(inputs)))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self.limit.stop()
+            self._room.set()
+            await task
+            raise
+
+    async def _all(self, inputs: Iterator[_Input]) -> None:
+        async with asyncio.TaskGroup() as calls:
+            flights = Flights(
+                self.backend,
+                self.engine.journal,
+                self.limit,
+                self.patience,
+                calls,
+                self.engine.fits,
+            )
+            async with asyncio.TaskGroup() as group:
+                number = 0
+                while await self._may_open():
+                    document = await asyncio.to_thread(next, inputs, None)
+                    if document is None:
+                        break
+                    self._results[number] = None
+                    self._open += 1
+                    group.create_task(self._one(number, document, flights))
+                    number += 1
+                    await asyncio.sleep(0)  # the new document queues its calls first
+        # What was stopped gave nothing; those that finished behind it still have results.
+        for number in sorted(self._results):
+            if (result := self._results[number]) is not None:
+                self.sink(result)
+
+    async def _may_open(self) -> bool:
+        while True:
+            if self.limit.stopped or self.ended or (self.failed and not self.keep_going):
+                return False
+            held = len(self._results)
+            if self._open < 2 or (
+                self.limit.waiting < self.limit.size
+                and self._open < 2 * self.limit.size
+                and held < max(64, 4 * self.limit.size)
+            ):
+                return True
+            self._room.clear()
+            self.limit.on_idle = self._room.set
+            await self._room.wait()
+
+    async def _one(self, number: int, document: _Input, flights: Flights) -> None:
+        source = document.source
+        self.engine.watch.document_started(source)
+        try:
+            result = await self._fold(number, document, flights)
+        except Stopped:
+            del self._results[number]
+            return
+        finally:
+            self._open -= 1
+            self._room.set()
+        self.documents += 1
+        self.failed += result.error is not None
+        self.engine.watch.document_done(result)
+        self._results[number] = result
+        self._give()
+
+    async def _fold(self, number: int, document: _Input, flights: Flights) -> Result:
+        if isinstance(document, InputError):
+            return Result(document.source, None, error=document)
+        reading = Reading(
+            self.engine, lambda _: flights, self.pipeline, self.params, document, number
+        )
+        try:
+            return await reading.result()
+        except BaseExceptionGroup as group:
+            error = blamed(group)
+        except OctavoError as single:
+            error = single
+        if isinstance(error, (BackendError, BudgetReached, JournalError)):
+            self.ended = self.ended or error
+            self.limit.stop()
+        if not isinstance(error, OctavoError):
+            raise error
+        return Result(document.source, None, error=error)
+
+    def _give(self) -> None:
+        """Hand over the results that nothing earlier waits for."""
+        while self._next in self._results:
+            result = self._results[self._next]
+            if result is None:
+                return
+            del self._results[self._next]
+            self._next += 1
+            self.sink(result)

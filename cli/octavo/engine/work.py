@@ -1,0 +1,111 @@
+"""What one step of one document may use."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import orjson
+
+from octavo.engine.ask import Asker
+from octavo.engine.engine import Engine
+from octavo.errors import CallError, FitError, Outcome, UsageError
+from octavo.pipeline.spec import Pipeline
+from octavo.protocols import Counter, JsonSchema, PromptLike, PromptText
+from octavo.text.chunk import Chunk
+from octavo.text.document import Document
+from octavo.text.note import Slot
+from octavo.text.span import Span
+
+__all__ = ["StepWork"]
+
+Given = TypeVar("Given")
+
+
+@dataclass(frozen=True, slots=True)
+class StepWork:
+    """See protocols.Work."""
+
+    engine: Engine
+    pipeline: Pipeline
+    document: Document
+    step: str
+    params: Mapping[str, object]
+    ask: Asker
+    group: asyncio.TaskGroup
+    after: int
+    missing: list[Span]
+
+    @property
+    def counter(self) -> Counter:
+        """The tokenizer named in the plan, with the journal's memory."""
+        return self.engine.counts
+
+    @property
+    def window(self) -> int | None:
+        """Tokens of prompt and reply together, or None when unknown."""
+        return self.engine.window
+
+    def prompt(self, reference: str | PromptText) -> PromptLike:
+        """Return a prompt that the pipeline names or holds."""
+        return self.pipeline.prompt(reference)
+
+    def schema(self, reference: str) -> JsonSchema:
+        """Return a JSON Schema that the pipeline names."""
+        return self.pipeline.schema(reference)
+
+    def start(self, note: Coroutine[Any, Any, Given], /) -> Awaitable[Given]:
+        """Run a coroutine in the document's task group."""
+        return self.group.create_task(note)
+
+    def skip(self, slot: Slot, error: CallError) -> None:
+        """Record that a slot's part of the document is missing from the result, and why."""
+        self.missing.extend(slot.spans)
+        self.ask.account.outcomes[Outcome.SKIPPED] += 1
+        self.engine.watch.notice(f"{self.document.source}: left out: {error.message}")
+
+    def room(self, prompt: PromptLike, variables: Mapping[str, object], tokens: int) -> int | None:
+        """Return how many tokens may still be put into a prompt; see protocols.Work."""
+        if self.window is None:
+            return None
+        rendered = prompt.render({**self.params, **variables})
+        fixed = self.engine.counts.prompt(rendered)
+        room = self.window - fixed - tokens
+        if room <= 0:
+            raise FitError(
+                f"step {self.step!r}: prompt {prompt.name!r} takes {fixed:,} tokens before any"
+                f" text and its reply up to {tokens:,}; the window has {self.window:,}",
+                hint="lower the step's `tokens`, or use a model with a larger window",
+            )
+        return room
+
+    async def chunks(self, by: str, options: Mapping[str, object]) -> tuple[Chunk, ...]:
+        """Return the document's chunks by a named chunker, from the journal when it has them."""
+        chunker = self.engine.registry.chunker(by)
+        checked = chunker.options.model_validate(options)
+        name = orjson.dumps(
+            [
+                chunker.name,
+                chunker.version,
+                checked.model_dump(mode="json"),
+                self.engine.counter.name,
+                self.document.hash,
+                [[h.level, h.title, *h.span] for h in self.document.outline],
+            ],
+            option=orjson.OPT_SORT_KEYS,
+        )
+        key = hashlib.sha256(name).digest()
+        if (table := self.engine.journal.table(key)) is not None:
+            return tuple(
+                Chunk(Span(start, end), tokens, tuple(headings), border)
+                for start, end, tokens, headings, border in orjson.loads(table)
+            )
+        chunks = await chunker.run(self.document, checked, self.engine.counter, self.ask)
+        if "".join(self.document.slice(chunk.span) for chunk in chunks) != self.document.text:
+            raise UsageError(f"the chunker {by!r} lost or repeated text of {self.document.source}")
+        rows = [[*c.span, c.tokens, list(c.headings), c.border] for c in chunks]
+        self.engine.journal.keep_table(key, orjson.dumps(rows))
+        return chunks

@@ -1,0 +1,33 @@
+"""Whether what a step is about to put into its prompts can fit, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from octavo.errors import FitError
+from octavo.protocols import PromptLike, Work
+from octavo.text.note import Slot
+
+__all__ = ["require_room"]
+
+
+def require_room(
+    work: Work,
+    prompt: PromptLike,
+    variables: Mapping[str, object],
+    tokens: int,
+    slots: Sequence[Slot],
+) -> None:
+    """Raise FitError when the largest slot does not fit the prompt beside `variables`.
+
+    `tokens` is the bound of the reply.
+    """
+    room = work.room(prompt, variables, tokens)
+    largest = max((slot.bound for slot in slots), default=0)
+    if room is not None and largest > room:
+        raise FitError(
+            f"step {work.step!r}: {largest:,} tokens of text do not fit prompt {prompt.name!r}:"
+            f" the window of {work.window:,} tokens leaves {room:,} beside the prompt and a reply"
+            f" of {tokens:,}",
+            hint=f"split to at most {room} tokens, or use a model with a larger window",
+        )
