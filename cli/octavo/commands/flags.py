@@ -1,0 +1,112 @@
+"""A pipeline's parameters as options of the command that runs it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from octavo.commands.order import Order, options
+from octavo.errors import UsageError
+from octavo.pipeline.spec import Parameter, ParamType, Pipeline
+
+__all__ = ["command_for", "flag"]
+
+_OWN = inspect.signature(options, eval_str=True).parameters
+_RESERVED = {*_OWN, "help", "inputs"}
+_METAVARS = {ParamType.INTEGER: "INTEGER", ParamType.NUMBER: "NUMBER"}
+
+
+def command_for(pipeline: Pipeline, act: Callable[[Order], None]) -> Callable[..., None]:
+    """Return a function whose signature has the common options, then the pipeline's parameters.
+
+    Called with their values it hands `act` the order. Raises UsageError when a parameter has the
+    name of one of the common options.
+    """
+    for parameter in pipeline.params:
+        if parameter.name in _RESERVED:
+            raise UsageError(
+                f"{pipeline.path}: the parameter {parameter.name!r} has the name of an option of"
+                " the command",
+                hint=f"rename it, for example to {pipeline.name}_{parameter.name}",
+            )
+    parameters = (*_OWN.values(), *(_declare(parameter) for parameter in pipeline.params))
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+
+    def command(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed
+        pairs: list[str] = values.pop("param") or []
+        own = {name: values.pop(name) for name in _OWN if name in values}
+        for name in ("inputs", "glob", "exclude"):
+            own[name] = tuple(own[name] or ())
+        params = _given(pipeline, values, pairs)
+        act(Order(pipeline, params, command=context.find_root().obj or (), **own))
+
+    signature = inspect.Signature(
+        [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*parameters, context)]
+    )
+    command.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess] - read by inspect
+    command.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+    command.__doc__ = pipeline.about or f"Run {pipeline.path}."
+    return command
+
+
+def flag(parameter: Parameter) -> str:
+    """Return the option that sets a parameter."""
+    return "--" + parameter.name.replace("_", "-")
+
+
+def _declare(parameter: Parameter) -> inspect.Parameter:
+    """Return the parameter as Typer reads it: text, for the pipeline's own rules to check."""
+    notes: list[str] = []
+    name = flag(parameter)
+    if parameter.required:
+        notes.append("required")
+    elif parameter.default not in (None, "", ()):
+        notes.append(f"default: {_shown(parameter.default)}")
+    if parameter.repeatable:
+        notes.append("repeatable")
+    note = f"[{'; '.join(notes)}]" if notes else ""
+    about = f"{parameter.about}  {note}".strip()
+    kind: Any = str | None
+    declared = [name]
+    metavar = "|".join(parameter.choices) or _METAVARS.get(parameter.type, "TEXT")
+    if parameter.type is ParamType.BOOLEAN and not parameter.repeatable:
+        kind, metavar = bool | None, None
+        declared = [f"{name}/--no-{name[2:]}"]
+    elif parameter.repeatable:
+        kind = list[str] | None
+    option = typer.Option(*declared, metavar=metavar, help=about, show_default=False)
+    return inspect.Parameter(
+        parameter.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind, option],
+    )
+
+
+def _given(pipeline: Pipeline, flags: Mapping[str, object], pairs: list[str]) -> dict[str, object]:
+    """Return the parameters that were given, by flags and by `-p`; each once."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    repeatable = {parameter.name for parameter in pipeline.params if parameter.repeatable}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f"-p {pair} sets nothing", hint="write -p KEY=VALUE")
+        if name in repeatable:
+            earlier = given.get(name, ())
+            given[name] = [*(earlier if isinstance(earlier, list) else ()), value]  # pyright: ignore[reportUnknownVariableType] - a list of strings
+        elif name in given:
+            raise UsageError(f"the parameter {name!r} is given twice", hint="give it once")
+        else:
+            given[name] = value
+    return given
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, tuple):
+        return ", ".join(str(each) for each in default)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - scalars
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return str(default)

@@ -1,0 +1,144 @@
+"""What a command line asks a pipeline to do, and the options that say it.
+
+`run` and `plan` take the same options, so that one line becomes the other by one word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from octavo.commands.progress import Progress
+from octavo.pipeline.spec import Pipeline
+
+__all__ = ["Order", "options"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A pipeline, its parameters as given, and the values of the options below.
+
+    `command` is the whole command line after the program's name.
+    """
+
+    pipeline: Pipeline
+    params: Mapping[str, object]
+    command: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+    output: str | None = None
+    model: str | None = None
+    jobs: int | None = None
+    keep_going: bool = False
+    fresh: bool = False
+    json: bool = False
+    dry_run: bool = False
+    glob: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    encoding: str | None = None
+    private: bool = False
+    quiet: bool = False
+    progress: Progress = Progress.AUTO
+    timeout: float | None = None
+
+
+def options(
+    *,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUTS]...",
+            help="Files and directories; - or nothing reads standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="Write to a file; to a directory, as a tree like the inputs', when there may be"
+            " several, or when PATH is one or ends with a slash.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-m", "--model", metavar="MODEL", help="BACKEND:NAME, or a profile of octavo.toml."
+        ),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            "--param",
+            metavar="KEY=VALUE",
+            help="Set a parameter of the pipeline; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("-j", "--jobs", metavar="N", min=1, help="The most calls in flight."),
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("-k", "--keep-going", help="Start further documents after a failure.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="Print the plan and send nothing.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ask everything again instead of using the journal.")
+    ] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Keep nothing of this run on disk.")
+    ] = False,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON object a line for each document: result, sources, coverage,"
+            " usage, run.",
+        ),
+    ] = False,
+    glob: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--glob",
+            metavar="PATTERN",
+            help="Take only these files of directories; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="PATTERN",
+            help="Leave these files of directories out; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            "--encoding", metavar="NAME", help="The encoding of inputs that are not UTF-8."
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", metavar="SECONDS", min=0.001, help="How long a call may stay unanswered."
+        ),
+    ] = None,
+    progress: Annotated[
+        Progress, typer.Option("--progress", help="What standard error shows of the run.")
+    ] = Progress.AUTO,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Write only errors to standard error.")
+    ] = False,
+) -> None:
+    """Carry the options' names, types and help; the commands are built from its signature."""

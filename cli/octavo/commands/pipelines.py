@@ -1,0 +1,127 @@
+"""Commands whose own commands are the pipelines: `octavo run NAME`, `octavo plan NAME`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from octavo.commands.flags import command_for
+from octavo.commands.order import Order, options
+from octavo.errors import OctavoError, UsageError
+from octavo.pipeline.lookup import Lookup
+from octavo.pipeline.spec import Pipeline
+
+__all__ = ["by_pipeline", "load"]
+
+
+def by_pipeline(name: str, about: str, act: Callable[[Order], None]) -> typer.Typer:
+    """Return a command that reads the pipeline named by its first argument.
+
+    The options that follow are the common ones and the pipeline's parameters; `act` gets them.
+    """
+
+    class Group(PipelineGroup):
+        def perform(self, order: Order) -> None:
+            act(order)
+
+    application = typer.Typer(
+        name=name,
+        cls=Group,
+        help=about,
+        rich_markup_mode=None,
+        add_completion=False,
+        options_metavar="",
+        subcommand_metavar="PIPELINE [OPTIONS] [INPUTS]...",
+        invoke_without_command=True,
+        epilog=f"`octavo {name} PIPELINE --help` also shows the pipeline's own options.",
+    )
+    application.callback()(_demand_pipeline)
+    return application
+
+
+def load(reference: str) -> Pipeline:
+    """Return the checked pipeline of a name or path; raises UsageError or SpecErrors."""
+    from octavo.pipeline.reader import read  # noqa: PLC0415 - yaml and jinja2
+    from octavo.pipeline.registry import Registry  # noqa: PLC0415 - with them
+
+    return read(Lookup().pipeline(reference), Registry())
+
+
+def _demand_pipeline(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        raise UsageError("say which pipeline to run", hint="`octavo ls` lists the pipelines")
+
+
+class PipelineGroup(TyperGroup):
+    """Makes a command of each pipeline when it is asked for."""
+
+    def perform(self, order: Order) -> None:
+        """Do what the command line asks for."""
+        raise NotImplementedError
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - the library's type is private
+        del ctx
+        return [found.name for found in Lookup().pipelines()]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:  # noqa: ANN401 - same
+        try:
+            pipeline = load(cmd_name)
+        except OctavoError:
+            if ctx.resilient_parsing:  # the shell asks for completions
+                return None
+            raise
+        command = _command(pipeline.name, command_for(pipeline, self.perform))
+        command.common = len(_command("", options).params)
+        return command
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - same
+        if args and args[0].startswith("-") and args[0] not in {*ctx.help_option_names, "-", "--"}:
+            raise UsageError(
+                f"{args[0]} stands before the pipeline's name",
+                hint=f"write {ctx.command_path} PIPELINE {' '.join(args)}",
+            )
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - same
+        with _command("", options).make_context("", [], parent=ctx) as inner:
+            cast("TyperCommand", inner.command).format_options(inner, formatter)
+        rows = [(found.name, _about(found.name)) for found in Lookup().pipelines()]
+        if rows:
+            with formatter.section("Pipelines"):
+                formatter.write_dl(rows)
+
+
+class PipelineCommand(TyperCommand):
+    """Shows the pipeline's parameters under a heading of their own, after the common options."""
+
+    common = 0
+    """How many of the parameters are the common options."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - same
+        everything = self.params
+        try:
+            self.params = everything[: self.common]
+            super().format_options(ctx, formatter)
+        finally:
+            self.params = everything
+        records = [each.get_help_record(ctx) for each in everything[self.common :]]
+        if rows := [record for record in records if record]:
+            with formatter.section(f"Parameters of {self.name}"):
+                formatter.write_dl(rows)
+
+
+def _command(name: str, function: Callable[..., None]) -> PipelineCommand:
+    application = typer.Typer(rich_markup_mode=None, add_completion=False)
+    application.command(name, cls=PipelineCommand)(function)
+    return cast("PipelineCommand", get_command(application))
+
+
+def _about(name: str) -> str:
+    try:
+        return load(name).about
+    except OctavoError as error:
+        return f"(cannot be read: {error.message.splitlines()[0]})"
