@@ -1,0 +1,73 @@
+"""Conditions over notes, as `where` holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+from octavo.errors import CallError, UsageError
+
+if TYPE_CHECKING:
+    from octavo.pipeline.sandbox import Sandbox
+
+__all__ = ["Expression"]
+
+
+@cache
+def _sandbox() -> Sandbox:
+    from octavo.pipeline.sandbox import Sandbox  # noqa: PLC0415 - imports Jinja
+
+    return Sandbox(lambda _: None)
+
+
+class Expression:
+    """A condition in Jinja's expression language, such as `has_info and score >= 3`.
+
+    It is compiled once and evaluated for each note, whose fields (or `text`) are its names, beside
+    the parameters. `names` are those it uses. Raises UsageError when it is no expression.
+    """
+
+    def __init__(self, text: str) -> None:
+        import jinja2  # noqa: PLC0415 - costs time that --help need not pay
+        from jinja2 import nodes  # noqa: PLC0415 - the same
+        from jinja2.parser import Parser  # noqa: PLC0415 - the same
+
+        self.text = text
+        sandbox = _sandbox()
+        try:
+            parser = Parser(sandbox, text, state="variable")
+            tree = parser.parse_expression()
+            if not parser.stream.eos:
+                token = parser.stream.current
+                raise UsageError(
+                    f"{token.value!r} does not belong into the condition {text!r}",
+                    hint="write one condition, such as `score >= 3 and has_info`",
+                )
+            self.names = frozenset(node.name for node in tree.find_all(nodes.Name))
+            if isinstance(tree, nodes.Name):
+                self.names |= {tree.name}
+            self._evaluate = sandbox.compile_expression(text, undefined_to_none=False)
+        except (jinja2.TemplateError, SyntaxError, RecursionError) as error:
+            reason = str(error).rstrip(".") or "nested too deeply"
+            raise UsageError(
+                f"{text!r} is not a condition: {reason}",
+                hint="write one condition, such as `score >= 3 and has_info`",
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+    def holds(self, values: Mapping[str, object]) -> bool:
+        """Tell whether the condition holds for these values.
+
+        Raises CallError when a name has no value or values of two kinds are compared.
+        """
+        try:
+            return bool(self._evaluate(dict(values)))
+        except Exception as error:
+            reason = str(error).rstrip(".") or type(error).__name__
+            raise CallError(
+                f"the condition {self.text!r} cannot be evaluated: {reason}",
+                hint="require the field in the schema, or test it with `is defined`",
+            ) from error

@@ -1,0 +1,196 @@
+"""Finds pipelines, prompts and schemas by name.
+
+A name is looked for beside the pipeline (prompts and schemas of a pipeline given by its path), in
+`./octavo`, in the user's configuration directory, and among the built-in ones. Whoever comes first
+shadows the others; `builtin:NAME` always reaches ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from octavo.errors import Position, SpecError, UsageError
+from octavo.pipeline.resources import built_in
+from octavo.pipeline.source import Source
+from octavo.pipeline.spelling import suggestion
+
+__all__ = ["BUILT_IN", "LARGEST", "Found", "Lookup", "Origin"]
+
+BUILT_IN = "builtin:"
+LARGEST = 1_000_000
+"""The most bytes of a pipeline, prompt or schema; more is a file of another kind."""
+_NAME = re.compile(r"(?!\.)[\w.-]{1,80}(?:/(?!\.)[\w.-]{1,80}){0,8}")
+
+
+class Origin(StrEnum):
+    """Where a pipeline, prompt or schema was found."""
+
+    FILE = "file"
+    PROJECT = "project"
+    USER = "user"
+    BUILT_IN = "built-in"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file: the name it was found by, its path for people, its origin, and its text."""
+
+    name: str
+    path: str
+    origin: Origin
+    text: str
+
+    @property
+    def source(self) -> Source:
+        """The text and its path."""
+        return Source(self.path, self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    origin: Origin
+    root: Traversable
+
+    def path(self, name: str, suffix: str) -> str:
+        if self.origin is Origin.BUILT_IN:
+            return f"{BUILT_IN}{name}" + ("" if suffix != ".json" else suffix)
+        return str(self.root.joinpath(*f"{name}{suffix}".split("/")))
+
+
+class Lookup:
+    """Finds by name from a working directory; `beside` adds a pipeline's own directory.
+
+    `user` is the user's configuration directory of Octavo; by default, the system's place for it.
+    """
+
+    def __init__(self, directory: Path | None = None, user: Path | None = None) -> None:
+        self._project = (directory or Path()) / "octavo"
+        self._user = user
+        self._own: tuple[_Place, ...] = ()
+
+    def beside(self, path: str) -> Lookup:
+        """Return a lookup that also finds what lies beside a pipeline file, and finds it first."""
+        folder = Path(path).parent
+        roots = [folder, folder / "prompts"]
+        if folder.name == "pipelines":
+            roots.append(folder.parent / "prompts")
+        lookup = Lookup(self._project.parent, self._user)
+        lookup._own = tuple(_Place(Origin.FILE, root) for root in roots)
+        return lookup
+
+    def pipeline(self, reference: str) -> Found:
+        """Return a pipeline by its path or name.
+
+        Raises UsageError when there is none, and SpecError when it is not text.
+        """
+        if reference.endswith((".yaml", ".yml")) or "/" in reference or "\\" in reference:
+            return _read_path(Path(reference))
+        if (found := self._find("pipelines", reference, ".yaml")) is not None:
+            return found
+        beside = next(
+            (p for p in (f"{reference}.yaml", f"{reference}.yml") if Path(p).is_file()), ""
+        )
+        hint = f"write {beside}" if beside else suggestion(reference, self._names())
+        raise UsageError(f"there is no pipeline {reference!r}", hint=hint)
+
+    def pipelines(self) -> tuple[Found, ...]:
+        """Return the pipelines that can be named, sorted by name, without the shadowed ones."""
+        found = (self._find("pipelines", name, ".yaml") for name in sorted(self._names()))
+        return tuple(each for each in found if each is not None)
+
+    def prompt(self, name: str) -> Found | None:
+        """Return a prompt by its name, or None; raises SpecError when it is not text."""
+        return self._find("prompts", name, ".j2")
+
+    def schema(self, name: str) -> Found | None:
+        """Return a JSON Schema by its name, or None; raises SpecError when it is not text."""
+        return self._find("prompts", name, ".json")
+
+    def names(self, suffix: str) -> set[str]:
+        """Return the names of the prompts (`.j2`) or schemas (`.json`) that can be found."""
+        names: set[str] = set()
+        for place in self._places("prompts"):
+            if place.origin is not Origin.FILE:
+                names.update(_below(place.root, "", suffix))
+        return names
+
+    def _names(self) -> set[str]:
+        places = self._places("pipelines")
+        return {name for place in places for name in _below(place.root, "", ".yaml", deep=False)}
+
+    def _find(self, kind: str, name: str, suffix: str) -> Found | None:
+        only = name.startswith(BUILT_IN)
+        name = name.removeprefix(BUILT_IN)
+        if not _NAME.fullmatch(name):
+            return None
+        for place in self._places(kind):
+            if only and place.origin is not Origin.BUILT_IN:
+                continue
+            file = place.root.joinpath(*f"{name}{suffix}".split("/"))
+            if file.is_file():
+                path = place.path(name, suffix)
+                return Found(name, path, place.origin, _read(file, path))
+        return None
+
+    def _places(self, kind: str) -> Iterator[_Place]:
+        if kind == "prompts":
+            yield from self._own
+        yield _Place(Origin.PROJECT, self._project / kind)
+        if self._user is None:
+            from platformdirs import user_config_path  # noqa: PLC0415 - not needed by --help
+
+            self._user = user_config_path("octavo")
+        yield _Place(Origin.USER, self._user / kind)
+        yield _Place(Origin.BUILT_IN, built_in("prompts" if kind == "prompts" else "pipelines"))
+
+
+def _below(root: Traversable, prefix: str, suffix: str, *, deep: bool = True) -> Iterator[str]:
+    if not root.is_dir():
+        return
+    for file in root.iterdir():
+        if file.name.startswith("."):
+            continue
+        if file.name.endswith(suffix):
+            yield f"{prefix}{file.name.removesuffix(suffix)}"
+        elif deep and file.is_dir():
+            yield from _below(file, f"{prefix}{file.name}/", suffix)
+
+
+def _read_path(path: Path) -> Found:
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory, not a pipeline", hint="name a file in it")
+    if not path.exists():
+        siblings = [file.name for file in path.parent.glob("*.y*ml")]
+        raise UsageError(f"there is no file {path}", hint=suggestion(path.name, siblings))
+    return Found(path.stem, str(path), Origin.FILE, _read(path, str(path)))
+
+
+def _read(file: Traversable, path: str) -> str:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(LARGEST + 1)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(
+            f"{path} cannot be read: {reason}", hint="check its permissions"
+        ) from error
+    start = Position(path, 1, 1)
+    if len(data) > LARGEST:
+        message = f"the file is larger than {LARGEST:,} bytes"
+        raise SpecError(message, code="too-large", position=start, hint="name another file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        raise SpecError(
+            f"byte {error.start} is not UTF-8",
+            code="encoding",
+            position=Position(path, line, column),
+            hint="save the file as UTF-8",
+        ) from error

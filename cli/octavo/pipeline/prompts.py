@@ -1,0 +1,239 @@
+"""Prompts: found by name or written in the pipeline, checked once, rendered many times."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from octavo.errors import Position, SpecError
+from octavo.pipeline.lookup import Found, Lookup
+from octavo.pipeline.source import Source, problem
+from octavo.pipeline.spelling import suggestion
+from octavo.protocols.calls import Message
+from octavo.protocols.reference import PromptText
+
+if TYPE_CHECKING:
+    import jinja2
+    from jinja2.runtime import Context
+
+    from octavo.pipeline.sandbox import Sandbox
+    from octavo.pipeline.template import Template
+
+__all__ = ["Prompt", "Prompts", "is_text"]
+
+Role = Literal["system", "user"]
+
+
+def is_text(reference: str) -> bool:
+    """Tell whether a string in a pipeline is a prompt's text rather than its name."""
+    return any(mark in reference for mark in ("\n", " ", "{{"))
+
+
+class Prompts:
+    """The prompts of one pipeline.
+
+    `places` gives a text that is written in the pipeline its place there, for errors.
+    """
+
+    def __init__(self, lookup: Lookup, places: Mapping[str, Source] | None = None) -> None:
+        self._lookup = lookup
+        self._places = places or {}
+        self._sources: dict[str, Source] = {}
+        self._prompts: dict[str | PromptText, Prompt] = {}
+        self._sandbox: Sandbox | None = None
+        self.found: dict[str, Found] = {}
+        """All prompts looked up so far, by the name written: parents and included ones too."""
+
+    def get(self, reference: str | PromptText) -> Prompt:
+        """Return the prompt that a pipeline names or holds.
+
+        Raises SpecError for a prompt that does not exist or is not well formed.
+        """
+        if reference not in self._prompts:
+            self._prompts[reference] = self._make(reference)
+        return self._prompts[reference]
+
+    def _make(self, reference: str | PromptText) -> Prompt:
+        if isinstance(reference, PromptText):
+            texts: dict[Role, str] = {"user": reference.user}
+            if reference.system is not None:
+                texts["system"] = reference.system
+            parts = [self._part(*self._inline(text), role) for role, text in texts.items()]
+            mixed = next((part.template.source for part in parts if part.template.blocks), None)
+            if mixed is not None:
+                message = "the text of one message has a block of its own"
+                hint = "write the text without {% block %}"
+                raise problem(mixed, "prompt-syntax", message, 1, word="block", hint=hint)
+            return Prompt("(inline)", parts)
+        if is_text(reference):
+            return Prompt("(inline)", [self._part(*self._inline(reference), "user")])
+        if (source := self._find(reference)) is None:
+            raise SpecError(
+                f"there is no prompt {reference!r}",
+                code="unknown-prompt",
+                position=Position(reference, 1, 1),
+                hint=suggestion(reference, self._lookup.names(".j2")),
+            )
+        return Prompt(reference, [self._part(reference, source, "user")])
+
+    def _part(self, name: str, source: Source, role: Role) -> _Part:
+        from octavo.pipeline.template import analyse  # noqa: PLC0415 - imports Jinja
+
+        sandbox = self._open()
+        template = analyse(source, sandbox, self._find)
+        try:
+            compiled = sandbox.get_template(name)
+        except (SyntaxError, RecursionError) as error:
+            message = f"the prompt cannot be compiled: {error}"
+            raise problem(source, "prompt-syntax", message, 1, hint="make it simpler") from error
+        return _Part(template, compiled, role, self._sources)
+
+    def _open(self) -> Sandbox:
+        if self._sandbox is None:
+            from octavo.pipeline.sandbox import Sandbox  # noqa: PLC0415 - imports Jinja
+
+            self._sandbox = Sandbox(self._text)
+        return self._sandbox
+
+    def _text(self, name: str) -> str | None:
+        source = self._find(name)
+        return None if source is None else source.text
+
+    def _find(self, name: str) -> Source | None:
+        if name not in self._sources and (found := self._lookup.prompt(name)) is not None:
+            self.found[name] = found
+            self._sources[name] = found.source
+        return self._sources.get(name)
+
+    def _inline(self, text: str) -> tuple[str, Source]:
+        name = f"text {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+        self._sources[name] = self._places.get(text) or Source("(inline prompt)", text)
+        return name, self._sources[name]
+
+
+class Prompt:
+    """A prompt that can be rendered to messages.
+
+    `digest` covers the text of all prompts that it extends or includes, and nothing else.
+    """
+
+    def __init__(self, name: str, parts: list[_Part]) -> None:
+        self.name = name
+        self._parts = parts
+        digest = hashlib.sha256(b"messages 1")
+        for part in parts:
+            digest.update(f"{part.role}:{part.template.digest};".encode())
+        self.digest = digest.hexdigest()
+
+    def __repr__(self) -> str:
+        return f"Prompt({self.name!r})"
+
+    def variables(self) -> frozenset[str]:
+        """Return the names that the prompt and its parents take from outside."""
+        return frozenset(self.uses())
+
+    def uses(self) -> Mapping[str, Position]:
+        """Return those names, each with its first place."""
+        places: dict[str, Position] = {}
+        for part in self._parts:
+            places = {**part.template.variables, **places}
+        return places
+
+    def render(self, variables: Mapping[str, object]) -> tuple[Message, ...]:
+        """Return the system message, if it has any text, and the user message.
+
+        Blank lines around a message are dropped. Raises SpecError, at the prompt's line, for a
+        variable that is missing and for whatever else goes wrong in the prompt.
+        """
+        texts: dict[Role, str] = {}
+        for part in self._parts:
+            texts.update(part.render(variables))
+        messages = [Message("user", _trimmed(texts.get("user", "")))]
+        if system := _trimmed(texts.get("system", "")):
+            messages.insert(0, Message("system", system))
+        return tuple(messages)
+
+
+class _Mark(str):
+    """An empty string that begins or ends a message among the pieces that a template yields."""
+
+    __slots__ = ("role",)
+    role: Role | None
+
+
+class _Part:
+    """A compiled template, and the message that it is when it has no blocks."""
+
+    def __init__(
+        self,
+        template: Template,
+        compiled: jinja2.Template,
+        role: Role,
+        sources: Mapping[str, Source],
+    ) -> None:
+        self.template = template
+        self.role: Role = role
+        self._compiled = compiled
+        self._sources = sources
+
+    def render(self, variables: Mapping[str, object]) -> dict[Role, str]:
+        compiled = self._compiled
+        context = compiled.new_context(dict(variables))
+        try:
+            if not self.template.blocks:
+                return {self.role: "".join(compiled.root_render_func(context))}
+            roles: tuple[Role, ...] = ("system", "user")
+            for role in roles:
+                context.blocks[role] = [_bracket(role), *context.blocks.get(role, ())]
+            return _split(compiled.root_render_func(context))
+        except Exception as error:
+            raise self._failure(error, variables) from error
+
+    def _failure(self, error: Exception, variables: Mapping[str, object]) -> SpecError:
+        source, line = self.template.source, 1
+        trace = error.__traceback__
+        while trace is not None:
+            template = trace.tb_frame.f_globals.get("__jinja_template__")
+            if template is not None:
+                source = self._sources.get(template.name, source)
+                line = template.get_corresponding_lineno(trace.tb_lineno)
+            trace = trace.tb_next
+        return problem(
+            source,
+            "prompt",
+            f"the prompt cannot be rendered: {str(error).rstrip('.') or type(error).__name__}",
+            line,
+            hint=f"it has these variables: {', '.join(sorted(variables)) or 'none'}",
+        )
+
+
+def _bracket(role: Role) -> Callable[[Context], Iterator[str]]:
+    # Stands first among the blocks of this name; the prompt's own and its parents' follow, so that
+    # `super()` finds them as it always does.
+    def block(context: Context) -> Iterator[str]:
+        for at in (role, None):
+            mark = _Mark()
+            mark.role = at
+            yield mark
+            if at is not None:
+                yield from context.blocks[role][1](context)
+
+    return block
+
+
+def _split(pieces: Iterator[str]) -> dict[Role, str]:
+    texts: dict[Role, list[str]] = {}
+    role: Role | None = None
+    for piece in pieces:
+        if isinstance(piece, _Mark):
+            role = piece.role
+        elif role is not None:
+            texts.setdefault(role, []).append(piece)
+    return {role: "".join(texts[role]) for role in texts}
+
+
+def _trimmed(text: str) -> str:
+    text = text.rstrip()
+    indent = len(text) - len(text.lstrip())
+    return text[text.rfind("\n", 0, indent) + 1 :]

@@ -1,0 +1,78 @@
+"""The dialect of Jinja that prompts and expressions are written in.
+
+Rendered prompts enter keys, so everything that shapes white space is pinned, and only filters and
+globals whose result depends on nothing but their input are there. Names that do not exist are
+errors. The sandbox keeps a shared pipeline from reaching into the program. Importing this module
+imports Jinja: do it where a prompt is needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jinja2
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from octavo.pipeline.fence import fence
+
+__all__ = ["Sandbox"]
+
+# fmt: off
+_FILTERS = frozenset({
+    "abs", "batch", "capitalize", "center", "count", "d", "default", "dictsort",
+    "first", "float", "format", "groupby", "indent", "int", "items", "join",
+    "last", "length", "list", "lower", "map", "max", "min", "reject",
+    "rejectattr", "replace", "reverse", "round", "select", "selectattr", "slice", "sort",
+    "string", "sum", "title", "trim", "truncate", "unique", "upper", "wordcount",
+    "wordwrap",
+})
+# fmt: on
+_GLOBALS = ("range", "dict", "namespace", "cycler", "joiner")
+_LARGEST = 100_000
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """An environment; `source` gives the text of a prompt that another one names, or None."""
+
+    intercepted_binops = frozenset({"**", "*"})
+
+    def __init__(self, source: Callable[[str], str | None]) -> None:
+        super().__init__(
+            loader=jinja2.FunctionLoader(source),
+            undefined=jinja2.StrictUndefined,
+            autoescape=False,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            newline_sequence="\n",
+            keep_trailing_newline=False,
+        )
+        kept = {name: self.filters[name] for name in _FILTERS}
+        self.filters = {**kept, "fence": _fence, "tojson": _json}
+        self.globals = {name: self.globals[name] for name in _GLOBALS}
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - Jinja's own signature
+        """Refuse products that would not fit in memory; constants are computed at reading."""
+        sizes = [abs(side) if isinstance(side, int) else 0 for side in (left, right)]
+        if operator == "**" and max(sizes) > 1000:
+            raise SecurityError("the power is too large")
+        if operator == "*" and max(sizes) > _LARGEST and not _numbers(left, right):
+            raise SecurityError("the repetition is too long")
+        return super().call_binop(context, operator, left, right)
+
+
+def _numbers(*values: object) -> bool:
+    return all(isinstance(value, int | float) for value in values)
+
+
+def _fence(value: object, tag: str = "text") -> str:
+    return fence(value if isinstance(value, str) else _json(value), tag)
+
+
+def _json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401 - whatever a prompt holds
+    # Jinja's own filter escapes for HTML, which models need not read.
+    return json.dumps(value, ensure_ascii=False, indent=indent)

@@ -1,0 +1,61 @@
+"""The text of a pipeline, prompt or schema, and the places in it that errors name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from octavo.errors import Position, SpecError
+from octavo.pipeline.credentials import masked
+
+__all__ = ["Source", "problem"]
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text and where it is from.
+
+    A text written inside another file, such as a prompt in a pipeline, has that file's text as
+    `outer` and the 0-based number of its own first line there as `first`.
+    """
+
+    path: str
+    text: str
+    outer: str | None = None
+    first: int = 0
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines of the file, without their ends; whatever looks like a key is masked."""
+        return _LINE_END.split(masked(self.text if self.outer is None else self.outer))
+
+    def position(self, line: int, column: int = 1, *, word: str = "") -> Position:
+        """Return the place of a 1-based line of the text.
+
+        With `word`, the place where it next stands on or below that line, if it does; the column
+        counts in the file's own lines.
+        """
+        line += self.first
+        if word:
+            found = re.compile(rf"(?<![\w.]){re.escape(word)}(?!\w)")
+            for number in range(line, min(line + 40, len(self.lines) + 1)):
+                if match := found.search(self.lines[number - 1]):
+                    line, column = number, match.start() + 1
+                    break
+        source = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        return Position(self.path, line, column, source)
+
+    def offset(self, offset: int) -> Position:
+        """Return the place of a character offset of the text."""
+        before = _LINE_END.split(self.text[:offset])
+        return self.position(len(before), len(before[-1]) + 1)
+
+
+def problem(
+    source: Source, code: str, message: str, line: int, *, word: str = "", hint: str
+) -> SpecError:
+    """Return an error at a 1-based line of a text, at the place of a word where it has one."""
+    return SpecError(message, code=code, position=source.position(line, word=word), hint=hint)
