@@ -61,8 +61,9 @@ class File:
         self._path = path
         _check_folder(path.parent, path)
 
-    def expect(self, source: str, relative: str) -> None:
-        del source, relative
+    def expect(self, source: str, relative: str) -> InputError | None:
+        del relative
+        return _own_input(self._path, source)
 
     def put(self, source: str, text: str, suffix: str) -> None:
         del source, suffix
@@ -98,7 +99,8 @@ class Tree:
             )
         self._taken |= taken
         self._places[source] = place
-        return None
+        errors = (_own_input(self._root / name, source) for name in sorted(taken))
+        return next((error for error in errors if error), None)
 
     def put(self, source: str, text: str, suffix: str) -> None:
         path = self._root / _named(self._places.pop(source, _inside(source)), suffix)
@@ -133,6 +135,14 @@ def _inside(relative: str) -> str:
         return "stdin"
     parts = PurePosixPath(relative.replace(os.sep, "/")).parts
     return "/".join(part for part in parts if part not in {"..", "/"}) or "document"
+
+
+def _own_input(path: Path, source: str) -> InputError | None:
+    if source == "-" or not path.exists() or not path.samefile(source):
+        return None
+    return InputError(
+        "its result would replace it", source=source, hint="write to another place with -o"
+    )
 
 
 def _check_folder(folder: Path, path: Path) -> None:

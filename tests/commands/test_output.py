@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from octavo.commands.output import File, Stream, Tree, open_output
+from octavo.errors import RunFailed, UsageError
+
+
+def test_one_result_is_written_as_it_is():
+    stream = io.BytesIO()
+    Stream(stream).put("a.txt", "caf\u00e9 [bold] {{ x }}\n", ".md")
+    assert stream.getvalue() == "caf\u00e9 [bold] {{ x }}\n".encode()
+
+
+def test_several_results_stand_under_their_sources():
+    stream = io.BytesIO()
+    output = Stream(stream, headed=True)
+    output.put("a.txt", "one\n", ".md")
+    output.put("odd \udce9.txt", "two\n", ".md")
+    assert stream.getvalue() == b"==> a.txt <==\none\n\n==> odd \xe9.txt <==\ntwo\n"
+
+
+def test_a_result_with_half_a_surrogate_pair_is_still_written():
+    stream = io.BytesIO()
+    Stream(stream).put("a.txt", "a\ud800b\n", ".md")
+    assert stream.getvalue() == b"a?b\n"
+
+
+def test_a_tree_mirrors_the_inputs(tmp_path):
+    output = Tree(tmp_path / "out")
+    for relative in ("a/b.txt", "a/c.md", "-"):
+        assert output.expect(relative, relative) is None
+        output.put(relative, f"of {relative}\n", ".md")
+    written = {
+        path.relative_to(tmp_path).as_posix(): path.read_text()
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
+    assert written == {
+        "out/a/b.txt.md": "of a/b.txt\n",
+        "out/a/c.md": "of a/c.md\n",
+        "out/stdin.md": "of -\n",
+    }
+
+
+def test_records_get_their_own_suffix(tmp_path):
+    output = Tree(tmp_path)
+    output.expect("a.txt", "a.txt")
+    output.put("a.txt", "{}\n", ".json")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt.json"]
+
+
+def test_no_path_leads_out_of_the_tree(tmp_path):
+    output = Tree(tmp_path / "out")
+    output.expect("x", "../../etc/passwd")
+    output.put("x", "text\n", ".md")
+    assert (tmp_path / "out/etc/passwd.md").is_file()
+
+
+def test_two_inputs_never_share_a_place(tmp_path):
+    output = Tree(tmp_path)
+    assert output.expect("one/a.txt", "a.txt") is None
+    error = output.expect("two/a.txt", "a.txt")
+    assert error is not None
+    assert error.source == "two/a.txt"
+    assert str(tmp_path / "a.txt.json") in error.message
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.json"])
+def test_a_result_never_replaces_its_input(tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text("the only copy")
+    for output in (Tree(tmp_path), File(tmp_path / name)):
+        error = output.expect(name, name)
+        assert error is not None
+        assert error.message == f"{name}: its result would replace it"
+
+
+@pytest.mark.parametrize(
+    ("target", "several", "kind"),
+    [
+        (None, False, Stream),
+        ("-", True, Stream),
+        ("out.md", False, File),
+        ("out", True, Tree),
+        ("out/", False, Tree),
+        ("there", False, Tree),
+    ],
+)
+def test_where_results_go(tmp_path, monkeypatch, target, several, kind):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    assert isinstance(open_output(target, several=several, json=False), kind)
+
+
+@pytest.mark.parametrize(
+    ("target", "several"), [("missing/out.md", False), ("file", True), ("file/x.md", False)]
+)
+def test_a_place_that_cannot_be_written_is_wrong_usage(tmp_path, monkeypatch, target, several):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError):
+        open_output(target, several=several, json=False)
+
+
+def test_a_failed_write_says_how_to_go_on(tmp_path):
+    (tmp_path / "dir").mkdir()
+    output = File(tmp_path / "dir" / "a.md")
+    (tmp_path / "dir").rmdir()
+    with pytest.raises(RunFailed) as caught:
+        output.put("a.txt", "text\n", ".md")
+    assert "nothing is asked twice" in caught.value.hint
