@@ -10,7 +10,7 @@ from octavo.errors import OctavoError, Outcome
 from octavo.text.note import Record
 from octavo.text.span import Span
 
-__all__ = ["Outcome", "Report", "Result", "Totals", "Watch"]
+__all__ = ["Outcome", "Report", "Result", "Silence", "Totals", "Watch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +71,22 @@ class Watch(Protocol):
     def notice(self, message: str) -> None:
         """Take one line that the user should see on standard error."""
         ...
+
+
+class Silence:
+    """A watch that says nothing."""
+
+    def document_started(self, source: str) -> None:
+        """Ignore it."""
+
+    def document_done(self, result: Result) -> None:
+        """Ignore it."""
+
+    def call_planned(self, source: str, step: str) -> None:
+        """Ignore it."""
+
+    def call_done(self, source: str, step: str, outcome: Outcome) -> None:
+        """Ignore it."""
+
+    def notice(self, message: str) -> None:
+        """Ignore it."""

@@ -1,0 +1,171 @@
+"""A whole run, from the journal's opening to its report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from octavo.engine.contact import contacted, known_without_contact
+from octavo.engine.counting import Counts
+from octavo.engine.engine import Engine
+from octavo.engine.journal import Journal
+from octavo.engine.ledger import Ledger
+from octavo.engine.limit import Limit
+from octavo.engine.patience import Patience
+from octavo.engine.plan import Plan, plan
+from octavo.engine.report import Report, Result, Silence, Watch
+from octavo.engine.run import Stream
+from octavo.engine.runs import begin, finish, fresh_generation
+from octavo.engine.storage import journal_path
+from octavo.errors import InputError
+from octavo.pipeline.registry import Registry
+from octavo.pipeline.spec import Pipeline
+from octavo.protocols import Backend, Capabilities, Profile
+from octavo.text.document import Document
+from octavo.tokens.choose import counter as counter_named
+from octavo.tokens.choose import tokenizer_for
+
+__all__ = ["Job", "execute", "forecast"]
+
+_UNKNOWN_CAPACITY = 8
+"""Calls in flight at first, for a backend that does not say what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that a run needs to know.
+
+    `inputs` is read lazily, on a thread of its own. `jobs` fixes how many calls are in flight;
+    None lets the limit adapt. `fresh` asks everything anew; `generation` goes on with an earlier
+    fresh run. `private` keeps the journal in memory. `command` is what `octavo runs resume` runs
+    again. `backend`, when given, answers instead of the profile's.
+    """
+
+    pipeline: Pipeline
+    params: Mapping[str, object]
+    inputs: Iterable[Document | InputError]
+    profile: Profile
+    jobs: int | None = None
+    keep_going: bool = False
+    fresh: bool = False
+    generation: int = 0
+    private: bool = False
+    command: tuple[str, ...] = ()
+    registry: Registry = field(default_factory=Registry)
+    backend: Backend | None = None
+
+
+async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> Report:
+    """Run a job; `sink` receives each document's result, in the order of the inputs, when durable.
+
+    Returns a report with `error` set when the backend became unusable or a budget was reached.
+    Raises what shows before the first call. Cancelled, it lets what is in flight reach the journal.
+    """
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    with _journal(job) as journal:
+        async with _backend(job) as backend:
+            known = await contacted(backend, job.profile, journal, watch)
+            opened = _Opened(job, journal, backend, known)
+            model = f"{backend.identity} {backend.model}"
+            number = begin(journal, pipeline=job.pipeline.name, model=model, command=job.command)
+            ledger = Ledger(journal, number)
+            stream = Stream(
+                engine=opened.engine(ledger, watch),
+                backend=backend,
+                pipeline=job.pipeline,
+                params=job.params,
+                limit=opened.limit(),
+                patience=Patience(),
+                sink=sink,
+                keep_going=job.keep_going,
+            )
+            status = "failed"
+            try:
+                await stream.run(job.inputs)
+                status = _status(stream)
+            except asyncio.CancelledError:
+                status = "stopped"
+                raise
+            finally:
+                report = Report(
+                    run=str(number),
+                    documents=stream.documents,
+                    failed=stream.failed,
+                    totals=ledger.account.totals(),
+                    seconds=clock() - started,
+                    error=stream.ended,
+                )
+                finish(journal, number, status, report)
+    return report
+
+
+async def forecast(job: Job, *, watch: Watch | None = None) -> Plan:
+    """Return what `execute` would do with a job; sends nothing and writes no run.
+
+    Raises FitError when a prompt cannot fit, and what else a run would raise before its first call.
+    """
+    quiet = watch or Silence()
+    with _journal(job) as journal:
+        async with _backend(job) as backend:
+            known = known_without_contact(backend, job.profile, journal) or backend.known
+            opened = _Opened(job, journal, backend, known)
+            engine = opened.engine(Ledger(journal, None), quiet)
+            return await plan(engine, job.pipeline, job.params, job.inputs)
+
+
+def _journal(job: Job) -> Journal:
+    journal = Journal(None if job.private else journal_path(), generation=job.generation)
+    if job.fresh and not job.generation:
+        journal.generation = fresh_generation(journal)
+    return journal
+
+
+@asynccontextmanager
+async def _backend(job: Job) -> AsyncGenerator[Backend]:
+    if job.backend is not None:
+        yield job.backend
+        return
+    kind, _, name = job.profile.model.partition(":")
+    backend = job.registry.backend(kind).open(name, job.profile)
+    try:
+        yield backend
+    finally:
+        await backend.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A job's journal, backend and what is known of it."""
+
+    job: Job
+    journal: Journal
+    backend: Backend
+    known: Capabilities
+
+    def engine(self, ledger: Ledger, watch: Watch) -> Engine:
+        backend = self.backend
+        counter = counter_named(self.known.tokenizer or tokenizer_for(backend.model))
+        return Engine(
+            journal=self.journal,
+            ledger=ledger,
+            watch=watch,
+            registry=self.job.registry,
+            counter=counter,
+            counts=Counts(counter, self.journal),
+            identity=backend.identity,
+            model=backend.model,
+            window=self.known.window,
+        )
+
+    def limit(self) -> Limit:
+        size = self.job.jobs or self.known.parallel
+        return Limit(size or _UNKNOWN_CAPACITY, adapts=size is None)
+
+
+def _status(stream: Stream) -> str:
+    if stream.ended is not None:
+        return type(stream.ended).__name__
+    return "failed" if stream.failed else "complete"

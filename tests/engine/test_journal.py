@@ -1,0 +1,155 @@
+"""The journal gives back what it was given, to this process and to others, and says what it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octavo.engine.journal import Journal
+from octavo.engine.key import key_of
+from octavo.engine.packing import pack, unpack
+from octavo.errors import JournalError
+from octavo.protocols import Capabilities, Finish, Message, Reply, Request, TokenLogprob, Usage
+from octavo.text.quote import Origin, Quote, short_id
+
+
+def request(text="hello", **changes):
+    return Request((Message("user", text),), max_tokens=10, **changes)
+
+
+def keep(journal, asked, reply, quotes=()):
+    async def store():
+        return await journal.keep(
+            key_of(asked, identity="i", model="m"), pack(asked.messages, quotes), reply
+        )
+
+    return asyncio.run(store())
+
+
+def find(journal, asked):
+    return journal.find(key_of(asked, identity="i", model="m"))
+
+
+FULL = Reply(
+    "a reply",
+    Finish.LENGTH,
+    Usage(5, 3, 2, 1),
+    reasoning="why",
+    logprobs=(TokenLogprob("a", -0.5, (("a", -0.5), ("b", -1.0))),),
+    model="m-2026",
+)
+
+
+def test_a_reply_is_found_by_another_journal_on_the_same_file(tmp_path):
+    with Journal(tmp_path / "j") as journal:
+        keep(journal, request(), FULL)
+    with Journal(tmp_path / "j") as journal:
+        assert find(journal, request()) == FULL
+        assert find(journal, request("other")) is None
+        assert find(journal, request(sample=1)) is None
+        assert find(journal, request(attempt=1)) is None
+
+
+def test_the_second_process_adopts_the_first_durable_reply(tmp_path):
+    with Journal(tmp_path / "j") as first, Journal(tmp_path / "j") as second:
+        assert keep(first, request(), Reply("first")).text == "first"
+        assert keep(second, request(), Reply("second")).text == "first"
+
+
+def test_a_fresh_generation_sees_nothing_older_and_ordinary_runs_see_the_newest(tmp_path):
+    with Journal(tmp_path / "j") as journal:
+        keep(journal, request(), Reply("old"))
+    with Journal(tmp_path / "j", generation=1) as fresh:
+        assert find(fresh, request()) is None
+        keep(fresh, request(), Reply("new"))
+    with Journal(tmp_path / "j") as journal:
+        assert find(journal, request()).text == "new"
+
+
+def test_only_the_owner_may_read_it(tmp_path):
+    with Journal(tmp_path / "dir" / "j") as journal:
+        keep(journal, request(), FULL)
+        for file in (tmp_path / "dir").iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+    assert stat.S_IMODE((tmp_path / "dir").stat().st_mode) == 0o700
+
+
+def test_a_file_that_is_no_journal_is_an_error_that_names_it(tmp_path):
+    path = tmp_path / "j"
+    path.write_bytes(b"not a database, certainly" * 100)
+    with pytest.raises(JournalError, match="j cannot be used") as caught:
+        Journal(path)
+    assert "OCTAVO_JOURNAL" in caught.value.hint
+
+
+def test_a_journal_of_a_later_version_is_left_alone(tmp_path):
+    Journal(tmp_path / "j").close()
+    connection = sqlite3.connect(tmp_path / "j")
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    with pytest.raises(JournalError, match="later version"):
+        Journal(tmp_path / "j")
+
+
+def test_a_directory_that_cannot_be_made_is_an_error_before_anything_runs(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="cannot be opened"):
+        Journal(tmp_path / "file" / "j")
+
+
+def test_a_write_that_fails_reaches_the_call_that_waits_for_it(tmp_path):
+    journal = Journal(tmp_path / "j")
+    journal.connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(JournalError):
+        keep(journal, request(), FULL)
+
+
+def test_contacts_counts_and_tables_come_back(tmp_path):
+    with Journal(tmp_path / "j") as journal:
+        journal.keep_contact("b", Capabilities(window=4096, logprobs=True))
+        journal.keep_count(b"key", 12)
+        journal.keep_table(b"key", b"[1,2]")
+    with Journal(tmp_path / "j") as journal:
+        assert journal.contact("b") == Capabilities(window=4096, logprobs=True)
+        assert journal.contact("c") is None
+        assert journal.count(b"key") == 12
+        assert journal.table(b"key") == b"[1,2]"
+
+
+def test_a_prompt_is_stored_without_what_stands_elsewhere(tmp_path):
+    text = "All of the document. " * 500
+    document = Quote(text[100:9000], Origin("text", 7, 100))
+    asked = request(f"Static instruction. {'x' * 200}\n\n<text 1a>\n{document}\n</text 1a>\nEnd.")
+    with Journal(tmp_path / "j") as journal:
+        journal.keep_text(7, text)
+        keep(journal, asked, FULL, [document])
+        call = short_id(key_of(asked, identity="i", model="m"))
+        assert journal.messages(call) == asked.messages
+        ((size,),) = journal.query("SELECT length(body) FROM prompts")
+    assert size < 150
+
+
+@given(
+    st.lists(st.text(max_size=300), max_size=4),
+    st.lists(st.text(alphabet="ab\n", min_size=97, max_size=150), max_size=4),
+)
+def test_packing_loses_nothing(literals, quoted):
+    """Any mix of literals and quotes, repeated and overlapping ones too, comes back whole."""
+    store = {i: text for i, text in enumerate(quoted)}
+    quotes = [Quote(text, Origin("call", i, 0)) for i, text in store.items()]
+    content = "".join(
+        a + b
+        for a, b in zip(literals + [""] * 4, [str(q) for q in quotes] + [""] * 4, strict=False)
+    )
+    messages = (Message("system", content), Message("user", content[::-1]))
+    packed = pack(messages, quotes)
+
+    def text(kind, number):
+        return store[number] if kind == 1 else packed.texts[number]
+
+    assert unpack(packed.body, text) == messages
