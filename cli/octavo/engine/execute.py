@@ -71,6 +71,7 @@ async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> 
             opened = _Opened(job, journal, backend, known)
             model = f"{backend.identity} {backend.model}"
             number = begin(journal, pipeline=job.pipeline.name, model=model, command=job.command)
+            watch.run_started(str(number))
             ledger = Ledger(journal, number)
             stream = Stream(
                 engine=opened.engine(ledger, watch),

@@ -64,6 +64,10 @@ class Report:
 class Watch(Protocol):
     """Told what happens, on the event loop's thread; must return at once."""
 
+    def run_started(self, run: str) -> None:
+        """Take the run's id, before any document is started."""
+        ...
+
     def document_started(self, source: str) -> None: ...
     def document_done(self, result: Result) -> None: ...
     def call_planned(self, source: str, step: str) -> None: ...
@@ -75,6 +79,9 @@ class Watch(Protocol):
 
 class Silence:
     """A watch that says nothing."""
+
+    def run_started(self, run: str) -> None:
+        """Ignore it."""
 
     def document_started(self, source: str) -> None:
         """Ignore it."""
