@@ -1,4 +1,4 @@
-"""The journal gives back what it was given, to this process and to others, and says what it cannot."""
+"""The journal gives back what it was given, here and elsewhere, and says what it cannot."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_prompt_is_stored_without_what_stands_elsewhere(tmp_path):
 )
 def test_packing_loses_nothing(literals, quoted):
     """Any mix of literals and quotes, repeated and overlapping ones too, comes back whole."""
-    store = {i: text for i, text in enumerate(quoted)}
+    store = dict(enumerate(quoted))
     quotes = [Quote(text, Origin("call", i, 0)) for i, text in store.items()]
     content = "".join(
         a + b

@@ -1,0 +1,99 @@
+"""Everything a step's calls need, over a scripted backend and a journal in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from tests.clock import run_virtually
+
+from octavo.backends.scripted import ScriptedBackend
+from octavo.engine.ask import Asker
+from octavo.engine.flight import Flights
+from octavo.engine.journal import Journal
+from octavo.engine.ledger import Account, Ledger
+from octavo.engine.limit import Limit
+from octavo.engine.patience import Patience
+from octavo.engine.report import Silence
+from octavo.engine.runs import begin
+from octavo.protocols import Message
+
+__all__ = ["Desk", "Line"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A prompt of one line with str.format fields."""
+
+    text: str = "{text}"
+    name: str = "line"
+    digest: str = "ab" * 32
+
+    def render(self, variables):
+        return (Message("user", self.text.format(**variables)),)
+
+
+class Heard(Silence):
+    def __init__(self):
+        self.notices = []
+
+    def notice(self, message):
+        self.notices.append(message)
+
+
+@dataclass
+class Desk:
+    """`ask(...)` runs `scenario(asker)` on virtual time and returns its value."""
+
+    handler: object
+    path: object = None
+    jobs: int = 8
+    patience: Patience = field(default_factory=lambda: Patience(jitter=lambda: 1.0))
+    account: Account = field(default_factory=Account)
+    heard: Heard = field(default_factory=Heard)
+    seconds: float = 0.0
+
+    def __post_init__(self):
+        self.backend = ScriptedBackend(self.handler, identity="scripted:test")
+
+    def run(self, scenario):
+        async def work():
+            with Journal(self.path) as journal:
+                run = begin(journal, pipeline="p", model="m", command=())
+                ledger = Ledger(journal, run)
+                async with asyncio.TaskGroup() as calls:
+                    flights = Flights(
+                        self.backend,
+                        journal,
+                        Limit(self.jobs),
+                        self.patience,
+                        calls,
+                        lambda _: None,
+                    )
+                    outcome = await asyncio.gather(
+                        self._document(scenario, flights, ledger), return_exceptions=True
+                    )
+                return outcome[0]
+
+        value, self.seconds = run_virtually(work())
+        if isinstance(value, BaseException):
+            raise value
+        return value
+
+    async def _document(self, scenario, flights, ledger):
+        async with asyncio.TaskGroup() as group:
+            asker = Asker(
+                answers=flights,
+                ledger=ledger,
+                account=self.account,
+                watch=self.heard,
+                group=group,
+                identity=self.backend.identity,
+                model=self.backend.model,
+                model_hash=b"model---",
+                source="book.txt",
+                step="map",
+                document=0,
+                params={},
+            )
+            return await scenario(asker)
