@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from octavo.text.quote import Origin, Quote, short_id
 from octavo.text.span import Span
 
-__all__ = ["Document", "Heading", "heading_path"]
+__all__ = ["Document", "Heading", "heading_path", "heading_paths"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,20 @@ def heading_path(outline: tuple[Heading, ...], position: int) -> tuple[str, ...]
 
     A heading counts from its own first character on.
     """
+    return next(heading_paths(outline, (position,)))
+
+
+def heading_paths(
+    outline: Iterable[Heading], positions: Iterable[int]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the heading path of each of several ascending positions, in one pass."""
+    headings = iter(outline)
+    heading = next(headings, None)
     path: list[Heading] = []
-    for heading in outline:
-        if heading.span.start > position:
-            break
-        while path and path[-1].level >= heading.level:
-            path.pop()
-        path.append(heading)
-    return tuple(heading.title for heading in path)
+    for position in positions:
+        while heading is not None and heading.span.start <= position:
+            while path and path[-1].level >= heading.level:
+                path.pop()
+            path.append(heading)
+            heading = next(headings, None)
+        yield tuple(above.title for above in path)

@@ -1,0 +1,122 @@
+"""Chunks that follow the structure of a text, with borders that survive edits elsewhere.
+
+The text is taken as pieces: blocks between blank lines and at headings, and parts of those blocks
+that are too large. Which borders between pieces become borders of chunks is one cheapest path
+over the whole text: each chunk costs something, each border costs by its kind and by a hash of the
+characters around it, and the only hard limit is the budget. Nothing depends on where the text
+starts or on an index, so after an edit the paths before and after meet again within a few chunks.
+
+Measured against rules that choose border after border: the least number of chunks changed by an
+edit at the same fill (content-defined chunking: Muthitacharoen, Chen, Mazieres, 2001; here with
+the choice made by a path instead of a threshold).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, pairwise
+
+from pydantic import Field
+
+from octavo.chunkers.piece import pieces
+from octavo.protocols.ask import Ask
+from octavo.protocols.sources import ChunkerType
+from octavo.protocols.steps import Options
+from octavo.protocols.tokens import Counter
+from octavo.text.block import blocks
+from octavo.text.border import UNIT, borders, weights
+from octavo.text.chunk import Chunk
+from octavo.text.document import Document, heading_paths
+from octavo.text.path import cheapest
+from octavo.text.span import Span
+
+__all__ = ["CHUNKER", "Structure", "split"]
+
+_CHUNK = UNIT * 3 // 5
+"""What each chunk costs. More gives fuller chunks and lets an edit change more of them."""
+
+
+class Structure(Options):
+    """Options of the chunker."""
+
+    tokens: int = Field(2000, ge=16, description="the most tokens of a chunk")
+
+
+def split(document: Document, budget: int, counter: Counter) -> tuple[Chunk, ...]:
+    """Return chunks that join to the document's text, none above `budget` tokens.
+
+    Their token counts are the counter's own of the whole chunk. A document without text has no
+    chunks. Raises FitError when one character alone has more tokens than the budget.
+    """
+    text = document.text
+    if not text:
+        return ()
+    parts = pieces(text, blocks(text, document.outline), budget, counter)
+    hashes = borders(text, parts.starts)
+    costs = [cost + weight for cost, weight in zip(parts.costs, weights(hashes), strict=True)]
+    sums = list(accumulate(parts.counts, initial=0))
+    firsts = [0, *cheapest(sums, costs, room=budget, each=_CHUNK)]
+    bounds = [*parts.starts, len(text)]
+
+    def count(ranges: Iterable[tuple[int, int]]) -> list[int]:
+        return counter.count_batch([text[bounds[first] : bounds[last]] for first, last in ranges])
+
+    counts = count(pairwise([*firsts, len(costs)]))
+    while max(counts) > budget:
+        firsts, counts = _recut(parts.counts, costs, firsts, counts, budget, count)
+    starts = [bounds[first] for first in firsts]
+    spans = map(Span, starts, [*starts[1:], len(text)])
+    paths = heading_paths(document.outline, starts)
+    return tuple(map(Chunk, spans, counts, paths, [hashes[first] for first in firsts]))
+
+
+def _recut(
+    sizes: Sequence[int],
+    costs: Sequence[int],
+    firsts: Sequence[int],
+    counts: Sequence[int],
+    budget: int,
+    count: Callable[[Iterable[tuple[int, int]]], list[int]],
+) -> tuple[list[int], list[int]]:
+    """Cut the chunks above the budget, and return the chunks' first pieces and counts.
+
+    The tokens of pieces nearly always add up to those of their chunk or a few more, but no
+    tokenizer promises it. What adds up to less is planned again with its room made smaller in
+    proportion, which gives at least two chunks.
+    """
+    finer: list[int] = []
+    known: list[int] = []
+    fresh: list[int] = []
+    for (first, last), tokens in zip(pairwise([*firsts, len(costs)]), counts, strict=True):
+        cuts: list[int] = []
+        if tokens > budget:
+            # One more for each piece, so that pieces counted as nothing weigh something.
+            total = sum(sizes[first:last]) + last - first
+            room = max(budget * total // tokens, 1)
+            padded = [min(size + 1, room) for size in sizes[first:last]]
+            sums = list(accumulate(padded, initial=0))
+            cuts = cheapest(sums, costs[first:last], room=room, each=_CHUNK)
+            fresh += range(len(finer), len(finer) + len(cuts) + 1)
+        finer += [first, *(first + cut for cut in cuts)]
+        known += [tokens] * (len(cuts) + 1)
+    ends = [*finer[1:], len(costs)]
+    for place, tokens in zip(fresh, count((finer[i], ends[i]) for i in fresh), strict=True):
+        known[place] = tokens
+    return finer, known
+
+
+async def _run(
+    document: Document, options: Structure, counter: Counter, ask: Ask | None
+) -> tuple[Chunk, ...]:
+    del ask
+    return await asyncio.to_thread(split, document, options.tokens, counter)
+
+
+CHUNKER = ChunkerType(
+    name="structure",
+    about="headings, paragraphs, lists and code, then sentences, then words",
+    version=1,
+    options=Structure,
+    run=_run,
+)
