@@ -7,11 +7,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from octavo.errors import CallError, UsageError
+from octavo.pipeline.spelling import shorten
 
 if TYPE_CHECKING:
     from octavo.pipeline.sandbox import Sandbox
 
-__all__ = ["Expression"]
+__all__ = ["Condition"]
 
 
 @cache
@@ -21,7 +22,7 @@ def _sandbox() -> Sandbox:
     return Sandbox(lambda _: None)
 
 
-class Expression:
+class Condition:
     """A condition in Jinja's expression language, such as `has_info and score >= 3`.
 
     It is compiled once and evaluated for each note, whose fields (or `text`) are its names, beside
@@ -41,7 +42,7 @@ class Expression:
             if not parser.stream.eos:
                 token = parser.stream.current
                 raise UsageError(
-                    f"{token.value!r} does not belong into the condition {text!r}",
+                    f"{token.value!r} does not belong into the condition {shorten(text)!r}",
                     hint="write one condition, such as `score >= 3 and has_info`",
                 )
             self.names = frozenset(node.name for node in tree.find_all(nodes.Name))
@@ -49,14 +50,14 @@ class Expression:
                 self.names |= {tree.name}
             self._evaluate = sandbox.compile_expression(text, undefined_to_none=False)
         except (jinja2.TemplateError, SyntaxError, RecursionError) as error:
-            reason = str(error).rstrip(".") or "nested too deeply"
+            reason = getattr(error, "message", None) or "it is nested too deeply"
             raise UsageError(
-                f"{text!r} is not a condition: {reason}",
+                f"{shorten(text)!r} is not a condition: {reason.rstrip('.')}",
                 hint="write one condition, such as `score >= 3 and has_info`",
             ) from error
 
     def __repr__(self) -> str:
-        return f"Expression({self.text!r})"
+        return f"Condition({self.text!r})"
 
     def holds(self, values: Mapping[str, object]) -> bool:
         """Tell whether the condition holds for these values.

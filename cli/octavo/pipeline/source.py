@@ -46,6 +46,8 @@ class Source:
                     line, column = number, match.start() + 1
                     break
         source = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        if column == 1 and self.outer is not None:
+            column += len(source) - len(source.lstrip())
         return Position(self.path, line, column, source)
 
     def offset(self, offset: int) -> Position:

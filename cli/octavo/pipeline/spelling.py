@@ -1,11 +1,11 @@
-"""What somebody probably meant to write."""
+"""How errors quote what somebody wrote, and what they probably meant."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["nearest", "suggestion"]
+__all__ = ["nearest", "shorten", "suggestion"]
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -22,3 +22,9 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     if guess is not None:
         return f"did you mean {guess!r}?"
     return f"use one of: {', '.join(words)}" if words else "remove it"
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """Return a text as an error quotes it: on one line, at most `length` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 3] + "..."

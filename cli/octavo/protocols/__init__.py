@@ -8,6 +8,8 @@ from octavo.protocols.ask import Answer, Ask, Asked, PromptLike
 from octavo.protocols.backends import Backend, BackendType, Capabilities, Profile, Transient
 from octavo.protocols.calls import Finish, JsonSchema, Message, Reply, Request, TokenLogprob, Usage
 from octavo.protocols.reference import (
+    ChunkerMark,
+    ChunkerRef,
     Expression,
     ExpressionMark,
     PromptMark,
@@ -28,6 +30,8 @@ __all__ = [
     "Backend",
     "BackendType",
     "Capabilities",
+    "ChunkerMark",
+    "ChunkerRef",
     "ChunkerType",
     "Counter",
     "Expression",

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict
 
 __all__ = [
+    "ChunkerMark",
+    "ChunkerRef",
     "Expression",
     "ExpressionMark",
     "PromptMark",
@@ -45,6 +47,10 @@ class ExpressionMark:
     """Marks an option that holds an expression over a note: its record's fields, or `text`."""
 
 
+class ChunkerMark:
+    """Marks an option that names a chunker; the chunker's own options stand beside it."""
+
+
 PromptRef = Annotated[str | PromptText, PromptMark()]
 """A prompt's name (`summarize/part`, `builtin:summarize/part`), or its text."""
 
@@ -53,3 +59,6 @@ SchemaRef = Annotated[str, SchemaMark()]
 
 Expression = Annotated[str, ExpressionMark()]
 """An expression such as `has_info and score >= 3`, which may use parameters too."""
+
+ChunkerRef = Annotated[str, ChunkerMark()]
+"""A chunker's name (`structure`)."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import ConfigDict, Field
 
-from octavo.protocols import Kind, Options, StepType, Work
+from octavo.protocols import ChunkerRef, Kind, Options, StepType, Work
 from octavo.strategies.ready import ready
 from octavo.text.note import Note, Slot
 
@@ -18,7 +18,7 @@ class SplitOptions(Options):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    by: str = Field(default="structure", description="The chunker.")
+    by: ChunkerRef = Field(default="structure", description="The chunker.")
     tokens: int = Field(default=2000, ge=16, description="The most tokens of a chunk.")
 
 

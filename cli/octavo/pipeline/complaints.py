@@ -1,0 +1,171 @@
+"""What pydantic finds wrong with options, in the words of somebody who writes pipelines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from octavo.pipeline.fields import names_at
+from octavo.pipeline.problems import Path, Problems
+from octavo.pipeline.spelling import nearest, shorten, suggestion
+from octavo.pipeline.tree import Leaf, Listing, Mapping, Node
+
+__all__ = ["Owner", "validate"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+_FORMS = {
+    "text": "write text",
+    "a whole number": "write a whole number such as 8",
+    "a number": "write a number such as 0.5",
+    "a list": "write a list such as [a, b]",
+    "a mapping": "write a mapping such as {key: value}",
+}
+_LIMITS = {
+    "greater_than_equal": ("must be at least {ge}", "write {ge} or more"),
+    "greater_than": ("must be more than {gt}", "write more than {gt}"),
+    "less_than_equal": ("must be at most {le}", "write {le} or less"),
+    "less_than": ("must be less than {lt}", "write less than {lt}"),
+    "too_short": ("must not be empty", "write at least one"),
+    "string_too_short": ("must not be empty", "write some text"),
+}
+_TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose options are checked: a name for errors, their path in the file, and what is beside.
+
+    `without` are keys that are not options of the model, and `known` options that exist beside
+    the model's own.
+    """
+
+    label: str
+    path: Path
+    without: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
+
+
+def validate(model: type[Model], node: Node, owner: Owner, problems: Problems) -> Model | None:
+    """Return the options that a node holds, or None after adding what is wrong to the problems.
+
+    Values are not converted: `"8"` is text, not a number.
+    """
+    data: Any = {} if node.data is None else node.data
+    if isinstance(node, Mapping):
+        data = {key: value for key, value in data.items() if key not in owner.without}
+    try:
+        return model.model_validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+    for place, group in _by_place(details, node):
+        _complain(place, group, names_at(model, group[0]["loc"][:-1]), owner, problems)
+    return None
+
+
+def _by_place(details: list[ErrorDetails], node: Node) -> Iterator[tuple[Path, list[ErrorDetails]]]:
+    """Yield the complaints about each value.
+
+    A value that may be of several forms is complained about once for each; those about the other
+    forms are left out where one form fits.
+    """
+    groups: dict[Path, list[ErrorDetails]] = {}
+    for detail in details:
+        groups.setdefault(_path(detail, node), []).append(detail)
+    for place, group in groups.items():
+        fitting = [detail for detail in group if detail["type"] not in _WANTED]
+        if fitting:
+            yield place, fitting[:1]
+        elif not any(len(at) > len(place) and at[: len(place)] == place for at in groups):
+            yield place, group
+
+
+def _path(detail: ErrorDetails, node: Node) -> Path:
+    """Return a complaint's location without the names of a union's members, which are no keys."""
+    path: list[str | int] = []
+    at: Node | None = node
+    for step in detail["loc"]:
+        if isinstance(at, Mapping) and step in at.entries:
+            at = at.entries[str(step)].value
+        elif isinstance(at, Listing) and isinstance(step, int) and step < len(at.items):
+            at = at.items[step]
+        else:
+            continue
+        path.append(step)
+    if detail["type"] == "missing":
+        path.append(detail["loc"][-1])
+    return tuple(path)
+
+
+def _complain(
+    place: Path, group: list[ErrorDetails], names: set[str], owner: Owner, problems: Problems
+) -> None:
+    detail = group[0]
+    path = (*owner.path, *place)
+    name = shorten(str(place[-1])) if place else owner.label
+    node = problems.node(path)
+    kind = detail["type"]
+    context: dict[str, Any] = detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = names | owner.known if len(place) == 1 else names
+        message = f"{owner.label} has no option {name!r}"
+        problems.add("unknown-key", message, path, hint=suggestion(name, known), key=True)
+    elif kind == "missing":
+        message = f"{owner.label} needs {name!r}"
+        problems.add("missing-key", message, path, hint=f"add `{name}: ...`", key=True)
+    elif kind in _WANTED:
+        wanted = list(dict.fromkeys(_WANTED[each["type"]] for each in group))
+        message = f"{name!r} must be {' or '.join(wanted)}, not {_found(node)}"
+        problems.add("wrong-type", message, path, hint=_form(wanted, node))
+    elif kind in ("literal_error", "enum"):
+        listed = str(context.get("expected", "")).replace(" or ", ", ").split(", ")
+        choices = [choice.strip("'") for choice in listed]
+        guess = nearest(node.text, choices) if isinstance(node, Leaf) else None
+        hint = f"did you mean {guess!r}?" if guess else f"write {', '.join(choices)}"
+        problems.add("wrong-value", f"{name!r} cannot be {_found(node)}", path, hint=hint)
+    elif kind in _LIMITS:
+        message, hint = (text.format(**context) for text in _LIMITS[kind])
+        problems.add("wrong-value", f"{name!r} {message}", path, hint=hint)
+    else:
+        message = detail["msg"].removeprefix("Value error, ").rstrip(".")
+        message = f"{name!r} is wrong: {message[:1].lower()}{message[1:]}"
+        problems.add("wrong-value", message, path, hint=f"correct {name!r}")
+
+
+def _found(node: Node | None) -> str:
+    if isinstance(node, Listing):
+        return "a list"
+    if isinstance(node, Mapping):
+        return "a mapping"
+    if not isinstance(node, Leaf) or node.data is None:
+        return "nothing"
+    if isinstance(node.data, bool):
+        return node.text
+    quoted = shorten(node.text, 40)
+    return f"the text {quoted!r}" if isinstance(node.data, str) else f"the number {quoted}"
+
+
+def _form(wanted: list[str], node: Node | None) -> str:
+    if isinstance(node, Leaf):
+        if "text" in wanted and node.data is not None:
+            return f'quote it: "{shorten(node.text, 40)}"'
+        if "true or false" in wanted:
+            return f"write {_TRUTH.get(node.text.lower(), 'true or false')}"
+        if node.style and node.text.isdecimal() and any("number" in each for each in wanted):
+            return f"write it without quotes: {shorten(node.text, 40)}"
+    return next((_FORMS[each] for each in wanted if each in _FORMS), "correct it")

@@ -1,0 +1,105 @@
+"""What a model of options has: the names at a place in it, and the options that are marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, get_args, get_origin
+
+from pydantic import BaseModel
+
+from octavo.protocols.reference import ChunkerMark, ExpressionMark, PromptMark, SchemaMark
+
+__all__ = ["Mark", "Marked", "chunker_field", "has_mark", "marked", "names_at"]
+
+Mark = PromptMark | SchemaMark | ExpressionMark | ChunkerMark
+
+
+class Marked(NamedTuple):
+    """A marked option's value, its mark, and the path to it."""
+
+    path: tuple[str | int, ...]
+    mark: Mark
+    value: Any
+
+
+def names_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> set[str]:
+    """Return the options that exist at a pydantic location in a model."""
+    at: list[Any] = [model]
+    for step in loc:
+        at = [inner for each in at for inner in _inside(each, step)] or at
+    names: set[str] = set()
+    for each in at:
+        names.update(_aliases(each) if isinstance(each, type) else ())
+    return names
+
+
+def marked(options: BaseModel) -> Iterator[Marked]:
+    """Yield the marked values of options and of the options inside them; None is no value."""
+    for name, field in type(options).model_fields.items():
+        marks = [mark for mark in field.metadata if isinstance(mark, Mark)]
+        mark = marks[-1] if marks else next(_marks(field.annotation), None)
+        yield from _values((field.alias or name,), mark, getattr(options, name))
+
+
+def has_mark(model: type[BaseModel], kind: type[Mark]) -> bool:
+    """Tell whether a model has an option with a mark of this kind."""
+    return any(
+        isinstance(mark, kind)
+        for field in model.model_fields.values()
+        for mark in (*field.metadata, *_marks(field.annotation))
+    )
+
+
+def chunker_field(model: type[BaseModel]) -> str | None:
+    """Return the name of the option that names a chunker, if there is one."""
+    for name, field in model.model_fields.items():
+        if any(isinstance(mark, ChunkerMark) for mark in field.metadata):
+            return name
+    return None
+
+
+def _values(path: tuple[str | int, ...], mark: Mark | None, value: Any) -> Iterator[Marked]:  # noqa: ANN401 - an option of any type
+    if value is None:
+        return
+    if isinstance(value, list | tuple):
+        items: list[Any] | tuple[Any, ...] = value
+        for index, item in enumerate(items):
+            yield from _values((*path, index), mark, item)
+    elif mark is not None:
+        yield Marked(path, mark, value)
+    elif isinstance(value, BaseModel):
+        for inner in marked(value):
+            yield Marked((*path, *inner.path), inner.mark, inner.value)
+
+
+def _marks(annotation: Any) -> Iterator[Mark]:  # noqa: ANN401 - a type of any form
+    for argument in get_args(annotation):
+        if isinstance(argument, Mark):
+            yield argument
+        else:
+            yield from _marks(argument)
+
+
+def _aliases(model: type) -> Iterator[str]:
+    if issubclass(model, BaseModel):
+        for name, field in model.model_fields.items():
+            yield field.alias or name
+
+
+def _inside(annotation: Any, step: str | int) -> Iterator[Any]:  # noqa: ANN401 - the same
+    fields = getattr(annotation, "model_fields", {})
+    if step in fields:
+        yield from _members(fields[step].annotation)
+    elif get_origin(annotation) in (dict, list, tuple):
+        yield from _members(get_args(annotation)[-1])
+    elif getattr(annotation, "__name__", None) == step:
+        yield annotation
+
+
+def _members(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - the same
+    """Yield the models, lists and mappings that a value may be."""
+    if get_origin(annotation) in (dict, list, tuple) or hasattr(annotation, "model_fields"):
+        yield annotation
+    else:
+        for each in get_args(annotation):
+            yield from _members(each)

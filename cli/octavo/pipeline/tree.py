@@ -1,0 +1,262 @@
+"""A YAML text as a tree whose every node knows its place.
+
+The tree is built from the parser's events: nothing recurses on the way, nesting and aliases are
+bounded, and a document that only looks small cannot become large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from octavo.pipeline.scalar import scalar
+
+if TYPE_CHECKING:
+    import yaml
+
+__all__ = ["Leaf", "Listing", "Mapping", "Node", "Trap", "grow"]
+
+DEEPEST = 40
+MOST_NODES = 20_000
+
+Report = Callable[[str, str, int, int, str], None]
+"""Takes a code, a message, a 1-based line and column, and a hint."""
+
+
+class Trap(Exception):  # noqa: N818 - a place where reading cannot go on, which the caller may mend
+    """The text cannot be read beyond a 1-based line and column."""
+
+    def __init__(
+        self, code: str, message: str, line: int, column: int, *, hint: str, also: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.line = line
+        self.column = column
+        self.hint = hint
+        self.also = also or line
+        """Another line that may be at fault: where the construct began."""
+
+
+@dataclass(eq=False)
+class Node:
+    """A value: its 1-based first line, column and last line, and how much it holds."""
+
+    line: int
+    column: int
+    end: int
+    size: int = 1
+    depth: int = 1
+
+    @property
+    def data(self) -> Any:  # noqa: ANN401 - whatever the text says
+        """The value in plain Python."""
+        raise NotImplementedError
+
+
+@dataclass(eq=False)
+class Leaf(Node):
+    """A scalar; `style` is the quote or `|` or `>` that it is written with, if any."""
+
+    text: str = ""
+    style: str = ""
+
+    @property
+    def data(self) -> str | int | float | bool | None:
+        """The value by YAML 1.2."""
+        return self.text if self.style else scalar(self.text)
+
+
+@dataclass(eq=False)
+class Listing(Node):
+    """A sequence."""
+
+    items: list[Node] = field(default_factory=list[Node])
+
+    @property
+    def data(self) -> list[Any]:
+        """The values of the items."""
+        return [item.data for item in self.items]
+
+
+class Entry(NamedTuple):
+    """A key's 1-based line and column, and its value."""
+
+    line: int
+    column: int
+    value: Node
+
+
+@dataclass(eq=False)
+class Mapping(Node):
+    """A mapping; its keys are text, whatever they look like."""
+
+    entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The values by their keys."""
+        return {key: entry.value.data for key, entry in self.entries.items()}
+
+
+def grow(text: str, report: Report) -> Node | None:
+    """Return the tree of a text, or None when there is nothing in it.
+
+    A key that is there twice is reported and ignored. Raises Trap where reading cannot go on.
+    """
+    import yaml  # noqa: PLC0415 - costs 45 ms that --help need not pay
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    builder = _Builder(report)
+    try:
+        for event in yaml.parse(text, Loader=loader):
+            builder.take(event)
+    except yaml.reader.ReaderError as error:
+        # Its position counts characters, or bytes in the C parser; the character itself is sure.
+        offset = max(text.find(chr(error.character)), 0) if isinstance(error.character, int) else 0
+        line = text.count("\n", 0, offset) + 1
+        message = "there is a control character in the text"
+        column = offset - text.rfind("\n", 0, offset)
+        raise Trap("syntax", message, line, column, hint="remove it") from error
+    except yaml.MarkedYAMLError as error:
+        raise _syntax(error) from error
+    return builder.root
+
+
+def _syntax(error: yaml.MarkedYAMLError) -> Trap:
+    open_ended = "end of stream" in (error.problem or "") and error.context_mark is not None
+    mark = error.context_mark if open_ended else error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    start = error.context_mark.line + 1 if error.context_mark else line
+    message = error.problem or error.context or "the YAML cannot be read"
+    if error.context and error.problem:
+        since = f" that starts on line {start}" if start != line else ""
+        message = f"{error.problem}, {error.context}{since}"
+    hint = "correct the indentation, or quote the text"
+    return Trap("syntax", message, line, column, hint=hint, also=start)
+
+
+class _Builder:
+    """Takes the parser's events one by one."""
+
+    def __init__(self, report: Report) -> None:
+        self.root: Node | None = None
+        self._report = report
+        self._open: list[Listing | Mapping] = []
+        self._keys: list[tuple[str, int, int] | None] = []
+        self._anchors: dict[str, Node | None] = {}
+        self._named: list[str | None] = []
+        self._documents = 0
+
+    def take(self, event: yaml.Event) -> None:
+        import yaml  # noqa: PLC0415 - see grow
+
+        if event.start_mark is None or event.end_mark is None:
+            return  # no event of a parser is without them
+        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        end = event.end_mark.line + 1
+        match event:
+            case yaml.ScalarEvent():
+                style = self._tag(event.tag, line, column) or event.style or ""
+                leaf = Leaf(line, column, end, text=event.value, style=style)
+                self._name(event.anchor, leaf)
+                self._place(leaf)
+            case yaml.AliasEvent():
+                self._place(self._alias(event.anchor, line, column))
+            case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
+                self._start(event, line, column)
+            case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
+                self._finish(end)
+            case yaml.DocumentStartEvent():
+                self._documents += 1
+                if self._documents > 1:
+                    message = "a file holds one pipeline; a second document starts here"
+                    raise Trap("syntax", message, line, column, hint="remove the line `---`")
+            case _:
+                pass
+
+    def _start(
+        self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent, line: int, column: int
+    ) -> None:
+        import yaml  # noqa: PLC0415 - see grow
+
+        if self._waits_for_key():
+            message = "a key must be text, not a list or mapping"
+            raise Trap("syntax", message, line, column, hint="quote it, if it is text")
+        if len(self._open) >= DEEPEST:
+            message = f"this is nested more than {DEEPEST} levels deep"
+            raise Trap("too-large", message, line, column, hint="remove some levels")
+        if event.tag:
+            self._tag(event.tag, line, column)
+        is_list = isinstance(event, yaml.SequenceStartEvent)
+        node = Listing(line, column, line) if is_list else Mapping(line, column, line)
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        self._named.append(event.anchor)
+        self._open.append(node)
+        self._keys.append(None)
+
+    def _finish(self, end: int) -> None:
+        node = self._open.pop()
+        self._keys.pop()
+        node.end = max(node.line, end)
+        self._name(self._named.pop(), node)
+        self._place(node)
+
+    def _waits_for_key(self) -> bool:
+        return bool(self._open) and isinstance(self._open[-1], Mapping) and not self._keys[-1]
+
+    def _place(self, node: Node) -> None:
+        if not self._open:
+            self.root = node
+            return
+        parent = self._open[-1]
+        key = self._keys[-1]
+        if isinstance(parent, Listing):
+            parent.items.append(node)
+        elif key is None:
+            if not isinstance(node, Leaf):
+                message = "a key must be text, not a list or mapping"
+                raise Trap("syntax", message, node.line, node.column, hint="write the key out")
+            self._keys[-1] = (node.text, node.line, node.column)
+        else:
+            self._keys[-1] = None
+            self._enter(parent, key, node)
+        parent.size += node.size
+        parent.depth = max(parent.depth, node.depth + 1)
+        if parent.size > MOST_NODES or len(self._open) + node.depth > DEEPEST:
+            message = "the file holds too much, or repeats too much by aliases"
+            raise Trap("too-large", message, node.line, node.column, hint="write less")
+
+    def _enter(self, parent: Mapping, key: tuple[str, int, int], node: Node) -> None:
+        name, line, column = key
+        if name in parent.entries:
+            first = parent.entries[name].line
+            message = f"{name!r} is there twice; the first is on line {first}"
+            hint = f"remove this one or the one on line {first}"
+            self._report("duplicate-key", message, line, column, hint)
+        else:
+            parent.entries[name] = Entry(line, column, node)
+
+    def _name(self, anchor: str | None, node: Node) -> None:
+        if anchor:
+            self._anchors[anchor] = node
+
+    def _alias(self, anchor: str | None, line: int, column: int) -> Node:
+        node = self._anchors.get(anchor or "")
+        if node is None:
+            known = anchor in self._anchors
+            message = f"*{anchor} stands inside itself" if known else f"there is no &{anchor}"
+            raise Trap("alias", message, line, column, hint="write the value out")
+        return node
+
+    def _tag(self, tag: str | None, line: int, column: int) -> str:
+        """Return the style of text that a tag asks for, or nothing; only text can be asked for."""
+        if tag in ("!", "tag:yaml.org,2002:str"):
+            return '"'
+        if tag:
+            hint = "remove it; quotes make text of a value"
+            self._report("tag", f"the tag {tag!r} has no meaning here", line, column, hint)
+        return ""
