@@ -26,6 +26,7 @@ class Bar:
     """
 
     def __init__(self, stream: TextIO) -> None:
+        self.run = ""
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._progress = Progress(
             SpinnerColumn(),
@@ -42,6 +43,9 @@ class Bar:
         self._tally = Tally()
         self._task = self._progress.add_task("", total=None, tally="")
         self._progress.start()
+
+    def run_started(self, run: str) -> None:
+        self.run = run
 
     def document_started(self, source: str) -> None:
         name = clean(source)

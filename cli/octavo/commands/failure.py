@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from octavo.commands.interruption import Interrupted
 from octavo.commands.redaction import redact
 from octavo.commands.terminal import clean, say
-from octavo.errors import OctavoError, RunFailed, SpecError, SpecErrors, UsageError
+from octavo.errors import InputError, OctavoError, RunFailed, SpecError, SpecErrors, UsageError
 
 __all__ = ["describe", "flushed", "no_command", "report"]
 
@@ -42,14 +42,18 @@ def report(error: BaseException, *, debug: bool = False) -> int:
     return next((code for code in _URGENCY if code in codes), codes[0] if codes else DEFECT)
 
 
-def describe(error: OctavoError) -> str:
-    """Return the lines that tell the user what is wrong and the one thing to do about it."""
+def describe(error: OctavoError, *, about: str | None = None) -> str:
+    """Return the lines that tell the user what is wrong and the one thing to do about it.
+
+    `about` is the document that it happened to, for errors that do not name it themselves.
+    """
     if isinstance(error, SpecErrors):
         return "\n".join(describe(each) for each in error.errors)
     if isinstance(error, SpecError):
         lines = [str(error), *_picture(error)]
     else:
-        lines = [f"error: {error.message}"]
+        named = about is None or isinstance(error, InputError)
+        lines = [f"error: {error.message}" if named else f"error: {about}: {error.message}"]
     if error.hint:
         lines.append(f"help: {error.hint}")
     return "\n".join(lines)

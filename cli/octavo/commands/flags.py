@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from octavo.commands.invocation import Invocation
 from octavo.commands.order import Order, options
 from octavo.errors import UsageError
 from octavo.pipeline.spec import Parameter, ParamType, Pipeline
@@ -19,11 +20,11 @@ _RESERVED = {*_OWN, "help", "inputs"}
 _METAVARS = {ParamType.INTEGER: "INTEGER", ParamType.NUMBER: "NUMBER"}
 
 
-def command_for(pipeline: Pipeline, act: Callable[[Order], None]) -> Callable[..., None]:
+def command_for(pipeline: Pipeline, act: Callable[[Order], int]) -> Callable[..., None]:
     """Return a function whose signature has the common options, then the pipeline's parameters.
 
-    Called with their values it hands `act` the order. Raises UsageError when a parameter has the
-    name of one of the common options.
+    Called with their values it hands `act` the order, which returns the exit code. Raises
+    UsageError when a parameter has the name of one of the common options.
     """
     for parameter in pipeline.params:
         if parameter.name in _RESERVED:
@@ -41,7 +42,9 @@ def command_for(pipeline: Pipeline, act: Callable[[Order], None]) -> Callable[..
         for name in ("inputs", "glob", "exclude"):
             own[name] = tuple(own[name] or ())
         params = _given(pipeline, values, pairs)
-        act(Order(pipeline, params, command=context.find_root().obj or (), **own))
+        invocation = context.find_object(Invocation) or Invocation()
+        if code := act(Order(pipeline, params, invocation, **own)):
+            raise typer.Exit(code)
 
     signature = inspect.Signature(
         [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*parameters, context)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Annotated, Any, cast
 
@@ -16,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from octavo.commands import failure
+from octavo.commands.invocation import Invocation
 from octavo.errors import UsageError
 
 __all__ = ["COMMANDS", "app", "main", "shell"]
@@ -87,8 +89,28 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _change_directory(folder: str | None) -> None:
+    if folder is not None:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            raise UsageError(
+                f"cannot work in {folder}: {error.strerror}", hint="name a directory after -C"
+            ) from error
+
+
 @app.callback()
 def root(
+    directory: Annotated[
+        str | None,
+        typer.Option(
+            "-C",
+            metavar="DIR",
+            help="Work as if started in this directory.",
+            callback=_change_directory,
+            is_eager=True,
+        ),
+    ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")
     ] = False,
@@ -100,11 +122,14 @@ def root(
     ] = False,
 ) -> None:
     """Fold documents of any length through a language model."""
-    del debug, version  # read by `shell` and by their callbacks
+    del directory, debug, version  # read by `shell` and by their callbacks
 
 
-def shell(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; errors are printed on standard error."""
+def shell(arguments: Sequence[str], *, generation: int = 0) -> int:
+    """Run one command line and return its exit code; errors are printed on standard error.
+
+    `generation` goes on with what an earlier `--fresh` run asked.
+    """
     if cast("object", sys.stdout) is None:
         closed = UsageError("standard output is closed", hint="`> /dev/null` discards the result")
         return failure.report(closed)
@@ -113,7 +138,9 @@ def shell(arguments: list[str]) -> int:
     debug = bool(os.environ.get("OCTAVO_DEBUG"))
     try:
         command = get_command(app)
-        with command.make_context("octavo", list(arguments)) as context:
+        with command.make_context(
+            "octavo", list(arguments), obj=Invocation(tuple(arguments), generation)
+        ) as context:
             debug = debug or bool(context.params.get("debug"))
             command.invoke(context)
             sys.stdout.flush()

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from octavo.commands.invocation import Invocation
 from octavo.commands.progress import Progress
 from octavo.pipeline.spec import Pipeline
 
@@ -19,14 +20,11 @@ __all__ = ["Order", "options"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A pipeline, its parameters as given, and the values of the options below.
-
-    `command` is the whole command line after the program's name.
-    """
+    """A pipeline, its parameters as given, and the values of the options below."""
 
     pipeline: Pipeline
     params: Mapping[str, object]
-    command: tuple[str, ...]
+    invocation: Invocation
     inputs: tuple[str, ...] = ()
     output: str | None = None
     model: str | None = None

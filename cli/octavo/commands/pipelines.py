@@ -18,15 +18,16 @@ from octavo.pipeline.spec import Pipeline
 __all__ = ["by_pipeline", "load"]
 
 
-def by_pipeline(name: str, about: str, act: Callable[[Order], None]) -> typer.Typer:
+def by_pipeline(name: str, about: str, act: Callable[[Order], int]) -> typer.Typer:
     """Return a command that reads the pipeline named by its first argument.
 
-    The options that follow are the common ones and the pipeline's parameters; `act` gets them.
+    The options that follow are the common ones and the pipeline's parameters; `act` gets them and
+    returns the exit code.
     """
 
     class Group(PipelineGroup):
-        def perform(self, order: Order) -> None:
-            act(order)
+        def perform(self, order: Order) -> int:
+            return act(order)
 
     application = typer.Typer(
         name=name,
@@ -59,8 +60,8 @@ def _demand_pipeline(context: typer.Context) -> None:
 class PipelineGroup(TyperGroup):
     """Makes a command of each pipeline when it is asked for."""
 
-    def perform(self, order: Order) -> None:
-        """Do what the command line asks for."""
+    def perform(self, order: Order) -> int:
+        """Do what the command line asks for, and return the exit code."""
         raise NotImplementedError
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - the library's type is private

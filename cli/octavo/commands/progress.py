@@ -41,7 +41,12 @@ class Progress(StrEnum):
 
 
 class Display(Watch, Protocol):
-    """A watch that a command can also write through, beat and close."""
+    """A watch that a command can also write through, beat and close.
+
+    `run` is the run's id once it has started, and empty before.
+    """
+
+    run: str
 
     def line(self, text: str) -> None:
         """Write a line that the user must see, an error for example."""
@@ -90,8 +95,12 @@ class Quiet:
     """Shows nothing but errors and, unless `silent`, notices."""
 
     def __init__(self, stream: TextIO, *, silent: bool = False) -> None:
+        self.run = ""
         self._stream = stream
         self._silent = silent
+
+    def run_started(self, run: str) -> None:
+        self.run = run
 
     def document_started(self, source: str) -> None: ...
     def document_done(self, result: Result) -> None: ...
@@ -117,10 +126,14 @@ class Plain:
     """One line for each finished document, and a heartbeat."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self.run = ""
         self._stream = stream
         self._clock = clock
         self._start = self._last = clock()
         self._tally = Tally()
+
+    def run_started(self, run: str) -> None:
+        self.run = run
 
     def document_started(self, source: str) -> None: ...
 

@@ -12,7 +12,7 @@ __all__ = ["as_json", "as_text", "encode"]
 
 
 def as_text(result: Result) -> str:
-    """Return the result's value, ending with exactly one newline; a record as indented JSON."""
+    """Return the result's value, ending with exactly one newline; records as indented JSON."""
     value = result.value
     if value is None:
         return ""

@@ -12,7 +12,7 @@ from octavo.commands.redaction import redact
 
 __all__ = ["clean", "say", "styled"]
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udfff]")
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udfff]"
 
 
 def clean(text: str) -> str:
@@ -20,7 +20,7 @@ def clean(text: str) -> str:
 
     Paths, models and servers may hold any character; none may steer the user's terminal.
     """
-    return _CONTROL.sub(_escape, redact(text))
+    return re.sub(_CONTROL, _escape, redact(text))
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -1,0 +1,65 @@
+"""Takes a run's results as they become durable, and writes them or says what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from octavo.commands.failure import describe
+from octavo.commands.order import Order
+from octavo.commands.output import Output, Stream
+from octavo.commands.progress import Display
+from octavo.commands.render import as_json, as_text
+from octavo.engine.report import Result
+from octavo.errors import BackendError, BudgetReached, JournalError, OctavoError
+
+__all__ = ["Delivery"]
+
+
+class Delivery:
+    """The sink of a run.
+
+    When nothing can be written any more, because the reader went away or the disk is full, the run
+    is cancelled in order: what is in flight still reaches the journal. `broken` then says why.
+    """
+
+    def __init__(self, order: Order, output: Output, display: Display) -> None:
+        self.failures: list[OctavoError] = []
+        self.broken: Exception | None = None
+        self._order = order
+        self._output = output
+        self._display = display
+        self._task: asyncio.Task[object] | None = None
+        self._shared = isinstance(output, Stream) and sys.stdout.isatty()
+
+    def cancels(self, task: asyncio.Task[object] | None) -> None:
+        """Name the task that is cancelled when nothing can be written any more."""
+        self._task = task
+
+    def __call__(self, result: Result) -> None:
+        """Write one result, or the error that ended its document."""
+        if result.error is not None:
+            self._failed(result, result.error)
+        if self.broken is not None or (result.error is not None and not self._order.json):
+            return
+        if self._order.json:
+            text, suffix = as_json(result, self._display.run), ".json"
+        else:
+            text = as_text(result)
+            suffix = ".md" if isinstance(result.value, str) else ".json"
+        try:
+            if self._shared:
+                with self._display.paused():
+                    self._output.put(result.source, text, suffix)
+            else:
+                self._output.put(result.source, text, suffix)
+        except (OctavoError, OSError) as error:
+            self.broken = error
+            if self._task is not None:
+                self._task.cancel()
+
+    def _failed(self, result: Result, error: OctavoError) -> None:
+        self.failures.append(error)
+        # What ends the whole run is said once, at its end.
+        if not isinstance(error, (BackendError, BudgetReached, JournalError)):
+            self._display.line(describe(error, about=result.source))

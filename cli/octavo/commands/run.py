@@ -1,0 +1,108 @@
+"""`octavo run`: fold documents through a pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from octavo.commands.assembly import assemble, may_be_several
+from octavo.commands.delivery import Delivery
+from octavo.commands.interruption import run_interruptibly
+from octavo.commands.order import Order
+from octavo.commands.output import open_output
+from octavo.commands.pipelines import by_pipeline
+from octavo.commands.plan import print_plan
+from octavo.commands.progress import Display, duration, open_display, plural
+from octavo.engine.execute import Job, execute
+from octavo.engine.report import Outcome, Report
+from octavo.errors import RunFailed
+
+__all__ = ["run"]
+
+_BEAT = 0.5
+"""Seconds between two updates of the display."""
+
+
+def _perform(order: Order) -> int:
+    """Run the order and return the exit code; what ends the whole run is raised."""
+    if order.dry_run:
+        return print_plan(order)
+    output = open_output(order.output, several=may_be_several(order.inputs), json=order.json)
+    display = open_display(order.progress, sys.stderr, quiet=order.quiet)
+    delivery = Delivery(order, output, display)
+    try:
+        job = assemble(order, display, output)
+        report = run_interruptibly(
+            _run(job, display, delivery),
+            first=lambda: display.line(
+                "interrupted; waiting for the calls in flight. Again to stop at once"
+            ),
+            second=display.close,
+        )
+    except BaseException as error:
+        display.close()
+        if not isinstance(error, BrokenPipeError):
+            _say_how_to_go_on(order, display, display.run)
+        raise
+    display.close()
+    return _conclude(order, display, delivery, report)
+
+
+async def _run(job: Job, display: Display, delivery: Delivery) -> Report:
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(_BEAT)
+            display.beat()
+
+    delivery.cancels(asyncio.current_task())
+    ticker = asyncio.create_task(beat())
+    try:
+        report = await execute(job, watch=display, sink=delivery)
+    except asyncio.CancelledError:
+        if delivery.broken is not None:
+            raise delivery.broken from None
+        raise
+    finally:
+        ticker.cancel()
+    if delivery.broken is not None:
+        raise delivery.broken
+    return report
+
+
+def _conclude(order: Order, display: Display, delivery: Delivery, report: Report) -> int:
+    if report.documents > 1:
+        display.notice(_summary(report))
+    if report.error is not None:
+        _say_how_to_go_on(order, display, report.run)
+        raise report.error
+    if not report.failed:
+        return 0
+    _say_how_to_go_on(order, display, report.run)
+    nothing_ran = report.failed == report.documents and not report.totals.calls
+    codes = {error.exit_code for error in delivery.failures}
+    return 2 if nothing_ran and codes == {2} else RunFailed.exit_code
+
+
+def _summary(report: Report) -> str:
+    totals = report.totals
+    failed = f" ({report.failed} failed)" if report.failed else ""
+    kept = totals.outcomes.get(Outcome.CACHED, 0)
+    parts = [
+        f"{plural(report.documents, 'document')}{failed}",
+        plural(totals.calls, "call") + (f" ({kept:,} from the journal)" if kept else ""),
+    ]
+    if totals.prompt is not None:
+        parts.append(f"{totals.prompt:,} tokens in, {totals.completion or 0:,} out")
+    return f"{', '.join(parts)}, {duration(report.seconds)}"
+
+
+def _say_how_to_go_on(order: Order, display: Display, run: str) -> None:
+    if not run or order.private:
+        return
+    if order.inputs in {(), ("-",)}:
+        display.notice("the same command goes on; what was answered is not asked again")
+    else:
+        display.notice(f"`octavo runs resume {run}` goes on; what was answered is not asked again")
+
+
+run = by_pipeline("run", "Run a pipeline over files, directories or standard input.", _perform)

@@ -1,0 +1,203 @@
+"""`octavo runs`: what was run, how it ended, and going on with it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from json import dumps
+from typing import Annotated, Any
+
+import typer
+
+from octavo.commands.progress import duration, plural
+from octavo.commands.table import aligned
+from octavo.commands.terminal import clean, say
+from octavo.engine.journal import Journal
+from octavo.engine.runs import LedgerRow, RunRow, ledger_of
+from octavo.engine.runs import runs as runs_of
+from octavo.engine.storage import journal_path
+from octavo.errors import UsageError
+
+__all__ = ["runs"]
+
+runs = typer.Typer(
+    name="runs",
+    help="List, show and resume earlier runs.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@runs.command("list")
+def list_runs(
+    last: Annotated[
+        int, typer.Option("-n", "--last", metavar="N", min=1, help="At most so many.")
+    ] = 20,
+    json: _Json = False,
+) -> None:
+    """List the last runs, newest first."""
+    found = _last(last)
+    if json:
+        _write("".join(_dumped(_as_object(row)) for row in found))
+        return
+    if not found:
+        say("no runs yet")
+        return
+    rows = [("run", "started", "pipeline", "status", "documents", "calls", "command")]
+    rows += [_as_row(row) for row in found]
+    _write("\n".join(aligned(rows, right=(0, 4, 5))) + "\n")
+
+
+@runs.command("show")
+def show_run(
+    run: Annotated[
+        int | None, typer.Argument(help="The run's number; by default the last.")
+    ] = None,
+    calls: Annotated[bool, typer.Option("--calls", help="List every call.")] = False,
+    json: _Json = False,
+) -> None:
+    """Show a run: its command, how it ended, and what became of its calls."""
+    with Journal(journal_path()) as journal:
+        row = _find(journal, run)
+        ledger = ledger_of(journal, row.id)
+    if json:
+        entries = [_call(entry) for entry in ledger] if calls else _counts(ledger)
+        _write(_dumped({**_as_object(row), "calls" if calls else "ledger": entries}))
+        return
+    _write("\n".join([*_facts(row), "", *_account(ledger, calls=calls)]) + "\n")
+
+
+@runs.command("resume")
+def resume_run(
+    run: Annotated[
+        int | None, typer.Argument(help="The run's number; by default the last.")
+    ] = None,
+) -> None:
+    """Run a command again where it was started; what was answered is not asked again."""
+    from octavo.commands.main import shell  # noqa: PLC0415 - which loads this module
+
+    with Journal(journal_path()) as journal:
+        row = _find(journal, run)
+    if not row.command:
+        raise UsageError(f"run {row.id} was not started by a command", hint="`octavo runs list`")
+    raise typer.Exit(shell(row.command, generation=row.generation))
+
+
+def _last(count: int | None) -> list[RunRow]:
+    if not journal_path().exists():
+        return []
+    with Journal(journal_path()) as journal:
+        return runs_of(journal, last=count)
+
+
+def _find(journal: Journal, number: int | None) -> RunRow:
+    found = runs_of(journal, last=1 if number is None else None)
+    for row in found:
+        if number in {None, row.id}:
+            return row
+    what = "there are no runs yet" if number is None else f"there is no run {number}"
+    raise UsageError(what, hint="`octavo runs list` lists them")
+
+
+def _as_row(row: RunRow) -> tuple[str, ...]:
+    return (
+        str(row.id),
+        _when(row.started),
+        clean(row.pipeline),
+        _status(row),
+        f"{row.summary.get('documents', 0):,}",
+        f"{row.summary.get('calls', 0):,}",
+        clean(_shown(row.command)),
+    )
+
+
+def _as_object(row: RunRow) -> dict[str, Any]:
+    return {
+        "run": str(row.id),
+        "started": row.started,
+        "ended": row.ended,
+        "status": row.status,
+        "pipeline": row.pipeline,
+        "model": row.model,
+        "command": list(row.command),
+        "summary": row.summary,
+    }
+
+
+def _facts(row: RunRow) -> Iterable[str]:
+    facts = [
+        ("run", str(row.id)),
+        ("command", _shown(row.command)),
+        ("pipeline", row.pipeline),
+        ("model", row.model),
+        ("started", _when(row.started)),
+        ("status", _status(row)),
+    ]
+    if row.ended is not None:
+        facts.append(("took", duration(row.ended - row.started)))
+    if row.summary.get("prompt_tokens") is not None:
+        tokens = row.summary
+        facts.append(
+            ("tokens", f"{tokens['prompt_tokens']:,} in, {tokens['completion_tokens'] or 0:,} out")
+        )
+    return aligned([(name, clean(value)) for name, value in facts])
+
+
+def _account(ledger: Sequence[LedgerRow], *, calls: bool) -> Iterable[str]:
+    if calls:
+        head = ("document", "step", "call", "outcome", "attempts")
+        rows = [
+            (clean(entry.source), entry.step, entry.node, entry.outcome, str(entry.attempts))
+            for entry in ledger
+        ]
+        return aligned([head, *rows], right=(4,))
+    head = ("document", "step", "outcome", "calls")
+    rows = [
+        (clean(each["source"]), each["step"], each["outcome"], f"{each['calls']:,}")
+        for each in _counts(ledger)
+    ]
+    return aligned([head, *rows], right=(3,)) if rows else [plural(0, "call")]
+
+
+def _counts(ledger: Sequence[LedgerRow]) -> list[dict[str, Any]]:
+    counted = Counter((entry.source, entry.step, entry.outcome) for entry in ledger)
+    return [
+        {"source": source, "step": step, "outcome": outcome, "calls": count}
+        for (source, step, outcome), count in counted.items()
+    ]
+
+
+def _call(entry: LedgerRow) -> dict[str, Any]:
+    return {
+        "source": entry.source,
+        "step": entry.step,
+        "node": entry.node,
+        "outcome": entry.outcome,
+        "attempts": entry.attempts,
+    }
+
+
+def _status(row: RunRow) -> str:
+    # A killed run cannot say how it ended; nothing else tells it from one that still goes on.
+    return "unfinished" if row.status == "running" else row.status
+
+
+def _shown(command: Sequence[str]) -> str:
+    return shlex.join(command[2:] if command[:1] == ("-C",) else command)
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _dumped(value: object) -> str:
+    return dumps(value, ensure_ascii=False) + "\n"
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
