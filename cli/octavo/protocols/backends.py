@@ -50,6 +50,10 @@ class Profile(BaseModel):
     stream: bool = False
     max_tokens_field: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
     system_role: Literal["auto", "system", "developer"] = "auto"
+    structured: bool | None = None
+    """Whether the server takes a JSON Schema; unsaid, only OpenAI's own is trusted to."""
+    logprobs: bool | None = None
+    """Whether the server gives log probabilities; unsaid, it is not trusted to."""
     parallel: int | None = None
     """How many calls the server is known to take at once."""
     headers: Mapping[str, str] = Field(default_factory=dict[str, str])

@@ -30,7 +30,8 @@ class Transport(Protocol):
     ) -> TransportReply:
         """Post a body below the base URL.
 
-        With `event`, each event's JSON is handed to it as it arrives and the reply's body is None.
+        With `event`, each event's JSON is handed to it as it arrives, None for the closing
+        `[DONE]`, and the reply's body is None; a server that doesn't stream gives the body.
         Raises Transient for lost connections and timeouts.
         """
         ...

@@ -1,0 +1,145 @@
+"""A chat completion, whole or in pieces, as a Reply."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from octavo.backends.shape import count, first, items, record, text
+from octavo.protocols.backends import Transient
+from octavo.protocols.calls import Finish, Reply, TokenLogprob, Usage
+
+__all__ = ["Draft", "read"]
+
+_FINISH = {
+    "length": Finish.LENGTH,
+    "max_tokens": Finish.LENGTH,
+    "model_length": Finish.LENGTH,
+    "content_filter": Finish.REFUSAL,
+    "refusal": Finish.REFUSAL,
+    "safety": Finish.REFUSAL,
+    "recitation": Finish.REFUSAL,
+}
+_GIVEN_UP = {"error", "abort", "cancelled", "insufficient_system_resource"}
+"""Finish reasons of servers that gave the call up half-way."""
+_THOUGHT = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
+
+
+def read(body: Mapping[str, Any]) -> Reply:
+    """Return a completion as a reply, its reasoning apart from its text.
+
+    A refusal keeps the server's words as its text. Raises Transient when there is no choice in it.
+    """
+    choice = first(body.get("choices"))
+    if not choice:
+        raise Transient("the server sent no choices", kind="server")
+    reason = text(choice.get("finish_reason")).lower()
+    if reason in _GIVEN_UP or choice.get("error"):
+        raise Transient(f"the server gave the reply up ({reason or 'error'})", kind="server")
+    message = record(choice.get("message"))
+    said, thought = _parts(message.get("content"))
+    thought = text(message.get("reasoning_content")) or text(message.get("reasoning")) or thought
+    if match := _THOUGHT.match(said):
+        said, thought = said[match.end() :], thought or match[1].strip()
+    finish = _FINISH.get(reason, Finish.STOP)
+    if refusal := text(message.get("refusal")):
+        said, finish = said or refusal, Finish.REFUSAL
+    return Reply(
+        text=said,
+        finish=finish,
+        usage=_usage(record(body.get("usage"))),
+        reasoning=thought or None,
+        logprobs=_logprobs(record(choice.get("logprobs"))),
+        model=text(body.get("model")) or None,
+    )
+
+
+def _parts(content: object) -> tuple[str, str]:
+    """Return the text and the reasoning of a message's content, a text or a list of parts."""
+    said, thought = text(content), ""
+    for each in items(content):
+        part = record(each)
+        if part.get("type") == "thinking":
+            thinking = part.get("thinking")
+            thought += text(thinking) or _parts(thinking)[0]
+        else:
+            said += text(part.get("text"))
+    return said, thought
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    prompt = record(usage.get("prompt_tokens_details"))
+    completion = record(usage.get("completion_tokens_details"))
+    cached = count(prompt.get("cached_tokens"))
+    return Usage(
+        prompt=count(usage.get("prompt_tokens")),
+        completion=count(usage.get("completion_tokens")),
+        cached=count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,
+        reasoning=count(completion.get("reasoning_tokens")),
+    )
+
+
+def _logprobs(logprobs: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
+    tokens = (record(each) for each in items(logprobs.get("content")))
+    return tuple(
+        TokenLogprob(
+            token=text(token.get("token")),
+            logprob=float(token.get("logprob") or 0.0),
+            top=tuple(
+                (text(other.get("token")), float(other.get("logprob") or 0.0))
+                for other in map(record, items(token.get("top_logprobs")))
+            ),
+        )
+        for token in tokens
+    )
+
+
+class Draft:
+    """Puts a streamed completion together; `started` is called at its first token."""
+
+    def __init__(self, started: Callable[[], None]) -> None:
+        self._started: Callable[[], None] | None = started
+        self._fields: dict[str, list[str]] = {}
+        self._logprobs: list[Any] = []
+        self._reason: object = None
+        self._closed = False
+        self._whole: dict[str, Any] = {}
+        self._failure: Mapping[str, Any] | None = None
+
+    def event(self, event: object) -> None:
+        """Take one event; None is the stream's closing mark."""
+        if event is None:
+            self._closed = True
+            return
+        body = record(event)
+        if body.get("error") or body.get("object") == "error":
+            self._failure = body
+            return
+        self._whole |= {name: body[name] for name in ("usage", "model") if body.get(name)}
+        choice = first(body.get("choices"))
+        delta = record(choice.get("delta"))
+        self._reason = choice.get("finish_reason") or self._reason
+        self._logprobs += items(record(choice.get("logprobs")).get("content"))
+        for name in ("content", "reasoning_content", "reasoning", "refusal"):
+            said = "".join(_parts(delta.get(name))) if delta.get(name) else ""
+            if said:
+                self._fields.setdefault(name, []).append(said)
+                if self._started is not None:
+                    self._started()
+                    self._started = None
+
+    def body(self) -> Mapping[str, Any]:
+        """Return what an unstreamed answer would have been: a completion or an error.
+
+        Raises Transient when the stream broke off, with neither a finish reason nor its mark.
+        """
+        if self._failure is not None:
+            return self._failure
+        if self._reason is None and not self._closed:
+            raise Transient("the stream broke off", kind="connection")
+        if self._reason is None and not self._fields:
+            return {"choices": []}
+        message = {name: "".join(pieces) for name, pieces in self._fields.items()}
+        choice = {"message": message, "finish_reason": self._reason}
+        return {**self._whole, "choices": [{**choice, "logprobs": {"content": self._logprobs}}]}

@@ -1,0 +1,141 @@
+"""How one server wants a request written, and what it was found not to take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from octavo.errors import UsageError
+from octavo.protocols.backends import Profile
+from octavo.protocols.calls import JsonSchema, Message, Request
+
+__all__ = ["Dialect", "dialect_of"]
+
+_OPTIONAL = {"temperature", "seed", "stream", "stream_options", "response_format"}
+"""Fields without which a call is still the same question."""
+_OURS = {
+    "model": 'write the model as model = "openai:NAME"',
+    "messages": "they come from the pipeline",
+    "n": "samples are asked one by one",
+    "stream": "write stream = true in the profile, beside options",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The names and roles a server takes, best first, and those it refused.
+
+    A role of `user` puts the system message in front of the user's. Values of `options` stand in
+    every body; None removes a field.
+    """
+
+    limits: tuple[str, ...] = ("max_tokens", "max_completion_tokens")
+    roles: tuple[str, ...] = ("system", "developer", "user")
+    refused: frozenset[str] = frozenset()
+    stream: bool = False
+    structured: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def body(self, model: str, request: Request) -> dict[str, Any]:
+        """Return a request as the JSON body of a chat completion."""
+        role, limit = self._role, self._limit
+        body: dict[str, Any] = {"model": model, "messages": _messages(request.messages, role)}
+        if not self.options.keys() & set(self.limits):
+            body[limit] = request.max_tokens
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        body["seed"] = request.sample + 1000 * request.attempt
+        if request.schema is not None and self.structured:
+            body["response_format"] = _format(request.schema)
+        if request.logprobs:
+            body |= {"logprobs": True, "top_logprobs": request.logprobs}
+        if self.stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        for name in self.refused & body.keys() & _OPTIONAL:
+            del body[name]
+        if "stream" not in body:
+            body.pop("stream_options", None)
+        if self.options:
+            body |= self.options
+            body = {name: value for name, value in body.items() if value is not None}
+        return body
+
+    def without(self, name: str) -> Dialect | None:
+        """Return the dialect of a server that refused a field, or None when no other is left.
+
+        What the user's options say is not given up; `system` stands for the role of that name.
+        """
+        if name == "system":
+            refused, left = self._role, self.roles
+        elif name in self.limits:
+            refused, left = name, self.limits
+        elif name in _OPTIONAL:
+            refused, left = name, ("another",)
+        else:
+            return None
+        if name in self.options or set(left) <= self.refused | {refused}:
+            return None
+        return replace(self, refused=self.refused | {refused})
+
+    @property
+    def _limit(self) -> str:
+        return next(name for name in self.limits if name not in self.refused)
+
+    @property
+    def _role(self) -> str:
+        return next(role for role in self.roles if role not in self.refused)
+
+
+def dialect_of(profile: Profile, *, official: bool) -> Dialect:
+    """Return what a profile says of its server; `official` is OpenAI's own.
+
+    Raises UsageError for options that would take the request apart.
+    """
+    for name, hint in _OURS.items():
+        if name in profile.options:
+            raise UsageError(f"options of a profile cannot set {name!r}", hint=hint)
+    limits = ("max_completion_tokens", "max_tokens") if official else Dialect().limits
+    if profile.max_tokens_field != "auto":
+        limits = (profile.max_tokens_field,)
+    roles = Dialect().roles if profile.system_role == "auto" else (profile.system_role,)
+    structured = official if profile.structured is None else profile.structured
+    return Dialect(
+        limits, roles, stream=profile.stream, structured=structured, options=profile.options
+    )
+
+
+def _messages(messages: tuple[Message, ...], role: str) -> list[dict[str, str]]:
+    if role != "user":
+        return [
+            {"role": role if each.role == "system" else each.role, "content": each.content}
+            for each in messages
+        ]
+    head = [each.content for each in messages if each.role == "system"]
+    rest = [{"role": each.role, "content": each.content} for each in messages
+            if each.role != "system"]  # fmt: skip
+    if rest and rest[0]["role"] == "user":
+        head.append(rest.pop(0)["content"])
+    return [{"role": "user", "content": "\n\n".join(head)}, *rest]
+
+
+def _format(schema: JsonSchema) -> dict[str, Any]:
+    name = "".join(sign for sign in str(schema.get("title", "")) if sign.isalnum())[:64]
+    form = {"name": name or "record", "schema": dict(schema), "strict": _strict(schema)}
+    return {"type": "json_schema", "json_schema": form}
+
+
+def _strict(schema: object) -> bool:
+    """Tell whether a schema keeps to the strict subset: closed objects, every field required."""
+    if isinstance(schema, list):
+        return all(_strict(each) for each in cast("list[object]", schema))
+    if not isinstance(schema, dict):
+        return True
+    node = cast("dict[str, Any]", schema)
+    if node.get("type") == "object" or "properties" in node:
+        fields = node.get("properties", {})
+        if node.get("additionalProperties") is not False:
+            return False
+        if set(node.get("required", ())) != set(fields):
+            return False
+    return all(_strict(each) for each in node.values())

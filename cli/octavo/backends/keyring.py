@@ -1,0 +1,93 @@
+"""Where a server's key comes from."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from octavo.backends.secret import Secret
+from octavo.errors import MissingKeyError
+
+__all__ = ["KeySource"]
+
+_PATIENCE = 120.0
+"""Seconds that a key command may take: it may ask a person for a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """An environment variable, a command, both (the variable first), or nothing.
+
+    `needed` tells whether having no key is an error before anything is sent.
+    """
+
+    env: str | None = None
+    command: str | None = None
+    needed: bool = False
+
+    @property
+    def tried(self) -> str:
+        """What was asked for the key, in words; empty when nothing is configured."""
+        tried = [f"the environment variable {self.env}"] if self.env else []
+        if self.command:
+            tried.append(f"the key command {self._program!r}")
+        return " and ".join(tried)
+
+    async def read(self, environ: Mapping[str, str]) -> Secret | None:
+        """Return the key, or None when there is none and none is needed.
+
+        The command runs in the user's shell with no standard input, since that may be a document.
+        Raises MissingKeyError, which names the variable or the command and never what they gave.
+        """
+        value = environ.get(self.env, "").strip() if self.env else ""
+        if not value and self.command:
+            value = await self._run(self.command, environ)
+        if not value:
+            if self.needed:
+                self._missing("has no key")
+            return None
+        if not (value.isascii() and value.isprintable() and " " not in value):
+            self._missing("gives something that cannot be a key: it has spaces or odd characters")
+        return Secret(value)
+
+    async def _run(self, command: str, environ: Mapping[str, str]) -> str:
+        process = await asyncio.create_subprocess_shell(
+            command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=dict(environ),
+        )
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                said, _ = await process.communicate()
+        except TimeoutError:
+            self._missing(f"gave nothing for {_PATIENCE:.0f} s")
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if process.returncode:
+            self._missing(f"failed with exit code {process.returncode}")
+        return said.decode("utf-8", "replace").strip()
+
+    @property
+    def _program(self) -> str:
+        """The command's first word: the rest may tell more than an error should."""
+        try:
+            return shlex.split(self.command or "")[0]
+        except (ValueError, IndexError):
+            return (self.command or "").partition(" ")[0]
+
+    def _missing(self, what: str) -> NoReturn:
+        hint = (
+            "run the command of `api_key_cmd` in a shell to see what it says"
+            if self.command
+            else f"export {self.env}=… in the shell that runs octavo"
+        )
+        raise MissingKeyError(f"{self.tried} {what}", hint=hint)

@@ -1,0 +1,228 @@
+"""Any server that speaks OpenAI's chat completions.
+
+What servers differ in is settled by asking: a request that one refuses, naming a field it doesn't
+take, costs nothing, is written another way and sent again; what was learnt holds for the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from octavo.backends.completion import Draft, read
+from octavo.backends.dialect import Dialect, dialect_of
+from octavo.backends.endpoint import Endpoint, locate
+from octavo.backends.faults import fault, filtered, named, said, status_of
+from octavo.backends.shape import count, first, items, record, text
+from octavo.errors import BackendError, ModelError, UsageError
+from octavo.protocols.backends import BackendType, Capabilities, Profile, Transient
+from octavo.protocols.calls import Finish, Reply, Request
+from octavo.protocols.transport import Transport, TransportReply
+
+__all__ = ["BACKEND", "OpenAI"]
+
+_CHAT = "/chat/completions"
+_MODELS = "/models"
+_GLANCE = 20.0
+"""Seconds that a server may take to list its models, which nothing depends on."""
+_SHOWN = 12
+"""Models that an error lists."""
+_WINDOWS = ("max_model_len", "context_length", "context_window", "max_context_length", "n_ctx")
+
+_learnt: dict[tuple[str, str], Dialect] = {}
+"""Dialects that servers have taught, by base URL, profile and model."""
+
+
+class OpenAI:
+    """A model behind an OpenAI-compatible server.
+
+    Nothing is imported, read or connected before the first request. Raises UsageError for an
+    address or options that cannot be.
+    """
+
+    def __init__(self, name: str, profile: Profile) -> None:
+        if not name:
+            raise UsageError("`openai:` needs a model's name", hint="write -m openai:gpt-5-mini")
+        self._name = name
+        self._profile = profile
+        self._endpoint = locate(profile, os.environ)
+        plain = dialect_of(profile, official=self._endpoint.official)
+        self._memory = (self._endpoint.base_url, f"{name} {plain!r}")
+        self._dialect = _learnt.get(self._memory, plain)
+        self._transport: Transport | None = None
+        self._opening = asyncio.Lock()
+        self._listing: tuple[Mapping[str, Any], ...] | None = None
+
+    @property
+    def identity(self) -> str:
+        """The profile's word, else the host without its port; with the options, if there are any.
+
+        Options change the answers, so a call with others is another call.
+        """
+        name = self._profile.identity or self._endpoint.host
+        if not self._profile.options:
+            return name
+        options = json.dumps(self._profile.options, sort_keys=True, default=str)
+        return f"{name}#{hashlib.sha256(options.encode()).hexdigest()[:16]}"
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._name
+
+    @property
+    def known(self) -> Capabilities:
+        """What the profile says; of OpenAI's own server, what is documented."""
+        profile = self._profile
+        return Capabilities(
+            window=profile.window,
+            tokenizer=profile.tokenizer,
+            structured=self._dialect.structured and "response_format" not in self._dialect.refused,
+            logprobs=bool(profile.logprobs),
+            samples=True,
+            cached_usage=self._endpoint.official,
+            parallel=profile.parallel,
+        )
+
+    async def contact(self) -> Capabilities:
+        """Return what is known, with the window that the server's list of models tells.
+
+        A server that has no list, does not show it, or is not there leaves the window unknown:
+        the first call will tell. Raises MissingKeyError.
+        """
+        known = self.known
+        if known.window is not None:
+            return known
+        models = await self._models()
+        mine = next((each for each in models if each.get("id") == self._name), None)
+        if mine is None and len(models) == 1:
+            mine = models[0]  # a server of one model answers to any name
+        return replace(known, window=_window(mine)) if mine is not None else known
+
+    async def send(self, request: Request, started: Callable[[], None]) -> Reply:
+        """Answer one request; `started` is called at the first token when the reply is streamed.
+
+        Raises Transient for what may be tried again, MissingKeyError, AuthError, QuotaError and
+        ModelError for what ends a run, ContextError and RequestError for what ends a call.
+        """
+        transport = await self._open()
+        while True:
+            dialect = self._dialect
+            body = dialect.body(self._name, request)
+            reply = await self._post(transport, body, started)
+            if status_of(reply) < 300:
+                completion = record(reply.body)
+                if not completion:
+                    kind = reply.headers.get("content-type", "no type")
+                    raise Transient(
+                        f"{self._endpoint.place}: the answer is no JSON but {kind}", kind="server"
+                    )
+                return read(completion)
+            if filtered(reply):
+                return Reply(self._endpoint.redact(said(reply.body)), finish=Finish.REFUSAL)
+            name = named(reply, body)
+            if name is None or not self._learn(dialect, name):
+                raise await self._fault(reply)
+
+    async def close(self) -> None:
+        """Close all connections; safe to call twice."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.close()
+
+    async def _post(
+        self, transport: Transport, body: Mapping[str, Any], started: Callable[[], None]
+    ) -> TransportReply:
+        if not body.get("stream"):
+            return await transport.post(_CHAT, body)
+        draft = Draft(started)
+        reply = await transport.post(_CHAT, body, draft.event)
+        return reply if reply.body is not None else replace(reply, body=draft.body())
+
+    def _learn(self, used: Dialect, name: str) -> bool:
+        """Tell whether there is another way to write what was refused, and take it from now on."""
+        if self._dialect.refused > used.refused:
+            return True  # a call beside this one has learnt something since
+        other = used.without(name)
+        if other is None:
+            return False
+        self._dialect = _learnt[self._memory] = other
+        return True
+
+    async def _fault(self, reply: TransportReply) -> Exception:
+        error = fault(reply, self._endpoint, self._name)
+        if status_of(reply) != 404 and not isinstance(error, ModelError):
+            return error
+        place = self._endpoint.place
+        names = sorted(text(each.get("id")) for each in await self._models())
+        if names and self._name not in names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            return ModelError(
+                f"{place} does not have the model {self._name!r}",
+                hint=f"choose one of: {', '.join(names[:_SHOWN])}{more}",
+            )
+        if names or isinstance(error, ModelError):
+            said_so = self._endpoint.redact(said(reply.body))
+            return ModelError(f"{place} does not serve the model {self._name!r}: {said_so}")
+        return BackendError(
+            f"there are no chat completions at {self._endpoint.base_url}",
+            hint="check base_url: it usually ends in /v1",
+        )
+
+    async def _models(self) -> tuple[Mapping[str, Any], ...]:
+        """Return the server's list of models, asked for once; empty when it gives none."""
+        transport = await self._open()
+        if self._listing is None:
+            try:
+                async with asyncio.timeout(_GLANCE):
+                    reply = await transport.get(_MODELS)
+            except (Transient, BackendError, TimeoutError):
+                return ()
+            found = first([reply.body]).get("data") if reply.status == 200 else None
+            self._listing = tuple(record(each) for each in items(found) if record(each).get("id"))
+        return self._listing
+
+    async def _open(self) -> Transport:
+        """Return the transport; the key is read and the client imported for the first one."""
+        async with self._opening:
+            if self._transport is None:
+                key = await self._endpoint.source.read(os.environ)
+                self._endpoint = replace(self._endpoint, key=key)
+                self._transport = _transport(self._profile.client, self._endpoint)
+            return self._transport
+
+
+def _transport(client: str, endpoint: Endpoint) -> Transport:
+    if client == "openai":
+        from octavo.backends.transports.openai import (  # noqa: PLC0415 - only at the first call
+            OpenAITransport,
+        )
+
+        return OpenAITransport(endpoint)
+    from octavo.backends.transports.aiohttp import (  # noqa: PLC0415 - only at the first call
+        AiohttpTransport,
+    )
+
+    return AiohttpTransport(endpoint)
+
+
+def _window(model: Mapping[str, Any]) -> int | None:
+    """Return the tokens that a model takes, in one of the words that servers have for it."""
+    for place in (record(model.get("top_provider")), model, record(model.get("meta"))):
+        for name in _WINDOWS:
+            if tokens := count(place.get(name)):
+                return tokens
+    return None
+
+
+BACKEND = BackendType(
+    name="openai",
+    about="any OpenAI-compatible server: OPENAI_BASE_URL, or base_url in a profile",
+    open=OpenAI,
+)
+"""The backend of `-m openai:gpt-5-mini`."""

@@ -1,0 +1,66 @@
+"""How long a server asks to wait."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+__all__ = ["retry_after"]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_EPOCH = 1e9
+"""From here on a number is a date in seconds, not a span of them; from 1e12 in milliseconds."""
+
+
+def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
+    """Return the seconds that a response asks to wait, or None when it doesn't say.
+
+    Read are `retry-after-ms`, `retry-after` (seconds or a date), and else the reset times of the
+    `x-ratelimit-` limits of which nothing remains.
+    """
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if value is not None and (seconds := _number(value)) is not None:
+            return max(0.0, seconds * scale)
+    if (date := headers.get("retry-after")) is not None:
+        return _until(date, now())
+    resets = (_reset(headers, limit, now()) for limit in ("-requests", "-tokens", ""))
+    return max((seconds for seconds in resets if seconds is not None), default=None)
+
+
+def _number(value: str) -> float | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _until(date: str, now: float) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, TypeError, IndexError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, moment.timestamp() - now)
+
+
+def _reset(headers: Mapping[str, str], limit: str, now: float) -> float | None:
+    """Return the seconds until a used-up limit is renewed: `1m30s`, `250ms`, `12` or a date."""
+    value = headers.get(f"x-ratelimit-reset{limit}", "").strip()
+    if not value or (_number(headers.get(f"x-ratelimit-remaining{limit}", "0")) or 0) > 0:
+        return None
+    if _SPAN.sub("", value) == "":
+        return sum(float(number) * _UNITS[unit] for number, unit in _SPAN.findall(value))
+    number = _number(value)
+    if number is None:
+        return None
+    if number >= _EPOCH:
+        number = (number / 1000 if number >= _EPOCH * 1000 else number) - now
+    return max(0.0, number)

@@ -1,0 +1,189 @@
+"""Requests by the openai package's client, through its low-level `post`.
+
+For providers that need more of that client than a bearer key. Its typed methods, its retries and
+its parsing are not used: they cost three times the processor time, and the engine retries. The
+client runs on aiohttp where its vendored transport is there, else on httpx2, which it brings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import aiohttp
+import httpx2
+import openai
+
+from octavo.backends.endpoint import Endpoint
+from octavo.backends.transports.wire import (
+    EventReader,
+    cut_off,
+    decode,
+    encode,
+    listen,
+    silent,
+    untrusted,
+)
+from octavo.errors import BackendError, OctavoError, Outcome, ReplyError
+from octavo.protocols.backends import Transient
+from octavo.protocols.transport import TransportReply
+
+__all__ = ["OpenAITransport", "outcome"]
+
+_CONNECT = 30.0
+_MANY = 2**16
+"""Connections at most: its transport on aiohttp reads None as 100."""
+
+
+_LOST = (
+    openai.APIConnectionError,
+    openai.WebSocketConnectionClosedError,
+    openai.WebSocketQueueFullError,
+    httpx2.RequestError,
+    aiohttp.ClientError,
+    OSError,
+)
+"""What means that there was no connection, or that it broke off."""
+_CUT: Mapping[type[Exception], Outcome] = {
+    openai.LengthFinishReasonError: Outcome.TRUNCATED,
+    openai.ContentFilterFinishReasonError: Outcome.REFUSED,
+}
+
+
+class OpenAITransport:
+    """Posts and gets JSON below an endpoint's base URL; connects at the first request."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._client: openai.AsyncOpenAI | None = None
+
+    async def get(self, path: str) -> TransportReply:
+        """Fetch a path."""
+        return await self._send(path, None, None)
+
+    async def post(
+        self, path: str, body: Mapping[str, Any], event: Callable[[Any], None] | None = None
+    ) -> TransportReply:
+        """Post a body; a stream's events go to `event`."""
+        return await self._send(path, encode(body), event)
+
+    async def close(self) -> None:
+        """Close all connections; safe to call twice."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _send(
+        self, path: str, raw: bytes | None, event: Callable[[Any], None] | None
+    ) -> TransportReply:
+        client = self._client or self._open()
+        reader = EventReader()
+        # The fault is made inside and raised outside, so that it doesn't drag along a library's
+        # exception with the request, its headers and the key.
+        try:
+            async with asyncio.timeout(self._endpoint.timeout) as limit:
+                if raw is None:
+                    response = await client.get(path, cast_to=httpx2.Response)
+                elif event is None:
+                    response = await client.post(path, cast_to=httpx2.Response, content=raw)
+                else:
+                    streamed: object = await client.post(
+                        path,
+                        cast_to=httpx2.Response,
+                        content=raw,
+                        stream=True,
+                        stream_cls=openai.AsyncStream[Any],
+                    )
+                    # With this `cast_to` the response itself comes back, streamed or not.
+                    response = cast("httpx2.Response", streamed)
+                    if "event-stream" in response.headers.get("content-type", ""):
+                        pieces = response.aiter_bytes()
+                        try:
+                            await listen(pieces, reader, event, limit, self._endpoint.timeout)
+                        finally:
+                            await response.aclose()
+                        return TransportReply(response.status_code, dict(response.headers), None)
+                    await response.aread()
+                return _reply(response)
+        except TimeoutError:
+            if reader.done:
+                return TransportReply(200, {}, None)
+            fault = silent(self._endpoint)
+        except (openai.OpenAIError, httpx2.RequestError, aiohttp.ClientError, OSError) as error:
+            fault = outcome(error, self._endpoint)
+            if isinstance(fault, TransportReply):
+                return fault
+        raise fault
+
+    def _open(self) -> openai.AsyncOpenAI:
+        endpoint = self._endpoint
+        timeout = openai.Timeout(None, connect=_CONNECT)
+        limits = httpx2.Limits(max_connections=_MANY, max_keepalive_connections=_MANY)
+        try:
+            http = openai.DefaultAioHttpClient(
+                timeout=timeout, limits=limits, follow_redirects=False
+            )
+        except RuntimeError:
+            http = openai.DefaultAsyncHttpxClient(
+                timeout=timeout, limits=limits, follow_redirects=False
+            )
+        headers: dict[str, Any] = {**endpoint.headers}
+        if endpoint.key is None:
+            headers["Authorization"] = openai.Omit()
+        if not endpoint.ambient:
+            headers = {**_kept_home(), **headers}
+        client = self._client = openai.AsyncOpenAI(
+            # Without one given, the client would send OPENAI_API_KEY to whatever server this is.
+            api_key=endpoint.key.reveal() if endpoint.key is not None else "none",
+            base_url=endpoint.base_url,
+            max_retries=0,
+            timeout=timeout,
+            http_client=http,
+            default_headers=headers,
+        )
+        if not endpoint.ambient:
+            client.organization = client.project = None
+        return client
+
+
+def _kept_home() -> dict[str, openai.Omit]:
+    """Return what leaves out the headers that the environment wants sent to another server."""
+    lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
+    return {line.partition(":")[0].strip(): openai.Omit() for line in lines if ":" in line}
+
+
+def _reply(response: httpx2.Response) -> TransportReply:
+    return TransportReply(response.status_code, dict(response.headers), decode(response.content))
+
+
+def outcome(error: Exception, endpoint: Endpoint) -> TransportReply | Transient | OctavoError:
+    """Return what an exception of the client means.
+
+    A status is a reply like any other, which the backend reads; the rest are faults. Those that
+    only its typed methods raise are told too, so that none is unknown.
+    """
+    if isinstance(error, openai.APIStatusError):
+        return _reply(error.response)
+    if isinstance(error, _LOST):
+        if _insecure(error):
+            return untrusted(endpoint)
+        cause = error.__cause__ or error
+        return cut_off(endpoint, f"no connection, or it broke off ({type(cause).__name__})")
+    if cut := _CUT.get(type(error)):
+        return ReplyError(f"the reply was {cut}", outcome=cut)
+    if isinstance(error, openai.APIError):
+        return Transient(f"{endpoint.place}: the reply cannot be read", kind="server")
+    return BackendError(f"{endpoint.place}: the client failed ({type(error).__name__})")
+
+
+def _insecure(error: BaseException) -> bool:
+    """Tell whether TLS is at the bottom of it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

@@ -1,0 +1,133 @@
+"""JSON and server-sent events as bytes, and how a lost request is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterable, Callable
+from typing import Any
+
+import orjson
+
+from octavo.backends.endpoint import Endpoint
+from octavo.errors import UnreachableError
+from octavo.protocols.backends import Transient
+
+__all__ = ["EventReader", "cut_off", "decode", "encode", "listen", "silent", "untrusted"]
+
+_GRACE = 1.0
+"""Seconds for a stream to end after its last event, so that its connection can be used again."""
+
+
+def encode(body: object) -> bytes:
+    """Return a body as JSON.
+
+    A lone surrogate, which no UTF-8 can say, is sent as its JSON escape.
+    """
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        return json.dumps(body).encode()
+
+
+def decode(raw: bytes) -> Any:  # noqa: ANN401 - JSON
+    """Return a body's JSON, or its text when it is none: pages of proxies, say.
+
+    NaN and Infinity, which some servers write, are read.
+    """
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        text = raw.decode("utf-8", "replace")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+class EventReader:
+    """Takes a stream's bytes as they come and gives the JSON of its events.
+
+    `done` is set by the closing `[DONE]`. Lines end with LF or CRLF, comments and other fields
+    are skipped, several data lines are one event. Raises Transient for an event that is no JSON.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+        self.done = False
+
+    def feed(self, piece: bytes) -> list[Any]:
+        """Return the events that these bytes complete."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        events: list[Any] = []
+        for line in lines:
+            text = line.rstrip(b"\r")
+            if text.startswith(b"data:"):
+                self._data.append(text[5:].strip())
+            elif not text and self._data:
+                events += self._complete()
+        return events
+
+    def finish(self) -> list[Any]:
+        """Return the event that the stream's end completes, when its empty line is missing."""
+        return self.feed(b"\n\n")
+
+    def _complete(self) -> list[Any]:
+        data, self._data = b"\n".join(self._data), []
+        if data == b"[DONE]":
+            self.done = True
+            return []
+        event = decode(data)
+        if isinstance(event, str):
+            raise Transient("the server sent an event that is no JSON", kind="server")
+        return [event]
+
+
+async def listen(
+    pieces: AsyncIterable[bytes],
+    reader: EventReader,
+    event: Callable[[Any], None],
+    limit: asyncio.Timeout,
+    patience: float,
+) -> None:
+    """Hand a stream's events on as they come, and None for its closing `[DONE]`.
+
+    Each event renews the patience, in seconds; comments, which some servers send to keep the
+    connection alive, don't.
+    """
+    now = asyncio.get_running_loop().time
+    async for piece in pieces:
+        if reader.done:
+            continue
+        events = reader.feed(piece)
+        for each in events:
+            event(each)
+        if reader.done:
+            event(None)
+            limit.reschedule(now() + _GRACE)
+        elif events:
+            limit.reschedule(now() + patience)
+    if not reader.done:
+        for each in reader.finish():
+            event(each)
+        if reader.done:
+            event(None)
+
+
+def silent(endpoint: Endpoint) -> Transient:
+    """Return the fault of a server that did not answer in time."""
+    return Transient(f"{endpoint.place}: no answer for {endpoint.timeout:g} s", kind="timeout")
+
+
+def cut_off(endpoint: Endpoint, why: str) -> Transient:
+    """Return the fault of a connection that could not be made or was lost."""
+    return Transient(endpoint.redact(f"{endpoint.place}: {why}"), kind="connection")
+
+
+def untrusted(endpoint: Endpoint) -> UnreachableError:
+    """Return the error of a server with which no secure connection can be made."""
+    return UnreachableError(
+        f"{endpoint.place}: no secure connection, its certificate or protocol is not accepted",
+        hint="check https or http in base_url; SSL_CERT_FILE names a file of further certificates",
+    )
