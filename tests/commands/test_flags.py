@@ -77,19 +77,19 @@ def test_parameters_are_flags_before_and_after_the_inputs():
     assert made.inputs == ("moby.txt",)
     assert made.params == {
         "question": ["Who?"],
-        "max_words": "50",
-        "quotes": True,
-        "tone": "warm",
+        "max_words": ["50"],
+        "quotes": [True],
+        "tone": ["warm"],
     }
 
 
 def test_a_boolean_can_be_turned_off():
-    assert order("--no-quotes").params == {"quotes": False}
+    assert order("--no-quotes").params == {"quotes": [False]}
 
 
 def test_pairs_say_the_same_as_flags():
     made = order("-p", "question=Who?", "-p", "question=a=b", "-p", "max_words=50")
-    assert made.params == {"question": ["Who?", "a=b"], "max_words": "50"}
+    assert made.params == {"question": ["Who?", "a=b"], "max_words": ["50"]}
 
 
 def test_flags_and_pairs_add_up_where_a_parameter_is_repeatable():
@@ -98,17 +98,9 @@ def test_flags_and_pairs_add_up_where_a_parameter_is_repeatable():
     }
 
 
-@pytest.mark.parametrize(
-    "arguments", [("--max-words", "5", "-p", "max_words=6"), ("-p", "tone=a", "-p", "tone=b")]
-)
-def test_a_parameter_given_twice_is_refused(arguments):
-    with pytest.raises(UsageError, match="is given twice"):
-        order(*arguments)
-
-
 @pytest.mark.parametrize("pair", ["question", "=x"])
 def test_a_pair_needs_a_name_and_a_value(pair):
-    with pytest.raises(UsageError, match="sets nothing"):
+    with pytest.raises(UsageError, match="not a parameter"):
         order("-p", pair)
 
 

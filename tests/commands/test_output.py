@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
 from octavo.commands.output import File, Stream, Tree, open_output
 from octavo.errors import RunFailed, UsageError
+from octavo.loaders.inputs import LOADERS, Input
+
+
+def found(source, relative):
+    return Input(source, relative, None if source == "-" else Path(source), LOADERS[0])
 
 
 def test_one_result_is_written_as_it_is():
@@ -18,8 +24,8 @@ def test_several_results_stand_under_their_sources():
     stream = io.BytesIO()
     output = Stream(stream, headed=True)
     output.put("a.txt", "one\n", ".md")
-    output.put("odd \udce9.txt", "two\n", ".md")
-    assert stream.getvalue() == b"==> a.txt <==\none\n\n==> odd \xe9.txt <==\ntwo\n"
+    output.put("caf\u00e9.txt", "two\n", ".md")
+    assert stream.getvalue() == ("==> a.txt <==\none\n\n==> caf\u00e9.txt <==\ntwo\n".encode())
 
 
 def test_a_result_with_half_a_surrogate_pair_is_still_written():
@@ -30,8 +36,8 @@ def test_a_result_with_half_a_surrogate_pair_is_still_written():
 
 def test_a_tree_mirrors_the_inputs(tmp_path):
     output = Tree(tmp_path / "out")
-    for relative in ("a/b.txt", "a/c.md", "-"):
-        assert output.expect(relative, relative) is None
+    for relative in ("a/b.txt", "a/c.md", "stdin"):
+        assert output.expect(found(relative, relative)) is None
         output.put(relative, f"of {relative}\n", ".md")
     written = {
         path.relative_to(tmp_path).as_posix(): path.read_text()
@@ -41,28 +47,28 @@ def test_a_tree_mirrors_the_inputs(tmp_path):
     assert written == {
         "out/a/b.txt.md": "of a/b.txt\n",
         "out/a/c.md": "of a/c.md\n",
-        "out/stdin.md": "of -\n",
+        "out/stdin.md": "of stdin\n",
     }
 
 
 def test_records_get_their_own_suffix(tmp_path):
     output = Tree(tmp_path)
-    output.expect("a.txt", "a.txt")
+    output.expect(found("a.txt", "a.txt"))
     output.put("a.txt", "{}\n", ".json")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt.json"]
 
 
 def test_no_path_leads_out_of_the_tree(tmp_path):
     output = Tree(tmp_path / "out")
-    output.expect("x", "../../etc/passwd")
+    output.expect(found("x", "../../etc/passwd"))
     output.put("x", "text\n", ".md")
     assert (tmp_path / "out/etc/passwd.md").is_file()
 
 
 def test_two_inputs_never_share_a_place(tmp_path):
     output = Tree(tmp_path)
-    assert output.expect("one/a.txt", "a.txt") is None
-    error = output.expect("two/a.txt", "a.txt")
+    assert output.expect(found("one/a.txt", "a.txt")) is None
+    error = output.expect(found("two/a.txt", "a.txt"))
     assert error is not None
     assert error.source == "two/a.txt"
     assert str(tmp_path / "a.txt.json") in error.message
@@ -73,7 +79,7 @@ def test_a_result_never_replaces_its_input(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_text("the only copy")
     for output in (Tree(tmp_path), File(tmp_path / name)):
-        error = output.expect(name, name)
+        error = output.expect(found(name, name))
         assert error is not None
         assert error.message == f"{name}: its result would replace it"
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from octavo.commands.invocation import Invocation
 from octavo.commands.order import Order, options
 from octavo.errors import UsageError
-from octavo.pipeline.spec import Parameter, ParamType, Pipeline
+from octavo.pipeline.params import parse
+from octavo.pipeline.spec import Parameter, ParamType, Pipeline, Scalar
 
 __all__ = ["command_for", "flag"]
 
@@ -41,7 +42,7 @@ def command_for(pipeline: Pipeline, act: Callable[[Order], int]) -> Callable[...
         own = {name: values.pop(name) for name in _OWN if name in values}
         for name in ("inputs", "glob", "exclude"):
             own[name] = tuple(own[name] or ())
-        params = _given(pipeline, values, pairs)
+        params = _given(values, pairs)
         invocation = context.find_object(Invocation) or Invocation()
         if code := act(Order(pipeline, params, invocation, **own)):
             raise typer.Exit(code)
@@ -89,27 +90,20 @@ def _declare(parameter: Parameter) -> inspect.Parameter:
     )
 
 
-def _given(pipeline: Pipeline, flags: Mapping[str, object], pairs: list[str]) -> dict[str, object]:
-    """Return the parameters that were given, by flags and by `-p`; each once."""
-    given = {name: value for name, value in flags.items() if value is not None}
-    repeatable = {parameter.name for parameter in pipeline.params if parameter.repeatable}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise UsageError(f"-p {pair} sets nothing", hint="write -p KEY=VALUE")
-        if name in repeatable:
-            earlier = given.get(name, ())
-            given[name] = [*(earlier if isinstance(earlier, list) else ()), value]  # pyright: ignore[reportUnknownVariableType] - a list of strings
-        elif name in given:
-            raise UsageError(f"the parameter {name!r} is given twice", hint="give it once")
-        else:
-            given[name] = value
+def _given(flags: Mapping[str, object], pairs: list[str]) -> dict[str, list[object]]:
+    """Return the values that were given for each parameter, by its flag and by `-p`."""
+    given: dict[str, list[object]] = {}
+    for name, value in flags.items():
+        if value is not None:
+            given[name] = cast("list[object]", value) if isinstance(value, list) else [value]
+    for name, values in parse(pairs).items():
+        given[name] = [*given.get(name, ()), *values]
     return given
 
 
-def _shown(default: object) -> str:
+def _shown(default: Scalar | tuple[Scalar, ...] | None) -> str:
     if isinstance(default, tuple):
-        return ", ".join(str(each) for each in default)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - scalars
+        return ", ".join(str(each) for each in default)
     if isinstance(default, bool):
         return "yes" if default else "no"
     return str(default)

@@ -20,10 +20,10 @@ __all__ = ["Order", "options"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A pipeline, its parameters as given, and the values of the options below."""
+    """A pipeline, all values given for its parameters, and the values of the options below."""
 
     pipeline: Pipeline
-    params: Mapping[str, object]
+    params: Mapping[str, list[object]]
     invocation: Invocation
     inputs: tuple[str, ...] = ()
     output: str | None = None

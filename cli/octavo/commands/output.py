@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol
 from octavo.commands.atomic import write_whole
 from octavo.commands.render import encode
 from octavo.errors import InputError, RunFailed, UsageError
+from octavo.loaders.inputs import STDIN, Input
 
 __all__ = ["File", "Output", "Stream", "Tree", "open_output"]
 
@@ -21,11 +22,8 @@ __all__ = ["File", "Output", "Stream", "Tree", "open_output"]
 class Output(Protocol):
     """Takes the finished documents, in the order in which they are to appear."""
 
-    def expect(self, source: str, relative: str) -> InputError | None:
-        """Prepare for a document; returns an error when its result has no place of its own.
-
-        `relative` is the document's path below the argument it was found under.
-        """
+    def expect(self, document: Input) -> InputError | None:
+        """Prepare for a document; returns an error when its result has no place of its own."""
         ...
 
     def put(self, source: str, text: str, suffix: str) -> None:
@@ -41,13 +39,13 @@ class Stream:
         self._headed = headed
         self._first = True
 
-    def expect(self, source: str, relative: str) -> None:
-        del source, relative
+    def expect(self, document: Input) -> None:
+        del document
 
     def put(self, source: str, text: str, suffix: str) -> None:
         del suffix
         if self._headed:
-            header = f"==> {source} <==\n".encode("utf-8", "surrogateescape")
+            header = encode(f"==> {source} <==\n")
             self._stream.write(header if self._first else b"\n" + header)
         self._first = False
         self._stream.write(encode(text))
@@ -61,9 +59,8 @@ class File:
         self._path = path
         _check_folder(path.parent, path)
 
-    def expect(self, source: str, relative: str) -> InputError | None:
-        del relative
-        return _own_input(self._path, source)
+    def expect(self, document: Input) -> InputError | None:
+        return _own_input(self._path, document)
 
     def put(self, source: str, text: str, suffix: str) -> None:
         del source, suffix
@@ -88,18 +85,18 @@ class Tree:
         existing = next(each for each in (root, *root.absolute().parents) if each.exists())
         _check_folder(existing, root)
 
-    def expect(self, source: str, relative: str) -> InputError | None:
-        place = _inside(relative)
+    def expect(self, document: Input) -> InputError | None:
+        place = _inside(document.relative)
         taken = {_named(place, suffix) for suffix in (".md", ".json")}
         if not taken.isdisjoint(self._taken):
             return InputError(
                 f"its result would be {self._root / min(taken)}, as another input's",
-                source=source,
+                source=document.source,
                 hint="write the inputs of different directories to different places",
             )
         self._taken |= taken
-        self._places[source] = place
-        errors = (_own_input(self._root / name, source) for name in sorted(taken))
+        self._places[document.source] = place
+        errors = (_own_input(self._root / name, document) for name in sorted(taken))
         return next((error for error in errors if error), None)
 
     def put(self, source: str, text: str, suffix: str) -> None:
@@ -117,7 +114,7 @@ def open_output(target: str | None, *, several: bool, json: bool) -> Output:
     `several` says that there may be more than one result. Raises UsageError when nothing could be
     written there, before anything runs.
     """
-    if target is None or target == "-":
+    if target is None or target == STDIN:
         return Stream(sys.stdout.buffer, headed=several and not json)
     path = Path(target)
     if several or target.endswith(("/", os.sep)) or path.is_dir():
@@ -130,18 +127,16 @@ def _named(place: str, suffix: str) -> str:
 
 
 def _inside(relative: str) -> str:
-    """Return a relative path that cannot lead out of the directory; `-` is named stdin."""
-    if relative == "-":
-        return "stdin"
+    """Return a relative path that cannot lead out of the directory."""
     parts = PurePosixPath(relative.replace(os.sep, "/")).parts
     return "/".join(part for part in parts if part not in {"..", "/"}) or "document"
 
 
-def _own_input(path: Path, source: str) -> InputError | None:
-    if source == "-" or not path.exists() or not path.samefile(source):
+def _own_input(path: Path, document: Input) -> InputError | None:
+    if document.path is None or not path.exists() or not path.samefile(document.path):
         return None
     return InputError(
-        "its result would replace it", source=source, hint="write to another place with -o"
+        "its result would replace it", source=document.source, hint="write to another place with -o"
     )
 
 

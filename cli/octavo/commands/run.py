@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from octavo.commands.assembly import assemble, may_be_several
+from octavo.commands.assembly import assemble, may_be_several, reads_only_stdin
 from octavo.commands.delivery import Delivery
 from octavo.commands.interruption import run_interruptibly
 from octavo.commands.order import Order
@@ -99,7 +99,7 @@ def _summary(report: Report) -> str:
 def _say_how_to_go_on(order: Order, display: Display, run: str) -> None:
     if not run or order.private:
         return
-    if order.inputs in {(), ("-",)}:
+    if reads_only_stdin(order.inputs):
         display.notice("the same command goes on; what was answered is not asked again")
     else:
         display.notice(f"`octavo runs resume {run}` goes on; what was answered is not asked again")

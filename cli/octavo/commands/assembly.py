@@ -1,0 +1,90 @@
+"""From what a command line asks to a job that the engine can run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from octavo.commands.order import Order
+from octavo.commands.output import Output
+from octavo.commands.progress import Display
+from octavo.commands.redaction import redact
+from octavo.engine.execute import Job
+from octavo.errors import InputError
+from octavo.loaders.inputs import STDIN, Input, find
+from octavo.pipeline.params import resolve as resolve_params
+from octavo.protocols import Profile
+from octavo.text.document import Document
+
+__all__ = ["assemble", "may_be_several", "reads_only_stdin"]
+
+
+def assemble(order: Order, display: Display, output: Output | None = None) -> Job:
+    """Return the job; inputs whose results have no place in `output` become errors in their place.
+
+    Raises UsageError, SpecError or InputError for what is wrong before anything runs.
+    """
+    params = resolve_params(order.pipeline.params, order.params)
+    profile = _profile(order, display)
+    found = find(order.inputs, include=order.glob, exclude=order.exclude)
+    inputs: Iterable[Document | InputError] = _documents(found, order.encoding, output)
+    if reads_only_stdin(order.inputs):
+        # Read before the run starts: a thread that waits for the keyboard cannot be interrupted.
+        inputs = list(inputs)
+    return Job(
+        pipeline=order.pipeline,
+        params=params,
+        inputs=inputs,
+        profile=profile,
+        jobs=order.jobs,
+        keep_going=order.keep_going,
+        fresh=order.fresh,
+        generation=order.invocation.generation,
+        private=order.private,
+        command=_repeatable(order.invocation.command),
+    )
+
+
+def may_be_several(inputs: tuple[str, ...]) -> bool:
+    """Return whether the inputs may give several results: by their names, not by what is there."""
+    return len(inputs) > 1 or any(Path(each).is_dir() for each in inputs)
+
+
+def reads_only_stdin(inputs: tuple[str, ...]) -> bool:
+    """Return whether standard input is the only input."""
+    return inputs in {(), (STDIN,)}
+
+
+def _documents(
+    found: Iterator[Input | InputError], encoding: str | None, output: Output | None
+) -> Iterator[Document | InputError]:
+    for item in found:
+        if isinstance(item, InputError):
+            yield item
+        elif output is not None and (error := output.expect(item)) is not None:
+            yield error
+        else:
+            try:
+                yield item.load(encoding)
+            except InputError as error:
+                yield error
+
+
+def _profile(order: Order, display: Display) -> Profile:
+    from octavo.backends.profiles import resolve  # noqa: PLC0415 - reads configuration files
+
+    choice = resolve(order.model, cwd=Path.cwd(), env=os.environ)
+    for notice in choice.notices:
+        display.notice(notice)
+    if order.timeout is None:
+        return choice.profile
+    return choice.profile.model_copy(update={"timeout": order.timeout})
+
+
+def _repeatable(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the command line that does the same from any directory, without keys."""
+    rest = list(command)
+    while rest and rest[0].startswith("-"):  # options of the program itself
+        del rest[: 2 if rest[0] == "-C" else 1]
+    return ("-C", str(Path.cwd()), *(redact(word) for word in rest)) if rest else ()
