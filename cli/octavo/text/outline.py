@@ -14,7 +14,7 @@ from typing import Final
 from octavo.text.document import Heading
 from octavo.text.span import Span
 
-__all__ = ["markdown_headings", "unix_lines"]
+__all__ = ["label", "markdown_headings", "unix_lines"]
 
 _LABEL: Final = 160  # characters; some texts mark whole paragraphs as headings
 _FAR: Final = 50  # lines to look back for the list item that an indented fence belongs to
@@ -138,7 +138,12 @@ def _setext(text: str, match: re.Match[str], least: int) -> Heading | None:
 
 
 def _plain_title(title: str) -> str:
-    """Return a title without link targets and attribute lists, as a label of bounded length."""
+    """Return a title without link targets and attribute lists."""
     title = title.strip()[: 4 * _LABEL]
-    title = _LINK.sub(r"\1", _ATTRIBUTES.sub("", title)).strip()
-    return title if len(title) <= _LABEL else title[: _LABEL - 1].rstrip() + "…"
+    return label(_LINK.sub(r"\1", _ATTRIBUTES.sub("", title)))
+
+
+def label(title: str) -> str:
+    """Return a heading's text as one line of at most 160 characters; the text itself is kept."""
+    line = " ".join(title.split())
+    return line if len(line) <= _LABEL else line[: _LABEL - 1].rstrip() + "…"

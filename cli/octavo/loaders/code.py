@@ -1,0 +1,90 @@
+"""Source code: the text as it is; for Python, its classes and functions as the outline."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import Final
+
+from octavo.loaders.decode import decode
+from octavo.protocols.sources import LoaderType
+from octavo.text.document import Document, Heading
+from octavo.text.outline import label, unix_lines
+from octavo.text.span import Span
+
+__all__ = ["LOADER"]
+
+_LANGUAGES: Final = {
+    "ada": "adb ads",
+    "c": "c h",
+    "c#": "cs",
+    "c++": "cc cpp cxx hh hpp hxx",
+    "clojure": "clj cljs",
+    "css": "css scss",
+    "dart": "dart",
+    "elixir": "ex exs",
+    "erlang": "erl hrl",
+    "fortran": "f f90 f95",
+    "go": "go",
+    "haskell": "hs",
+    "java": "java",
+    "javascript": "cjs js jsx mjs",
+    "julia": "jl",
+    "kotlin": "kt kts",
+    "lua": "lua",
+    "nim": "nim",
+    "objective-c": "m mm",
+    "ocaml": "ml mli",
+    "perl": "pl pm",
+    "php": "php",
+    "powershell": "ps1",
+    "protobuf": "proto",
+    "python": "py pyi",
+    "r": "r",
+    "ruby": "rb",
+    "rust": "rs",
+    "scala": "scala",
+    "shell": "bash sh zsh",
+    "sql": "sql",
+    "swift": "swift",
+    "terraform": "tf",
+    "typescript": "cts mts ts tsx",
+    "zig": "zig",
+}
+_BY_SUFFIX: Final = {
+    f".{suffix}": language
+    for language, suffixes in _LANGUAGES.items()
+    for suffix in suffixes.split()
+}
+_DEFINITION: Final = re.compile(
+    r"^(?P<indent>[ \t]*)(?:async[ \t]+def|def|class)[ \t]+\w+[^\n]*", re.MULTILINE
+)
+
+
+def _load(data: bytes, source: str, encoding: str | None) -> Document:
+    text = decode(data, source, encoding)
+    language = _BY_SUFFIX.get(PurePath(source).suffix.lower())
+    outline = _definitions(text) if language == "python" else ()
+    return Document(text, source, outline, {"language": language} if language else {})
+
+
+def _definitions(text: str) -> tuple[Heading, ...]:
+    """Return Python's classes and functions, their levels by indentation.
+
+    Reads lines, not syntax: a line inside a string that looks like a definition counts too.
+    """
+    found: list[Heading] = []
+    indents: list[int] = []
+    for match in _DEFINITION.finditer(unix_lines(text)):
+        indent = len(match["indent"].expandtabs(8))
+        while indents and indents[-1] >= indent:
+            indents.pop()
+        indents.append(indent)
+        line = match[0].rstrip("\r")
+        title = re.split(r"[(:\[]", line, maxsplit=1)[0]
+        span = Span(match.start(), match.start() + len(line))
+        found.append(Heading(len(indents), label(title), span))
+    return tuple(found)
+
+
+LOADER = LoaderType(name="code", suffixes=frozenset(_BY_SUFFIX), load=_load)

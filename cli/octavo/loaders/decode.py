@@ -1,0 +1,103 @@
+"""From bytes to text: UTF-8, UTF-16 with a mark, or the encoding that the user names.
+
+Nothing is guessed and nothing is replaced: what does not decode is an error with the file and the
+byte offset. Line ends stay as they are.
+"""
+
+from __future__ import annotations
+
+import codecs
+from typing import Final
+
+from octavo.errors import InputError, UsageError
+
+__all__ = ["check_encoding", "decode"]
+
+# A UTF-32 mark may begin like one of UTF-16; it is told apart first and asks for --encoding.
+_UTF32: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_WITHOUT_MARK: Final = frozenset({"utf-8-sig", "utf-16", "utf-32"})  # these codecs take it off
+_RTF: Final = b"{\\rtf1"  # decodes as text, and is none
+# Formats that people hand over by mistake, by their first bytes; they explain a failure only,
+# since a text may begin with the same letters.
+_FORMATS: Final = (
+    (b"%PDF-", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive or an office document"),
+    (b"\x1f\x8b", "gzip-compressed data"),
+    (b"\x89PNG", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+    (b"GIF8", "an image"),
+    (b"\xd0\xcf\x11\xe0", "an old office document"),
+    (_RTF, "an RTF document"),
+    (b"\x7fELF", "a program"),
+    (b"SQLite format 3", "a database"),
+    (b"GGUF", "a model file"),
+)
+
+
+def check_encoding(name: str) -> str:
+    """Return a text encoding's canonical name; raise UsageError when Python has none like it."""
+    try:
+        found = codecs.lookup(name).name
+        " ".encode(found)  # refuses codecs that are not of text, such as hex
+    except (LookupError, ValueError) as error:
+        raise UsageError(
+            f"unknown text encoding {name!r}",
+            hint="name one as Python does, for example --encoding latin-1 or cp1252",
+        ) from error
+    return found
+
+
+def decode(data: bytes, source: str, encoding: str | None = None) -> str:
+    """Return the text of a file's bytes, without its byte-order mark.
+
+    A mark decides; without one `encoding` does, and UTF-8 when it is None. Raises InputError
+    with the byte offset for bytes that are not text in that encoding, UsageError for an unknown
+    encoding.
+    """
+    chosen = check_encoding(encoding) if encoding else "utf-8"
+    if data.startswith(_UTF32):
+        if not encoding:
+            raise InputError("this is UTF-32 text", source=source, hint="add --encoding utf-32")
+    else:
+        chosen = next((name for mark, name in _MARKS if data.startswith(mark)), chosen)
+    try:
+        text = data.decode(chosen)
+    except UnicodeDecodeError as error:
+        raise _known_format(data, source) or _not_text(data, source, chosen, error) from error
+    except UnicodeError as error:  # a few codecs say no more than this
+        raise InputError(f"not {chosen} text: {error}", source=source) from error
+    if "\0" in text or data.startswith(_RTF):
+        raise _known_format(data, source) or _binary(text, source, chosen)
+    return text if chosen in _WITHOUT_MARK else text.removeprefix("\ufeff")
+
+
+def _known_format(data: bytes, source: str) -> InputError | None:
+    for start, kind in _FORMATS:
+        if data.startswith(start):
+            message = f"this is {kind}, not text"
+            return InputError(message, source=source, hint="convert it to text first")
+    return None
+
+
+def _not_text(data: bytes, source: str, encoding: str, error: UnicodeDecodeError) -> InputError:
+    byte = f"byte 0x{data[error.start]:02x}" if error.start < len(data) else "the end"
+    name = {"utf-8": "UTF-8", "utf-16": "UTF-16"}.get(encoding, encoding)
+    return InputError(
+        f"not {name} text: {byte} at offset {error.start} ({error.reason})",
+        source=source,
+        hint="name its encoding, for example --encoding latin-1",
+    )
+
+
+def _binary(text: str, source: str, encoding: str) -> InputError:
+    offset = len(text[: text.index("\0")].encode(encoding, "surrogatepass"))
+    return InputError(
+        f"not text: a zero byte at offset {offset}",
+        source=source,
+        hint="if it is text, name its encoding, for example --encoding utf-16-le",
+    )
