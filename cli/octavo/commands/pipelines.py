@@ -12,10 +12,10 @@ from typer.main import get_command
 from octavo.commands.flags import command_for
 from octavo.commands.order import Order, options
 from octavo.errors import OctavoError, UsageError
-from octavo.pipeline.lookup import Lookup
-from octavo.pipeline.spec import Pipeline
+from octavo.pipeline.lookup import Found, Lookup
+from octavo.pipeline.reader import load
 
-__all__ = ["by_pipeline", "load"]
+__all__ = ["PipelineGroup", "by_pipeline"]
 
 
 def by_pipeline(name: str, about: str, act: Callable[[Order], int]) -> typer.Typer:
@@ -42,14 +42,6 @@ def by_pipeline(name: str, about: str, act: Callable[[Order], int]) -> typer.Typ
     )
     application.callback()(_demand_pipeline)
     return application
-
-
-def load(reference: str) -> Pipeline:
-    """Return the checked pipeline of a name or path; raises UsageError or SpecErrors."""
-    from octavo.pipeline.reader import read  # noqa: PLC0415 - yaml and jinja2
-    from octavo.pipeline.registry import Registry  # noqa: PLC0415 - with them
-
-    return read(Lookup().pipeline(reference), Registry())
 
 
 def _demand_pipeline(context: typer.Context) -> None:
@@ -90,7 +82,7 @@ class PipelineGroup(TyperGroup):
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - same
         with _command("", options).make_context("", [], parent=ctx) as inner:
             cast("TyperCommand", inner.command).format_options(inner, formatter)
-        rows = [(found.name, _about(found.name)) for found in Lookup().pipelines()]
+        rows = [(found.name, _about(found)) for found in Lookup().pipelines()]
         if rows:
             with formatter.section("Pipelines"):
                 formatter.write_dl(rows)
@@ -121,8 +113,8 @@ def _command(name: str, function: Callable[..., None]) -> PipelineCommand:
     return cast("PipelineCommand", get_command(application))
 
 
-def _about(name: str) -> str:
+def _about(found: Found) -> str:
     try:
-        return load(name).about
+        return load(found).about
     except OctavoError as error:
         return f"(cannot be read: {error.message.splitlines()[0]})"
