@@ -87,9 +87,7 @@ def runs(journal: Journal, *, last: int | None = None) -> list[RunRow]:
         (-1 if last is None else last,),
     )
     return [
-        RunRow(
-            *facts, command=tuple(orjson.loads(command)), summary=orjson.loads(summary or "{}")
-        )
+        RunRow(*facts, command=tuple(orjson.loads(command)), summary=orjson.loads(summary or "{}"))
         for *facts, command, summary in rows
     ]
 
