@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from octavo.pipeline import expressions
+from octavo.pipeline.expressions import Condition
 from octavo.protocols import Expression, Kind, Options, StepType, Work
 from octavo.text.note import Note, Slot
 
@@ -24,11 +24,11 @@ class FilterOptions(Options):
 
 async def run(slots: Sequence[Slot], options: FilterOptions, work: Work) -> Sequence[Slot]:
     """Return the slots; the note of each that does not satisfy the expression is None."""
-    condition = expressions.Expression(options.where)
+    condition = Condition(options.where)
     return [replace(slot, note=work.start(_keep(slot, condition, work))) for slot in slots]
 
 
-async def _keep(slot: Slot, condition: expressions.Expression, work: Work) -> Note | None:
+async def _keep(slot: Slot, condition: Condition, work: Work) -> Note | None:
     note = await slot.note
     if note is None or note.predicted:
         return note
