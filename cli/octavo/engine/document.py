@@ -17,6 +17,7 @@ from octavo.pipeline.spec import Pipeline, Use, Whole
 from octavo.protocols import Kind
 from octavo.text.document import Document
 from octavo.text.note import Note, Record, Slot
+from octavo.text.quote import short_id
 from octavo.text.span import Span
 from octavo.text.union import union
 
@@ -46,9 +47,14 @@ class Reading:
             raise InputError("there is no text in it", source=self.document.source)
         account = Account()
         missing: list[Span] = []
-        async with asyncio.TaskGroup() as group:
-            slots = await self._steps(group, account, missing)
-            notes = [note for slot in slots if (note := await slot.note) is not None]
+        try:
+            async with asyncio.TaskGroup() as group:
+                slots = await self._steps(group, account, missing)
+                notes = [note for slot in slots if (note := await slot.note) is not None]
+        finally:
+            if account.sent:
+                document = self.document
+                self.engine.journal.keep_text(short_id(document.hash), document.text)
         total = len(self.document.text)
         lost = sum(span.length for span in union(missing))
         return Result(

@@ -28,6 +28,8 @@ from octavo.text.quote import short_id
 __all__ = ["Journal"]
 
 _Row = tuple[Any, ...]
+_SPEED = 1
+"""zlib's level: on a novel level 6 took four times as long to save a seventh more."""
 _CAPABILITIES = frozenset(Capabilities.__dataclass_fields__)
 
 
@@ -43,7 +45,7 @@ class Journal:
         self.generation = generation
         self.connection = connect(path, durable=durable)
         self._calls: list[tuple[_Row, asyncio.Future[Reply], Reply]] = []
-        self._writes: list[tuple[str, _Row]] = []
+        self._writes: dict[str, list[_Row]] = {}
         self._seen: set[int] = set()
         self._scheduled = False
         self._failure: JournalError | None = None
@@ -130,8 +132,8 @@ class Journal:
         if number in self._seen:
             return
         self._seen.add(number)
-        if not any(self._query("SELECT 1 FROM texts WHERE id = ?", (number,))):
-            data = zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
+        if not self._query("SELECT 1 FROM texts WHERE id = ?", (number,)):
+            data = zlib.compress(text.encode("utf-8", "surrogatepass"), _SPEED)
             self._write("INSERT OR IGNORE INTO texts VALUES (?, ?)", (number, data))
 
     # what saves loading a vocabulary or asking a server
@@ -144,7 +146,7 @@ class Journal:
 
     def keep_table(self, key: bytes, data: bytes) -> None:
         """Store a chunk table."""
-        self._write("INSERT OR IGNORE INTO tables VALUES (?, ?)", (key, zlib.compress(data, 6)))
+        self._write("INSERT OR IGNORE INTO tables VALUES (?, ?)", (key, zlib.compress(data, _SPEED)))
 
     def count(self, key: bytes) -> int | None:
         """Return a stored token count, or None."""
@@ -191,13 +193,13 @@ class Journal:
         """Commit everything queued, in one transaction."""
         self._scheduled = False
         calls, self._calls = self._calls, []
-        writes, self._writes = self._writes, []
+        writes, self._writes = self._writes, {}
         if not calls and not writes:
             return
         try:
             self.connection.execute("BEGIN IMMEDIATE")
-            for sql, values in writes:
-                self.connection.execute(sql, values)
+            for sql, rows in writes.items():
+                self.connection.executemany(sql, rows)
             kept = [self._insert(row, reply) for row, _, reply in calls]
             self.connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
@@ -226,7 +228,7 @@ class Journal:
                 future.set_exception(failure)
 
     def _write(self, sql: str, values: _Row) -> None:
-        self._writes.append((sql, values))
+        self._writes.setdefault(sql, []).append(values)
         self._schedule()
 
     def _schedule(self) -> None:

@@ -46,22 +46,27 @@ def quotes_in(variables: Mapping[str, object]) -> list[Quote]:
 
 
 def pack(messages: Sequence[Message], quotes: Sequence[Quote]) -> Packed:
-    """Pack messages, replacing each quote that stands in them by its reference."""
+    """Pack messages, replacing each quote that stands in them by its reference.
+
+    Newlines around a quote are not part of it: fences drop them.
+    """
     texts: dict[int, str] = {}
     packed: list[list[object]] = []
-    left = [quote for quote in quotes if len(quote) > _INLINE]
+    left = [(quote, quote.strip("\r\n")) for quote in quotes if len(quote) > _INLINE]
     for message in messages:
         parts: list[object] = [message.role]
         position = 0
-        for quote in list(left):
-            at = message.content.find(quote, position)
+        for entry in list(left):
+            quote, core = entry
+            at = message.content.find(core, position)
             if at < 0:
                 continue
-            left.remove(quote)
+            left.remove(entry)
             _literal(message.content[position:at], parts, texts)
             origin = quote.origin
-            parts.append([_KINDS[origin.kind], origin.id, origin.start, len(quote)])
-            position = at + len(quote)
+            start = origin.start + quote.index(core)
+            parts.append([_KINDS[origin.kind], origin.id, start, len(core)])
+            position = at + len(core)
         _literal(message.content[position:], parts, texts)
         packed.append(parts)
     body = orjson.dumps(packed)
