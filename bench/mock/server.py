@@ -107,6 +107,8 @@ class MockServer:
                 model["max_model_len"] = self.behaviour.window
             return Answer(body={"object": "list", "data": [model]})
         if call.method == "POST" and call.path == "/chat/completions":
+            if not isinstance(call.body, dict) or not call.body.get("messages"):
+                return failure(400, "a chat has messages", "invalid_request_error")
             return self._limited() or self._chat(call)
         return failure(404, f"no such path: {call.path}", "not_found")
 

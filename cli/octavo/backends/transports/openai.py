@@ -59,6 +59,7 @@ class OpenAITransport:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._client: openai.AsyncOpenAI | None = None
+        self._options: openai.RequestOptions = {}
 
     async def get(self, path: str) -> TransportReply:
         """Fetch a path."""
@@ -86,14 +87,19 @@ class OpenAITransport:
         try:
             async with asyncio.timeout(self._endpoint.timeout) as limit:
                 if raw is None:
-                    response = await client.get(path, cast_to=httpx2.Response)
+                    response = await client.get(
+                        path, cast_to=httpx2.Response, options=self._options
+                    )
                 elif event is None:
-                    response = await client.post(path, cast_to=httpx2.Response, content=raw)
+                    response = await client.post(
+                        path, cast_to=httpx2.Response, content=raw, options=self._options
+                    )
                 else:
                     streamed: object = await client.post(
                         path,
                         cast_to=httpx2.Response,
                         content=raw,
+                        options=self._options,
                         stream=True,
                         stream_cls=openai.AsyncStream[Any],
                     )
@@ -132,7 +138,7 @@ class OpenAITransport:
             )
         headers: dict[str, Any] = {**endpoint.headers}
         if endpoint.key is None:
-            headers["Authorization"] = openai.Omit()
+            self._options = {"headers": {"Authorization": openai.Omit()}}
         if not endpoint.ambient:
             headers = {**_kept_home(), **headers}
         client = self._client = openai.AsyncOpenAI(

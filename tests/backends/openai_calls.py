@@ -1,0 +1,55 @@
+"""What the tests of the openai backend share: a request, a way to send it, answers by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tests.mock import Answer, Call
+
+from octavo.backends.openai import OpenAI
+from octavo.protocols import Message, Profile, Reply, Request
+
+CLIENTS = ("aiohttp", "openai")
+REQUEST = Request((Message("system", "Be brief."), Message("user", "Who is she?")), max_tokens=60)
+
+
+def backend(url: str, name: str = "mock", **fields) -> OpenAI:
+    return OpenAI(name, Profile(model=f"openai:{name}", base_url=url, **fields))
+
+
+def send(url: str, request: Request = REQUEST, name: str = "mock", started=None, **fields) -> Reply:
+    """Send one request by a backend of its own."""
+
+    async def run() -> Reply:
+        opened = backend(url, name, **fields)
+        try:
+            return await opened.send(request, started or (lambda: None))
+        finally:
+            await opened.close()
+            await opened.close()
+
+    return asyncio.run(run())
+
+
+def saying(message, finish="stop", **body) -> Callable[[Call], Answer | None]:
+    """Answer every chat with this message."""
+    message = {"content": message} if isinstance(message, str) else message
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    return chat(lambda _: Answer(body={"choices": [choice], **body}))
+
+
+def chat(answer: Callable[[Call], Answer | None]) -> Callable[[Call], Answer | None]:
+    """Leave everything but chats to the mock."""
+    return lambda call: answer(call) if call.method == "POST" else None
+
+
+def refusing(words: str, when: Callable[[dict], bool], *, status=400, **error):
+    """Answer chats like the mock unless the body is one that this server refuses."""
+
+    def answer(call: Call) -> Answer | None:
+        if not when(call.body):
+            return None
+        return Answer(status, {"error": {"message": words, "type": "invalid", **error}})
+
+    return chat(answer)

@@ -1,0 +1,439 @@
+"""What goes to a server, what comes back, and how servers differ."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from tests.backends.openai_calls import CLIENTS, REQUEST, backend, chat, refusing, saying, send
+from tests.mock import Answer, Behaviour, serving
+
+from octavo.errors import RequestError, UsageError
+from octavo.protocols import Finish, Message, TokenLogprob, Transient, Usage
+
+SCHEMA = {
+    "title": "a person!",
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_gives_text_and_usage(client, stream):
+    starts = []
+    with serving(Behaviour(cached=True)) as server:
+        replies = [
+            send(server.url, client=client, stream=stream, started=lambda: starts.append(1))
+            for _ in range(2)
+        ]
+    assert replies[0] == replies[1]
+    assert replies[0].text.endswith(".")
+    assert replies[0].finish is Finish.STOP
+    assert replies[0].model == "mock"
+    entry = server.log[0]
+    assert replies[0].usage == Usage(entry.prompt, entry.reply, cached=0)
+    assert starts == ([1, 1] if stream else [])
+
+
+def test_the_body_is_the_neutral_request():
+    with serving() as server:
+        send(server.url, replace(REQUEST, temperature=0.0, sample=3, attempt=1, logprobs=4))
+    assert server.calls[0].body == {
+        "model": "mock",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Who is she?"},
+        ],
+        "max_tokens": 60,
+        "temperature": 0.0,
+        "seed": 1003,
+        "logprobs": True,
+        "top_logprobs": 4,
+    }
+
+
+def test_samples_and_attempts_differ_in_their_seeds():
+    with serving() as server:
+        texts = {
+            send(server.url, replace(REQUEST, sample=sample, attempt=attempt)).text
+            for sample in range(3)
+            for attempt in range(2)
+        }
+    assert len(texts) == 6
+
+
+def test_options_pass_through_and_none_removes_a_field():
+    with serving() as server:
+        send(server.url, options={"top_p": 0.9, "seed": None, "max_tokens": 7})
+    body = server.calls[0].body
+    assert (body["top_p"], body["max_tokens"]) == (0.9, 7)
+    assert "seed" not in body
+
+
+@pytest.mark.parametrize("field", ["model", "messages", "n", "stream"])
+def test_options_cannot_take_a_request_apart(field):
+    with pytest.raises(UsageError, match=field):
+        backend("http://127.0.0.1:1/v1", options={field: 1})
+
+
+def test_a_schema_is_sent_only_to_servers_that_take_one():
+    request = replace(REQUEST, schema=SCHEMA)
+    open_schema = {**SCHEMA, "required": ["name"]}
+    with serving() as server:
+        send(server.url, request)
+        record = send(server.url, request, structured=True)
+        send(server.url, replace(REQUEST, schema=open_schema), structured=True)
+    first, second, third = (call.body.get("response_format") for call in server.calls)
+    assert first is None
+    assert second["json_schema"] == {"name": "aperson", "schema": SCHEMA, "strict": True}
+    assert third["json_schema"]["strict"] is False
+    assert record.text.startswith('{"name":')
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "field"),
+    [
+        (
+            "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            {"param": "max_tokens", "code": "unsupported_parameter"},
+            "max_tokens",
+        ),
+        (
+            "Unsupported value: 'temperature' does not support 0.2 with this model.",
+            {"param": "temperature", "code": "unsupported_value"},
+            "temperature",
+        ),
+        ('Invalid JSON payload received. Unknown name "seed": Cannot find field.', {}, "seed"),
+        ("response_format of type json_schema is not supported", {}, "response_format"),
+        ("Unrecognized request argument supplied: stream_options", {}, "stream_options"),
+    ],
+)
+def test_a_refused_field_is_written_another_way_once_for_the_process(words, error, field):
+    request = replace(REQUEST, temperature=0.2, schema=SCHEMA)
+    with serving(answer=refusing(words, lambda body: field in body, **error)) as server:
+        for _ in range(2):
+            send(server.url, request, structured=True, stream=True)
+    assert [field in call.body for call in server.calls] == [True, False, False]
+    kept = {"max_tokens", "temperature", "seed", "response_format", "stream_options"} - {field}
+    assert kept <= server.calls[-1].body.keys()
+    if field == "max_tokens":
+        assert server.calls[-1].body["max_completion_tokens"] == 60
+
+
+def test_several_refused_fields_are_learnt_one_after_the_other():
+    def answer(call):
+        for field in ("max_tokens", "temperature", "seed"):
+            if field in call.body:
+                detail = [{"loc": ["body", field], "msg": "Extra inputs are not permitted"}]
+                return Answer(422, {"detail": detail})
+        return None
+
+    with serving(answer=chat(answer)) as server:
+        reply = send(server.url, replace(REQUEST, temperature=0.5))
+    assert reply.text
+    assert [len(call.body) for call in server.calls] == [5, 5, 4, 3]
+
+
+def test_calls_in_flight_together_learn_together():
+    refuse = refusing("seed is not supported", lambda body: "seed" in body)
+
+    async def run(url):
+        opened = backend(url)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(opened.send(REQUEST, lambda: None))
+        await opened.close()
+
+    with serving(answer=refuse) as server:
+        asyncio.run(run(server.url))
+    assert sum("seed" not in call.body for call in server.calls) == 20
+    assert len(server.calls) <= 40
+
+
+def test_a_field_that_the_profile_insists_on_is_an_error():
+    refuse = refusing("Unknown parameter: 'min_p'", lambda body: "min_p" in body, param="min_p")
+    with serving(answer=refuse) as server, pytest.raises(RequestError, match="min_p"):
+        send(server.url, options={"min_p": 0.1})
+    assert len(server.calls) == 1
+
+
+def test_a_bad_value_is_not_dropped():
+    words = "temperature must be at most 1"
+    refuse = refusing(words, lambda body: "temperature" in body, param="temperature")
+    with serving(answer=refuse) as server, pytest.raises(RequestError, match="at most 1"):
+        send(server.url, replace(REQUEST, temperature=1.5))
+    assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("taken", "sent"),
+    [
+        ("developer", [("developer", "Be brief."), ("user", "Who is she?")]),
+        ("user", [("user", "Be brief.\n\nWho is she?")]),
+    ],
+)
+def test_a_server_without_a_system_role_gets_the_next_best(taken, sent):
+    words = "System role not supported, nor is the role developer"
+    refuse = refusing(words, lambda body: body["messages"][0]["role"] != taken)
+    with serving(answer=refuse) as server:
+        send(server.url)
+    messages = server.calls[-1].body["messages"]
+    assert [(each["role"], each["content"]) for each in messages] == sent
+
+
+def test_the_profile_names_the_field_and_the_role():
+    with serving() as server:
+        send(server.url, max_tokens_field="max_completion_tokens", system_role="developer")
+    body = server.calls[0].body
+    assert body["max_completion_tokens"] == 60
+    assert body["messages"][0]["role"] == "developer"
+
+
+def test_a_server_that_will_not_stream_is_asked_whole():
+    words = "Your organization must be verified to stream this model: stream is not supported"
+    refuse = refusing(words, lambda body: "stream" in body, param="stream")
+    with serving(answer=refuse) as server:
+        assert send(server.url, stream=True).text
+    assert "stream_options" not in server.calls[-1].body
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_server_that_ignores_stream_is_read_whole(client):
+    with serving(answer=saying("Ada.")) as server:
+        assert send(server.url, client=client, stream=True).text == "Ada."
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "reasoning"),
+    [
+        ({"content": "Ada.", "reasoning_content": "Hm."}, "Ada.", "Hm."),
+        ({"content": "Ada.", "reasoning": "Hm."}, "Ada.", "Hm."),
+        ({"content": "<think>\nHm.\n</think>\n\nAda."}, "Ada.", "Hm."),
+        ({"content": "<think>Hm, and then the limit"}, "", "Hm, and then the limit"),
+        ({"content": "A tag <think> in <think>the</think> text."},
+         "A tag <think> in <think>the</think> text.", None),
+        ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
+                      {"type": "text", "text": "Ada."}]}, "Ada.", "Hm."),
+        ({"content": None}, "", None),
+    ],
+)  # fmt: skip
+def test_reasoning_is_kept_apart_from_the_answer(message, text, reasoning):
+    with serving(answer=saying(message)) as server:
+        reply = send(server.url)
+    assert (reply.text, reply.reasoning) == (text, reasoning)
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (None, Usage()),
+        ({}, Usage()),
+        ({"prompt_tokens": None, "completion_tokens": "7"}, Usage()),
+        ({"prompt_tokens": 5, "completion_tokens": 7}, Usage(5, 7)),
+        ({"prompt_tokens": 5, "prompt_cache_hit_tokens": 2}, Usage(5, cached=2)),
+        ({"prompt_tokens": 5, "prompt_tokens_details": None}, Usage(5)),
+        (
+            {
+                "prompt_tokens": 5,
+                "completion_tokens": 9,
+                "prompt_tokens_details": {"cached_tokens": 4},
+                "completion_tokens_details": {"reasoning_tokens": 6},
+            },
+            Usage(5, 9, 4, 6),
+        ),
+    ],
+)
+def test_usage_is_what_the_server_said_and_no_more(usage, expected):
+    with serving(answer=saying("Ada.", usage=usage)) as server:
+        assert send(server.url).usage == expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("stop", Finish.STOP),
+        (None, Finish.STOP),
+        ("eos", Finish.STOP),
+        ("length", Finish.LENGTH),
+        ("content_filter", Finish.REFUSAL),
+    ],
+)
+def test_finish_reasons(reason, finish):
+    with serving(answer=saying("Ada.", finish=reason)) as server:
+        assert send(server.url).finish is finish
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refusal_is_a_reply_with_the_servers_words(stream):
+    with serving(Behaviour(faults={"refusal": 1})) as server:
+        reply = send(server.url, stream=stream)
+    assert (reply.finish, reply.text) == (Finish.REFUSAL, "I can't help with that.")
+
+
+def test_a_prompt_that_a_filter_refuses_is_a_refusal():
+    refuse = refusing("The prompt was filtered", lambda _: True, code="content_filter")
+    with serving(answer=refuse) as server:
+        assert send(server.url).finish is Finish.REFUSAL
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_log_probabilities(stream):
+    tokens = [{"token": "Ada", "logprob": -0.5, "top_logprobs": [{"token": "Eve", "logprob": -2}]}]
+    logprobs = {"content": tokens}
+    delta = {"index": 0, "delta": {"content": "Ada"}, "logprobs": logprobs}
+    end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    whole = {"message": {"content": "Ada"}, "finish_reason": "stop", "logprobs": logprobs}
+    body = {"choices": [whole]}
+    events = [{"choices": [delta]}, {"choices": [end]}] if stream else None
+    with serving(answer=chat(lambda _: Answer(body=body, events=events))) as server:
+        reply = send(server.url, replace(REQUEST, logprobs=1), stream=stream)
+    assert reply.logprobs == (TokenLogprob("Ada", -0.5, (("Eve", -2.0),)),)
+
+
+def test_streamed_reasoning_is_kept_apart_and_starts_the_call():
+    deltas = [{"reasoning_content": "H"}, {"reasoning_content": "m."}, {"content": "Ada."}]
+    events = [{"choices": [{"delta": delta}]} for delta in deltas]
+    events.append({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+    events.append({"choices": [], "usage": {"prompt_tokens": 3}})
+    starts = []
+    with serving(answer=chat(lambda _: Answer(events=events))) as server:
+        reply = send(server.url, stream=True, started=lambda: starts.append(1))
+    assert (reply.text, reply.reasoning, reply.usage) == ("Ada.", "Hm.", Usage(3))
+    assert starts == [1]
+
+
+def test_documents_of_any_characters_arrive_as_they_are():
+    text = "\u2028 \x00 {{ x }} [b] \U0001f469\u200d\U0001f52c e\u0301 " + "long " * 300_000
+    request = replace(REQUEST, messages=(Message("user", text),))
+    with serving() as server:
+        send(server.url, request)
+    assert server.calls[0].body["messages"][0]["content"] == text
+
+
+def test_a_lone_surrogate_is_sent_as_its_escape():
+    request = replace(REQUEST, messages=(Message("user", "a \udc80 b"),))
+    seen = []
+    with serving(answer=saying("Ada.")) as server:
+        server.decide = remembering(server.decide, seen)
+        send(server.url, request)
+    assert b"a \\udc80 b" in seen[0]
+
+
+def remembering(decide, seen):
+    def remember(method, path, headers, raw):
+        seen.append(raw)
+        return decide(method, path, headers, raw.replace(b"\\udc80", b"x"))
+
+    return remember
+
+
+def test_identity_is_the_host_and_the_options():
+    assert backend("http://gpu.example:8000/v1/").identity == "gpu.example"
+    assert backend("http://gpu.example:8000/v1", identity="lab").identity == "lab"
+    warm = backend("http://gpu.example/v1", options={"top_p": 0.9}).identity
+    hot = backend("http://gpu.example/v1", options={"top_p": 1.0}).identity
+    assert warm.startswith("gpu.example#")
+    assert warm != hot
+
+
+@pytest.mark.parametrize(
+    ("models", "window"),
+    [
+        ([{"id": "mock", "max_model_len": 4096}], 4096),
+        ([{"id": "other", "max_model_len": 1}, {"id": "mock", "context_length": 8192}], 8192),
+        ([{"id": "mock", "context_length": 9, "top_provider": {"context_length": 7}}], 7),
+        ([{"id": "a-file.gguf", "meta": {"n_ctx": 2048, "n_ctx_train": 8192}}], 2048),
+        ([{"id": "one", "max_model_len": 1}, {"id": "two", "max_model_len": 2}], None),
+        ([{"id": "mock"}], None),
+        ([], None),
+    ],
+)
+def test_contact_tells_the_window(models, window):
+    assert contact(lambda _: Answer(body={"object": "list", "data": models})) == window
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(404, {"error": {"message": "no such path"}}),
+        Answer(403, {"error": {"message": "the key may not list models"}}),
+        Answer(200, b"<html>hello</html>"),
+        Answer(200, [1, 2]),
+        Answer(reset=True),
+    ],
+)
+def test_contact_with_a_server_that_tells_nothing_is_no_error(answer):
+    assert contact(lambda _: answer) is None
+
+
+def contact(answer, **fields) -> int | None:
+    async def run(url):
+        opened = backend(url, **fields)
+        first, second = await opened.contact(), await opened.contact()
+        await opened.close()
+        assert first == second
+        return first.window
+
+    with serving(answer=answer) as server:
+        return asyncio.run(run(server.url))
+
+
+def test_contact_asks_nobody_when_the_profile_knows():
+    assert contact(lambda call: pytest.fail(call.path), window=512) == 512
+
+
+def test_contact_asks_once():
+    async def run(url):
+        opened = backend(url)
+        await opened.contact()
+        await opened.contact()
+        await opened.close()
+
+    with serving() as server:
+        asyncio.run(run(server.url))
+    assert [call.path for call in server.calls] == ["/models"]
+
+
+def test_nothing_listening_is_no_error_for_contact():
+    with serving() as server:
+        url = server.url
+
+    async def run():
+        opened = backend(url)
+        try:
+            return await opened.contact()
+        finally:
+            await opened.close()
+
+    assert asyncio.run(run()).window is None
+
+
+def test_an_empty_model_name_is_a_usage_error():
+    with pytest.raises(UsageError, match="name"):
+        backend("http://127.0.0.1/v1", name="")
+
+
+def test_opening_a_backend_imports_no_client():
+    code = (
+        "import sys; from octavo.backends.openai import BACKEND; from octavo.protocols import "
+        "Profile; b = BACKEND.open('m', Profile(model='openai:m')); b.identity, b.known; "
+        "print(*({'aiohttp', 'openai', 'orjson', 'httpx2', 'jinja2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_a_stream_that_breaks_off_is_tried_again():
+    events = [{"choices": [{"delta": {"content": "Ada"}}]}]
+    with (
+        serving(answer=chat(lambda _: Answer(events=events, broken=True))) as server,
+        pytest.raises(Transient) as raised,
+    ):
+        send(server.url, stream=True)
+    assert raised.value.kind == "connection"
