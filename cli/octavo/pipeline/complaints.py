@@ -15,7 +15,7 @@ from octavo.pipeline.problems import Path, Problems
 from octavo.pipeline.spelling import nearest, shorten, suggestion
 from octavo.pipeline.tree import Leaf, Listing, Mapping, Node
 
-__all__ = ["Owner", "validate"]
+__all__ = ["Owner", "salvage", "validate"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -76,6 +76,13 @@ def validate(model: type[Model], node: Node, owner: Owner, problems: Problems) -
     for place, group in _by_place(details, node):
         _complain(place, group, names_at(model, group[0]["loc"][:-1]), owner, problems)
     return None
+
+
+def salvage(model: type[Model], node: Node) -> Model:
+    """Return what options that were complained about still say in words, for further checks."""
+    data: Any = node.data if isinstance(node, Mapping) else {}
+    words = {key: data[key] for key in model.model_fields.keys() & data.keys()}
+    return model.model_construct(**{k: v for k, v in words.items() if isinstance(v, str)})
 
 
 def _by_place(details: list[ErrorDetails], node: Node) -> Iterator[tuple[Path, list[ErrorDetails]]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, get_args, get_origin
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, cast, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -38,7 +38,7 @@ def marked(options: BaseModel) -> Iterator[Marked]:
     for name, field in type(options).model_fields.items():
         marks = [mark for mark in field.metadata if isinstance(mark, Mark)]
         mark = marks[-1] if marks else next(_marks(field.annotation), None)
-        yield from _values((field.alias or name,), mark, getattr(options, name))
+        yield from _values((field.alias or name,), mark, getattr(options, name, None))
 
 
 def has_mark(model: type[BaseModel], kind: type[Mark]) -> bool:
@@ -62,8 +62,7 @@ def _values(path: tuple[str | int, ...], mark: Mark | None, value: Any) -> Itera
     if value is None:
         return
     if isinstance(value, list | tuple):
-        items: list[Any] | tuple[Any, ...] = value
-        for index, item in enumerate(items):
+        for index, item in enumerate(cast("Sequence[Any]", value)):
             yield from _values((*path, index), mark, item)
     elif mark is not None:
         yield Marked(path, mark, value)

@@ -25,6 +25,11 @@ class Problems:
         self._errors: dict[str, SpecError] = {}
         self._silent: set[int] = set()
 
+    @property
+    def any(self) -> bool:
+        """Whether there are any."""
+        return bool(self._errors)
+
     def report(self, code: str, message: str, line: int, column: int, hint: str) -> None:
         """Add a problem at a 1-based line and column of the file."""
         if code in _MENDED:
@@ -69,14 +74,12 @@ class Problems:
             path, key = path[:-1], True
         return (self.root.line, self.root.column) if self.root else (1, 1)
 
-    def raise_if_any(self) -> None:
-        """Raise SpecErrors with all problems: the file's own first, in the order of its lines."""
-        if not self._errors:
-            return
+    def all(self) -> SpecErrors:
+        """Return all problems: the file's own first, in the order of its lines."""
         own = self.source.path
 
         def order(error: SpecError) -> tuple[bool, str, int, int]:
             place = error.position
             return place.path != own, place.path, place.line, place.column
 
-        raise SpecErrors(tuple(sorted(self._errors.values(), key=order)[:_MOST]))
+        return SpecErrors(tuple(sorted(self._errors.values(), key=order)[:_MOST]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +22,7 @@ __all__ = [
     "ParamType",
     "Parameter",
     "Pipeline",
+    "Scalar",
     "Use",
     "Whole",
     "WholeSpec",
@@ -75,26 +76,12 @@ class WholeSpec(BaseModel):
 
 
 class Head(BaseModel):
-    """A pipeline file. Each step is one key with its options, beside `name` and `from`."""
+    """What a pipeline file says beside its parts: `params`, `whole`, `steps` and `gather`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     octavo: Literal[1] = Field(description="The version of this format: 1.")
     about: str = Field(default="", description="One line that says what the pipeline does.")
-    params: dict[str, ParamSpec] = Field(
-        default_factory=dict[str, ParamSpec],
-        description="Values given at each run; prompts use them by name.",
-    )
-    whole: WholeSpec | None = Field(
-        default=None, description="Used instead of the steps when the document is one chunk."
-    )
-    steps: list[dict[str, Any]] = Field(
-        min_length=1, description="What is done to each document, in order."
-    )
-    gather: list[dict[str, Any]] = Field(
-        default_factory=list[dict[str, Any]],
-        description="What is done to the results of all documents, in the order of the inputs.",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,46 @@
+"""What the notes of each step look like, so that conditions over them can be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from octavo.pipeline.fields import has_mark, marked
+from octavo.pipeline.problems import Path
+from octavo.pipeline.schemas import fields
+from octavo.pipeline.steps import Draft
+from octavo.protocols.calls import JsonSchema
+from octavo.protocols.reference import PromptMark, SchemaMark
+
+__all__ = ["TEXT", "formats"]
+
+TEXT = frozenset({"text"})
+"""The one name that a note of text has in a condition."""
+
+
+def formats(
+    drafts: tuple[Draft, ...], schemas: Mapping[str, JsonSchema]
+) -> dict[Path, frozenset[str] | None]:
+    """Return, for each step, the names that its input has in a condition; None is not known.
+
+    What asks a model gives text, or records where it names a schema; what does not hands on what
+    it gets. `gather` begins with what `steps` gave.
+    """
+    taken: dict[Path, frozenset[str] | None] = {}
+    given: dict[str, frozenset[str] | None] = {}
+    before: frozenset[str] | None = TEXT
+    for draft in drafts:
+        source = before if draft.source is None else given.get(draft.source)
+        taken[draft.path] = source
+        before = given[draft.name] = _given(draft, source, schemas)
+    return taken
+
+
+def _given(
+    draft: Draft, taken: frozenset[str] | None, schemas: Mapping[str, JsonSchema]
+) -> frozenset[str] | None:
+    if draft.type is None or draft.options is None:
+        return None
+    named = [each.value for each in marked(draft.options) if isinstance(each.mark, SchemaMark)]
+    if named:
+        return fields(schemas[named[0]]) if named[0] in schemas else None
+    return TEXT if has_mark(draft.type.options, PromptMark) else taken

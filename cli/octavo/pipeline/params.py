@@ -1,0 +1,139 @@
+"""The values of a pipeline's parameters in one run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from octavo.errors import UsageError
+from octavo.pipeline.spec import Parameter, ParamType, Scalar
+from octavo.pipeline.spelling import shorten, suggestion
+
+__all__ = ["convert", "parse", "resolve"]
+
+_TRUTH = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+
+
+def parse(pairs: Iterable[str]) -> dict[str, list[str]]:
+    """Return the values of `key=value` strings, as given with `-p`, in order.
+
+    Raises UsageError, naming all that are not of that form.
+    """
+    given: dict[str, list[str]] = {}
+    wrong: list[str] = []
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if equals and name:
+            given.setdefault(name.strip().replace("-", "_"), []).append(value)
+        else:
+            wrong.append(pair)
+    if wrong:
+        shown = ", ".join(repr(shorten(pair)) for pair in wrong)
+        raise UsageError(f"not a parameter: {shown}", hint="write -p NAME=VALUE")
+    return given
+
+
+def resolve(
+    parameters: Iterable[Parameter], given: Mapping[str, object]
+) -> dict[str, Scalar | tuple[Scalar, ...] | None]:
+    """Return a value for every parameter, from what was given and the defaults.
+
+    Strings are read as the parameter's type; a repeatable parameter takes a list or one value and
+    gives a tuple. A parameter that is not required and has no default is None. Raises UsageError
+    with all problems.
+    """
+    declared = {parameter.name: parameter for parameter in parameters}
+    problems: list[UsageError] = []
+    for name in given:
+        if name not in declared:
+            message = f"there is no parameter {shorten(name)!r}"
+            problems.append(UsageError(message, hint=_known(name, declared)))
+    values: dict[str, Scalar | tuple[Scalar, ...] | None] = {}
+    for name, parameter in declared.items():
+        value = given.get(name)
+        if value is not None and value not in ([], ()):
+            try:
+                values[name] = convert(parameter, value)
+            except UsageError as error:
+                problems.append(error)
+        elif parameter.required:
+            message = f"the parameter {name!r} needs a value"
+            about = f" ({parameter.about})" if parameter.about else ""
+            flag = f"--{name.replace('_', '-')}"
+            problems.append(UsageError(message + about, hint=f"add {flag} VALUE"))
+        else:
+            values[name] = parameter.default
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        lines = "\n".join(f"  {each.message}; {each.hint}" for each in problems)
+        raise UsageError(f"{len(problems)} parameters are wrong:\n{lines}")
+    return values
+
+
+def convert(parameter: Parameter, value: object) -> Scalar | tuple[Scalar, ...]:
+    """Return a value as the parameter's type; raises UsageError when it is none."""
+    if parameter.repeatable:
+        return tuple(_convert(parameter, each) for each in _several(value))
+    several = _several(value)
+    if len(several) != 1:
+        message = f"the parameter {parameter.name!r} takes one value, not {len(several)}"
+        raise UsageError(message, hint="give it once")
+    return _convert(parameter, several[0])
+
+
+def _several(value: object) -> Sequence[object]:
+    return cast("Sequence[object]", value) if isinstance(value, list | tuple) else (value,)
+
+
+def _convert(parameter: Parameter, value: object) -> Scalar:
+    found: Scalar | None = None
+    hint = ""
+    match parameter.type:
+        case ParamType.STRING:
+            found = value if isinstance(value, str) else None
+            hint = "quote it"
+        case ParamType.INTEGER:
+            found, hint = _number(value, whole=True), "write a whole number such as 8"
+        case ParamType.NUMBER:
+            found, hint = _number(value, whole=False), "write a number such as 0.5"
+        case ParamType.BOOLEAN:
+            found = value if isinstance(value, bool) else _TRUTH.get(str(value).lower())
+            hint = "write true or false"
+        case ParamType.CHOICE:
+            found = value if isinstance(value, str) and value in parameter.choices else None
+            hint = suggestion(str(value), parameter.choices)
+    if found is None:
+        kind = "one of its choices" if parameter.choices else _NAMED[parameter.type]
+        message = f"the parameter {parameter.name!r} is {kind}, not {shorten(str(value), 40)!r}"
+        raise UsageError(message, hint=hint)
+    return found
+
+
+_NAMED = {
+    ParamType.STRING: "text",
+    ParamType.INTEGER: "a whole number",
+    ParamType.NUMBER: "a number",
+    ParamType.BOOLEAN: "true or false",
+    ParamType.CHOICE: "one of its choices",
+}
+
+
+def _number(value: object, *, whole: bool) -> int | float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        if whole:
+            return None if isinstance(value, float) else int(value)
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _known(name: str, declared: Mapping[str, Parameter]) -> str:
+    return suggestion(name, declared) if declared else "this pipeline has no parameters"

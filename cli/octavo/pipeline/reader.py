@@ -1,0 +1,164 @@
+"""Reads a pipeline and checks everything in it that can be checked before any call.
+
+All problems are found in one reading, each with its place in the file, the line, and one thing to
+do about it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from octavo.errors import SpecErrors
+from octavo.pipeline.complaints import Owner, salvage, validate
+from octavo.pipeline.declarations import declare
+from octavo.pipeline.lookup import BUILT_IN, Found, Lookup, Origin
+from octavo.pipeline.mending import read_tree
+from octavo.pipeline.problems import Problems
+from octavo.pipeline.prompts import Prompts
+from octavo.pipeline.references import References, names_of, references_in, texts_in
+from octavo.pipeline.registry import Registry
+from octavo.pipeline.source import Source
+from octavo.pipeline.spec import Head, Parameter, ParamSpec, Pipeline, Use, Whole, WholeSpec
+from octavo.pipeline.spelling import shorten
+from octavo.pipeline.steps import read_steps
+from octavo.pipeline.tree import Listing, Mapping
+
+__all__ = ["load", "read"]
+
+_VERSION = 1
+_PARTS = frozenset({"params", "whole", "steps", "gather"})
+
+
+def load(
+    pipeline: str | Found, registry: Registry | None = None, lookup: Lookup | None = None
+) -> Pipeline:
+    """Return the pipeline of a name or path, or one that was found already.
+
+    Raises UsageError when there is none, and SpecErrors with all that is wrong with it.
+    """
+    lookup = lookup or Lookup()
+    found = lookup.pipeline(pipeline) if isinstance(pipeline, str) else pipeline
+    if found.origin is Origin.FILE:
+        lookup = lookup.beside(found.path)
+    return _Reading(found.name, found.source, registry or Registry(), lookup).pipeline()
+
+
+def read(
+    text: str, path: str, registry: Registry | None = None, lookup: Lookup | None = None
+) -> Pipeline:
+    """Return the pipeline of a text; `path` is its place, for errors and for what lies beside it.
+
+    Raises SpecErrors with all that is wrong with it.
+    """
+    lookup = lookup or (Lookup() if path.startswith(BUILT_IN) else Lookup().beside(path))
+    name = Path(path.removeprefix(BUILT_IN)).stem
+    return _Reading(name, Source(path, text), registry or Registry(), lookup).pipeline()
+
+
+class _Reading:
+    """One reading of one file."""
+
+    def __init__(self, name: str, source: Source, registry: Registry, lookup: Lookup) -> None:
+        self._name = name
+        self._registry = registry
+        self._lookup = lookup
+        self._problems = Problems(source)
+
+    def pipeline(self) -> Pipeline:
+        problems = self._problems
+        problems.root = root = read_tree(problems.source.text, problems.report)
+        if not isinstance(root, Mapping):
+            raise self._emptiness()
+        head = self._head(root)
+        whole = self._whole(root)
+        taken: set[str] = set()
+        steps = read_steps("steps", self._registry, problems, taken)
+        gather = read_steps("gather", self._registry, problems, taken)
+        references = references_in((*steps, *gather), whole)
+        params = self._params(root, names_of(references))
+        prompts = Prompts(self._lookup, dict(texts_in(references, problems)))
+        named = References(self._lookup, prompts, frozenset(params), problems)
+        named.check(references, (*steps, *gather))
+        if problems.any or head is None:
+            raise problems.all()
+        uses = tuple(draft.use for draft in steps)
+        gathered = tuple(draft.use for draft in gather)
+        parameters = tuple(each for each in params.values() if each is not None)
+        content = [
+            [[p.name, p.type, p.default, p.required, p.choices, p.repeatable] for p in parameters],
+            whole.model_dump(mode="json") if whole else None,
+            [_content(use) for use in uses],
+            [_content(use) for use in gathered],
+            named.digests,
+            named.schemas,
+        ]
+        return Pipeline(
+            name=self._name,
+            about=head.about,
+            params=parameters,
+            whole=Whole(whole.prompt, whole.tokens, whole.words) if whole else None,
+            steps=uses,
+            gather=gathered,
+            digest=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
+            path=problems.source.path,
+            prompts=prompts,
+            schemas=named.schemas,
+        )
+
+    def _emptiness(self) -> SpecErrors:
+        problems = self._problems
+        if problems.root is not None or not problems.any:
+            what = "there is nothing in it" if problems.root is None else "it is no mapping of keys"
+            hint = f"start with `octavo: {_VERSION}`, then `steps:`"
+            problems.add("empty", f"this is no pipeline: {what}", (), hint=hint)
+        return problems.all()
+
+    def _head(self, root: Mapping) -> Head | None:
+        problems = self._problems
+        version = root.entries.get("octavo")
+        number = version.value.data if version is not None else None
+        if isinstance(number, int | float) and number != _VERSION:
+            message = f"this Octavo reads version {_VERSION} of pipelines"
+            problems.add("version", message, ("octavo",), hint=f"write `octavo: {_VERSION}`")
+            raise problems.all()  # what else is wrong may be right in that version
+        head = validate(Head, root, Owner("the pipeline", (), _PARTS, _PARTS), problems)
+        if "steps" not in root.entries:
+            hint = "add `steps:` and, under it, `- split: {}`"
+            problems.add("missing-key", "the pipeline needs 'steps'", (), hint=hint)
+        for name in ("steps", "gather"):
+            entry = root.entries.get(name)
+            if entry is not None and not (isinstance(entry.value, Listing) and entry.value.items):
+                hint = "write `- STEP: {...}` lines under it"
+                problems.add("wrong-type", f"{name!r} is a list of steps", (name,), hint=hint)
+        return head
+
+    def _whole(self, root: Mapping) -> WholeSpec | None:
+        entry = root.entries.get("whole")
+        if entry is None:
+            return None
+        owner = Owner("`whole`", ("whole",))
+        whole = validate(WholeSpec, entry.value, owner, self._problems)
+        return whole or salvage(WholeSpec, entry.value)
+
+    def _params(self, root: Mapping, reserved: frozenset[str]) -> dict[str, Parameter | None]:
+        """Return the parameters by name; None is one that is declared wrong."""
+        entry = root.entries.get("params")
+        if entry is None or entry.value.data is None:
+            return {}
+        if not isinstance(entry.value, Mapping):
+            hint = "write `NAME: {type: string, about: ...}` lines under it"
+            message = "'params' is a mapping of names"
+            self._problems.add("wrong-type", message, ("params",), hint=hint)
+            return {}
+        found: dict[str, Parameter | None] = {}
+        for name, each in entry.value.entries.items():
+            owner = Owner(f"the parameter {shorten(name)!r}", ("params", name))
+            spec = validate(ParamSpec, each.value, owner, self._problems)
+            found[name] = declare(name, spec, reserved, self._problems) if spec else None
+        return found
+
+
+def _content(use: Use) -> list[object]:
+    return [use.type.name, use.options.model_dump(mode="json"), use.name, use.source]

@@ -1,0 +1,163 @@
+"""The JSON Schemas that pipelines name: read, and checked as far as a mistyped word would show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+from octavo.errors import Position, SpecError
+from octavo.pipeline.lookup import Lookup
+from octavo.pipeline.source import Source
+from octavo.pipeline.spelling import shorten, suggestion
+from octavo.protocols.calls import JsonSchema
+
+__all__ = ["fields", "load_schema"]
+
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+_INNER: dict[str, type | None] = {
+    **dict.fromkeys(("$defs", "definitions", "patternProperties", "properties"), dict),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), list),
+    **dict.fromkeys(
+        ("additionalProperties", "contains", "else", "if", "items", "not", "then"), None
+    ),
+}
+"""The words that hold schemas, and whether in an object, in a list, or one itself."""
+_DEEPEST = 40
+
+
+def load_schema(name: str, lookup: Lookup) -> JsonSchema:
+    """Return the schema of a name, which must be one of an object.
+
+    Raises SpecError where there is none, or at the place where it is not a JSON Schema.
+    """
+    found = lookup.schema(name)
+    if found is None:
+        hint = suggestion(name, lookup.names(".json"))
+        if name.endswith(".json"):
+            hint = f"write {name.removesuffix('.json')}, without .json"
+        raise SpecError(
+            f"there is no schema {shorten(name)!r}",
+            code="unknown-schema",
+            position=Position(name, 1, 1),
+            hint=hint,
+        )
+    source = found.source
+    schema = _parse(source)
+    for word, message, hint in _faults(schema, schema, 0):
+        position = source.position(1, word=word) if word else source.position(1)
+        raise SpecError(message, code="bad-schema", position=position, hint=hint)
+    if schema.get("type") != "object":
+        raise SpecError(
+            "the schema of a step's records is one of an object",
+            code="bad-schema",
+            position=source.position(1),
+            hint='add "type": "object"',
+        )
+    return schema
+
+
+def fields(schema: JsonSchema) -> frozenset[str] | None:
+    """Return the fields of a schema's records, or None where the schema does not list them."""
+    properties: Any = schema.get("properties")
+    if not isinstance(properties, dict):
+        return None
+    return frozenset(cast("dict[str, Any]", properties))
+
+
+def _parse(source: Source) -> dict[str, Any]:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise _Twice(key)
+        return dict(pairs)
+
+    try:
+        schema = json.loads(source.text, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        position = source.position(error.lineno, error.colno)
+        message = f"this is not JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+        raise SpecError(
+            message, code="bad-schema", position=position, hint="correct this line"
+        ) from error
+    except _Twice as error:
+        word = str(error)
+        message = f"{shorten(word)!r} is there twice in one object"
+        position = source.position(1, word=word)
+        raise SpecError(
+            message, code="duplicate-key", position=position, hint="remove one of them"
+        ) from error
+    except (RecursionError, ValueError) as error:
+        message = "the schema is nested too deeply, or a number in it is too long"
+        raise SpecError(
+            message, code="bad-schema", position=source.position(1), hint="make it simpler"
+        ) from error
+    if not isinstance(schema, dict):
+        message = "a JSON Schema is an object"
+        hint = 'write {"type": "object", "properties": {...}}'
+        raise SpecError(message, code="bad-schema", position=source.position(1), hint=hint)
+    return cast("dict[str, Any]", schema)
+
+
+class _Twice(Exception):  # noqa: N818 - caught in this module
+    pass
+
+
+def _faults(schema: object, root: JsonSchema, depth: int) -> Iterator[tuple[str, str, str]]:
+    """Yield a word, a message and a hint for what no JSON Schema may say."""
+    if isinstance(schema, bool):
+        return
+    if not isinstance(schema, dict) or depth > _DEEPEST:
+        yield "", "a schema inside this one is no object", "write an object"
+        return
+    node = cast("dict[str, Any]", schema)
+    yield from _own_faults(node, root)
+    for key in sorted(node.keys() & _INNER.keys()):
+        form = _INNER[key]
+        inner: Any = node[key]
+        if form is not None and not isinstance(inner, form):
+            said = "an object" if form is dict else "a list"
+            yield key, f"{key!r} must be {said} of schemas", f"write {said}"
+            continue
+        schemas: list[Any] = list(inner.values()) if form is dict else inner if form else [inner]
+        for each in schemas:
+            yield from _faults(each, root, depth + 1)
+
+
+def _own_faults(node: dict[str, Any], root: JsonSchema) -> Iterator[tuple[str, str, str]]:
+    types = node.get("type", [])
+    for each in cast("list[Any]", types) if isinstance(types, list) else [types]:
+        if each not in _TYPES:
+            word = str(each)
+            yield word, f"{shorten(word)!r} is no type of JSON", suggestion(word, _TYPES)
+    required = node.get("required", [])
+    properties = node.get("properties", {})
+    if not isinstance(required, list):
+        yield "required", "'required' must be a list of names", "write a list"
+    elif isinstance(properties, dict) and node.get("additionalProperties") is False:
+        names = cast("dict[str, Any]", properties)
+        for each in cast("list[Any]", required):
+            if each not in names:
+                word = str(each)
+                message = f"{shorten(word)!r} is required, but is no property"
+                yield word, message, suggestion(word, names)
+    if "enum" in node and not (isinstance(node["enum"], list) and node["enum"]):
+        yield "enum", "'enum' must be a list of values", "write a list"
+    reference = node.get("$ref")
+    if reference is not None and not _resolves(reference, root):
+        word = str(reference)
+        message = f"nothing in this file is at {shorten(word)!r}"
+        yield word.rpartition("/")[2], message, "write a reference such as #/$defs/NAME"
+
+
+def _resolves(reference: object, root: JsonSchema) -> bool:
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        return False
+    at: Any = root
+    for step in reference[1:].strip("/").split("/") if len(reference) > 1 else ():
+        name = step.replace("~1", "/").replace("~0", "~")
+        if not isinstance(at, dict) or name not in at:
+            return False
+        at = cast("dict[str, Any]", at)[name]
+    return True
