@@ -82,7 +82,7 @@ def salvage(model: type[Model], node: Node) -> Model:
     """Return what options that were complained about still say in words, for further checks."""
     data: Any = node.data if isinstance(node, Mapping) else {}
     words = {key: data[key] for key in model.model_fields.keys() & data.keys()}
-    return model.model_construct(**{k: v for k, v in words.items() if isinstance(v, str)})
+    return model.model_construct(None, **{k: v for k, v in words.items() if isinstance(v, str)})
 
 
 def _by_place(details: list[ErrorDetails], node: Node) -> Iterator[tuple[Path, list[ErrorDetails]]]:
