@@ -48,6 +48,10 @@ class Connection(asyncio.Protocol):
 
     def _read(self) -> None:
         """Take one whole request off the buffer, if there is one, and start to answer it."""
+        if not self._buffer[:1].isalpha():  # TLS, say
+            self.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            self.transport.close()
+            return
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             return
@@ -120,7 +124,8 @@ class Connection(asyncio.Protocol):
             else:
                 self.transport.write(b"0\r\n\r\n")
                 self._done(answer.status)
-                self._read()
+                if self._buffer:
+                    self._read()
 
         self._wait(first, send, 0)
 
