@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from octavo.pipeline.fields import has_mark, marked
 from octavo.pipeline.problems import Path
-from octavo.pipeline.schemas import fields
+from octavo.pipeline.schemas import Schemas, fields
 from octavo.pipeline.steps import Draft
-from octavo.protocols.calls import JsonSchema
 from octavo.protocols.reference import PromptMark, SchemaMark
 
 __all__ = ["TEXT", "formats"]
@@ -17,9 +14,7 @@ TEXT = frozenset({"text"})
 """The one name that a note of text has in a condition."""
 
 
-def formats(
-    drafts: tuple[Draft, ...], schemas: Mapping[str, JsonSchema]
-) -> dict[Path, frozenset[str] | None]:
+def formats(drafts: tuple[Draft, ...], schemas: Schemas) -> dict[Path, frozenset[str] | None]:
     """Return, for each step, the names that its input has in a condition; None is not known.
 
     What asks a model gives text, or records where it names a schema; what does not hands on what
@@ -35,12 +30,11 @@ def formats(
     return taken
 
 
-def _given(
-    draft: Draft, taken: frozenset[str] | None, schemas: Mapping[str, JsonSchema]
-) -> frozenset[str] | None:
+def _given(draft: Draft, taken: frozenset[str] | None, schemas: Schemas) -> frozenset[str] | None:
     if draft.type is None or draft.options is None:
         return None
     named = [each.value for each in marked(draft.options) if isinstance(each.mark, SchemaMark)]
     if named:
-        return fields(schemas[named[0]]) if named[0] in schemas else None
+        schema = schemas.content().get(named[0])
+        return None if schema is None else fields(schema)
     return TEXT if has_mark(draft.type.options, PromptMark) else taken

@@ -66,11 +66,15 @@ class Lookup:
     """Finds by name from a working directory; `beside` adds a pipeline's own directory.
 
     `user` is the user's configuration directory of Octavo; by default, the system's place for it.
+    Without `project` what lies in the working directory is not found.
     """
 
-    def __init__(self, directory: Path | None = None, user: Path | None = None) -> None:
-        self._project = (directory or Path()) / "octavo"
+    def __init__(
+        self, directory: Path | None = None, user: Path | None = None, *, project: bool = True
+    ) -> None:
+        self._directory = directory or Path()
         self._user = user
+        self._project = project
         self._own: tuple[_Place, ...] = ()
 
     def beside(self, path: str) -> Lookup:
@@ -79,7 +83,7 @@ class Lookup:
         roots = [folder, folder / "prompts"]
         if folder.name == "pipelines":
             roots.append(folder.parent / "prompts")
-        lookup = Lookup(self._project.parent, self._user)
+        lookup = Lookup(self._directory, self._user, project=self._project)
         lookup._own = tuple(_Place(Origin.FILE, root) for root in roots)
         return lookup
 
@@ -132,7 +136,7 @@ class Lookup:
             if only and place.origin is not Origin.BUILT_IN:
                 continue
             file = place.root.joinpath(*f"{name}{suffix}".split("/"))
-            if file.is_file():
+            if _is_file(file):
                 path = place.path(name, suffix)
                 return Found(name, path, place.origin, _read(file, path))
         return None
@@ -140,7 +144,8 @@ class Lookup:
     def _places(self, kind: str) -> Iterator[_Place]:
         if kind == "prompts":
             yield from self._own
-        yield _Place(Origin.PROJECT, self._project / kind)
+        if self._project:
+            yield _Place(Origin.PROJECT, self._directory / "octavo" / kind)
         if self._user is None:
             from platformdirs import user_config_path  # noqa: PLC0415 - not needed by --help
 
@@ -149,10 +154,19 @@ class Lookup:
         yield _Place(Origin.BUILT_IN, built_in("prompts" if kind == "prompts" else "pipelines"))
 
 
+def _is_file(file: Traversable) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # a directory on the way may not be entered
+        return False
+
+
 def _below(root: Traversable, prefix: str, suffix: str, *, deep: bool = True) -> Iterator[str]:
-    if not root.is_dir():
+    try:
+        files = sorted(root.iterdir(), key=lambda file: file.name)
+    except OSError:  # there is no such directory, or it may not be read
         return
-    for file in root.iterdir():
+    for file in files:
         if file.name.startswith("."):
             continue
         if file.name.endswith(suffix):

@@ -19,13 +19,14 @@ from octavo.pipeline.problems import Problems
 from octavo.pipeline.prompts import Prompts
 from octavo.pipeline.references import References, names_of, references_in, texts_in
 from octavo.pipeline.registry import Registry
+from octavo.pipeline.schemas import Schemas
 from octavo.pipeline.source import Source
 from octavo.pipeline.spec import Head, Parameter, ParamSpec, Pipeline, Use, Whole, WholeSpec
 from octavo.pipeline.spelling import shorten
 from octavo.pipeline.steps import read_steps
 from octavo.pipeline.tree import Listing, Mapping
 
-__all__ = ["load", "read"]
+__all__ = ["about", "load", "read"]
 
 _VERSION = 1
 _PARTS = frozenset({"params", "whole", "steps", "gather"})
@@ -43,6 +44,18 @@ def load(
     if found.origin is Origin.FILE:
         lookup = lookup.beside(found.path)
     return _Reading(found.name, found.source, registry or Registry(), lookup).pipeline()
+
+
+def about(found: Found) -> str:
+    """Return a pipeline's one line about itself, whatever else may be wrong with it."""
+    root = read_tree(found.text, _unheard)
+    entry = root.entries.get("about") if isinstance(root, Mapping) else None
+    data = entry.value.data if entry is not None else None
+    return " ".join(data.split()) if isinstance(data, str) else ""
+
+
+def _unheard(*_: object) -> None:
+    pass
 
 
 def read(
@@ -79,7 +92,8 @@ class _Reading:
         references = references_in((*steps, *gather), whole)
         params = self._params(root, names_of(references))
         prompts = Prompts(self._lookup, dict(texts_in(references, problems)))
-        named = References(self._lookup, prompts, frozenset(params), problems)
+        schemas = Schemas(self._lookup)
+        named = References(prompts, schemas, frozenset(params), problems)
         named.check(references, (*steps, *gather))
         if problems.any or head is None:
             raise problems.all()
@@ -92,7 +106,7 @@ class _Reading:
             [_content(use) for use in uses],
             [_content(use) for use in gathered],
             named.digests,
-            named.schemas,
+            schemas.content(),
         ]
         return Pipeline(
             name=self._name,
@@ -104,7 +118,7 @@ class _Reading:
             digest=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
             path=problems.source.path,
             prompts=prompts,
-            schemas=named.schemas,
+            schemas=schemas,
         )
 
     def _emptiness(self) -> SpecErrors:

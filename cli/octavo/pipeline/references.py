@@ -10,16 +10,14 @@ from octavo.errors import SpecError, UsageError
 from octavo.pipeline.expressions import Condition
 from octavo.pipeline.fields import Marked, marked
 from octavo.pipeline.formats import TEXT, formats
-from octavo.pipeline.lookup import Lookup
 from octavo.pipeline.problems import Path, Problems
 from octavo.pipeline.prompts import Prompt, Prompts
-from octavo.pipeline.schemas import load_schema
+from octavo.pipeline.schemas import Schemas
 from octavo.pipeline.source import Source
 from octavo.pipeline.spec import WholeSpec
 from octavo.pipeline.spelling import shorten, suggestion
 from octavo.pipeline.steps import Draft
 from octavo.pipeline.tree import Leaf, Mapping
-from octavo.protocols.calls import JsonSchema
 from octavo.protocols.reference import (
     ExpressionMark,
     PromptMark,
@@ -89,11 +87,11 @@ class References:
     """Checks references one by one and keeps what they name."""
 
     def __init__(
-        self, lookup: Lookup, prompts: Prompts, params: frozenset[str], problems: Problems
+        self, prompts: Prompts, schemas: Schemas, params: frozenset[str], problems: Problems
     ) -> None:
-        self.schemas: dict[str, JsonSchema] = {}
         self.digests: dict[str, str] = {}
-        self._lookup = lookup
+        """The digests of the prompts, by the name or text written."""
+        self._schemas = schemas
         self._prompts = prompts
         self._params = params
         self._problems = problems
@@ -105,7 +103,7 @@ class References:
                 self._prompt(reference)
             elif isinstance(reference.mark, SchemaMark):
                 self._schema(reference)
-        given = formats(drafts, self.schemas)
+        given = formats(drafts, self._schemas)
         for reference in references:
             if isinstance(reference.mark, ExpressionMark) and reference.draft is not None:
                 self._condition(reference, given[reference.draft.path])
@@ -149,7 +147,7 @@ class References:
     def _schema(self, reference: Reference) -> None:
         name: str = reference.value
         try:
-            self.schemas[name] = load_schema(name, self._lookup)
+            self._schemas.get(name)
         except SpecError as error:
             if error.code == "unknown-schema":
                 hint = error.hint or ""

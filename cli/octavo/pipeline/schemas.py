@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from octavo.errors import Position, SpecError
-from octavo.pipeline.lookup import Lookup
-from octavo.pipeline.source import Source
+from octavo.pipeline.lookup import Found, Lookup
+from octavo.pipeline.source import Source, problem
 from octavo.pipeline.spelling import shorten, suggestion
 from octavo.protocols.calls import JsonSchema
 
-__all__ = ["fields", "load_schema"]
+__all__ = ["Schemas", "fields"]
 
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _INNER: dict[str, type | None] = {
@@ -26,14 +26,33 @@ _INNER: dict[str, type | None] = {
 _DEEPEST = 40
 
 
-def load_schema(name: str, lookup: Lookup) -> JsonSchema:
-    """Return the schema of a name, which must be one of an object.
+class Schemas:
+    """The schemas of one pipeline."""
 
-    Raises SpecError where there is none, or at the place where it is not a JSON Schema.
-    """
-    found = lookup.schema(name)
-    if found is None:
-        hint = suggestion(name, lookup.names(".json"))
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._schemas: dict[str, JsonSchema] = {}
+        self.found: dict[str, Found] = {}
+        """All schemas looked up so far, by the name written."""
+
+    def get(self, name: str) -> JsonSchema:
+        """Return the schema of a name, which must be one of an object.
+
+        Raises SpecError where there is none, or at the place where it is not a JSON Schema.
+        """
+        if name not in self._schemas:
+            self.found[name] = found = self._find(name)
+            self._schemas[name] = _checked(found.source)
+        return self._schemas[name]
+
+    def content(self) -> JsonSchema:
+        """Return all schemas by their names."""
+        return self._schemas
+
+    def _find(self, name: str) -> Found:
+        if (found := self._lookup.schema(name)) is not None:
+            return found
+        hint = suggestion(name, self._lookup.names(".json"))
         if name.endswith(".json"):
             hint = f"write {name.removesuffix('.json')}, without .json"
         raise SpecError(
@@ -42,19 +61,6 @@ def load_schema(name: str, lookup: Lookup) -> JsonSchema:
             position=Position(name, 1, 1),
             hint=hint,
         )
-    source = found.source
-    schema = _parse(source)
-    for word, message, hint in _faults(schema, schema, 0):
-        position = source.position(1, word=word) if word else source.position(1)
-        raise SpecError(message, code="bad-schema", position=position, hint=hint)
-    if schema.get("type") != "object":
-        raise SpecError(
-            "the schema of a step's records is one of an object",
-            code="bad-schema",
-            position=source.position(1),
-            hint='add "type": "object"',
-        )
-    return schema
 
 
 def fields(schema: JsonSchema) -> frozenset[str] | None:
@@ -63,6 +69,16 @@ def fields(schema: JsonSchema) -> frozenset[str] | None:
     if not isinstance(properties, dict):
         return None
     return frozenset(cast("dict[str, Any]", properties))
+
+
+def _checked(source: Source) -> JsonSchema:
+    schema = _parse(source)
+    for word, message, hint in _faults(schema, schema, 0):
+        raise problem(source, "bad-schema", message, 1, word=word, hint=hint)
+    if schema.get("type") != "object":
+        message = "the schema of a step's records is one of an object"
+        raise problem(source, "bad-schema", message, 1, hint='add "type": "object"')
+    return schema
 
 
 def _parse(source: Source) -> dict[str, Any]:
@@ -84,19 +100,15 @@ def _parse(source: Source) -> dict[str, Any]:
     except _Twice as error:
         word = str(error)
         message = f"{shorten(word)!r} is there twice in one object"
-        position = source.position(1, word=word)
-        raise SpecError(
-            message, code="duplicate-key", position=position, hint="remove one of them"
-        ) from error
+        hint = "remove one of them"
+        raise problem(source, "duplicate-key", message, 1, word=word, hint=hint) from error
     except (RecursionError, ValueError) as error:
         message = "the schema is nested too deeply, or a number in it is too long"
-        raise SpecError(
-            message, code="bad-schema", position=source.position(1), hint="make it simpler"
-        ) from error
+        raise problem(source, "bad-schema", message, 1, hint="make it simpler") from error
     if not isinstance(schema, dict):
         message = "a JSON Schema is an object"
         hint = 'write {"type": "object", "properties": {...}}'
-        raise SpecError(message, code="bad-schema", position=source.position(1), hint=hint)
+        raise problem(source, "bad-schema", message, 1, hint=hint)
     return cast("dict[str, Any]", schema)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,6 +14,7 @@ from octavo.protocols.steps import Options, StepType
 
 if TYPE_CHECKING:
     from octavo.pipeline.prompts import Prompt, Prompts
+    from octavo.pipeline.schemas import Schemas
 
 __all__ = [
     "Head",
@@ -142,12 +142,12 @@ class Pipeline:
     digest: str
     path: str
     prompts: Prompts = field(repr=False, compare=False)
-    schemas: Mapping[str, JsonSchema] = field(repr=False, compare=False)
+    schemas: Schemas = field(repr=False, compare=False)
 
     def prompt(self, reference: str | PromptText) -> Prompt:
         """Return a prompt that the pipeline names or holds; raises SpecError for others."""
         return self.prompts.get(reference)
 
     def schema(self, reference: str) -> JsonSchema:
-        """Return a JSON Schema that the pipeline names; raises KeyError for others."""
-        return self.schemas[reference]
+        """Return a JSON Schema that the pipeline names; raises SpecError for others."""
+        return self.schemas.get(reference)

@@ -1,0 +1,36 @@
+"""`octavo ls`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from octavo.commands.render import encode
+from octavo.commands.table import aligned
+from octavo.commands.terminal import clean
+from octavo.pipeline.lookup import Lookup
+from octavo.pipeline.reader import about
+
+__all__ = ["ls"]
+
+
+def ls(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON array instead of a table.")
+    ] = False,
+) -> None:
+    """List the pipelines: name, what it does, and where it is from."""
+    pipelines = Lookup().pipelines()
+    if as_json:
+        rows = [
+            {"name": each.name, "about": about(each), "origin": each.origin, "path": each.path}
+            for each in pipelines
+        ]
+        text = json.dumps(rows, ensure_ascii=False, indent=2) + "\n"
+    else:
+        table = [(each.name, each.origin, clean(about(each))) for each in pipelines]
+        text = "".join(f"{line}\n" for line in aligned(table))
+    sys.stdout.buffer.write(encode(text))

@@ -1,0 +1,22 @@
+"""`octavo schema`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from octavo.commands.render import encode
+from octavo.pipeline.json_schema import pipeline_schema
+from octavo.pipeline.registry import Registry
+
+__all__ = ["schema"]
+
+
+def schema() -> None:
+    """Print the JSON Schema of pipeline files, for editors.
+
+    An editor that speaks the YAML language server's protocol uses it where a pipeline starts with
+    a line `# yaml-language-server: $schema=FILE`.
+    """
+    text = json.dumps(pipeline_schema(Registry()), ensure_ascii=False, indent=2)
+    sys.stdout.buffer.write(encode(f"{text}\n"))

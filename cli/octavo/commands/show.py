@@ -1,0 +1,62 @@
+"""`octavo show`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from octavo.commands.render import encode
+from octavo.pipeline.lookup import Found, Lookup
+from octavo.pipeline.reader import about, load
+
+__all__ = ["show"]
+
+
+def show(
+    pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="A name or a path.")],
+    prompts: Annotated[
+        bool, typer.Option("--prompts", help="Print the prompts and schemas that it names, too.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of the files.")
+    ] = False,
+) -> None:
+    """Print a pipeline and where it comes from."""
+    lookup = Lookup()
+    found = lookup.pipeline(pipeline)
+    named: list[Found] = []
+    if prompts:
+        checked = load(found, lookup=lookup)
+        named = [*checked.prompts.found.values(), *checked.schemas.found.values()]
+    text = _json(found, named) if as_json else _files(found, named)
+    sys.stdout.buffer.write(encode(text))
+
+
+def _files(found: Found, named: Iterable[Found]) -> str:
+    """Return the pipeline after a comment that says where it is from, then what it names."""
+    parts = [f"# {found.path} ({found.origin})\n", _ended(found.text)]
+    parts += [f"\n==> {each.path} ({each.origin}) <==\n{_ended(each.text)}" for each in named]
+    return "".join(parts)
+
+
+def _json(found: Found, named: Iterable[Found]) -> str:
+    shown: dict[str, Any] = {"about": about(found), **_row(found)}
+    shown["named"] = [_row(each) for each in named]
+    return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
+
+
+def _row(found: Found) -> dict[str, str]:
+    return {
+        "name": found.name,
+        "origin": found.origin,
+        "path": found.path,
+        "text": found.text,
+    }
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else f"{text}\n"
