@@ -1,7 +1,8 @@
-"""Running the installed command as a user does: in a process of its own."""
+"""Running the command: in a process of its own, on a terminal, or, faster, in this process."""
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import select
@@ -10,6 +11,8 @@ import sys
 from dataclasses import dataclass
 
 import pytest
+
+from octavo.commands.main import shell
 
 COMMAND = (sys.executable, "-m", "octavo")
 
@@ -31,9 +34,30 @@ class Ended:
         return self.stderr.decode()
 
 
+class Input(io.TextIOWrapper):
+    """Standard input that holds some bytes and is no terminal."""
+
+    def __init__(self, data):
+        super().__init__(io.BytesIO(data))
+
+
 @pytest.fixture
-def octavo(tmp_path):
-    """Run `octavo ARGUMENTS` in an empty directory, with its streams in pipes."""
+def octavo(tmp_path, monkeypatch, capfdbinary):
+    """Run `octavo ARGUMENTS` in this process and the test's directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, stdin=b""):
+        monkeypatch.setattr(sys, "stdin", Input(stdin))
+        capfdbinary.readouterr()
+        code = shell([str(argument) for argument in arguments])
+        return Ended(code, *capfdbinary.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def octavo_process(tmp_path):
+    """Run `octavo ARGUMENTS` in the test's directory, with its streams in pipes."""
 
     def run(*arguments, stdin=b"", **environment):
         done = subprocess.run(

@@ -33,8 +33,8 @@ HEAVY = [
 ]
 
 
-def test_help_lists_every_command_and_says_what_the_exit_codes_mean(octavo):
-    done = octavo("--help")
+def test_help_lists_every_command_and_says_what_the_exit_codes_mean(octavo_process):
+    done = octavo_process("--help")
     assert done.code == 0
     assert done.stderr == b""
     assert b"\x1b" not in done.stdout

@@ -11,7 +11,7 @@ from octavo.commands.output import Output
 from octavo.commands.progress import Display
 from octavo.commands.redaction import redact
 from octavo.engine.execute import Job
-from octavo.errors import InputError
+from octavo.errors import InputError, UsageError
 from octavo.loaders.inputs import STDIN, Input, find
 from octavo.pipeline.params import resolve as resolve_params
 from octavo.protocols import Profile
@@ -25,6 +25,9 @@ def assemble(order: Order, display: Display, output: Output | None = None) -> Jo
 
     Raises UsageError, SpecError or InputError for what is wrong before anything runs.
     """
+    for option, value in (("--jobs", order.jobs), ("--timeout", order.timeout)):
+        if value is not None and value <= 0:
+            raise UsageError(f"{option} {value} is not above 0", hint=f"leave {option} out")
     params = resolve_params(order.pipeline.params, order.params)
     profile = _profile(order, display)
     found = find(order.inputs, include=order.glob, exclude=order.exclude)

@@ -71,6 +71,7 @@ class Bar:
 
     def beat(self) -> None:
         """Bring the bar up to date: once a beat and not once a call, of which there may be many."""
+        self._progress.start()
         self._progress.update(
             self._task,
             total=self._tally.planned or None,
@@ -80,12 +81,12 @@ class Bar:
 
     @contextmanager
     def paused(self) -> Generator[None]:
-        """Take the bar away while standard output, the same terminal, is written."""
+        """Take the bar away while standard output, the same terminal, is written.
+
+        The next beat brings it back, so that many results in a row do not make it flicker.
+        """
         self._progress.stop()
-        try:
-            yield
-        finally:
-            self._progress.start()
+        yield
 
     def close(self) -> None:
         self._progress.stop()

@@ -80,7 +80,7 @@ def options(
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option("-j", "--jobs", metavar="N", min=1, help="The most calls in flight."),
+        typer.Option("-j", "--jobs", metavar="N", help="The most calls in flight."),
     ] = None,
     keep_going: Annotated[
         bool, typer.Option("-k", "--keep-going", help="Start further documents after a failure.")
@@ -128,9 +128,7 @@ def options(
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(
-            "--timeout", metavar="SECONDS", min=0.001, help="How long a call may stay unanswered."
-        ),
+        typer.Option("--timeout", metavar="SECONDS", help="How long a call may stay unanswered."),
     ] = None,
     progress: Annotated[
         Progress, typer.Option("--progress", help="What standard error shows of the run.")

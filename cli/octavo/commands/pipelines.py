@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -16,6 +17,9 @@ from octavo.pipeline.lookup import Found, Lookup
 from octavo.pipeline.reader import load
 
 __all__ = ["PipelineGroup", "by_pipeline"]
+
+_COMMON = len(inspect.signature(options).parameters)
+"""How many of a command's parameters are the common options."""
 
 
 def by_pipeline(name: str, about: str, act: Callable[[Order], int]) -> typer.Typer:
@@ -67,9 +71,7 @@ class PipelineGroup(TyperGroup):
             if ctx.resilient_parsing:  # the shell asks for completions
                 return None
             raise
-        command = _command(pipeline.name, command_for(pipeline, self.perform))
-        command.common = len(_command("", options).params)
-        return command
+        return _command(pipeline.name, command_for(pipeline, self.perform))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - same
         if args and args[0].startswith("-") and args[0] not in {*ctx.help_option_names, "-", "--"}:
@@ -91,20 +93,23 @@ class PipelineGroup(TyperGroup):
 class PipelineCommand(TyperCommand):
     """Shows the pipeline's parameters under a heading of their own, after the common options."""
 
-    common = 0
-    """How many of the parameters are the common options."""
-
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - same
-        everything = self.params
-        try:
-            self.params = everything[: self.common]
-            super().format_options(ctx, formatter)
-        finally:
-            self.params = everything
-        records = [each.get_help_record(ctx) for each in everything[self.common :]]
-        if rows := [record for record in records if record]:
-            with formatter.section(f"Parameters of {self.name}"):
-                formatter.write_dl(rows)
+        *common, help_option = self.get_params(ctx)
+        common, own = common[:_COMMON], common[_COMMON:]
+        sections = (
+            ("Arguments", [each for each in common if each.param_type_name == "argument"]),
+            (
+                "Options",
+                [each for each in (*common, help_option) if each.param_type_name == "option"],
+            ),
+            (f"Parameters of {self.name}", own),
+        )
+        for title, shown in sections:
+            records = [record for each in shown if (record := each.get_help_record(ctx))]
+            if records:
+                with formatter.section(title):
+                    # The metavar of the inputs says more than their type.
+                    formatter.write_dl([(n.replace(" <list[str]>", ""), h) for n, h in records])
 
 
 def _command(name: str, function: Callable[..., None]) -> PipelineCommand:

@@ -77,10 +77,11 @@ def _conclude(order: Order, display: Display, delivery: Delivery, report: Report
         raise report.error
     if not report.failed:
         return 0
-    _say_how_to_go_on(order, display, report.run)
     nothing_ran = report.failed == report.documents and not report.totals.calls
-    codes = {error.exit_code for error in delivery.failures}
-    return 2 if nothing_ran and codes == {2} else RunFailed.exit_code
+    if nothing_ran and {error.exit_code for error in delivery.failures} == {2}:
+        return 2
+    _say_how_to_go_on(order, display, report.run)
+    return RunFailed.exit_code
 
 
 def _summary(report: Report) -> str:
