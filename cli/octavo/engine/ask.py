@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from octavo.engine.flight import Answers, Flight
@@ -11,16 +12,14 @@ from octavo.engine.key import key_of
 from octavo.engine.ledger import Account, Ledger
 from octavo.engine.limit import Priority
 from octavo.engine.packing import quotes_in
+from octavo.engine.records import Invalid, instructed, mended, read_record, retold
 from octavo.engine.report import Outcome, Watch
 from octavo.engine.verdict import Verdict, complete_part, verdict
 from octavo.errors import ReplyError
-from octavo.protocols import Answer, Asked, JsonSchema, PromptLike, Reply, Request
+from octavo.protocols import Answer, Asked, JsonSchema, Message, PromptLike, Reply, Request
 from octavo.text.quote import Origin, Quote, short_id
 
 __all__ = ["Asker", "Asking"]
-
-_ATTEMPTS = 2
-"""A reply that is cut or empty is asked for once more."""
 
 _SHORTER = 0.6
 """The word target of the second attempt, as a share of the first."""
@@ -56,6 +55,11 @@ class _Trail:
     key: bytes
     sent: int = 0
     outcome: Outcome = Outcome.FAILED
+
+    @property
+    def answered(self) -> Outcome:
+        """The outcome of a good reply: sent for, or found."""
+        return Outcome.OK if self.sent else Outcome.CACHED
 
 
 @dataclass
@@ -103,13 +107,13 @@ class Asker:
         reply = self.group.create_task(self._settle(question, key, flight))
         return Asking(flight.started, reply)
 
-    def _fly(self, question: _Question, attempt: int) -> tuple[bytes, Flight]:
-        variables = {**self.params, **question.variables}
-        words = question.words
-        if words is not None:
-            variables["words"] = words if attempt == 0 else max(10, int(words * _SHORTER))
+    def _fly(
+        self, question: _Question, attempt: int, messages: tuple[Message, ...] | None = None
+    ) -> tuple[bytes, Flight]:
+        """Send an attempt; `messages` instead of the prompt's, for one that shows a bad reply."""
+        variables = self._variables(question, attempt)
         request = Request(
-            messages=question.prompt.render(variables),
+            messages=messages or self._messages(question, variables),
             max_tokens=question.tokens,
             temperature=self.temperature if attempt == 0 else _warmer(self.temperature),
             schema=question.schema,
@@ -122,10 +126,23 @@ class Asker:
         flight = self.answers.answer(request, key, quotes=quotes, priority=question.priority)
         return key, flight
 
+    def _variables(self, question: _Question, attempt: int) -> Mapping[str, object]:
+        variables = {**self.params, **question.variables}
+        if question.words is not None:
+            shorter = max(10, int(question.words * _SHORTER))
+            variables["words"] = shorter if attempt else question.words
+        return variables
+
+    @staticmethod
+    def _messages(question: _Question, variables: Mapping[str, object]) -> tuple[Message, ...]:
+        messages = question.prompt.render(variables)
+        return instructed(messages, question.schema) if question.schema else messages
+
     async def _settle(self, question: _Question, key: bytes, flight: Flight) -> Answer:
         trail = _Trail(key)
         try:
-            return await self._seek(question, flight, trail)
+            seek = self._seek_text if question.schema is None else self._seek_record
+            return await seek(question, flight, trail)
         except asyncio.CancelledError:
             trail.outcome = Outcome.DISCARDED
             raise
@@ -139,33 +156,59 @@ class Asker:
             self.ledger.enter(site, question.node, trail.key, trail.outcome, trail.sent)
             self.watch.call_done(self.source, self.step, trail.outcome)
 
-    async def _seek(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                trail.key, flight = self._fly(question, attempt)
+    async def _seek_text(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
+        reply = await self._land(flight, trail)
+        if verdict(reply) in {Verdict.CUT, Verdict.EMPTY}:
+            trail.key, flight = self._fly(question, 1)
             reply = await self._land(flight, trail)
-            judged = verdict(reply)
-            if judged is Verdict.WHOLE:
-                trail.outcome = Outcome.OK if trail.sent else Outcome.CACHED
-                return _answer(reply, trail.key, flight, len(reply.text))
-            if judged is Verdict.REFUSED:
-                raise ReplyError("the model refused to answer", outcome=Outcome.REFUSED)
-            if attempt + 1 < _ATTEMPTS:
-                continue
-            if judged is Verdict.EMPTY:
+        end = len(reply.text)
+        match verdict(reply):
+            case Verdict.WHOLE:
+                trail.outcome = trail.answered
+            case Verdict.EMPTY:
                 raise ReplyError("the reply is empty", outcome=Outcome.INVALID)
-            if self.trims and (end := complete_part(reply.text)):
+            case Verdict.REFUSED:
+                raise ReplyError("the model refused to answer", outcome=Outcome.REFUSED)
+            case Verdict.CUT:
+                end = complete_part(reply.text) if self.trims else 0
+                if not end:
+                    raise _cut(question)
                 trail.outcome = Outcome.TRUNCATED
                 self.watch.notice(
                     f"{self.source}: {question.node} of step {self.step!r} was cut at"
                     f" {question.tokens} tokens; it ends at its last complete sentence"
                 )
-                return _answer(reply, trail.key, flight, end)
-        raise ReplyError(
-            f"the reply was cut at {question.tokens} tokens",
-            outcome=Outcome.TRUNCATED,
-            hint="raise `tokens` of the step",
-        )
+        return _answer(reply, trail.key, flight, end)
+
+    async def _seek_record(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
+        schema = question.schema or {}
+        reply = await self._land(flight, trail)
+        try:
+            return self._record(reply, schema, flight, trail)
+        except Invalid as error:
+            again = self._messages(question, self._variables(question, 1))
+            if verdict(reply) is Verdict.WHOLE:
+                again = retold(again, reply, error)
+        trail.key, flight = self._fly(question, 1, again)
+        second = await self._land(flight, trail)
+        try:
+            return self._record(second, schema, flight, trail)
+        except Invalid as error:
+            reason = error
+        for candidate in (second, reply):
+            with suppress(Invalid):
+                value = mended(candidate, schema)
+                trail.outcome = Outcome.REPAIRED
+                return Answer(value, candidate.usage.completion, candidate.logprobs)
+        raise ReplyError(f"the reply is no record: {reason}", outcome=Outcome.INVALID)
+
+    @staticmethod
+    def _record(reply: Reply, schema: JsonSchema, flight: Flight, trail: _Trail) -> Answer:
+        if verdict(reply) is Verdict.REFUSED:
+            raise ReplyError("the model refused to answer", outcome=Outcome.REFUSED)
+        value = read_record(reply, schema)
+        trail.outcome = trail.answered
+        return Answer(value, reply.usage.completion, reply.logprobs, predicted=flight.predicted)
 
     async def _land(self, flight: Flight, trail: _Trail) -> Reply:
         """Wait for a reply; the first to do so accounts for the attempts it took."""
@@ -187,6 +230,14 @@ class Asker:
                 self.source, self.step, prompt=prompt.digest, model=self.model_hash
             )
         return self._sites[prompt.digest]
+
+
+def _cut(question: _Question) -> ReplyError:
+    return ReplyError(
+        f"the reply was cut at {question.tokens} tokens",
+        outcome=Outcome.TRUNCATED,
+        hint="raise `tokens` of the step",
+    )
 
 
 def _warmer(temperature: float | None) -> float | None:

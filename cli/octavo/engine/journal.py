@@ -146,7 +146,9 @@ class Journal:
 
     def keep_table(self, key: bytes, data: bytes) -> None:
         """Store a chunk table."""
-        self._write("INSERT OR IGNORE INTO tables VALUES (?, ?)", (key, zlib.compress(data, _SPEED)))
+        self._write(
+            "INSERT OR IGNORE INTO tables VALUES (?, ?)", (key, zlib.compress(data, _SPEED))
+        )
 
     def count(self, key: bytes) -> int | None:
         """Return a stored token count, or None."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from octavo.engine.counting import Counts
+from octavo.engine.example import example
 from octavo.engine.flight import Flight
 from octavo.engine.journal import Journal
 from octavo.engine.limit import Priority
@@ -65,5 +67,8 @@ class Predictions:
         self.tally.prompt += prompt
         self.tally.completion += completion
         self.tally.largest = max(self.tally.largest, prompt + request.max_tokens)
-        reply = Reply("word " * completion, usage=Usage(prompt, completion))
+        text = "word " * completion
+        if request.schema is not None:
+            text = json.dumps(example(request.schema, words=completion))
+        reply = Reply(text, usage=Usage(prompt, completion))
         return Flight.landed(reply, predicted=True)

@@ -12,6 +12,7 @@ import orjson
 
 from octavo.engine.ask import Asker
 from octavo.engine.engine import Engine
+from octavo.engine.records import instructed
 from octavo.errors import CallError, FitError, Outcome, UsageError
 from octavo.pipeline.spec import Pipeline
 from octavo.protocols import Counter, JsonSchema, PromptLike, PromptText
@@ -67,11 +68,19 @@ class StepWork:
         self.ask.account.outcomes[Outcome.SKIPPED] += 1
         self.engine.watch.notice(f"{self.document.source}: left out: {error.message}")
 
-    def room(self, prompt: PromptLike, variables: Mapping[str, object], tokens: int) -> int | None:
+    def room(
+        self,
+        prompt: PromptLike,
+        variables: Mapping[str, object],
+        tokens: int,
+        schema: JsonSchema | None = None,
+    ) -> int | None:
         """Return how many tokens may still be put into a prompt; see protocols.Work."""
         if self.window is None:
             return None
         rendered = prompt.render({**self.params, **variables})
+        if schema is not None:
+            rendered = instructed(rendered, schema)
         fixed = self.engine.counts.prompt(rendered)
         room = self.window - fixed - tokens
         if room <= 0:

@@ -78,10 +78,17 @@ class Work(Protocol):
         """Return a JSON Schema that the pipeline names."""
         ...
 
-    def room(self, prompt: PromptLike, variables: Mapping[str, object], tokens: int) -> int | None:
+    def room(
+        self,
+        prompt: PromptLike,
+        variables: Mapping[str, object],
+        tokens: int,
+        schema: JsonSchema | None = None,
+    ) -> int | None:
         """Return how many tokens may still be put into a prompt beside `variables` and the reply.
 
-        None when the window is unknown. Raises FitError when nothing is left.
+        `tokens` bounds the reply, and `schema` is the one that it must fit. None when the window
+        is unknown. Raises FitError when nothing is left.
         """
         ...
 

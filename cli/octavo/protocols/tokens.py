@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-__all__ = ["Counter"]
+__all__ = ["Counter", "LineCounter"]
 
 
 class Counter(Protocol):
@@ -25,3 +26,16 @@ class Counter(Protocol):
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, cheaper than one by one."""
         ...
+
+
+@runtime_checkable
+class LineCounter(Counter, Protocol):
+    """A counter whose tokens end with the line, so that exact counts of lines add up.
+
+    The counts of two texts are together that of both joined when the first ends in a line feed and
+    `crossing` does not match at the start of the second: it matches the beginnings of lines that
+    the tokenizer may join with the line before.
+    """
+
+    @property
+    def crossing(self) -> re.Pattern[str]: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from octavo.errors import FitError
-from octavo.protocols import PromptLike, Work
+from octavo.protocols import JsonSchema, PromptLike, Work
 from octavo.text.note import Slot
 
 __all__ = ["require_room"]
@@ -17,12 +17,14 @@ def require_room(
     variables: Mapping[str, object],
     tokens: int,
     slots: Sequence[Slot],
+    *,
+    schema: JsonSchema | None = None,
 ) -> None:
     """Raise FitError when the largest slot does not fit the prompt beside `variables`.
 
-    `tokens` is the bound of the reply.
+    `tokens` is the bound of the reply, and `schema` the one that it must fit.
     """
-    room = work.room(prompt, variables, tokens)
+    room = work.room(prompt, variables, tokens, schema)
     largest = max((slot.bound for slot in slots), default=0)
     if room is not None and largest > room:
         raise FitError(

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import Field
 
 from octavo.errors import CallError
-from octavo.protocols import Kind, Options, PromptLike, PromptRef, StepType, Work
+from octavo.protocols import (
+    JsonSchema,
+    Kind,
+    Options,
+    PromptLike,
+    PromptRef,
+    SchemaRef,
+    StepType,
+    Work,
+)
 from octavo.strategies.fit import require_room
 from octavo.text.note import Note, Slot
 
@@ -22,31 +31,45 @@ class MapOptions(Options):
     prompt: PromptRef = Field(description="The prompt; it sees `text`, `headings` and `words`.")
     tokens: int = Field(default=600, ge=1, description="The most tokens of a reply.")
     words: int | None = Field(default=None, ge=1, description="The length asked for, in words.")
+    schema_: SchemaRef | None = Field(
+        default=None, alias="schema", description="The JSON Schema that each reply must fit."
+    )
     on_error: Literal["fail", "skip"] = Field(
         default="fail", description="Whether a failed call ends the document or is left out."
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """The prompt, and the schema of its replies where they are records."""
+
+    prompt: PromptLike
+    schema: JsonSchema | None
+
+
 async def run(slots: Sequence[Slot], options: MapOptions, work: Work) -> Sequence[Slot]:
     """Return a slot for each of `slots`; each call starts when its own input is there."""
-    prompt = work.prompt(options.prompt)
+    question = _Question(
+        work.prompt(options.prompt), work.schema(options.schema_) if options.schema_ else None
+    )
     empty = {"text": "", "headings": (), "words": options.words}
-    require_room(work, prompt, empty, options.tokens, slots)
+    require_room(work, question.prompt, empty, options.tokens, slots, schema=question.schema)
     return [
-        replace(slot, bound=options.tokens, note=work.start(_ask(slot, prompt, options, work)))
+        replace(slot, bound=options.tokens, note=work.start(_ask(slot, question, options, work)))
         for slot in slots
     ]
 
 
-async def _ask(slot: Slot, prompt: PromptLike, options: MapOptions, work: Work) -> Note | None:
+async def _ask(slot: Slot, question: _Question, options: MapOptions, work: Work) -> Note | None:
     note = await slot.note
     if note is None:
         return None
     asked = work.ask(
-        prompt,
+        question.prompt,
         {"text": note.value, "headings": slot.headings, "words": options.words},
         tokens=options.tokens,
         words=options.words,
+        schema=question.schema,
         node=f"characters {slot.spans[0].start} to {slot.spans[-1].end}",
         levels=work.after,
     )

@@ -1,0 +1,107 @@
+"""Replies that are records: asked for, read strictly, and mended only as a last resort."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Protocol, cast
+
+from octavo.protocols import Finish, JsonSchema, Message, Reply
+
+__all__ = ["Invalid", "instructed", "mended", "read_record", "retold"]
+
+_ASK = (
+    "Reply with one JSON object and nothing else: no code fence, no comment, no text around it."
+    " It must fit this JSON Schema:\n{schema}"
+)
+_RETELL = (
+    "That reply cannot be used: {error}. Reply again with one JSON object that fits the schema,"
+    " and nothing else."
+)
+
+
+class Invalid(ValueError):  # noqa: N818 - a property of a reply
+    """A reply is not a record that fits the schema; the message says where."""
+
+
+class _Validator(Protocol):
+    def iter_errors(self, instance: object) -> Sequence[Any]: ...
+
+
+def instructed(messages: Sequence[Message], schema: JsonSchema) -> tuple[Message, ...]:
+    """Return the messages with the schema at the end of the system message.
+
+    It is part of every request for a record, whatever the server can enforce, so that the same
+    question has the same key everywhere and a model that is held to a grammar knows what it means.
+    """
+    ask = _ASK.format(schema=json.dumps(schema, ensure_ascii=False, separators=(",", ":")))
+    if messages and messages[0].role == "system":
+        head, *rest = messages
+        return (replace(head, content=f"{head.content}\n\n{ask}"), *rest)
+    return (Message("system", ask), *messages)
+
+
+def retold(messages: Sequence[Message], reply: Reply, error: Invalid) -> tuple[Message, ...]:
+    """Return the messages that show a model its invalid reply and what is wrong with it."""
+    return (
+        *messages,
+        Message("assistant", reply.text),
+        Message("user", _RETELL.format(error=str(error)[:500])),
+    )
+
+
+def read_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
+    """Return the record that a reply is; raises Invalid for anything else.
+
+    A reply that was cut is never a record, even if it happens to parse. A code fence around the
+    whole reply is the one thing that is taken off.
+    """
+    if reply.finish is Finish.LENGTH:
+        raise Invalid("it was cut off before its end")
+    try:
+        value: object = json.loads(_unfenced(reply.text))
+    except ValueError as error:
+        raise Invalid(f"it is not JSON: {error}") from error
+    return _checked(value, schema)
+
+
+def mended(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
+    """Return the record that can be made of a reply with small faults in its JSON.
+
+    Raises Invalid when the reply was cut, holds no object, or still does not fit.
+    """
+    if reply.finish is Finish.LENGTH or "{" not in reply.text:
+        raise Invalid("there is no whole object in it")
+    from json_repair import repair_json  # noqa: PLC0415 - seldom needed
+
+    value = repair_json(reply.text[reply.text.index("{") :], return_objects=True)
+    return _checked(value, schema)
+
+
+def _unfenced(text: str) -> str:
+    text = text.strip()
+    if text.startswith("```") and text.endswith("```"):
+        return text[text.find("\n") + 1 : -3]
+    return text
+
+
+def _checked(value: object, schema: JsonSchema) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise Invalid(f"it is a JSON {type(value).__name__} and not an object")
+    record = cast("Mapping[str, Any]", value)
+    validator = _validator(json.dumps(schema, sort_keys=True))
+    errors = sorted(validator.iter_errors(record), key=lambda error: list(map(str, error.path)))
+    if errors:
+        places = "; ".join(f"{error.json_path}: {error.message[:200]}" for error in errors[:3])
+        raise Invalid(f"it does not fit the schema at {places}")
+    return record
+
+
+@lru_cache(maxsize=32)
+def _validator(schema: str) -> _Validator:
+    from jsonschema.validators import validator_for  # noqa: PLC0415 - only for records
+
+    parsed: Any = json.loads(schema)
+    return cast("_Validator", validator_for(parsed)(parsed))

@@ -1,0 +1,93 @@
+"""Records: strictly read, asked for again with what was wrong, mended last, never made of prose."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.engine.desk import Desk
+from tests.engine.test_ask import failing, one
+
+from octavo.engine.example import example
+from octavo.engine.records import mended, read_record
+from octavo.errors import Outcome, ReplyError
+from octavo.protocols import Finish, Reply
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name"],
+    "additionalProperties": False,
+}
+GOOD = '{"name": "Ishmael", "age": 30}'
+
+
+def test_a_record_is_read_and_the_prompt_states_the_schema_once():
+    desk = Desk(lambda request: GOOD)
+    assert desk.run(one(schema=SCHEMA)).value == {"name": "Ishmael", "age": 30}
+    (request,) = desk.backend.requests
+    assert request.schema == SCHEMA
+    assert request.messages[0].role == "system"
+    assert json.dumps(SCHEMA, separators=(",", ":")) in request.messages[0].content
+
+
+def test_a_code_fence_around_the_whole_reply_is_taken_off():
+    assert Desk(lambda request: f"```json\n{GOOD}\n```").run(one(schema=SCHEMA)).value["age"] == 30
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ("Sorry, no.", "not JSON"),
+        ('{"age": 3}', "'name' is a required property"),
+        ("[1]", "not an object"),
+    ],
+)
+def test_an_invalid_reply_is_shown_to_the_model_with_what_is_wrong(bad, told):
+    desk = Desk(lambda request: bad if request.attempt == 0 else GOOD)
+    assert desk.run(one(schema=SCHEMA)).value["name"] == "Ishmael"
+    _, again = desk.backend.requests
+    assert again.messages[-2].content == bad
+    assert told in again.messages[-1].content
+    assert desk.account.outcomes == {Outcome.OK: 1}
+
+
+def test_small_faults_that_stay_are_mended_and_marked():
+    desk = Desk(lambda request: "Here: {'name': 'Ishmael', 'age': 30,}")
+    assert desk.run(one(schema=SCHEMA)).value == {"name": "Ishmael", "age": 30}
+    assert desk.account.outcomes == {Outcome.REPAIRED: 1}
+    assert desk.account.sent == 2
+
+
+@pytest.mark.parametrize("reply", [Reply("Sorry, no."), Reply("{}"), Reply(GOOD, Finish.LENGTH)])
+def test_prose_a_misfit_or_a_cut_reply_is_never_a_value(reply):
+    desk = Desk(lambda request: reply)
+    error = failing(desk, one(schema=SCHEMA))
+    assert isinstance(error, ReplyError)
+    assert error.outcome is Outcome.INVALID
+    assert desk.account.outcomes == {Outcome.INVALID: 1}
+
+
+def test_a_cut_reply_is_asked_for_again_without_showing_the_half():
+    cut = Reply(GOOD[:-3], Finish.LENGTH)
+    desk = Desk(lambda request: cut if request.attempt == 0 else GOOD)
+    assert desk.run(one(schema=SCHEMA)).value["age"] == 30
+    assert len(desk.backend.requests[1].messages) == 2
+
+
+def test_what_a_plan_makes_up_fits_the_schema():
+    schema = {
+        "type": "object",
+        "properties": {
+            "list": {"type": "array", "items": {"$ref": "#/$defs/item"}, "minItems": 2},
+            "kind": {"enum": ["a", "b"]},
+            "score": {"type": "number", "minimum": 1},
+            "maybe": {"anyOf": [{"type": "null"}, {"type": "string"}]},
+            "flag": {"type": ["boolean", "null"]},
+        },
+        "required": ["list", "kind", "score", "maybe", "flag"],
+        "$defs": {"item": {"type": "object", "properties": {"text": {"type": "string"}}}},
+    }
+    text = json.dumps(example(schema, words=20))
+    assert read_record(Reply(text), schema)["kind"] == "a"
+    assert mended(Reply("x " + text), schema)["score"] == 1
