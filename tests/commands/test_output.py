@@ -24,8 +24,8 @@ def test_several_results_stand_under_their_sources():
     stream = io.BytesIO()
     output = Stream(stream, headed=True)
     output.put("a.txt", "one\n", ".md")
-    output.put("caf\u00e9.txt", "two\n", ".md")
-    assert stream.getvalue() == ("==> a.txt <==\none\n\n==> caf\u00e9.txt <==\ntwo\n".encode())
+    output.put("caf\u00e9\x1b.txt", "two\n", ".md")
+    assert stream.getvalue() == ("==> a.txt <==\none\n\n==> caf\u00e9\\x1b.txt <==\ntwo\n".encode())
 
 
 def test_a_result_with_half_a_surrogate_pair_is_still_written():

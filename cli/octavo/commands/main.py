@@ -6,6 +6,7 @@ Typer annotations, or a Typer application for a command with commands of its own
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -112,7 +113,10 @@ def root(
         ),
     ] = None,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")
+        bool,
+        typer.Option(
+            "--debug", help="Print the traceback of an unexpected error; OCTAVO_DEBUG=1 does too."
+        ),
     ] = False,
     version: Annotated[
         bool,
@@ -153,6 +157,9 @@ def shell(arguments: Sequence[str], *, generation: int = 0) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
+    if isinstance(stdout := cast("object", sys.stdout), io.TextIOWrapper):
+        # The same bytes whatever the locale.
+        stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
     if "_OCTAVO_COMPLETE" in os.environ:  # the shell asks for completions in Typer's own way
         get_command(app)(prog_name="octavo")
     sys.exit(shell(sys.argv[1:]))

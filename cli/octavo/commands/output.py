@@ -13,6 +13,7 @@ from typing import BinaryIO, Protocol
 
 from octavo.commands.atomic import write_whole
 from octavo.commands.render import encode
+from octavo.commands.terminal import clean
 from octavo.errors import InputError, RunFailed, UsageError
 from octavo.loaders.inputs import STDIN, Input
 
@@ -45,7 +46,7 @@ class Stream:
     def put(self, source: str, text: str, suffix: str) -> None:
         del suffix
         if self._headed:
-            header = encode(f"==> {source} <==\n")
+            header = encode(f"==> {clean(source)} <==\n")
             self._stream.write(header if self._first else b"\n" + header)
         self._first = False
         self._stream.write(encode(text))
