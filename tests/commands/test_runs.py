@@ -40,6 +40,7 @@ def test_runs_are_listed_newest_first_with_their_commands(place, octavo):
     assert rows[0].endswith("run again.yaml gone.txt a.txt -m scripted:rules.yaml -k")
     assert "failed" in rows[0]
     assert "complete" in rows[1]
+    assert octavo("runs").out.splitlines() == [head, *rows]
     assert len(octavo("runs", "list", "-n", "1").out.splitlines()) == 2
 
 

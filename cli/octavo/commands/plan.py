@@ -82,12 +82,12 @@ def _as_lines(plan: Plan) -> Iterable[str]:
     if len(plan.steps) > 1:
         rows.append(_row("total", plan.steps))
     yield from aligned(rows, right=range(1, len(rows[0])))
-    window = f" of a window of {plan.window:,}" if plan.window else ""
     yield ""
-    yield (
-        f"{plural(plan.documents, 'document')}, depth {plan.depth}, largest call"
-        f" {plan.largest:,} tokens{window} ({plan.tokenizer})"
-    )
+    parts = [plural(plan.documents, "document"), f"depth {plan.depth}"]
+    if plan.largest:
+        window = f" of a window of {plan.window:,}" if plan.window else ""
+        parts.append(f"largest call {plan.largest:,} tokens{window}")
+    yield f"{', '.join(parts)} ({plan.tokenizer})"
 
 
 def _row(name: str, steps: Sequence[PlanStep]) -> tuple[str, str, str, str, str]:

@@ -28,9 +28,17 @@ runs = typer.Typer(
     help="List, show and resume earlier runs.",
     rich_markup_mode=None,
     add_completion=False,
+    invoke_without_command=True,
 )
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@runs.callback()
+def list_by_default(context: typer.Context) -> None:
+    """List, show and resume earlier runs; alone, list them."""
+    if context.invoked_subcommand is None:
+        list_runs()
 
 
 @runs.command("list")
