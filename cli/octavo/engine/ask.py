@@ -104,8 +104,30 @@ class Asker:
         )
         self.watch.call_planned(self.source, self.step)
         key, flight = self._fly(question, 0)
-        reply = self.group.create_task(self._settle(question, key, flight))
+        reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.group.create_task(self._deliver(question, key, flight, reply))
         return Asking(flight.started, reply)
+
+    async def _deliver(
+        self, question: _Question, key: bytes, flight: Flight, reply: asyncio.Future[Answer]
+    ) -> None:
+        """Settle a question and hand over what comes of it, an error too.
+
+        Whoever awaits the reply decides whether an error ends the document: a task that raised it
+        would end it at once.
+        """
+        try:
+            answer = await self._settle(question, key, flight)
+        except asyncio.CancelledError:
+            reply.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - handed over
+            if not reply.done():
+                reply.set_exception(error)
+                reply.exception()  # nobody waiting is no defect
+        else:
+            if not reply.done():
+                reply.set_result(answer)
 
     def _fly(
         self, question: _Question, attempt: int, messages: tuple[Message, ...] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from octavo.engine.ask import Asker
 from octavo.engine.engine import Engine
@@ -28,7 +28,8 @@ __all__ = ["Reading"]
 class Reading:
     """A document under way.
 
-    `answers(step)` is what answers a step's calls; `number` the document's place in the run.
+    `answers(step)` is what answers a step's calls; `number` the document's place in the run;
+    `account` its calls so far.
     """
 
     engine: Engine
@@ -37,6 +38,8 @@ class Reading:
     params: Mapping[str, object]
     document: Document
     number: int
+    account: Account = field(default_factory=Account)
+    _missing: list[Span] = field(default_factory=list[Span])
 
     async def result(self) -> Result:
         """Run the pipeline's steps and return what they made of the document.
@@ -45,33 +48,29 @@ class Reading:
         """
         if not self.document.text.strip():
             raise InputError("there is no text in it", source=self.document.source)
-        account = Account()
-        missing: list[Span] = []
         try:
             async with asyncio.TaskGroup() as group:
-                slots = await self._steps(group, account, missing)
+                slots = await self._steps(group)
                 notes = [note for slot in slots if (note := await slot.note) is not None]
         finally:
-            if account.sent:
+            if self.account.sent:
                 document = self.document
                 self.engine.journal.keep_text(short_id(document.hash), document.text)
         total = len(self.document.text)
-        lost = sum(span.length for span in union(missing))
+        lost = sum(span.length for span in union(self._missing))
         return Result(
             source=self.document.source,
             value=_value(notes),
             spans=union(span for note in notes for span in note.spans),
             coverage=1 - lost / total,
-            totals=account.totals(),
+            totals=self.account.totals(),
         )
 
-    async def _steps(
-        self, group: asyncio.TaskGroup, account: Account, missing: list[Span]
-    ) -> Sequence[Slot]:
+    async def _steps(self, group: asyncio.TaskGroup) -> Sequence[Slot]:
         slots: Sequence[Slot] = ()
         done: dict[str, Sequence[Slot]] = {}
         for position, use in enumerate(self.pipeline.steps):
-            work = self._work(use.name, group, account, missing, position)
+            work = self._work(use.name, group, position)
             taken = done[use.source] if use.source else slots
             slots = await use.type.run(taken, use.options, work)
             done[use.name] = slots
@@ -99,19 +98,12 @@ class Reading:
 
         return Slot(spans=slot.spans, bound=whole.tokens, note=work.start(answer()))
 
-    def _work(
-        self,
-        step: str,
-        group: asyncio.TaskGroup,
-        account: Account,
-        missing: list[Span],
-        position: int,
-    ) -> StepWork:
+    def _work(self, step: str, group: asyncio.TaskGroup, position: int) -> StepWork:
         engine = self.engine
         asker = Asker(
             answers=self.answers(step),
             ledger=engine.ledger,
-            account=account,
+            account=self.account,
             watch=engine.watch,
             group=group,
             identity=engine.identity,
@@ -131,7 +123,7 @@ class Reading:
             ask=asker,
             group=group,
             after=len(self.pipeline.steps) - position - 1,
-            missing=missing,
+            missing=self._missing,
         )
 
 

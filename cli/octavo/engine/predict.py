@@ -57,18 +57,20 @@ class Predictions:
             self.tally.cached += 1
             flight = Flight.landed(reply, cached=True)
         else:
-            flight = self._predict(request)
+            flight = self._predict(request, key)
         self._asked[key] = flight
         return flight
 
-    def _predict(self, request: Request) -> Flight:
+    def _predict(self, request: Request, key: bytes) -> Flight:
         prompt = self.counts.prompt_once(request.messages)
         completion = request.max_tokens if self.long else 1
         self.tally.prompt += prompt
         self.tally.completion += completion
         self.tally.largest = max(self.tally.largest, prompt + request.max_tokens)
-        text = "word " * completion
+        # Different calls give different replies, or what is made of them would be one call.
+        mark = key.hex()[:6]
+        text = " ".join([mark, *["word"] * (completion - 1)])
         if request.schema is not None:
-            text = json.dumps(example(request.schema, words=completion))
+            text = json.dumps(example(request.schema, words=completion, mark=mark))
         reply = Reply(text, usage=Usage(prompt, completion))
         return Flight.landed(reply, predicted=True)

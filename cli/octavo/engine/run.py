@@ -144,7 +144,7 @@ class Stream:
             self.limit.stop()
         if not isinstance(error, OctavoError):
             raise error
-        return Result(document.source, None, error=error)
+        return Result(document.source, None, totals=reading.account.totals(), error=error)
 
     def _give(self) -> None:
         """Hand over the results that nothing earlier waits for."""
