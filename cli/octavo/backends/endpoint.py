@@ -49,9 +49,9 @@ class Endpoint:
         """Whether this is OpenAI's own server."""
         return self.host == "api.openai.com"
 
-    def redact(self, text: str) -> str:
-        """Return the text without the key."""
-        return self.key.redact(text) if self.key is not None else text
+    def scrub(self, raw: bytes) -> bytes:
+        """Return what the server sent without the key."""
+        return self.key.scrub(raw) if self.key is not None else raw
 
 
 def locate(profile: Profile, environ: Mapping[str, str]) -> Endpoint:

@@ -128,7 +128,7 @@ def named(reply: TransportReply, fields: Mapping[str, Any]) -> str | None:
 def fault(reply: TransportReply, endpoint: Endpoint, model: str) -> OctavoError | Transient:
     """Return what to raise for a reply that is an error."""
     status, codes, place = status_of(reply), _codes(reply.body), endpoint.place
-    words = endpoint.redact(said(reply.body)) or "no reason given"
+    words = said(reply.body) or "no reason given"
     if status == 402 or codes & _QUOTA:
         error = QuotaError(
             f"{place}: no quota left: {words}",

@@ -124,7 +124,7 @@ class OpenAI:
                     )
                 return read(completion)
             if filtered(reply):
-                return Reply(self._endpoint.redact(said(reply.body)), finish=Finish.REFUSAL)
+                return Reply(said(reply.body), finish=Finish.REFUSAL)
             name = named(reply, body)
             if name is None or not self._learn(dialect, name):
                 raise await self._fault(reply)
@@ -167,7 +167,7 @@ class OpenAI:
                 hint=f"choose one of: {', '.join(names[:_SHOWN])}{more}",
             )
         if names or isinstance(error, ModelError):
-            said_so = self._endpoint.redact(said(reply.body))
+            said_so = said(reply.body)
             return ModelError(f"{place} does not serve the model {self._name!r}: {said_so}")
         return BackendError(
             f"there are no chat completions at {self._endpoint.base_url}",

@@ -19,9 +19,9 @@ class Secret:
         """Return the key, for the header that carries it."""
         return self._value
 
-    def redact(self, text: str) -> str:
-        """Return the text with `***` where it quotes the key."""
-        return text.replace(self._value, "***")
+    def scrub(self, raw: bytes) -> bytes:
+        """Return what a server sent with `***` where it quotes the key."""
+        return raw.replace(self._value.encode(), b"***")
 
     def __repr__(self) -> str:
         return "Secret(***)"

@@ -70,7 +70,7 @@ class AiohttpTransport:
         session = self._session or self._open()
         url = self._urls.get(path) or self._url(path)
         data = io.BytesIO(raw) if raw is not None and len(raw) > _LARGE else raw
-        reader = EventReader()
+        reader = EventReader(self._endpoint)
         # The fault is made inside and raised outside, so that it doesn't drag along a library's
         # exception with the request, its headers and the key.
         try:
@@ -89,10 +89,10 @@ class AiohttpTransport:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 if event is not None and "event-stream" in headers.get("content-type", ""):
                     pieces = response.content.iter_any()
-                    await listen(pieces, reader, event, limit, self._endpoint.timeout)
+                    await listen(pieces, reader, event, limit)
                     return TransportReply(response.status, headers, None)
                 read = await response.read()
-                return TransportReply(response.status, headers, decode(read))
+                return TransportReply(response.status, headers, decode(read, self._endpoint))
         except aiohttp.ClientSSLError:
             fault = untrusted(self._endpoint)
         except aiohttp.ConnectionTimeoutError:

@@ -81,7 +81,7 @@ class OpenAITransport:
         self, path: str, raw: bytes | None, event: Callable[[Any], None] | None
     ) -> TransportReply:
         client = self._client or self._open()
-        reader = EventReader()
+        reader = EventReader(self._endpoint)
         # The fault is made inside and raised outside, so that it doesn't drag along a library's
         # exception with the request, its headers and the key.
         try:
@@ -108,12 +108,12 @@ class OpenAITransport:
                     if "event-stream" in response.headers.get("content-type", ""):
                         pieces = response.aiter_bytes()
                         try:
-                            await listen(pieces, reader, event, limit, self._endpoint.timeout)
+                            await listen(pieces, reader, event, limit)
                         finally:
                             await response.aclose()
                         return TransportReply(response.status_code, dict(response.headers), None)
                     await response.aread()
-                return _reply(response)
+                return _reply(response, self._endpoint)
         except TimeoutError:
             if reader.done:
                 return TransportReply(200, {}, None)
@@ -161,8 +161,9 @@ def _kept_home() -> dict[str, openai.Omit]:
     return {line.partition(":")[0].strip(): openai.Omit() for line in lines if ":" in line}
 
 
-def _reply(response: httpx2.Response) -> TransportReply:
-    return TransportReply(response.status_code, dict(response.headers), decode(response.content))
+def _reply(response: httpx2.Response, endpoint: Endpoint) -> TransportReply:
+    body = decode(response.content, endpoint)
+    return TransportReply(response.status_code, dict(response.headers), body)
 
 
 def outcome(error: Exception, endpoint: Endpoint) -> TransportReply | Transient | OctavoError:
@@ -172,7 +173,7 @@ def outcome(error: Exception, endpoint: Endpoint) -> TransportReply | Transient 
     only its typed methods raise are told too, so that none is unknown.
     """
     if isinstance(error, openai.APIStatusError):
-        return _reply(error.response)
+        return _reply(error.response, endpoint)
     if isinstance(error, _LOST):
         if _insecure(error):
             return untrusted(endpoint)

@@ -30,11 +30,12 @@ def encode(body: object) -> bytes:
         return json.dumps(body).encode()
 
 
-def decode(raw: bytes) -> Any:  # noqa: ANN401 - JSON
+def decode(raw: bytes, endpoint: Endpoint) -> Any:  # noqa: ANN401 - JSON
     """Return a body's JSON, or its text when it is none: pages of proxies, say.
 
-    NaN and Infinity, which some servers write, are read.
+    NaN and Infinity, which some servers write, are read; a key that the server quotes is not.
     """
+    raw = endpoint.scrub(raw)
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -52,7 +53,8 @@ class EventReader:
     are skipped, several data lines are one event. Raises Transient for an event that is no JSON.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
         self._rest = b""
         self._data: list[bytes] = []
         self.done = False
@@ -78,7 +80,7 @@ class EventReader:
         if data == b"[DONE]":
             self.done = True
             return []
-        event = decode(data)
+        event = decode(data, self.endpoint)
         if isinstance(event, str):
             raise Transient("the server sent an event that is no JSON", kind="server")
         return [event]
@@ -89,13 +91,13 @@ async def listen(
     reader: EventReader,
     event: Callable[[Any], None],
     limit: asyncio.Timeout,
-    patience: float,
 ) -> None:
     """Hand a stream's events on as they come, and None for its closing `[DONE]`.
 
-    Each event renews the patience, in seconds; comments, which some servers send to keep the
+    Each event renews the endpoint's patience; comments, which some servers send to keep the
     connection alive, don't.
     """
+    patience = reader.endpoint.timeout
     now = asyncio.get_running_loop().time
     async for piece in pieces:
         if reader.done:
@@ -122,7 +124,7 @@ def silent(endpoint: Endpoint) -> Transient:
 
 def cut_off(endpoint: Endpoint, why: str) -> Transient:
     """Return the fault of a connection that could not be made or was lost."""
-    return Transient(endpoint.redact(f"{endpoint.place}: {why}"), kind="connection")
+    return Transient(f"{endpoint.place}: {why}", kind="connection")
 
 
 def untrusted(endpoint: Endpoint) -> UnreachableError:
