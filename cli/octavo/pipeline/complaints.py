@@ -81,8 +81,9 @@ def validate(model: type[Model], node: Node, owner: Owner, problems: Problems) -
 def salvage(model: type[Model], node: Node) -> Model:
     """Return what options that were complained about still say in words, for further checks."""
     data: Any = node.data if isinstance(node, Mapping) else {}
-    words = {key: data[key] for key in model.model_fields.keys() & data.keys()}
-    return model.model_construct(None, **{k: v for k, v in words.items() if isinstance(v, str)})
+    names = {field.alias or name for name, field in model.model_fields.items()}
+    words = {key: data[key] for key in names & data.keys() if isinstance(data[key], str)}
+    return model.model_construct(None, **words)
 
 
 def _by_place(details: list[ErrorDetails], node: Node) -> Iterator[tuple[Path, list[ErrorDetails]]]:

@@ -15,6 +15,8 @@ __all__ = ["read_tree"]
 
 _MOST_TRAPS = 50
 _TAB = re.compile(r"^ *\t[ \t]*(?=\S)", re.MULTILINE)
+_BREAK = re.compile(r"\r\n|\n|\r")
+_SEPARATOR = re.compile("[\x85\u2028\u2029]")
 _CONFLICT = re.compile(
     r"^<<<<<<<(?: .*)?\n(?P<ours>(?:.*\n)*?)=======\n(?P<theirs>(?:.*\n)*?)>>>>>>>(?: .*)?$",
     re.MULTILINE,
@@ -34,8 +36,8 @@ def read_tree(text: str, report: Report) -> Node | None:
         message = "this looks like a key; pipelines are shared, and keys must not be"
         hint = "remove it and name its environment variable in a profile: api_key_env"
         report("secret", message, *_place(text, offset), hint)
-    text = masked(text).replace("\r\n", "\n")
-    text = _without_conflicts(text, report)
+    text = _without_separators(masked(text), report)
+    text = _without_conflicts(text.replace("\r\n", "\n").replace("\r", "\n"), report)
     for _ in range(_MOST_TRAPS):
         found: list[tuple[str, str, int, int, str]] = []
 
@@ -54,10 +56,22 @@ def read_tree(text: str, report: Report) -> Node | None:
         if mended == text:
             for each in found:
                 report(*each)
-            report(trap.code, trap.message, trap.line, trap.column, trap.hint)
+            line, column = trap.line, trap.column
+            if not "".join(text.split("\n")[line - 1 : line]).strip():
+                line, column = trap.also, 1  # nothing is there to be seen
+            report(trap.code, trap.message, line, column, trap.hint)
             return None
         text = mended
     return None
+
+
+def _without_separators(text: str, report: Report) -> str:
+    """Refuse characters that end a line for the parser and for nobody else."""
+    for match in _SEPARATOR.finditer(text):
+        message = f"there is a line separator (U+{ord(match[0]):04X}) in the text"
+        hint = "replace it by a line break or a space"
+        report("syntax", message, *_place(text, match.start()), hint)
+    return _SEPARATOR.sub(" ", text)
 
 
 def _surrogate(error: UnicodeEncodeError, text: str) -> Trap:
@@ -104,4 +118,5 @@ def _mended(text: str, trap: Trap, report: Report) -> str:
 
 
 def _place(text: str, offset: int) -> tuple[int, int]:
-    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+    before = _BREAK.split(text[:offset])
+    return len(before), len(before[-1]) + 1

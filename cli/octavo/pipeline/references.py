@@ -137,7 +137,7 @@ class References:
                 continue
             step = reference.owner if position.path == own else f"{reference.owner} of {own}"
             error = SpecError(
-                f"{name!r} is not a variable that {step} gives to its prompt",
+                f"{step} gives its prompt no {name!r}",
                 code="unknown-variable",
                 position=position,
                 hint=suggestion(name, known),

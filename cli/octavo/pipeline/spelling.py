@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 __all__ = ["nearest", "shorten", "suggestion"]
 
+_MOST = 20
+
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that a misspelt one most likely means, or None."""
@@ -16,12 +18,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return the one hint for an unknown word: the nearest known one, else all of them."""
+    """Return the one hint for an unknown word: the nearest known one, else the first of them."""
     words = sorted(known)
     guess = nearest(word, words)
     if guess is not None:
         return f"did you mean {guess!r}?"
-    return f"use one of: {', '.join(words)}" if words else "remove it"
+    more = ", ..." if len(words) > _MOST else ""
+    return f"use one of: {', '.join(words[:_MOST])}{more}" if words else "remove it"
 
 
 def shorten(text: str, length: int = 60) -> str:
