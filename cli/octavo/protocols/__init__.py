@@ -5,7 +5,14 @@ the modules by name, so nothing here imports any of them.
 """
 
 from octavo.protocols.ask import Answer, Ask, Asked, PromptLike
-from octavo.protocols.backends import Backend, BackendType, Capabilities, Profile, Transient
+from octavo.protocols.backends import (
+    Backend,
+    BackendType,
+    Capabilities,
+    Fetching,
+    Profile,
+    Transient,
+)
 from octavo.protocols.calls import Finish, JsonSchema, Message, Reply, Request, TokenLogprob, Usage
 from octavo.protocols.reference import (
     ChunkerMark,
@@ -36,6 +43,7 @@ __all__ = [
     "Counter",
     "Expression",
     "ExpressionMark",
+    "Fetching",
     "Finish",
     "JsonSchema",
     "Kind",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from octavo.protocols.calls import Reply, Request
 
-__all__ = ["Backend", "BackendType", "Capabilities", "Profile", "Transient"]
+__all__ = ["Backend", "BackendType", "Capabilities", "Fetching", "Profile", "Transient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,17 @@ class Backend(Protocol):
     async def close(self) -> None:
         """Release connections, processes and memory; safe to call twice."""
         ...
+
+
+@runtime_checkable
+class Fetching(Protocol):
+    """A backend that may have to fetch its model before its first call.
+
+    `progress`, when set, is told what is fetched and how many of how many bytes are there; it is
+    called on the event loop's thread, at least once at the start and once at the end.
+    """
+
+    progress: Callable[[str, int, int], None] | None
 
 
 @dataclass(frozen=True, slots=True)
