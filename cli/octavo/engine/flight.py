@@ -12,6 +12,7 @@ from octavo.engine.limit import Limit, Priority
 from octavo.engine.packing import pack
 from octavo.engine.patience import Patience
 from octavo.protocols import Backend, Reply, Request, Transient
+from octavo.text.note import Prediction
 from octavo.text.quote import Quote
 
 __all__ = ["Answers", "Flight", "Flights"]
@@ -24,7 +25,7 @@ class Flight:
     journal, since it is paid for.
     """
 
-    def __init__(self, *, predicted: bool = False) -> None:
+    def __init__(self, *, predicted: Prediction | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.started: asyncio.Future[None] = loop.create_future()
         self.reply: asyncio.Future[Reply] = loop.create_future()
@@ -36,7 +37,9 @@ class Flight:
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    def landed(cls, reply: Reply, *, cached: bool = False, predicted: bool = False) -> Flight:
+    def landed(
+        cls, reply: Reply, *, cached: bool = False, predicted: Prediction | None = None
+    ) -> Flight:
         """Return a flight that needs no sending."""
         flight = cls(predicted=predicted)
         flight.cached = cached

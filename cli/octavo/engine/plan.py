@@ -9,9 +9,10 @@ from octavo.engine.document import Reading
 from octavo.engine.engine import Engine
 from octavo.engine.failure import blamed
 from octavo.engine.predict import Predictions, Tally
-from octavo.errors import InputError
+from octavo.errors import InputError, ReplyError
 from octavo.pipeline.spec import Pipeline
 from octavo.text.document import Document
+from octavo.text.note import Prediction
 
 __all__ = ["Plan", "PlanStep", "plan"]
 
@@ -63,7 +64,7 @@ class _Scenario:
     """One pass over a document with all replies short, or all long."""
 
     engine: Engine
-    long: bool
+    replies: Prediction
     depths: dict[int, int] = field(default_factory=dict[int, int])
     steps: dict[str, Predictions] = field(default_factory=dict[str, Predictions])
 
@@ -71,7 +72,7 @@ class _Scenario:
         """Return what answers a step's calls."""
         if step not in self.steps:
             engine = self.engine
-            self.steps[step] = Predictions(engine.journal, engine.counts, self.long, self.depths)
+            self.steps[step] = Predictions(engine.journal, engine.counts, self.replies, self.depths)
         return self.steps[step]
 
 
@@ -93,13 +94,16 @@ async def plan(
             unreadable.append(document)
             continue
         documents += 1
-        scenarios = [_Scenario(engine, long=False), _Scenario(engine, long=True)]
+        scenarios = [_Scenario(engine, replies) for replies in Prediction]
         for scenario in scenarios:
             reading = Reading(engine, scenario.answers, pipeline, params, document, number)
             try:
                 await reading.result()
             except BaseExceptionGroup as group:
-                raise blamed(group) from group
+                error = blamed(group)
+                # With the fewest replies nothing may be left to go on with; a run may have more.
+                if not (isinstance(error, ReplyError) and scenario.replies is Prediction.SHORT):
+                    raise error from group
         low, high = scenarios
         depth = max(depth, *low.depths.values(), *high.depths.values(), 0)
         for name, step in steps.items():

@@ -12,6 +12,7 @@ from octavo.engine.flight import Flight
 from octavo.engine.journal import Journal
 from octavo.engine.limit import Priority
 from octavo.protocols import Reply, Request, Usage
+from octavo.text.note import Prediction
 from octavo.text.quote import Quote, short_id
 
 __all__ = ["Predictions", "Tally"]
@@ -32,13 +33,13 @@ class Tally:
 class Predictions:
     """Answers that cost nothing.
 
-    With `long` a predicted reply has as many tokens as it may have, otherwise one. `depths` holds,
+    A predicted reply has as many tokens as it may have, or next to none. `depths` holds,
     for each call of the document, how many calls follow one another up to it.
     """
 
     journal: Journal
     counts: Counts
-    long: bool
+    replies: Prediction
     depths: dict[int, int]
     tally: Tally = field(default_factory=Tally)
     _asked: dict[bytes, Flight] = field(default_factory=dict[bytes, Flight])
@@ -63,14 +64,14 @@ class Predictions:
 
     def _predict(self, request: Request, key: bytes) -> Flight:
         prompt = self.counts.prompt_once(request.messages)
-        completion = request.max_tokens if self.long else 1
+        completion = request.max_tokens if self.replies is Prediction.LONG else 1
         self.tally.prompt += prompt
         self.tally.completion += completion
         self.tally.largest = max(self.tally.largest, prompt + request.max_tokens)
         # Different calls give different replies, or what is made of them would be one call.
-        mark = key.hex()[:6]
+        mark = key.hex()[: 6 if completion > 1 else 2]
         text = " ".join([mark, *["word"] * (completion - 1)])
         if request.schema is not None:
             text = json.dumps(example(request.schema, words=completion, mark=mark))
         reply = Reply(text, usage=Usage(prompt, completion))
-        return Flight.landed(reply, predicted=True)
+        return Flight.landed(reply, predicted=self.replies)

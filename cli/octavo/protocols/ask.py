@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from octavo.protocols.calls import JsonSchema, Message, TokenLogprob
+from octavo.text.note import Prediction
 
 __all__ = ["Answer", "Ask", "Asked", "PromptLike"]
 
@@ -41,14 +42,14 @@ class Asked(Protocol):
 class Answer:
     """A checked reply: text that is whole, or a record that fits the schema.
 
-    A text is a quote of the stored reply. `predicted` tells that a plan made it up.
+    A text is a quote of the stored reply. `predicted` is set when a plan made it up.
     """
 
     value: str | Mapping[str, Any]
     tokens: int | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     truncated: bool = False
-    predicted: bool = False
+    predicted: Prediction | None = None
 
 
 class Ask(Protocol):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from octavo.pipeline.expressions import Condition
 from octavo.protocols import Expression, Kind, Options, StepType, Work
-from octavo.text.note import Note, Slot
+from octavo.text.note import Note, Prediction, Slot
 
 __all__ = ["STEP", "FilterOptions"]
 
@@ -30,8 +30,10 @@ async def run(slots: Sequence[Slot], options: FilterOptions, work: Work) -> Sequ
 
 async def _keep(slot: Slot, condition: Condition, work: Work) -> Note | None:
     note = await slot.note
-    if note is None or note.predicted:
+    if note is None or note.predicted is Prediction.LONG:
         return note
+    if note.predicted is Prediction.SHORT:
+        return None
     fields = note.value if isinstance(note.value, Mapping) else {"text": note.value}
     return note if condition.holds({**work.params, **fields}) else None
 

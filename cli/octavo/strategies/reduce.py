@@ -1,9 +1,9 @@
 """Reduce all notes to one by one call, collapsing groups first when they are too long.
 
 After the collapse and reduce stages of LLM x MapReduce (Zhou et al. 2024, arXiv 2410.09342). Unlike
-there, the prompt and the reply are part of the budget, and rounds are bounded and always leave fewer
-notes. A group is collapsed as soon as its own notes are there: once the notes so far exceed the
-budget, the first group is settled whatever follows.
+there, the prompt and the reply are part of the budget, and rounds are bounded and always leave
+fewer notes. A group is collapsed as soon as its own notes are there: once the notes so far exceed
+the budget, the first group is settled whatever follows.
 """
 
 from __future__ import annotations

@@ -5,28 +5,36 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from octavo.text.span import Span
 
-__all__ = ["Note", "Record", "Slot"]
+__all__ = ["Note", "Prediction", "Record", "Slot"]
 
 Record = Mapping[str, Any]
 """A JSON object that fits the schema of the step that made it."""
+
+
+class Prediction(Enum):
+    """What a plan takes replies to be: as short, and as few of them used, as can be, or as long."""
+
+    SHORT = auto()
+    LONG = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
     """Text, or a record, and the spans of the document that it came from.
 
-    `source` names the document when a note travels beyond it (in `gather`); `predicted` tells
-    that a plan made the value up.
+    `source` names the document when a note travels beyond it (in `gather`); `predicted` is
+    set when a plan made the value up.
     """
 
     value: str | Record
     spans: tuple[Span, ...] = ()
     source: str | None = None
-    predicted: bool = False
+    predicted: Prediction | None = None
 
     @property
     def text(self) -> str:
