@@ -94,13 +94,12 @@ def read_profiles(path: Path) -> ProfileFile:
     reader.refuse_keys()
     data = reader.parse()
     profiles = reader.profiles(data.pop("profiles", {}), path.parent)
-    default = reader.default(data)
+    default, position = reader.default(data)
     for name in data:
         hint = suggestion(name, _TOP)
         reader.add("unknown-key", f"octavo.toml has no {name!r}", (name,), hint)
     reader.raise_if_any()
-    position = None if default is None else reader.place((default,))
-    return ProfileFile(path, profiles, None if default is None else data[default], position)
+    return ProfileFile(path, profiles, default, position)
 
 
 class _Reader:
@@ -143,8 +142,8 @@ class _Reader:
         error = SpecError(message, code="toml", position=position, hint="correct the TOML")
         raise SpecErrors((error,))
 
-    def default(self, data: dict[str, Any]) -> str | None:
-        """Return which of the two keys at the top says what to use; their values stay in `data`."""
+    def default(self, data: dict[str, Any]) -> tuple[str | None, Position | None]:
+        """Take what the file wants used, and where it says so, out of the data."""
         given = [name for name in ("default", "model") if name in data]
         for name in given:
             if not isinstance(data[name], str):
@@ -152,9 +151,8 @@ class _Reader:
         if len(given) == 2:
             hint = "remove one: default names a profile, model a model without one"
             self.add("conflict", "'default' and 'model' are both given", ("model",), hint)
-        for name in given[1:]:
-            del data[name]
-        return given[0] if given else None
+        values = [data.pop(name) for name in given]
+        return (values[0], self.place((given[0],))) if given else (None, None)
 
     def profiles(self, tables: object, folder: Path) -> dict[str, Profile]:
         """Return the valid profiles, with paths as seen from the file's folder."""
@@ -252,8 +250,9 @@ class _Reader:
                     table = path
                 else:
                     path = (*table, *path)
-                if path == keys[: len(path)] and len(path) > best:
-                    best, line, column = len(path), number, found.start(1) + 1
+                shared = min(len(path), len(keys))
+                if path[:shared] == keys[:shared] and shared > best:
+                    best, line, column = shared, number, found.start(1) + 1
                     inner = re.search(rf"\b{re.escape(str(keys[-1]))}\b", source[found.end() :])
                     if not header and len(path) < len(keys) and inner:
                         column = found.end() + inner.start() + 1

@@ -1,0 +1,158 @@
+"""The mock server is as predictable as the tests that stand on it need."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+from bench.mock.behaviour import FAULTS, Behaviour, PrefixCache, RateLimit
+from bench.mock.replies import record, sentences
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.mock import serving
+
+from octavo.tokens.choose import counter
+
+ROOT = Path(__file__).parents[1]
+
+
+def ask(url: str, text: str = "Who is she?", **fields) -> dict:
+    body = {"model": "mock", "messages": [{"role": "user", "content": text}], **fields}
+    request = Request(url + "/chat/completions", json.dumps(body).encode(), method="POST")
+    with urlopen(request, timeout=10) as response:
+        return json.load(response)
+
+
+@given(number=st.integers(0, 2**64), limit=st.integers(1, 3000))
+def test_replies_keep_to_their_limit(number, limit):
+    text, tokens, finish = sentences(number, limit)
+    assert 0 < tokens <= limit
+    assert (finish, text[-1]) == ("stop", ".") or finish == "length"
+    assert sentences(number, limit) == (text, tokens, finish)
+
+
+def test_replies_are_as_long_as_their_tokens_say():
+    text, tokens, _ = sentences(12345, 500)
+    assert counter("o200k_base").count(text) == tokens
+
+
+def test_replies_depend_on_the_request_alone():
+    texts = []
+    for _ in range(2):
+        with serving(Behaviour(jitter=0.5, stragglers=0.5)) as server:
+            texts.append([ask(server.url, str(n))["choices"][0] for n in range(5)])
+    assert texts[0] == texts[1]
+    assert len({choice["message"]["content"] for choice in texts[0]}) == 5
+
+
+def test_records_fit_their_schema():
+    person = {"type": "object", "properties": {"age": {"type": "integer", "minimum": 18}}}
+    schema = {
+        "type": "object",
+        "properties": {
+            "people": {"type": "array", "items": {"$ref": "#/$defs/person"}, "minItems": 2},
+            "mood": {"enum": ["good", "bad"]},
+            "sure": {"type": ["boolean", "null"]},
+        },
+        "$defs": {"person": person},
+    }
+    for number in range(20):
+        value = json.loads(record(schema, number)[0])
+        assert len(value["people"]) >= 2
+        assert all(each["age"] >= 18 for each in value["people"])
+        assert value["mood"] in {"good", "bad"}
+        assert isinstance(value["sure"], bool)
+
+
+def test_faults_meet_their_share_and_repeat_with_the_seed():
+    behaviour = Behaviour(faults={"500": 0.1, "reset": 0.2}, seed=7)
+    found = [behaviour.fault(str(n).encode(), 0) for n in range(4000)]
+    assert found == [behaviour.fault(str(n).encode(), 0) for n in range(4000)]
+    assert 300 < found.count("500") < 500
+    assert 650 < found.count("reset") < 950
+    assert {behaviour.fault(b"x", turn) for turn in range(50)} == {None, "500", "reset"}
+    with pytest.raises(ValueError, match="shares"):
+        Behaviour(faults={"sometimes": 1})
+
+
+def test_latencies_vary_as_asked():
+    behaviour = Behaviour(latency=1, jitter=0.5, stragglers=0.1, per_reply_token=0.01)
+    times = [behaviour.time(str(n).encode(), 0, 0, 100) for n in range(2000)]
+    usual = [each for each in times if each < 5]
+    assert 1700 < len(usual) < 1900
+    assert 1.0 <= min(usual) < 1.1
+    assert 2.9 < max(usual) <= 3.0
+
+
+def test_the_rate_limit_tells_how_long_to_wait():
+    limit = RateLimit(60)
+    assert limit.wait(10.0) == 0
+    wait = limit.wait(10.25)
+    assert wait == pytest.approx(0.75)
+    assert limit.headers(wait)["retry-after-ms"] == "750"
+    assert limit.wait(11.01) == 0
+
+
+def test_the_prefix_cache_counts_leading_blocks():
+    cache = PrefixCache(blocks=6)
+    text = "a" * 512 + "b" * 300
+    assert [cache.take(text), cache.take(text), cache.take("x" + text)] == [0, 192, 0]
+    assert cache.take(text[:600] + "z" * 300) == 128
+    for other in "cdefgh":
+        cache.take(other * 300)
+    assert cache.take(text) == 0
+
+
+def test_the_log_tells_what_happened_to_each_call():
+    with serving(Behaviour(latency=0.02, cached=True)) as server:
+        ask(server.url, "word " * 100)
+        told = ask(server.url, "word " * 100)["usage"]
+    first, second = server.log
+    assert (first.digest, first.turn, second.turn) == (second.digest, 0, 1)
+    assert first.latency >= 0.02
+    assert second.arrival >= first.arrival + first.latency
+    assert (first.status, first.fault, first.cached) == (200, None, 0)
+    assert second.cached == told["prompt_tokens_details"]["cached_tokens"] > 0
+    assert (second.prompt, second.reply) == (told["prompt_tokens"], told["completion_tokens"])
+
+
+def test_more_calls_at_once_than_it_takes_are_refused():
+    async def burst(url):
+        return await asyncio.gather(
+            *(asyncio.to_thread(status, url, str(n)) for n in range(4)),
+        )
+
+    with serving(Behaviour(in_flight=1, latency=0.3)) as server:
+        found = asyncio.run(burst(server.url))
+    assert sorted(found) == [200, 429, 429, 429]
+    assert server.most_in_flight >= 2
+
+
+def status(url, text):
+    try:
+        ask(url, text)
+    except OSError as error:
+        return error.code
+    return 200
+
+
+def test_as_a_program_it_prints_its_address_and_keeps_a_log(tmp_path):
+    log = tmp_path / "calls.jsonl"
+    command = [sys.executable, ROOT / "bench/mock_server.py", "--log", log, "--fault", "length=1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        url = server.stdout.readline().strip()
+        reply = ask(url)
+        server.terminate()
+        assert server.wait(10) == 0
+    assert reply["choices"][0]["finish_reason"] == "length"
+    (line,) = log.read_text().splitlines()
+    assert json.loads(line)["fault"] == "length"
+    wrong = [*command[:2], "--fault", "bad=1"]
+    refused = subprocess.run(wrong, check=False, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert all(kind in refused.stderr for kind in FAULTS)
