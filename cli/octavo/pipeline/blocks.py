@@ -62,7 +62,11 @@ def _check_outside(layer: Layer) -> None:
         if outside:
             message = "what stands outside of the blocks is never sent"
             hint = "put it into {% block user %} ... {% endblock %}"
-            raise problem(layer.source, "outside-block", message, outside[0].lineno, hint=hint)
+            first = outside[0]
+            words = first.data.split() if isinstance(first, nodes.TemplateData) else [""]
+            raise problem(
+                layer.source, "outside-block", message, first.lineno, word=words[0], hint=hint
+            )
 
 
 def _is_blank(node: nodes.Node) -> bool:

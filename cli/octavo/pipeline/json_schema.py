@@ -57,7 +57,9 @@ def pipeline_schema(registry: Registry) -> JsonSchema:
                 "description": "Values given at each run; prompts use them by name.",
                 "type": ["object", "null"],
                 "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
-                "additionalProperties": {"$ref": f"#/$defs/{key_of[ParamSpec]}"},
+                "additionalProperties": {
+                    "anyOf": [{"$ref": f"#/$defs/{key_of[ParamSpec]}"}, {"type": "null"}]
+                },
             },
             "whole": {"$ref": f"#/$defs/{key_of[WholeSpec]}"},
             "steps": {**listing, "description": "What is done to each document, in order."},

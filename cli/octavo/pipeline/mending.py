@@ -22,7 +22,7 @@ _CONFLICT = re.compile(
     re.MULTILINE,
 )
 _JINJA = re.compile(
-    r"(?P<before>^[\s-]*|[:\[,{]\s+|-\s+)(?P<jinja>\{\{.*?\}\}|\{%.*?%\}|\{\{[^}\n]*|\{%[^%\n]*)"
+    r"(?P<before>^[\s-]*|:\s+|[\[,{]\s*|-\s+)(?P<jinja>\{\{.*?\}\}|\{%.*?%\}|\{\{[^}\n]*|\{%[^%\n]*)"
 )
 """A value that begins with a mark of Jinja without a quote before it."""
 
@@ -57,8 +57,9 @@ def read_tree(text: str, report: Report) -> Node | None:
             for each in found:
                 report(*each)
             line, column = trap.line, trap.column
-            if not "".join(text.split("\n")[line - 1 : line]).strip():
-                line, column = trap.also, 1  # nothing is there to be seen
+            blank = not "".join(text.split("\n")[line - 1 : line]).strip()
+            if blank or "end of stream" in trap.message:
+                line, column = trap.since  # nothing is there to be seen
             report(trap.code, trap.message, line, column, trap.hint)
             return None
         text = mended
@@ -94,7 +95,7 @@ def _without_conflicts(text: str, report: Report) -> str:
 
 def _mended(text: str, trap: Trap, report: Report) -> str:
     lines = text.split("\n")
-    for number in dict.fromkeys((trap.line, trap.also, trap.line - 1)):
+    for number in dict.fromkeys((trap.line, trap.since[0], trap.line - 1)):
         line = lines[number - 1] if 0 < number <= len(lines) else ""
         if match := _JINJA.search(line):
             value = line[match.start("jinja") :].split(" #")[0].rstrip()

@@ -88,10 +88,7 @@ def _parse(
     try:
         tree = sandbox.parse(source.text)
     except jinja2.TemplateSyntaxError as error:
-        message = (error.message or "the syntax is wrong").rstrip(".")
-        raise problem(
-            source, "prompt-syntax", message, error.lineno, hint="correct this line"
-        ) from error
+        raise _misspelt(source, error) from error
     _check_words(source, tree, sandbox)
     parent: _Part | None = None
     included: list[_Part] = []
@@ -113,6 +110,11 @@ def _parse(
         else:
             imported.append(part)
     return _Part(source, tree, parent, tuple(included), tuple(imported))
+
+
+def _misspelt(source: Source, error: jinja2.TemplateSyntaxError) -> SpecError:
+    message = (error.message or "the syntax is wrong").rstrip(".")
+    return problem(source, "prompt-syntax", message, error.lineno, hint="correct this line")
 
 
 def _named(source: Source, node: _Naming, find: Callable[[str], Source | None]) -> Source:
@@ -153,7 +155,10 @@ def _variables(part: _Part) -> dict[str, Position]:
 
 
 def _own_variables(part: _Part) -> dict[str, Position]:
-    names = meta.find_undeclared_variables(part.tree)
+    try:
+        names = meta.find_undeclared_variables(part.tree)
+    except jinja2.TemplateSyntaxError as error:  # what only shows when code is made of it
+        raise _misspelt(part.source, error) from error
     found: dict[str, Position] = {}
     for node in part.tree.find_all(nodes.Name):
         if node.name in names and node.name not in found:

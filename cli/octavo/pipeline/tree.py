@@ -25,10 +25,20 @@ Report = Callable[[str, str, int, int, str], None]
 
 
 class Trap(Exception):  # noqa: N818 - a place where reading cannot go on, which the caller may mend
-    """The text cannot be read beyond a 1-based line and column."""
+    """The text cannot be read beyond a 1-based line and column.
+
+    `since` is the place where what cannot be read began.
+    """
 
     def __init__(
-        self, code: str, message: str, line: int, column: int, *, hint: str, also: int = 0
+        self,
+        code: str,
+        message: str,
+        line: int,
+        column: int,
+        *,
+        hint: str,
+        since: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -36,8 +46,7 @@ class Trap(Exception):  # noqa: N818 - a place where reading cannot go on, which
         self.line = line
         self.column = column
         self.hint = hint
-        self.also = also or line
-        """Another line that may be at fault: where the construct began."""
+        self.since = since or (line, column)
 
 
 @dataclass(eq=False)
@@ -126,16 +135,18 @@ def grow(text: str, report: Report) -> Node | None:
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> Trap:
-    open_ended = "end of stream" in (error.problem or "") and error.context_mark is not None
-    mark = error.context_mark if open_ended else error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    start = error.context_mark.line + 1 if error.context_mark else line
+    place = _place(error.problem_mark) or _place(error.context_mark) or (1, 1)
+    since = _place(error.context_mark) or place
     message = error.problem or error.context or "the YAML cannot be read"
     if error.context and error.problem:
-        since = f" that starts on line {start}" if start != line else ""
-        message = f"{error.problem}, {error.context}{since}"
+        start = f" that starts on line {since[0]}" if since[0] != place[0] else ""
+        message = f"{error.problem}, {error.context}{start}"
     hint = "correct the indentation, or quote the text"
-    return Trap("syntax", message, line, column, hint=hint, also=start)
+    return Trap("syntax", message, *place, hint=hint, since=since)
+
+
+def _place(mark: yaml.Mark | None) -> tuple[int, int] | None:
+    return (mark.line + 1, mark.column + 1) if mark else None
 
 
 class _Builder:

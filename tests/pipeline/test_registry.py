@@ -1,0 +1,80 @@
+"""Steps, chunkers, loaders and backends are found by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from octavo.errors import UsageError
+from octavo.pipeline import registry as module
+from octavo.pipeline.registry import Registry
+from octavo.protocols import BackendType, ChunkerType, LoaderType, StepType
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        ("step", StepType),
+        ("chunker", ChunkerType),
+        ("loader", LoaderType),
+        ("backend", BackendType),
+    ],
+)
+def test_every_built_in_name_leads_to_its_type(kind, wanted):
+    registry = Registry()
+    names = registry.names(kind)
+    assert names == tuple(sorted(names))
+    for name in names:
+        found = getattr(registry, kind)(name)
+        assert isinstance(found, wanted)
+        assert found.name == name
+
+
+def test_importing_the_registry_imports_nothing_it_names():
+    program = (
+        "import sys; from octavo.pipeline.registry import Registry; Registry().names('step');"
+        "print([name for name in sys.modules if name.startswith(('octavo.strategies.',"
+        " 'octavo.backends.', 'octavo.chunkers.', 'octavo.loaders.'))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_an_unknown_name_gets_a_suggestion():
+    with pytest.raises(UsageError, match="there is no step 'mege'") as caught:
+        Registry().step("mege")
+    assert caught.value.hint == "did you mean 'merge'?"
+
+
+def test_packages_add_theirs_by_entry_points(monkeypatch, registry):
+    offered = {
+        "octavo.steps": [
+            EntryPoint("louder", "tests_louder:STEP", "octavo.steps"),
+            EntryPoint("broken", "no_such_module_anywhere:STEP", "octavo.steps"),
+            EntryPoint("wrong", "json:loads", "octavo.steps"),
+            EntryPoint("map", "json:loads", "octavo.steps"),
+        ]
+    }
+    monkeypatch.setattr(module, "entry_points", lambda group: offered.get(group, []))
+    louder = registry.step("map")
+    monkeypatch.setitem(sys.modules, "tests_louder", type("Module", (), {"STEP": louder}))
+    assert Registry().step("louder") is louder
+    assert {"louder", "broken", "map"} <= set(Registry().names("step"))
+    assert Registry().step("map").name == "map"
+    with pytest.raises(UsageError, match=r"'broken' of .* cannot be imported"):
+        Registry().step("broken")
+    with pytest.raises(UsageError, match="gives a function"):
+        Registry().step("wrong")
+
+
+def test_entry_points_are_not_read_for_built_in_names(monkeypatch):
+    def fail(group):
+        raise AssertionError(group)
+
+    monkeypatch.setattr(module, "entry_points", fail)
+    assert Registry().step("split").name == "split"
