@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import jinja2
 from jinja2 import meta, nodes
 
-from octavo.errors import Position
+from octavo.errors import Position, SpecError
 from octavo.pipeline.blocks import Layer, check_blocks
 from octavo.pipeline.source import Source, problem
 from octavo.pipeline.spelling import suggestion
