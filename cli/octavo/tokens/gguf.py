@@ -1,0 +1,82 @@
+"""The tokenizer inside a GGUF file, counted as llama.cpp counts.
+
+Byte-level tokenizers (SmolLM2, Llama 3, Qwen 2 and 3, ...) and SentencePiece's (Llama 2, Mistral
+7B, Gemma, ...) are rebuilt from the file's metadata; the weights are not read. For any other
+tokenizer the estimate counts, and `name` and `exact` say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Protocol
+
+from octavo.protocols.tokens import Counter
+from octavo.tokens.bytelevel import ByteLevel
+from octavo.tokens.estimate import Estimate
+from octavo.tokens.metadata import Metadata, read_metadata
+from octavo.tokens.sendable import sendable
+from octavo.tokens.sentencepiece import SentencePiece
+from octavo.tokens.words import words_named
+
+__all__ = ["gguf"]
+
+_USER_DEFINED: Final = 4
+_DIGITS: Final = 16
+
+
+def gguf(path: Path) -> Counter:
+    """Return the counter for a GGUF file's tokenizer; the vocabulary is read at the first count.
+
+    Its name is `gguf:` and a hash of the tokenizer's part of the metadata, so that it is the same
+    for all quantizations of a model. Raises UsageError when the file is not GGUF.
+    """
+    metadata = read_metadata(path)
+    kind = metadata.scalars.get("tokenizer.ggml.model")
+    words = words_named(str(metadata.scalars.get("tokenizer.ggml.pre", "")))
+    if kind == "gpt2" and words:
+        return _Gguf(metadata, ByteLevel(metadata, words))
+    if kind == "llama":
+        return _Gguf(metadata, SentencePiece(metadata))
+    return Estimate()
+
+
+class _Vocabulary(Protocol):
+    def count(self, text: str) -> int: ...
+
+
+class _Gguf:
+    exact = True
+
+    def __init__(self, metadata: Metadata, vocabulary: _Vocabulary) -> None:
+        self.name = f"gguf:{metadata.digest('tokenizer.ggml.')[:_DIGITS]}"
+        self._metadata = metadata
+        self._vocabulary = vocabulary
+
+    @cached_property
+    def _defined(self) -> tuple[str, ...]:
+        """The tokens that llama.cpp takes out of any text before it cuts words, longest first."""
+        kinds = self._metadata.numbers("tokenizer.ggml.token_type")
+        if _USER_DEFINED not in kinds:
+            return ()
+        tokens = self._metadata.strings("tokenizer.ggml.tokens")
+        defined = [
+            token for token, kind in zip(tokens, kinds, strict=False) if kind == _USER_DEFINED
+        ]
+        return tuple(
+            sorted(filter(None, defined), key=lambda token: len(token.encode()), reverse=True)
+        )
+
+    def count(self, text: str) -> int:
+        parts = [sendable(text)]
+        count = 0
+        for token in self._defined:
+            if any(token in part for part in parts):
+                pieces = [part.split(token) for part in parts]
+                count += sum(len(piece) - 1 for piece in pieces)
+                parts = [part for piece in pieces for part in piece if part]
+        return count + sum(map(self._vocabulary.count, parts))
+
+    def count_batch(self, texts: Sequence[str]) -> list[int]:
+        return [self.count(text) for text in texts]
