@@ -1,0 +1,224 @@
+"""The embedded model: llama.cpp on this machine, without a server, a key or a network.
+
+It answers one call at a time, computing each with all processors: several at once were at most a
+tenth faster, took a quarter of a gigabyte more for each, and rounded otherwise depending on
+their neighbours. A call is greedy unless it asks for a temperature or is a further sample or
+attempt, so the same call has the same reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from octavo.backends.llama_process import LlamaProcess, Settings, available_cores
+from octavo.backends.model_file import DEFAULT, ModelFile, find_model
+from octavo.backends.weights import SMOLLM2, fetch, models_directory
+from octavo.errors import BackendError, ContextError, RequestError, UsageError
+from octavo.protocols.backends import BackendType, Capabilities, Profile
+from octavo.protocols.calls import Finish, Reply, Request, TokenLogprob, Usage
+
+__all__ = ["BACKEND", "LlamaBackend"]
+
+_WIDEST = 8192
+"""Tokens of window that are taken unasked: the memory for it grows with it, for large models to
+many gigabytes."""
+
+_SAMPLING: Mapping[str, Any] = {"repeat_penalty": 1.1, "repeat_last_n": 256}
+"""What keeps small models from going round in circles."""
+
+_VARIED = 0.7
+"""The temperature of further samples and attempts, which greedily would all be the same."""
+
+
+class LlamaBackend:
+    """A GGUF model in a process that is started at the first call.
+
+    `progress` is told about the model's file when that has to be fetched.
+    """
+
+    def __init__(self, file: ModelFile, profile: Profile) -> None:
+        self._file = file
+        self._profile = profile
+        self._lock = asyncio.Lock()
+        self._process: LlamaProcess | None = None
+        self.progress: Callable[[str, int, int], None] | None = None
+
+    @property
+    def identity(self) -> str:
+        """The constant `llama` with a hash of the sampling that every call gets."""
+        return self._identity
+
+    @property
+    def model(self) -> str:
+        """The SHA-256 of the model's file; raises UsageError when it cannot be read."""
+        return self._digest
+
+    @property
+    def known(self) -> Capabilities:
+        """What the file's header says; raises UsageError when the profile wants more of it."""
+        return self._known
+
+    async def contact(self) -> Capabilities:
+        """Return what is known: the model need not be loaded for it."""
+        return self.known
+
+    async def send(self, request: Request, started: Callable[[], None]) -> Reply:
+        """Answer a request, loading the model first if this is the first one.
+
+        Raises UsageError when llama.cpp is not installed, BackendError when the model cannot be
+        fetched, loaded or kept alive, ContextError and RequestError when it refuses the request.
+        """
+        body = self._body(request)
+        async with self._lock:
+            if self._process is None or not self._process.alive:
+                self._process = await self._start()
+            answer = await self._process.ask(body, started, self._profile.timeout)
+        if "error" in answer:
+            raise _refusal(answer["error"])
+        return _reply(answer["reply"], self._file.name)
+
+    async def close(self) -> None:
+        """End the model's process."""
+        process, self._process = self._process, None
+        if process is not None:
+            await process.close()
+
+    @cached_property
+    def _identity(self) -> str:
+        options = json.dumps({**_SAMPLING, **self._profile.options}, sort_keys=True)
+        return f"llama:{hashlib.sha256(options.encode()).hexdigest()[:12]}"
+
+    @cached_property
+    def _digest(self) -> str:
+        return self._file.digest
+
+    @cached_property
+    def _known(self) -> Capabilities:
+        return Capabilities(
+            window=self._window,
+            tokenizer=self._profile.tokenizer or self._tokenizer,
+            structured=True,
+            logprobs=True,
+            cached_usage=True,
+            parallel=1,
+        )
+
+    @property
+    def _window(self) -> int:
+        trained = self._file.trained_window or _WIDEST
+        wanted = self._profile.window or min(trained, _WIDEST)
+        if wanted > trained:
+            raise UsageError(
+                f"the profile's window of {wanted} tokens is more than the {trained} that "
+                f"{self._file.name} was trained for",
+                hint=f"set `window = {trained}`, or leave it out",
+            )
+        return wanted
+
+    @property
+    def _tokenizer(self) -> str:
+        """The file itself; for the default model the estimate, which needs no file to count."""
+        path = self._file.path
+        return str(path.absolute()) if path and path.suffix.lower() == ".gguf" else "estimate"
+
+    async def _start(self) -> LlamaProcess:
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise UsageError(
+                "the embedded model needs the package xllamacpp, which is not installed",
+                hint="pip install 'octavo[local]'",
+            )
+        path = self._file.path or await self._default()
+        return await LlamaProcess.start(Settings(path, self._window, available_cores()))
+
+    async def _default(self) -> Path:
+        """Return the default model's file, fetched if need be and checked in any case."""
+        path = await fetch(SMOLLM2, models_directory(), self.progress)
+        if await asyncio.to_thread(lambda: ModelFile(DEFAULT, path).digest) != SMOLLM2.sha256:
+            raise BackendError(
+                f"{path} is not the model that {DEFAULT} stands for",
+                hint="remove the file, and it is fetched again",
+            )
+        return path
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        """Return the request as llama.cpp's server takes it."""
+        again = request.sample > 0 or request.attempt > 0
+        temperature = request.temperature
+        if temperature is None:
+            temperature = _VARIED if again else 0.0
+        body: dict[str, Any] = {
+            "messages": [
+                {"role": message.role, "content": message.content} for message in request.messages
+            ],
+            "max_tokens": request.max_tokens,
+            "temperature": temperature,
+            "seed": request.sample * 1000 + request.attempt,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "return_progress": True,
+            **_SAMPLING,
+        }
+        if request.schema is not None:
+            schema = {"name": "reply", "schema": request.schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if request.logprobs:
+            body["logprobs"] = True
+            body["top_logprobs"] = request.logprobs
+        for name, value in self._profile.options.items():
+            if value is None:
+                body.pop(name, None)
+            else:
+                body[name] = value
+        return body
+
+
+def _refusal(error: Mapping[str, Any]) -> ContextError | RequestError:
+    """Return what the library's refusal means; asking the same again would change nothing."""
+    message = str(error.get("message", error))
+    if error.get("type") == "exceed_context_size_error":
+        return ContextError(f"the embedded model's window is too small: {message}")
+    return RequestError(f"the embedded model refused the request: {message}")
+
+
+def _reply(answer: Mapping[str, Any], model: str) -> Reply:
+    """Return an answer of the process as a reply."""
+    usage: Mapping[str, Any] = answer["usage"] or {}
+    details: Mapping[str, Any] = usage.get("prompt_tokens_details") or {}
+    return Reply(
+        text=answer["text"],
+        finish=Finish.LENGTH if answer["finish"] == "length" else Finish.STOP,
+        usage=Usage(
+            prompt=usage.get("prompt_tokens"),
+            completion=usage.get("completion_tokens"),
+            cached=details.get("cached_tokens"),
+        ),
+        reasoning=answer["reasoning"],
+        logprobs=tuple(
+            TokenLogprob(
+                entry["token"],
+                entry["logprob"],
+                tuple((top["token"], top["logprob"]) for top in entry["top_logprobs"]),
+            )
+            for entry in answer["logprobs"]
+        ),
+        model=model,
+    )
+
+
+def _open(name: str, profile: Profile) -> LlamaBackend:
+    return LlamaBackend(find_model(name), profile)
+
+
+BACKEND = BackendType(
+    name="llama",
+    about="a model on this machine: smollm2, or a GGUF file by path",
+    open=_open,
+)
+"""The backend of `-m llama:smollm2` and `-m llama:PATH`."""

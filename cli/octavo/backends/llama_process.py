@@ -1,0 +1,170 @@
+"""The process of the embedded model, as the backend speaks with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from octavo.backends.llama_log import Log
+from octavo.errors import BackendError, ModelError
+from octavo.protocols.backends import Transient
+
+__all__ = ["LlamaProcess", "Settings", "available_cores"]
+
+_LONGEST_LINE = 1 << 26
+"""Bytes of one answer: a long reply with log probabilities takes megabytes."""
+
+_FAREWELL = 5.0
+"""Seconds that a process has to end by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to load a model: its file, its window in tokens, and the threads that compute."""
+
+    model: Path
+    window: int
+    threads: int
+
+    @property
+    def batch(self) -> int:
+        """How many tokens of a prompt are computed at once.
+
+        The attention of a batch takes memory for each pair of its tokens and the window's: the
+        product is bounded.
+        """
+        return max(32, min(512, 512 * 8192 // self.window))
+
+    @property
+    def argument(self) -> str:
+        """The settings as the process reads them."""
+        return json.dumps(
+            {
+                "model": str(self.model.absolute()),
+                "window": self.window,
+                "threads": self.threads,
+                "batch": self.batch,
+            }
+        )
+
+
+class LlamaProcess:
+    """A loaded model that answers one request at a time; made by `start`."""
+
+    def __init__(self, process: Process, log: Log) -> None:
+        self._process = process
+        self._log = log
+        self._number = 0
+
+    @classmethod
+    async def start(cls, settings: Settings) -> LlamaProcess:
+        """Load a model; raises ModelError when it cannot be."""
+        log = Log()
+        # Threads that wait by spinning take the processor from those they wait for as soon as
+        # anything else runs: on two busy cores that is a hundred times slower.
+        environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", str(Path(__file__).with_name("llama_worker.py")),
+            settings.argument, stdin=PIPE, stdout=PIPE, stderr=log.file, env=environment,
+            limit=_LONGEST_LINE, start_new_session=True,
+        )  # fmt: skip
+        started = cls(process, log)
+        try:
+            first = await started._line()
+        except BaseException:
+            await started.close()
+            raise
+        if "ready" not in first:
+            reason = log.end() or first.get("failed")
+            await started.close()
+            raise ModelError(
+                f"{settings.model} could not be loaded: {reason}",
+                hint=f"check that it is a model that llama.cpp reads; {log.where}",
+            )
+        return started
+
+    async def ask(
+        self, body: Mapping[str, Any], started: Callable[[], None], patience: float
+    ) -> Mapping[str, Any]:
+        """Return the answer to a request: a mapping with `reply` or `error`.
+
+        Calls `started` at the first token. Raises Transient when nothing is heard for `patience`
+        seconds, BackendError when the process ends.
+        """
+        self._number += 1
+        number = self._number
+        self._send({"id": number, "body": body})
+        try:
+            while True:
+                async with asyncio.timeout(patience):
+                    message = await self._line()
+                if message.get("id") != number:
+                    continue  # the rest of a call that was cancelled
+                if "began" in message:
+                    started()
+                elif "reply" in message or "error" in message:
+                    return message
+        except TimeoutError:
+            await self.close()
+            text = f"the embedded model said nothing for {patience:g} s"
+            raise Transient(text, kind="timeout") from None
+        except asyncio.CancelledError:
+            self._send({"cancel": number})
+            raise
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be asked."""
+        return self._process.returncode is None
+
+    async def close(self) -> None:
+        """End the process and free what it holds; safe to call twice."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            async with asyncio.timeout(_FAREWELL):
+                await self._process.wait()
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        self._log.close()
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        if not self._process.stdin.is_closing():
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    async def _line(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if line.endswith(b"\n"):
+            return json.loads(line)
+        await self._process.wait()
+        where = self._log.where
+        end = self._log.end() or "it left no word"
+        raise BackendError(
+            f"the embedded model's process ended with {self._process.returncode}: {end}",
+            hint=f"run the same command again: what was answered is kept; {where}",
+        )
+
+
+def available_cores() -> int:
+    """Return how many processors this process may use, at most 16."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        cores = os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
+        if quota != "max":
+            cores = min(cores, max(1, int(quota) // int(period)))
+    return min(cores, 16)

@@ -1,0 +1,194 @@
+"""The process that holds an embedded model; run as a script, it imports nothing of Octavo.
+
+llama.cpp lives in a process of its own for three reasons: it writes to standard output and error
+at will, it ends its process when it meets a defect, and how its threads wait for each other is
+decided by the environment before it is loaded.
+
+Standard input brings one JSON object a line, `{"id", "body"}` or `{"cancel": id}`; standard output
+gives `{"ready"}` or `{"failed"}` once, then for each id `{"id", "began"}` at the first token,
+`{"id"}` as a sign of life, and last `{"id", "reply"}` or `{"id", "error"}`. The process ends with
+its input, however its parent ended.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import queue
+import secrets
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, BinaryIO, Protocol
+
+_SOCKET_LENGTH = 100
+"""Longest path of a Unix socket that every system takes."""
+
+_LAST_WORDS = 0.1
+"""Seconds after which the library's own thread has written its log."""
+
+
+class _Server(Protocol):
+    def handle_chat_completions(
+        self, request: dict[str, Any], callback: Callable[[dict[str, Any]], bool]
+    ) -> object: ...
+
+
+def main() -> None:
+    """Load the model that the arguments name, then answer until the input ends."""
+    settings: dict[str, Any] = json.loads(sys.argv[1])
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what the library prints goes to the log
+    place = tempfile.mkdtemp(prefix="octavo-")
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    cancelled: set[int] = set()
+    threading.Thread(target=_read, args=(requests, cancelled, place), daemon=True).start()
+    try:
+        server = _load(settings, place)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent tells the user
+        time.sleep(_LAST_WORDS)
+        _say(answers, {"failed": str(error)})
+        shutil.rmtree(place, ignore_errors=True)
+        os._exit(1)
+    _say(answers, {"ready": True})
+    seat = _Seat(server, answers, cancelled)
+    while True:
+        seat.answer(requests.get())
+
+
+def _read(requests: queue.SimpleQueue[dict[str, Any]], cancelled: set[int], place: str) -> None:
+    """Take requests in until the input ends, and the process with it."""
+    for line in sys.stdin.buffer:
+        message = json.loads(line)
+        if "cancel" in message:
+            cancelled.add(message["cancel"])
+        else:
+            requests.put(message)
+    shutil.rmtree(place, ignore_errors=True)
+    os._exit(0)  # the library's own end waits for calls under way
+
+
+def _load(settings: dict[str, Any], place: str) -> _Server:
+    """Load the model and return its server, which nobody else can reach."""
+    xllamacpp: Any = importlib.import_module("xllamacpp")  # after standard output was put aside
+    params = xllamacpp.CommonParams()
+    params.model.path = settings["model"]
+    params.n_ctx = settings["window"]
+    params.n_parallel = 1
+    params.n_batch = params.n_ubatch = settings["batch"]
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings["threads"]
+    # Flash attention sums in an order that depends on the number of threads.
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.fit_params = False
+    params.warmup = False
+    params.cache_ram_mib = 0
+    params.cache_idle_slots = False
+    params.verbosity = 2
+    # The library cannot be kept from listening: where it can be a socket in a directory of ours,
+    # no port is opened, and in any case nobody knows the key.
+    socket = os.path.join(place, "llama.sock")  # noqa: PTH118 - a string is asked for
+    if sys.platform != "win32" and len(socket) <= _SOCKET_LENGTH:
+        params.hostnames = [socket]
+    params.port = 0
+    params.api_keys = [secrets.token_urlsafe(32)]
+    params.cors_origins = ""
+    params.cors_credentials = False
+    params.ui = False
+    params.endpoint_slots = False
+    return xllamacpp.Server(params)
+
+
+class _Seat:
+    """Answers one request after the other."""
+
+    def __init__(self, server: _Server, answers: BinaryIO, cancelled: set[int]) -> None:
+        self._server = server
+        self._answers = answers
+        self._cancelled = cancelled
+        self._last: list[Any] = []
+
+    def answer(self, message: dict[str, Any]) -> None:
+        """Answer one request; what it prints is the whole answer, also when it fails."""
+        number: int = message["id"]
+        body: dict[str, Any] = message["body"]
+        messages = body["messages"]
+        # With all of a prompt in the cache, its last token would be computed alone, by another
+        # routine than in a batch, which rounds otherwise: the same call could end differently.
+        repeats = self._last[: len(messages)] == messages
+        self._last = messages
+        gathered = _Gathered()
+
+        def take(chunk: dict[str, Any]) -> bool:
+            if number in self._cancelled:
+                return True
+            began = gathered.add(chunk)
+            _say(self._answers, {"id": number, "began": True} if began else {"id": number})
+            return False
+
+        if number not in self._cancelled:
+            try:
+                self._server.handle_chat_completions({**body, "cache_prompt": not repeats}, take)
+            except Exception as error:  # noqa: BLE001 - told to the parent, which knows what to do
+                gathered.error = {"message": str(error), "type": "exception"}
+        self._cancelled.discard(number)
+        _say(self._answers, {"id": number, **gathered.result()})
+
+
+class _Gathered:
+    """A reply that arrives in pieces."""
+
+    def __init__(self) -> None:
+        self.error: Any = None
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._logprobs: list[Any] = []
+        self._finish: str | None = None
+        self._usage: Any = None
+
+    def add(self, chunk: dict[str, Any]) -> bool:
+        """Take a piece in; tell whether it is the first with any text."""
+        if "error" in chunk:
+            self.error = chunk["error"]
+            return False
+        self._usage = chunk.get("usage") or self._usage
+        first = not self._text and not self._reasoning
+        for choice in chunk.get("choices", ()):
+            delta = choice.get("delta", {})
+            if text := delta.get("content"):
+                self._text.append(text)
+            if text := delta.get("reasoning_content"):
+                self._reasoning.append(text)
+            logprobs: dict[str, Any] = choice.get("logprobs") or {}
+            self._logprobs += logprobs.get("content") or ()
+            self._finish = choice.get("finish_reason") or self._finish
+        return first and bool(self._text or self._reasoning)
+
+    def result(self) -> dict[str, Any]:
+        """Return the last line about a request."""
+        if self.error is not None:
+            return {"error": self.error}
+        return {
+            "reply": {
+                "text": "".join(self._text),
+                "reasoning": "".join(self._reasoning) or None,
+                "logprobs": self._logprobs,
+                "finish": self._finish,
+                "usage": self._usage,
+            }
+        }
+
+
+def _say(answers: BinaryIO, message: dict[str, Any]) -> None:
+    try:
+        answers.write(json.dumps(message).encode() + b"\n")
+        answers.flush()
+    except OSError:
+        os._exit(0)  # the parent is gone
+
+
+if __name__ == "__main__":
+    main()
