@@ -11,7 +11,7 @@ import pytest
 from tests.backends.openai_calls import CLIENTS, REQUEST, backend, chat, refusing, saying, send
 from tests.mock import Answer, Behaviour, serving
 
-from octavo.errors import RequestError, UsageError
+from octavo.errors import AuthError, RequestError, UsageError
 from octavo.protocols import Finish, Message, TokenLogprob, Transient, Usage
 
 SCHEMA = {
@@ -365,7 +365,7 @@ def test_contact_tells_the_window(models, window):
         Answer(403, {"error": {"message": "the key may not list models"}}),
         Answer(200, b"<html>hello</html>"),
         Answer(200, [1, 2]),
-        Answer(reset=True),
+        Answer(401, {"error": {"message": "Missing scopes: api.model.read"}}),
     ],
 )
 def test_contact_with_a_server_that_tells_nothing_is_no_error(answer):
@@ -375,8 +375,10 @@ def test_contact_with_a_server_that_tells_nothing_is_no_error(answer):
 def contact(answer, **fields) -> int | None:
     async def run(url):
         opened = backend(url, **fields)
-        first, second = await opened.contact(), await opened.contact()
-        await opened.close()
+        try:
+            first, second = await opened.contact(), await opened.contact()
+        finally:
+            await opened.close()
         assert first == second
         return first.window
 
@@ -400,18 +402,16 @@ def test_contact_asks_once():
     assert [call.path for call in server.calls] == ["/models"]
 
 
-def test_nothing_listening_is_no_error_for_contact():
-    with serving() as server:
-        url = server.url
+@pytest.mark.parametrize("answer", [Answer(reset=True), Answer(503, {}), Answer(429, {})])
+def test_contact_with_a_server_that_does_not_answer_may_be_tried_again(answer):
+    """An unknown window is kept for good, so it must not come from a bad moment."""
+    with pytest.raises(Transient):
+        contact(lambda _: answer)
 
-    async def run():
-        opened = backend(url)
-        try:
-            return await opened.contact()
-        finally:
-            await opened.close()
 
-    assert asyncio.run(run()).window is None
+def test_contact_with_a_wrong_key_is_an_error():
+    with pytest.raises(AuthError):
+        contact(lambda _: Answer(401, {"error": {"message": "Incorrect API key"}}))
 
 
 def test_an_empty_model_name_is_a_usage_error():

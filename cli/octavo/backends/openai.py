@@ -18,7 +18,7 @@ from octavo.backends.completion import Draft, read
 from octavo.backends.dialect import Dialect, dialect_of
 from octavo.backends.endpoint import Endpoint, locate
 from octavo.backends.faults import fault, filtered, named, said, status_of
-from octavo.backends.shape import count, first, items, record, text
+from octavo.backends.shape import count, items, record, text
 from octavo.errors import BackendError, ModelError, UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile, Transient
 from octavo.protocols.calls import Finish, Reply, Request
@@ -82,7 +82,7 @@ class OpenAI:
         return Capabilities(
             window=profile.window,
             tokenizer=profile.tokenizer,
-            structured=self._dialect.structured and "response_format" not in self._dialect.refused,
+            structured=self._dialect.structured,
             logprobs=bool(profile.logprobs),
             samples=True,
             cached_usage=self._endpoint.official,
@@ -92,8 +92,8 @@ class OpenAI:
     async def contact(self) -> Capabilities:
         """Return what is known, with the window that the server's list of models tells.
 
-        A server that has no list, does not show it, or is not there leaves the window unknown:
-        the first call will tell. Raises MissingKeyError.
+        A server that has no list or does not show it leaves the window unknown. Raises Transient
+        when it does not answer, MissingKeyError, and AuthError for a key it does not know.
         """
         known = self.known
         if known.window is not None:
@@ -159,7 +159,10 @@ class OpenAI:
         if status_of(reply) != 404 and not isinstance(error, ModelError):
             return error
         place = self._endpoint.place
-        names = sorted(text(each.get("id")) for each in await self._models())
+        try:
+            names = sorted(text(each.get("id")) for each in await self._models())
+        except (Transient, BackendError):
+            names = []
         if names and self._name not in names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             return ModelError(
@@ -181,11 +184,22 @@ class OpenAI:
             try:
                 async with asyncio.timeout(_GLANCE):
                     reply = await transport.get(_MODELS)
-            except (Transient, BackendError, TimeoutError):
-                return ()
-            found = first([reply.body]).get("data") if reply.status == 200 else None
-            self._listing = tuple(record(each) for each in items(found) if record(each).get("id"))
+            except TimeoutError:
+                fault = f"{self._endpoint.place}: no list of models within {_GLANCE:g} s"
+                raise Transient(fault, kind="timeout") from None
+            self._listing = self._listed(reply)
         return self._listing
+
+    def _listed(self, reply: TransportReply) -> tuple[Mapping[str, Any], ...]:
+        if status_of(reply) < 300:
+            found = items(record(reply.body).get("data"))
+            return tuple(record(each) for each in found if record(each).get("id"))
+        error = fault(reply, self._endpoint, self._name)
+        # A key may be good for calls and not for lists; then servers speak of scopes.
+        unknown = status_of(reply) == 401 and "scope" not in said(reply.body)
+        if isinstance(error, Transient) or unknown:
+            raise error
+        return ()
 
     async def _open(self) -> Transport:
         """Return the transport; the key is read and the client imported for the first one."""
