@@ -9,7 +9,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from octavo.commands.progress import Tally
+from octavo.commands.progress import Tally, megabytes
 from octavo.commands.terminal import clean
 from octavo.engine.report import Outcome, Result
 
@@ -41,6 +41,8 @@ class Bar:
             refresh_per_second=4,
         )
         self._tally = Tally()
+        self._name = ""
+        self._fetch: tuple[str, int, int] | None = None
         self._task = self._progress.add_task("", total=None, tally="")
         self._progress.start()
 
@@ -49,8 +51,7 @@ class Bar:
 
     def document_started(self, source: str) -> None:
         name = clean(source)
-        shown = name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :]
-        self._progress.update(self._task, description=shown)
+        self._name = name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :]
 
     def document_done(self, result: Result) -> None:
         self._tally.document_done(result)
@@ -63,6 +64,9 @@ class Bar:
         del source, step
         self._tally.call_done(outcome)
 
+    def fetching(self, name: str, done: int, total: int) -> None:
+        self._fetch = None if done == total else (name, done, total)
+
     def notice(self, message: str) -> None:
         self.line(message)
 
@@ -72,11 +76,10 @@ class Bar:
     def beat(self) -> None:
         """Bring the bar up to date: once a beat and not once a call, of which there may be many."""
         self._progress.start()
+        name, done, total = self._fetch or (self._name, self._tally.calls, self._tally.planned)
+        of = f"{megabytes(done)} of {megabytes(total)}" if self._fetch else str(self._tally)
         self._progress.update(
-            self._task,
-            total=self._tally.planned or None,
-            completed=self._tally.calls,
-            tally=str(self._tally),
+            self._task, description=name, total=total or None, completed=done, tally=of
         )
 
     @contextmanager

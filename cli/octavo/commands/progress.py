@@ -23,6 +23,7 @@ __all__ = [
     "Quiet",
     "Tally",
     "duration",
+    "megabytes",
     "open_display",
     "plural",
 ]
@@ -106,6 +107,7 @@ class Quiet:
     def document_done(self, result: Result) -> None: ...
     def call_planned(self, source: str, step: str) -> None: ...
     def call_done(self, source: str, step: str, outcome: Outcome) -> None: ...
+    def fetching(self, name: str, done: int, total: int) -> None: ...
 
     def notice(self, message: str) -> None:
         if not self._silent:
@@ -131,6 +133,7 @@ class Plain:
         self._clock = clock
         self._start = self._last = clock()
         self._tally = Tally()
+        self._fetch: str | None = None
 
     def run_started(self, run: str) -> None:
         self.run = run
@@ -153,6 +156,11 @@ class Plain:
         del source, step
         self._tally.call_done(outcome)
 
+    def fetching(self, name: str, done: int, total: int) -> None:
+        if done == 0:
+            self.line(f"fetching {name}, {megabytes(total)}")
+        self._fetch = None if done == total else f"{megabytes(done)} of {megabytes(total)}"
+
     def notice(self, message: str) -> None:
         self.line(message)
 
@@ -163,7 +171,7 @@ class Plain:
     def beat(self) -> None:
         now = self._clock()
         if now - self._last >= HEARTBEAT:
-            self.line(f"{self._tally}, {duration(now - self._start)}")
+            self.line(f"{self._fetch or self._tally}, {duration(now - self._start)}")
 
     def paused(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -188,6 +196,11 @@ def open_display(kind: Progress, stream: TextIO, *, quiet: bool = False) -> Disp
 def plural(count: int, noun: str) -> str:
     """Return `1 call`, `2 calls`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def megabytes(count: int) -> str:
+    """Return a number of bytes as people write it: `93 MB`."""
+    return f"{count / 1e6:,.0f} MB"
 
 
 def duration(seconds: float) -> str:

@@ -22,7 +22,7 @@ from octavo.engine.storage import journal_path
 from octavo.errors import InputError
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.spec import Pipeline
-from octavo.protocols import Backend, Capabilities, Profile
+from octavo.protocols import Backend, Capabilities, Fetching, Profile
 from octavo.text.document import Document
 from octavo.tokens.choose import counter as counter_named
 from octavo.tokens.choose import tokenizer_for
@@ -66,7 +66,7 @@ async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> 
     clock = asyncio.get_running_loop().time
     started = clock()
     with _journal(job) as journal:
-        async with _backend(job) as backend:
+        async with _backend(job, watch) as backend:
             known = await contacted(backend, job.profile, journal, watch)
             opened = _Opened(job, journal, backend, known)
             model = f"{backend.identity} {backend.model}"
@@ -110,7 +110,7 @@ async def forecast(job: Job, *, watch: Watch | None = None) -> Plan:
     """
     quiet = watch or Silence()
     with _journal(job) as journal:
-        async with _backend(job) as backend:
+        async with _backend(job, quiet) as backend:
             known = known_without_contact(backend, job.profile, journal) or backend.known
             opened = _Opened(job, journal, backend, known)
             engine = opened.engine(Ledger(journal, None), quiet)
@@ -125,12 +125,14 @@ def _journal(job: Job) -> Journal:
 
 
 @asynccontextmanager
-async def _backend(job: Job) -> AsyncGenerator[Backend]:
+async def _backend(job: Job, watch: Watch) -> AsyncGenerator[Backend]:
     if job.backend is not None:
         yield job.backend
         return
     kind, _, name = job.profile.model.partition(":")
     backend = job.registry.backend(kind).open(name, job.profile)
+    if isinstance(backend, Fetching):
+        backend.progress = watch.fetching
     try:
         yield backend
     finally:

@@ -72,6 +72,10 @@ class Watch(Protocol):
     def document_done(self, result: Result) -> None: ...
     def call_planned(self, source: str, step: str) -> None: ...
     def call_done(self, source: str, step: str, outcome: Outcome) -> None: ...
+    def fetching(self, name: str, done: int, total: int) -> None:
+        """Take how many of how many bytes of a file are there, while the backend fetches it."""
+        ...
+
     def notice(self, message: str) -> None:
         """Take one line that the user should see on standard error."""
         ...
@@ -93,6 +97,9 @@ class Silence:
         """Ignore it."""
 
     def call_done(self, source: str, step: str, outcome: Outcome) -> None:
+        """Ignore it."""
+
+    def fetching(self, name: str, done: int, total: int) -> None:
         """Ignore it."""
 
     def notice(self, message: str) -> None:
