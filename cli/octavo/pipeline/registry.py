@@ -60,6 +60,7 @@ class Registry:
         self._found: dict[tuple[PartKind, str], PartType] = {
             (_kind(part), part.name): part for part in own
         }
+        self._offered: dict[PartKind, dict[str, EntryPoint]] = {}
 
     def step(self, name: str) -> StepType:
         """Return a step; raises UsageError with a suggestion when there is none."""
@@ -80,7 +81,12 @@ class Registry:
     def names(self, kind: PartKind) -> tuple[str, ...]:
         """Return all names of a kind, sorted; imports none of what they stand for."""
         own = {name for of, name in self._found if of == kind}
-        return tuple(sorted({*_BUILT_IN[kind], *own, *_entries(kind)}))
+        return tuple(sorted({*_BUILT_IN[kind], *own, *self._entries(kind)}))
+
+    def has(self, kind: PartKind, name: str) -> bool:
+        """Tell whether there is a part of this name; imports nothing."""
+        known = (kind, name) in self._found or name in _BUILT_IN[kind]
+        return known or name in self._entries(kind)
 
     def _get(self, kind: PartKind, name: str, wanted: type[Part]) -> Part:
         found = self._found.get((kind, name)) or self._load(kind, name)
@@ -95,7 +101,7 @@ class Registry:
     def _load(self, kind: PartKind, name: str) -> object:
         if module := _BUILT_IN[kind].get(name):
             return getattr(importlib.import_module(module), kind.upper())
-        entry = _entries(kind).get(name)
+        entry = self._entries(kind).get(name)
         if entry is None:
             raise UsageError(
                 f"there is no {kind} {name!r}", hint=suggestion(name, self.names(kind))
@@ -109,9 +115,11 @@ class Registry:
                 hint=f"reinstall or remove {package}",
             ) from error
 
-
-def _entries(kind: PartKind) -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=f"octavo.{kind}s")}
+    def _entries(self, kind: PartKind) -> dict[str, EntryPoint]:
+        if kind not in self._offered:
+            offered = entry_points(group=f"octavo.{kind}s")
+            self._offered[kind] = {entry.name: entry for entry in offered}
+        return self._offered[kind]
 
 
 def _kind(part: PartType) -> PartKind:

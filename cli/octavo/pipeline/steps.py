@@ -104,11 +104,10 @@ def _type(
 ) -> tuple[str, StepType | None]:
     """Return the key that says a step's type, and the type."""
     keys = [key for key in node.entries if key not in _BESIDE]
-    steps = registry.names("step")
-    known = [key for key in keys if key in steps]
+    known = [key for key in keys if registry.has("step", key)]
     if not keys:
         message = "the step does not say what to do"
-        problems.add("missing-key", message, path, hint=suggestion("", steps))
+        problems.add("missing-key", message, path, hint=suggestion("", registry.names("step")))
         return "step", None
     key = known[0] if known else keys[0]
     for other in keys:
@@ -128,7 +127,7 @@ def _type(
     try:
         return key, registry.step(key)
     except UsageError as error:
-        hint = error.hint or suggestion(key, steps)
+        hint = error.hint or suggestion(key, registry.names("step"))
         problems.add("unknown-step", error.message, (*path, key), hint=hint, key=True)
         return key, None
 
