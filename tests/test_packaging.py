@@ -1,0 +1,95 @@
+"""The distribution: what an installed copy finds, and that README, CI and code say the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import octavo
+from octavo.commands.main import COMMANDS
+from octavo.pipeline.lookup import Lookup, Origin
+from octavo.pipeline.reader import read
+from octavo.pipeline.registry import Registry
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PIPELINES = sorted(path.stem for path in (ROOT / "pipelines").glob("*.yaml"))
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The package as the wheel lays it out, by the wheel's own table."""
+    sources = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["sources"]
+    for here, there in sources.items():
+        shutil.copytree(ROOT / here, tmp_path / there, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def test_the_version_is_the_projects():
+    assert octavo.__version__ == version("octavo") == PROJECT["project"]["version"]
+
+
+def test_an_installed_copy_finds_its_own_pipelines_from_anywhere(installed):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); from octavo.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, str(installed), "ls"],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": ""},
+        check=True,
+    )
+    assert [line.split()[0] for line in done.stdout.splitlines()] == PIPELINES
+
+
+def test_the_wheel_takes_the_code_and_the_data_and_nothing_else():
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert (
+        set(wheel["only-include"])
+        == set(wheel["sources"])
+        == {"cli/octavo", "pipelines", "prompts"}
+    )
+    # A package of that name in the code would be hidden by the data's folder, or hide it.
+    assert not (ROOT / "cli/octavo/pipelines").exists()
+    assert not (ROOT / "cli/octavo/prompts").exists()
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_built_in_pipeline_is_well_formed_and_says_what_it_does(name, tmp_path):
+    found = Lookup(tmp_path, tmp_path).pipeline(name)
+    assert found.origin is Origin.BUILT_IN
+    pipeline = read(found.text, found.path, Registry())
+    assert pipeline.about.endswith(".")
+    assert all(param.about.endswith(".") for param in pipeline.params)
+    assert pipeline.whole is not None
+
+
+def test_every_built_in_prompt_is_used_by_a_built_in_pipeline():
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "pipelines").glob("*.yaml"))
+    prompts = ROOT / "prompts"
+    names = {str(path.relative_to(prompts).with_suffix("")) for path in prompts.rglob("*.j2")}
+    assert names
+    assert {name for name in names if not re.search(rf"\b{name}\b", text)} == set()
+
+
+def test_the_readme_has_one_command_that_sets_up_and_tests():
+    """`.ci/run` looks for this line and runs it."""
+    found = re.findall(r"^python3 -m venv .* && \.venv/bin/pytest$", README, re.MULTILINE)
+    assert len(found) == 1
+    assert "'.[local,dev]'" in found[0]
+    assert {"local", "dev"} <= set(PROJECT["project"]["optional-dependencies"])
+
+
+def test_the_readme_names_every_command_and_every_built_in_pipeline():
+    assert [name for name in (*COMMANDS, *PIPELINES) if f"`{name}`" not in README] == ["version"]
