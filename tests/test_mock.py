@@ -21,7 +21,7 @@ from octavo.tokens.choose import counter
 ROOT = Path(__file__).parents[1]
 
 
-def ask(url: str, text: str = "Who is she?", **fields) -> dict:
+def ask(url: str, text: str = "When is it?", **fields) -> dict:
     body = {"model": "mock", "messages": [{"role": "user", "content": text}], **fields}
     request = Request(url + "/chat/completions", json.dumps(body).encode(), method="POST")
     with urlopen(request, timeout=10) as response:

@@ -11,7 +11,7 @@ from octavo.backends.openai import OpenAI
 from octavo.protocols import Message, Profile, Reply, Request
 
 CLIENTS = ("aiohttp", "openai")
-REQUEST = Request((Message("system", "Be brief."), Message("user", "Who is she?")), max_tokens=60)
+REQUEST = Request((Message("system", "Be brief."), Message("user", "When is it?")), max_tokens=60)
 
 
 def backend(url: str, name: str = "mock", **fields) -> OpenAI:

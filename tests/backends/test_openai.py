@@ -48,7 +48,7 @@ def test_the_body_is_the_neutral_request():
         "model": "mock",
         "messages": [
             {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": "Who is she?"},
+            {"role": "user", "content": "When is it?"},
         ],
         "max_tokens": 60,
         "temperature": 0.0,
@@ -174,8 +174,8 @@ def test_a_bad_value_is_not_dropped():
 @pytest.mark.parametrize(
     ("taken", "sent"),
     [
-        ("developer", [("developer", "Be brief."), ("user", "Who is she?")]),
-        ("user", [("user", "Be brief.\n\nWho is she?")]),
+        ("developer", [("developer", "Be brief."), ("user", "When is it?")]),
+        ("user", [("user", "Be brief.\n\nWhen is it?")]),
     ],
 )
 def test_a_server_without_a_system_role_gets_the_next_best(taken, sent):
@@ -205,21 +205,21 @@ def test_a_server_that_will_not_stream_is_asked_whole():
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_server_that_ignores_stream_is_read_whole(client):
-    with serving(answer=saying("Ada.")) as server:
-        assert send(server.url, client=client, stream=True).text == "Ada."
+    with serving(answer=saying("Noon.")) as server:
+        assert send(server.url, client=client, stream=True).text == "Noon."
 
 
 @pytest.mark.parametrize(
     ("message", "text", "reasoning"),
     [
-        ({"content": "Ada.", "reasoning_content": "Hm."}, "Ada.", "Hm."),
-        ({"content": "Ada.", "reasoning": "Hm."}, "Ada.", "Hm."),
-        ({"content": "<think>\nHm.\n</think>\n\nAda."}, "Ada.", "Hm."),
+        ({"content": "Noon.", "reasoning_content": "Hm."}, "Noon.", "Hm."),
+        ({"content": "Noon.", "reasoning": "Hm."}, "Noon.", "Hm."),
+        ({"content": "<think>\nHm.\n</think>\n\nNoon."}, "Noon.", "Hm."),
         ({"content": "<think>Hm, and then the limit"}, "", "Hm, and then the limit"),
         ({"content": "A tag <think> in <think>the</think> text."},
          "A tag <think> in <think>the</think> text.", None),
         ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
-                      {"type": "text", "text": "Ada."}]}, "Ada.", "Hm."),
+                      {"type": "text", "text": "Noon."}]}, "Noon.", "Hm."),
         ({"content": None}, "", None),
     ],
 )  # fmt: skip
@@ -250,7 +250,7 @@ def test_reasoning_is_kept_apart_from_the_answer(message, text, reasoning):
     ],
 )
 def test_usage_is_what_the_server_said_and_no_more(usage, expected):
-    with serving(answer=saying("Ada.", usage=usage)) as server:
+    with serving(answer=saying("Noon.", usage=usage)) as server:
         assert send(server.url).usage == expected
 
 
@@ -265,7 +265,7 @@ def test_usage_is_what_the_server_said_and_no_more(usage, expected):
     ],
 )
 def test_finish_reasons(reason, finish):
-    with serving(answer=saying("Ada.", finish=reason)) as server:
+    with serving(answer=saying("Noon.", finish=reason)) as server:
         assert send(server.url).finish is finish
 
 
@@ -284,27 +284,29 @@ def test_a_prompt_that_a_filter_refuses_is_a_refusal():
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_log_probabilities(stream):
-    tokens = [{"token": "Ada", "logprob": -0.5, "top_logprobs": [{"token": "Eve", "logprob": -2}]}]
+    tokens = [
+        {"token": "Noon", "logprob": -0.5, "top_logprobs": [{"token": "Dusk", "logprob": -2}]}
+    ]
     logprobs = {"content": tokens}
-    delta = {"index": 0, "delta": {"content": "Ada"}, "logprobs": logprobs}
+    delta = {"index": 0, "delta": {"content": "Noon"}, "logprobs": logprobs}
     end = {"index": 0, "delta": {}, "finish_reason": "stop"}
-    whole = {"message": {"content": "Ada"}, "finish_reason": "stop", "logprobs": logprobs}
+    whole = {"message": {"content": "Noon"}, "finish_reason": "stop", "logprobs": logprobs}
     body = {"choices": [whole]}
     events = [{"choices": [delta]}, {"choices": [end]}] if stream else None
     with serving(answer=chat(lambda _: Answer(body=body, events=events))) as server:
         reply = send(server.url, replace(REQUEST, logprobs=1), stream=stream)
-    assert reply.logprobs == (TokenLogprob("Ada", -0.5, (("Eve", -2.0),)),)
+    assert reply.logprobs == (TokenLogprob("Noon", -0.5, (("Dusk", -2.0),)),)
 
 
 def test_streamed_reasoning_is_kept_apart_and_starts_the_call():
-    deltas = [{"reasoning_content": "H"}, {"reasoning_content": "m."}, {"content": "Ada."}]
+    deltas = [{"reasoning_content": "H"}, {"reasoning_content": "m."}, {"content": "Noon."}]
     events = [{"choices": [{"delta": delta}]} for delta in deltas]
     events.append({"choices": [{"delta": {}, "finish_reason": "stop"}]})
     events.append({"choices": [], "usage": {"prompt_tokens": 3}})
     starts = []
     with serving(answer=chat(lambda _: Answer(events=events))) as server:
         reply = send(server.url, stream=True, started=lambda: starts.append(1))
-    assert (reply.text, reply.reasoning, reply.usage) == ("Ada.", "Hm.", Usage(3))
+    assert (reply.text, reply.reasoning, reply.usage) == ("Noon.", "Hm.", Usage(3))
     assert starts == [1]
 
 
@@ -319,7 +321,7 @@ def test_documents_of_any_characters_arrive_as_they_are():
 def test_a_lone_surrogate_is_sent_as_its_escape():
     request = replace(REQUEST, messages=(Message("user", "a \udc80 b"),))
     seen = []
-    with serving(answer=saying("Ada.")) as server:
+    with serving(answer=saying("Noon.")) as server:
         server.decide = remembering(server.decide, seen)
         send(server.url, request)
     assert b"a \\udc80 b" in seen[0]
@@ -430,7 +432,7 @@ def test_opening_a_backend_imports_no_client():
 
 
 def test_a_stream_that_breaks_off_is_tried_again():
-    events = [{"choices": [{"delta": {"content": "Ada"}}]}]
+    events = [{"choices": [{"delta": {"content": "Noon"}}]}]
     with (
         serving(answer=chat(lambda _: Answer(events=events, broken=True))) as server,
         pytest.raises(Transient) as raised,

@@ -189,7 +189,7 @@ def test_an_error_in_a_stream_is_an_error():
 
 @pytest.mark.parametrize("finish", ["error", "abort"])
 def test_a_reply_that_the_server_gave_up_is_tried_again(finish):
-    with serving(answer=saying("Ad", finish=finish)) as server, pytest.raises(Transient):
+    with serving(answer=saying("No", finish=finish)) as server, pytest.raises(Transient):
         send(server.url)
 
 
