@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from octavo.errors import SpecError, SpecErrors, UsageError
+from octavo.errors import SpecErrors, UsageError
 from octavo.pipeline.lookup import LARGEST
 from octavo.pipeline.reader import about, read
 from octavo.pipeline.registry import Registry
@@ -417,12 +418,32 @@ def test_a_file_that_is_no_text_is_refused(project):
     project.write("octavo/pipelines/latin.yaml", "")
     (project.root / "octavo/pipelines/latin.yaml").write_bytes(b"octavo: 1\nabout: caf\xe9\n")
     with pytest.raises(
-        SpecError, match=r"octavo/pipelines/latin.yaml:2:11: error.encoding.: byte 20"
+        SpecErrors, match=r"octavo/pipelines/latin.yaml:2:11: error.encoding.: byte 20"
     ):
         project.load("latin")
     project.write("large.yaml", "# " + "x" * LARGEST)
-    with pytest.raises(SpecError, match="the file is larger than 1,000,000 bytes"):
+    with pytest.raises(SpecErrors, match="the file is larger than 1,000,000 bytes"):
         project.load("./large.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "octavo: 1\n" + "x" * 500_000 + ": 1\n",
+        "".join(f"k{number}: 1\n" for number in range(2000)),
+        "octavo: 1\nparams:\n" + "".join(f"  k{number}: {{}}\n" for number in range(3000)),
+        "<<<<<<< a\n" * 100_000,
+        "a: " + "{{" * 400_000,
+        "a: b\u2028" * 100_000,
+        "\t" * 900_000,
+        "steps: [" + "split: , " * 4000 + "]",
+    ],
+)
+def test_odd_files_are_refused_in_time(registry, text):
+    started = time.process_time()
+    with pytest.raises(SpecErrors):
+        read(text, "builtin:book", registry)
+    assert time.process_time() - started < 5
 
 
 def test_about_is_told_of_broken_pipelines_too(project):
@@ -452,7 +473,7 @@ PIECES = [
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_whatever_is_written_gives_a_pipeline_or_its_errors(registry, data):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from octavo.commands.render import encode
+from octavo.pipeline.credentials import masked
 from octavo.pipeline.lookup import Found, Lookup
 from octavo.pipeline.reader import about, load
 
@@ -33,7 +34,7 @@ def show(
         checked = load(found, lookup=lookup)
         named = [*checked.prompts.found.values(), *checked.schemas.found.values()]
     text = _json(found, named) if as_json else _files(found, named)
-    sys.stdout.buffer.write(encode(text))
+    sys.stdout.buffer.write(encode(masked(text)))  # keys do not belong there, but may be there
 
 
 def _files(found: Found, named: Iterable[Found]) -> str:

@@ -7,6 +7,7 @@ stay as they are.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from octavo.pipeline.credentials import credentials, masked
 from octavo.pipeline.tree import Node, Report, Trap, grow
@@ -14,13 +15,11 @@ from octavo.pipeline.tree import Node, Report, Trap, grow
 __all__ = ["read_tree"]
 
 _MOST_TRAPS = 50
+_MOST_ALIKE = 20
+_WIDEST = 10_000
 _TAB = re.compile(r"^ *\t[ \t]*(?=\S)", re.MULTILINE)
 _BREAK = re.compile(r"\r\n|\n|\r")
 _SEPARATOR = re.compile("[\x85\u2028\u2029]")
-_CONFLICT = re.compile(
-    r"^<<<<<<<(?: .*)?\n(?P<ours>(?:.*\n)*?)=======\n(?P<theirs>(?:.*\n)*?)>>>>>>>(?: .*)?$",
-    re.MULTILINE,
-)
 _JINJA = re.compile(
     r"(?P<before>^[\s-]*|:\s+|[\[,{]\s*|-\s+)(?P<jinja>\{\{.*?\}\}|\{%.*?%\}|\{\{[^}\n]*|\{%[^%\n]*)"
 )
@@ -32,7 +31,7 @@ def read_tree(text: str, report: Report) -> Node | None:
 
     None when it is empty or cannot be read to its end.
     """
-    for offset in credentials(text):
+    for offset in islice(credentials(text), _MOST_ALIKE):
         message = "this looks like a key; pipelines are shared, and keys must not be"
         hint = "remove it and name its environment variable in a profile: api_key_env"
         report("secret", message, *_place(text, offset), hint)
@@ -68,7 +67,7 @@ def read_tree(text: str, report: Report) -> Node | None:
 
 def _without_separators(text: str, report: Report) -> str:
     """Refuse characters that end a line for the parser and for nobody else."""
-    for match in _SEPARATOR.finditer(text):
+    for match in islice(_SEPARATOR.finditer(text), _MOST_ALIKE):
         message = f"there is a line separator (U+{ord(match[0]):04X}) in the text"
         hint = "replace it by a line break or a space"
         report("syntax", message, *_place(text, match.start()), hint)
@@ -81,23 +80,30 @@ def _surrogate(error: UnicodeEncodeError, text: str) -> Trap:
 
 
 def _without_conflicts(text: str, report: Report) -> str:
-    """Go on with the first side of a merge conflict."""
-    for match in reversed(list(_CONFLICT.finditer(text))):
-        line, column = _place(text, match.start())
-        last = line + match[0].count("\n")
-        message = f"lines {line} to {last} are an unresolved merge conflict"
-        hint = "keep one side and remove the three marker lines"
-        report("merge-conflict", message, line, column, hint)
-        blank = "\n" * (match["theirs"].count("\n") + 1)
-        text = f"{text[: match.start()]}\n{match['ours']}{blank}{text[match.end() :]}"
-    return text
+    """Go on with the first side of each merge conflict."""
+    lines = text.split("\n")
+    start = rest = -1
+    for number, line in enumerate(lines):
+        mark = line[:7] if line[7:8] in ("", " ") else ""
+        if mark == "<<<<<<<":
+            start, rest = number, -1
+        elif mark in ("|||||||", "=======") and start >= 0 > rest:
+            rest = number
+        elif mark == ">>>>>>>" and rest >= 0:
+            message = f"lines {start + 1} to {number + 1} are an unresolved merge conflict"
+            hint = "keep one side and remove the lines with its marks"
+            report("merge-conflict", message, start + 1, 1, hint)
+            for gone in (start, *range(rest, number + 1)):
+                lines[gone] = ""
+            start = rest = -1
+    return "\n".join(lines)
 
 
 def _mended(text: str, trap: Trap, report: Report) -> str:
     lines = text.split("\n")
     for number in dict.fromkeys((trap.line, trap.since[0], trap.line - 1)):
         line = lines[number - 1] if 0 < number <= len(lines) else ""
-        if match := _JINJA.search(line):
+        if match := _JINJA.search(line, 0, _WIDEST):
             value = line[match.start("jinja") :].split(" #")[0].rstrip()
             inside = any(bracket in line[: match.start("jinja")] for bracket in "{[")
             shown = match["jinja"] if inside else value
@@ -108,12 +114,10 @@ def _mended(text: str, trap: Trap, report: Report) -> str:
             start, end = match.span("jinja")
             lines[number - 1] = line[:start] + "x" * len(jinja) + line[end:]
             return "\n".join(lines)
-    tab = _TAB.search(text)
-    if tab is not None and "\t" in lines[trap.line - 1]:
-        line, column = _place(text, tab.end() - 1)
-        report(
-            "tab", "YAML is indented by spaces, not tabs", line, column, "write two spaces for each"
-        )
+    line = "".join(lines[trap.line - 1 : trap.line])
+    if _TAB.match(line):
+        message = "YAML is indented by spaces, not tabs"
+        report("tab", message, trap.line, line.index("\t") + 1, "write two spaces for each tab")
         return _TAB.sub(lambda match: match[0].replace("\t", "  "), text)
     return text
 

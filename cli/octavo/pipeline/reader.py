@@ -10,7 +10,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from octavo.errors import SpecErrors
+from octavo.errors import SpecError, SpecErrors
 from octavo.pipeline.complaints import Owner, salvage, validate
 from octavo.pipeline.declarations import declare
 from octavo.pipeline.lookup import BUILT_IN, Found, Lookup, Origin
@@ -40,7 +40,10 @@ def load(
     Raises UsageError when there is none, and SpecErrors with all that is wrong with it.
     """
     lookup = lookup or Lookup()
-    found = lookup.pipeline(pipeline) if isinstance(pipeline, str) else pipeline
+    try:
+        found = lookup.pipeline(pipeline) if isinstance(pipeline, str) else pipeline
+    except SpecError as error:
+        raise SpecErrors((error,)) from error
     if found.origin is Origin.FILE:
         lookup = lookup.beside(found.path)
     return _Reading(found.name, found.source, registry or Registry(), lookup).pipeline()

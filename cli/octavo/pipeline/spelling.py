@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from itertools import islice
 
 __all__ = ["nearest", "shorten", "suggestion"]
 
 _MOST = 20
+_LONGEST = 100
+_LARGEST = 500
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that a misspelt one most likely means, or None."""
-    plain = {other.lower().replace("-", "_"): other for other in known}
+    if len(word) > _LONGEST:  # comparing costs the square of the length
+        return None
+    plain = {other.lower().replace("-", "_"): other for other in islice(known, _LARGEST)}
     close = difflib.get_close_matches(word.lower().replace("-", "_"), list(plain), 1, cutoff=0.6)
     return plain[close[0]] if close else None
 

@@ -19,6 +19,7 @@ from octavo.protocols.steps import Kind, Options, StepType
 
 __all__ = ["Draft", "read_steps"]
 
+_MOST = 100
 _BESIDE = ("name", "from")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
 
@@ -57,7 +58,12 @@ def read_steps(
     drafts: list[Draft] = []
     given: dict[str, Kind | None] = {}
     kind: Kind | None = Kind.DOCUMENT if which == "steps" else Kind.NOTES
-    for index, node in enumerate(listing.items if isinstance(listing, Listing) else ()):
+    items = listing.items if isinstance(listing, Listing) else []
+    if len(items) > _MOST:
+        message = f"{which!r} has {len(items):,} steps; {_MOST} are the most"
+        problems.add("too-large", message, (which, _MOST), hint="make several pipelines of it")
+        items = items[:_MOST]
+    for index, node in enumerate(items):
         path: Path = (which, index)
         if not isinstance(node, Mapping):
             message = "a step is one key with its options"
