@@ -71,18 +71,20 @@ def run(
     Raises UsageError or SpecErrors for what is wrong before anything runs, BackendError when the
     backend is unusable, JournalError when the journal is.
     """
+    watch = watch or Silence()
     job = _job(
         pipeline,
         inputs,
         model,
         params,
+        watch=watch,
         jobs=jobs,
         keep_going=keep_going,
         fresh=fresh,
         private=private,
     )
     results: list[Result] = []
-    report = wait(execute(job, watch=watch or Silence(), sink=results.append))
+    report = wait(execute(job, watch=watch, sink=results.append))
     if report.error is not None:
         raise report.error
     return RunResult(tuple(results), report)
@@ -132,6 +134,7 @@ def _job(
     model: str | Backend | None,
     params: Mapping[str, object] | None,
     *,
+    watch: Watch | None = None,
     jobs: int | None = None,
     keep_going: bool = False,
     fresh: bool = False,
@@ -144,7 +147,10 @@ def _job(
         profile = Profile(model=backend.model)
     else:
         name = model if isinstance(model, str) else None
-        profile = resolve(name, cwd=Path.cwd(), env=os.environ).profile
+        choice = resolve(name, cwd=Path.cwd(), env=os.environ)
+        profile = choice.profile
+        for notice in choice.notices if watch else ():
+            watch.notice(notice)
     return Job(
         pipeline=spec,
         params=resolve_params(spec.params, params or {}),

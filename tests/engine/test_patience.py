@@ -25,6 +25,12 @@ def test_the_servers_own_wait_is_honoured():
     assert wait.refuse_or_wait(Transient("x", kind="rate", retry_after=42.0), 1) == 42.0
 
 
+def test_a_wait_that_nobody_would_sit_through_ends_the_run():
+    _, wait = patience()
+    with pytest.raises(UnreachableError, match="wait 86,400 s"):
+        wait.refuse_or_wait(Transient("x", kind="rate", retry_after=86_400.0), 1)
+
+
 def test_a_call_is_not_tried_for_ever():
     _, wait = patience(attempts=3)
     fault = Transient("overloaded", kind="rate")

@@ -20,7 +20,7 @@ class Patience:
     """Retry budgets for each call and for the run, and the end of the run when nothing answers.
 
     A call is tried `attempts` times, `first` seconds apart at first, doubling up to `longest`,
-    each with jitter; a server's own Retry-After is honoured. The run as a whole may retry
+    each with jitter; a server's own Retry-After is honoured up to `longest_told`. The run as a whole may retry
     `spare` calls and a fifth of those answered. Connection failures and server errors without
     one success for `silence` seconds end the run.
     """
@@ -28,6 +28,7 @@ class Patience:
     attempts: int = 8
     first: float = 0.5
     longest: float = 30.0
+    longest_told: float = 300.0
     spare: int = 100
     silence: float = 20.0
     now: Callable[[], float] = field(default=lambda: asyncio.get_running_loop().time())
@@ -68,5 +69,10 @@ class Patience:
                 hint="lower --jobs, or try again later: what was answered is kept",
             )
         if fault.retry_after is not None:
+            if fault.retry_after > self.longest_told:
+                raise UnreachableError(
+                    f"the server asks to wait {fault.retry_after:,.0f} s: {fault.message}",
+                    hint="run the same command again then: what was answered is kept",
+                )
             return fault.retry_after
         return min(self.longest, self.first * 2 ** (attempt - 1)) * (0.5 + self.jitter() / 2)
