@@ -149,8 +149,9 @@ def _job(
         name = model if isinstance(model, str) else None
         choice = resolve(name, cwd=Path.cwd(), env=os.environ)
         profile = choice.profile
-        for notice in choice.notices if watch else ():
-            watch.notice(notice)
+        if watch is not None:
+            for notice in choice.notices:
+                watch.notice(notice)
     return Job(
         pipeline=spec,
         params=resolve_params(spec.params, params or {}),

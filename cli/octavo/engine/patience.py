@@ -20,9 +20,9 @@ class Patience:
     """Retry budgets for each call and for the run, and the end of the run when nothing answers.
 
     A call is tried `attempts` times, `first` seconds apart at first, doubling up to `longest`,
-    each with jitter; a server's own Retry-After is honoured up to `longest_told`. The run as a whole may retry
-    `spare` calls and a fifth of those answered. Connection failures and server errors without
-    one success for `silence` seconds end the run.
+    each with jitter; a server's own Retry-After is honoured up to `longest_told`. The run as a
+    whole may retry `spare` calls and a fifth of those answered. Connection failures and server
+    errors without one success for `silence` seconds end the run. All times are in seconds.
     """
 
     attempts: int = 8

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 __all__ = ["wait"]
 
 T = TypeVar("T")
 
 
-def wait(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end and return its value.
+def wait(work: Awaitable[T]) -> T:
+    """Wait for a coroutine's value.
 
     Under a running event loop, as in a notebook, it runs on a loop of its own in another thread.
     """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
+        return asyncio.run(_awaited(work))
     with ThreadPoolExecutor(1, thread_name_prefix="octavo") as executor:
-        return executor.submit(asyncio.run, work).result()
+        return executor.submit(asyncio.run, _awaited(work)).result()
+
+
+async def _awaited(work: Awaitable[T]) -> T:
+    return await work
