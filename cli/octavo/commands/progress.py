@@ -157,7 +157,7 @@ class Plain:
         self._tally.call_done(outcome)
 
     def fetching(self, name: str, done: int, total: int) -> None:
-        if done == 0:
+        if self._fetch is None and done < total:
             self.line(f"fetching {name}, {megabytes(total)}")
         self._fetch = None if done == total else f"{megabytes(done)} of {megabytes(total)}"
 
