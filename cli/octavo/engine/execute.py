@@ -19,7 +19,7 @@ from octavo.engine.report import Report, Result, Silence, Watch
 from octavo.engine.run import Stream
 from octavo.engine.runs import begin, finish, fresh_generation
 from octavo.engine.storage import journal_path
-from octavo.errors import InputError
+from octavo.errors import InputError, UsageError
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.spec import Pipeline
 from octavo.protocols import Backend, Capabilities, Fetching, Profile
@@ -118,6 +118,11 @@ async def forecast(job: Job, *, watch: Watch | None = None) -> Plan:
 
 
 def _journal(job: Job) -> Journal:
+    if job.pipeline.gather:
+        raise UsageError(
+            f"the pipeline {job.pipeline.name!r} has `gather`, which this version cannot run",
+            hint="remove `gather`, and run another pipeline over the results",
+        )
     journal = Journal(None if job.private else journal_path(), generation=job.generation)
     if job.fresh and not job.generation:
         journal.generation = fresh_generation(journal)
