@@ -61,21 +61,17 @@ class _Gguf:
         if _USER_DEFINED not in kinds:
             return ()
         tokens = self._metadata.strings("tokenizer.ggml.tokens")
-        defined = [
-            token for token, kind in zip(tokens, kinds, strict=False) if kind == _USER_DEFINED
-        ]
-        return tuple(
-            sorted(filter(None, defined), key=lambda token: len(token.encode()), reverse=True)
-        )
+        pairs = zip(tokens, kinds, strict=False)
+        defined = [token for token, kind in pairs if kind == _USER_DEFINED and token]
+        return tuple(sorted(defined, key=lambda token: len(token.encode()), reverse=True))
 
     def count(self, text: str) -> int:
-        parts = [sendable(text)]
-        count = 0
-        for token in self._defined:
-            if any(token in part for part in parts):
-                pieces = [part.split(token) for part in parts]
-                count += sum(len(piece) - 1 for piece in pieces)
-                parts = [part for piece in pieces for part in piece if part]
+        text = sendable(text)
+        parts, count = [text], 0
+        for token in [token for token in self._defined if token in text]:
+            pieces = [part.split(token) for part in parts]
+            count += sum(len(piece) - 1 for piece in pieces)
+            parts = [part for piece in pieces for part in piece if part]
         return count + sum(map(self._vocabulary.count, parts))
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:

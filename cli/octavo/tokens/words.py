@@ -54,14 +54,23 @@ _GPT2: Final = Words(_gpt2())
 _SINGLE_DIGITS: Final = Words(_single_digits())
 _LLAMA3: Final = Words(_llama3(r"\p{N}{1,3}"), whole=True)
 _QWEN2: Final = Words(_llama3(r"\p{N}"))
+_QWEN35: Final = Words(
+    rf"{_ANY_CASE_SUFFIX}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}"
+    rf"| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{_SPACES}"
+)
+_GLM4: Final = Words(_llama3(r"\p{N}{1,3}"))
 _TEKKEN: Final = Words(_cased("", r"\p{N}"), whole=True)
 _GPT4O: Final = Words(_cased(rf"(?:{_ANY_CASE_SUFFIX})?", r"\p{N}{1,3}"))
 
 _BY_NAME: Final = {
+    "chatglm-bpe": _GLM4,
+    "command-r": _SINGLE_DIGITS,
+    "dbrx": _GLM4,
     "deepseek-r1-qwen": _QWEN2,
     "exaone": _SINGLE_DIGITS,
     "exaone4": _GPT2,
     "falcon3": _LLAMA3,
+    "glm4": _GLM4,
     "gpt-2": _GPT2,
     "gpt-4o": _GPT4O,
     "lfm2": _LLAMA3,
@@ -73,7 +82,9 @@ _BY_NAME: Final = {
     "phi-2": _GPT2,
     "pixtral": _LLAMA3,
     "qwen2": _QWEN2,
+    "qwen35": _QWEN35,
     "refact": _SINGLE_DIGITS,
+    "smaug-bpe": _GLM4,
     "smollm": _SINGLE_DIGITS,
     "stablelm2": _QWEN2,
     "starcoder": _SINGLE_DIGITS,
