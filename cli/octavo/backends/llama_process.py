@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -59,24 +61,26 @@ class Settings:
 class LlamaProcess:
     """A loaded model that answers one request at a time; made by `start`."""
 
-    def __init__(self, process: Process, log: Log) -> None:
+    def __init__(self, process: Process, log: Log, place: str) -> None:
         self._process = process
         self._log = log
+        self._place = place
         self._number = 0
 
     @classmethod
     async def start(cls, settings: Settings) -> LlamaProcess:
         """Load a model; raises ModelError when it cannot be."""
         log = Log()
+        place = tempfile.mkdtemp(prefix="octavo-")
         # Threads that wait by spinning take the processor from those they wait for as soon as
         # anything else runs: on two busy cores that is a hundred times slower.
         environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", str(Path(__file__).with_name("llama_worker.py")),
-            settings.argument, stdin=PIPE, stdout=PIPE, stderr=log.file, env=environment,
+            settings.argument, place, stdin=PIPE, stdout=PIPE, stderr=log.file, env=environment,
             limit=_LONGEST_LINE, start_new_session=True,
         )  # fmt: skip
-        started = cls(process, log)
+        started = cls(process, log, place)
         try:
             first = await started._line()
         except BaseException:
@@ -137,6 +141,7 @@ class LlamaProcess:
                 self._process.kill()
             await self._process.wait()
         self._log.close()
+        shutil.rmtree(self._place, ignore_errors=True)
 
     def _send(self, message: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None

@@ -19,7 +19,6 @@ import queue
 import secrets
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -39,11 +38,14 @@ class _Server(Protocol):
 
 
 def main() -> None:
-    """Load the model that the arguments name, then answer until the input ends."""
+    """Load a model as the first argument says, then answer until the input ends.
+
+    The second argument names a directory for the socket, which goes with the process.
+    """
     settings: dict[str, Any] = json.loads(sys.argv[1])
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the library prints goes to the log
-    place = tempfile.mkdtemp(prefix="octavo-")
+    place = sys.argv[2]
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     cancelled: set[int] = set()
     threading.Thread(target=_read, args=(requests, cancelled, place), daemon=True).start()
@@ -52,7 +54,6 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent tells the user
         time.sleep(_LAST_WORDS)
         _say(answers, {"failed": str(error)})
-        shutil.rmtree(place, ignore_errors=True)
         os._exit(1)
     _say(answers, {"ready": True})
     seat = _Seat(server, answers, cancelled)

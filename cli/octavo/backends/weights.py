@@ -117,10 +117,12 @@ async def _install(weights: Weights, place: Path, tell: Callable[[str, int, int]
         cwd=place,
     )  # fmt: skip
     ended = asyncio.ensure_future(process.communicate())
+    arrived = 0
     try:
         while not ended.done():
             await asyncio.wait((ended,), timeout=_BEAT)
-            tell(weights.file, min(_arrived(place), weights.size), weights.size)
+            arrived = min(max(arrived, _arrived(place)), weights.size)
+            tell(weights.file, arrived, weights.size)
         _, errors = await ended
     finally:
         await _end(process, ended)
