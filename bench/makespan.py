@@ -33,6 +33,7 @@ from octavo.engine.execute import Job, execute
 from octavo.engine.journal import Journal
 from octavo.engine.key import key_of
 from octavo.engine.report import Silence
+from octavo.pipeline.params import resolve
 from octavo.pipeline.reader import load
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
@@ -97,9 +98,10 @@ async def _run(text, url, jobs, options):
     profile = Profile(model="openai:mock", base_url=url, window=options.window)
     registry = Registry()
     backend = Recorded("mock", profile)
+    pipeline = load(options.pipeline, registry)
     job = Job(
-        pipeline=load(options.pipeline, registry),
-        params={},
+        pipeline=pipeline,
+        params=resolve(pipeline.params, {}),
         inputs=[Document(text, "book.txt")],
         profile=profile,
         jobs=jobs,
