@@ -9,6 +9,7 @@ from octavo.engine.document import Reading
 from octavo.engine.engine import Engine
 from octavo.engine.failure import blamed
 from octavo.engine.predict import Predictions, Tally
+from octavo.engine.report import Silence, Watch
 from octavo.errors import InputError, ReplyError
 from octavo.pipeline.spec import Pipeline
 from octavo.text.document import Document
@@ -76,6 +77,19 @@ class _Scenario:
         return self.steps[step]
 
 
+class _Once(Silence):
+    """Passes on each notice once, however many passes a plan takes, and nothing else."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._said: set[str] = set()
+
+    def notice(self, message: str) -> None:
+        if message not in self._said:
+            self._said.add(message)
+            self._watch.notice(message)
+
+
 async def plan(
     engine: Engine,
     pipeline: Pipeline,
@@ -86,6 +100,7 @@ async def plan(
 
     Raises FitError when a prompt cannot fit, and what else a run would raise before its first call.
     """
+    engine = replace(engine, watch=_Once(engine.watch))
     steps = {use.name: PlanStep(use.name) for use in pipeline.steps}
     documents = depth = largest = 0
     unreadable: list[InputError] = []

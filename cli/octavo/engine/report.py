@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from octavo.errors import OctavoError, Outcome
-from octavo.text.note import Record
+from octavo.text.note import Note, Record
 from octavo.text.span import Span
 
-__all__ = ["Outcome", "Report", "Result", "Silence", "Totals", "Watch"]
+__all__ = ["NoteWatch", "Outcome", "Report", "Result", "Silence", "Totals", "Watch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,15 @@ class Watch(Protocol):
 
     def notice(self, message: str) -> None:
         """Take one line that the user should see on standard error."""
+        ...
+
+
+@runtime_checkable
+class NoteWatch(Protocol):
+    """A watch that is also shown notes while their document is read; most are not."""
+
+    def note(self, source: str, step: str, note: Note) -> None:
+        """Take a note that a step of the document `source` has made."""
         ...
 
 

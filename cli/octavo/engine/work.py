@@ -13,12 +13,13 @@ import orjson
 from octavo.engine.ask import Asker
 from octavo.engine.engine import Engine
 from octavo.engine.records import instructed
+from octavo.engine.report import NoteWatch
 from octavo.errors import CallError, FitError, Outcome, UsageError
 from octavo.pipeline.spec import Pipeline
 from octavo.protocols import Counter, JsonSchema, PromptLike, PromptText
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.note import Slot
+from octavo.text.note import Note, Slot
 from octavo.text.span import Span
 
 __all__ = ["StepWork"]
@@ -67,6 +68,16 @@ class StepWork:
         self.missing.extend(slot.spans)
         self.ask.account.outcomes[Outcome.SKIPPED] += 1
         self.engine.watch.notice(f"{self.document.source}: left out: {error.message}")
+
+    def notice(self, message: str) -> None:
+        """Say one line about the document that the user should see on standard error."""
+        self.engine.watch.notice(f"{self.document.source}: {message}")
+
+    def tell(self, note: Note) -> None:
+        """Show a note to whoever watches the run; one that a plan made up is not shown."""
+        watch = self.engine.watch
+        if note.predicted is None and isinstance(watch, NoteWatch):
+            watch.note(self.document.source, self.step, note)
 
     def room(
         self,

@@ -16,7 +16,7 @@ from octavo.protocols.reference import PromptText
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.note import Slot
+from octavo.text.note import Note, Slot
 
 __all__ = ["Kind", "Options", "StepType", "Work"]
 
@@ -68,6 +68,14 @@ class Work(Protocol):
 
     def skip(self, slot: Slot, error: CallError) -> None:
         """Record that a slot's part of the document is missing from the result, and why."""
+        ...
+
+    def notice(self, message: str) -> None:
+        """Say one line about the document that the user should see on standard error."""
+        ...
+
+    def tell(self, note: Note) -> None:
+        """Show a note to whoever watches the run, while the document is still read."""
         ...
 
     def prompt(self, reference: str | PromptText) -> PromptLike:
