@@ -1,0 +1,143 @@
+"""What `tokens` and `split` share: their options, the documents they read and who counts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from octavo.commands.failure import describe
+from octavo.commands.terminal import say
+from octavo.errors import InputError, UsageError
+from octavo.loaders.inputs import documents, find
+from octavo.pipeline.registry import Registry
+from octavo.protocols.tokens import Counter
+from octavo.text.document import Document
+from octavo.tokens.choose import ESTIMATE, counter, tokenizer_for
+from octavo.tokens.estimate import Estimate
+
+__all__ = [
+    "TOKENIZER",
+    "EncodingOption",
+    "ExcludeOption",
+    "FilesArgument",
+    "GlobOption",
+    "Intake",
+    "ModelOption",
+    "TokenizerOption",
+    "counter_for",
+]
+
+TOKENIZER = "o200k_base"
+"""The tokenizer when none is named: of the most used models, and counted without a network."""
+
+FilesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILES",
+        help="Files and directories; - or nothing reads standard input.",
+        show_default=False,
+    ),
+]
+TokenizerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenizer",
+        metavar="NAME",
+        help=f"An encoding, a tokenizer.json or .gguf file, or `estimate` (else {TOKENIZER}).",
+        show_default=False,
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="Count as this model does: BACKEND:NAME, or a profile of octavo.toml.",
+        show_default=False,
+    ),
+]
+GlobOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--glob",
+        metavar="PATTERN",
+        help="Take only these files of directories; repeatable.",
+        show_default=False,
+    ),
+]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="PATTERN",
+        help="Leave these files of directories out; repeatable.",
+        show_default=False,
+    ),
+]
+EncodingOption = Annotated[
+    str | None,
+    typer.Option("--encoding", metavar="NAME", help="The encoding of inputs that are not UTF-8."),
+]
+
+
+class Intake:
+    """The documents of a command line, one at a time; what cannot be read is told and counted."""
+
+    def __init__(
+        self,
+        files: Sequence[str] | None,
+        glob: Sequence[str] | None,
+        exclude: Sequence[str] | None,
+        encoding: str | None,
+    ) -> None:
+        """Find the inputs; raises UsageError for arguments that are wrong before one is read."""
+        self.several = len(files or ()) > 1 or any(Path(each).is_dir() for each in files or ())
+        self._found = find(files or (), include=glob or (), exclude=exclude or ())
+        self._encoding = encoding
+        self._read = self._failed = 0
+
+    def __iter__(self) -> Iterator[Document]:
+        for item in documents(self._found, self._encoding):
+            if isinstance(item, InputError):
+                self._failed += 1
+                say(describe(item))
+            else:
+                self._read += 1
+                yield item
+
+    def finish(self) -> None:
+        """End the command with exit code 2 when nothing could be read, 1 when some could not."""
+        if self._failed:
+            raise typer.Exit(1 if self._read else InputError.exit_code)
+
+
+def counter_for(tokenizer: str | None, model: str | None) -> Counter:
+    """Return the counter that the options name; an estimate nobody asked for is told on stderr.
+
+    Raises UsageError for names that stand for nothing, and when both options are given.
+    """
+    if tokenizer and model:
+        raise UsageError("--tokenizer and --model both say how to count", hint="give one of them")
+    chosen = counter(tokenizer or _of_model(model) or TOKENIZER, _told)
+    if isinstance(chosen, Estimate) and tokenizer not in {ESTIMATE, chosen.name}:
+        _told(f"counting by {chosen.name}, which is made to be too high rather than too low")
+    return chosen
+
+
+def _of_model(model: str | None) -> str | None:
+    if model is None:
+        return None
+    from octavo.backends.profiles import resolve  # noqa: PLC0415 - reads configuration files
+
+    choice = resolve(model, cwd=Path.cwd(), env=os.environ)
+    backend = Registry().backend(choice.backend).open(choice.model, choice.profile)
+    return backend.known.tokenizer or tokenizer_for(backend.model)
+
+
+def _told(message: str) -> None:
+    say(f"octavo: {message}")

@@ -1,0 +1,48 @@
+"""`octavo tokens`."""
+
+from __future__ import annotations
+
+import sys
+
+from octavo.commands.intake import (
+    EncodingOption,
+    ExcludeOption,
+    FilesArgument,
+    GlobOption,
+    Intake,
+    ModelOption,
+    TokenizerOption,
+    counter_for,
+)
+from octavo.commands.render import encode
+from octavo.commands.terminal import clean
+
+__all__ = ["tokens"]
+
+
+def tokens(
+    *,
+    files: FilesArgument = None,
+    tokenizer: TokenizerOption = None,
+    model: ModelOption = None,
+    glob: GlobOption = None,
+    exclude: ExcludeOption = None,
+    encoding: EncodingOption = None,
+) -> None:
+    """Count the tokens of documents.
+
+    One line for each: the count, a tab and the path, and at last the total when there are several.
+    What is counted is the text that a pipeline would get: of HTML, the readable part.
+    """
+    intake = Intake(files, glob, exclude, encoding)
+    counting = counter_for(tokenizer, model)
+    total = lines = 0
+    for document in intake:
+        count = counting.count(document.text)
+        total += count
+        lines += 1
+        name = f"\t{clean(document.source)}" if files else ""
+        sys.stdout.buffer.write(encode(f"{count}{name}\n"))
+    if lines > 1:
+        sys.stdout.buffer.write(encode(f"{total}\ttotal\n"))
+    intake.finish()

@@ -1,0 +1,91 @@
+"""`octavo split` is a filter from documents to JSON Lines."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from octavo.tokens.toktok import Toktok
+
+TEXT = "# Harbour\n\n" + "".join(
+    f"## Day {day}\n\n" + "The {{ tide }} came in [slowly], and nobody spoke. " * 12 + "\n\n"
+    for day in range(1, 6)
+)
+
+
+@pytest.fixture
+def book(tmp_path):
+    path = tmp_path / "book.md"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def lines(ended):
+    assert (ended.code, ended.err) == (0, "")
+    return [json.loads(line) for line in ended.out.splitlines()]
+
+
+def test_chunks_join_to_the_text_and_keep_to_the_budget(octavo, book):
+    chunks = lines(octavo("split", "--tokens", 100, "book.md"))
+    assert list(chunks[0]) == ["start", "end", "tokens", "headings", "text"]
+    assert "".join(chunk["text"] for chunk in chunks) == TEXT
+    assert all(TEXT[chunk["start"] : chunk["end"]] == chunk["text"] for chunk in chunks)
+    counts = Toktok("o200k_base").count_batch([chunk["text"] for chunk in chunks])
+    assert [chunk["tokens"] for chunk in chunks] == counts
+    assert max(counts) <= 100
+    assert chunks[-1]["headings"] == ["Harbour", "Day 5"]
+
+
+def test_the_tokenizer_decides_the_borders(octavo, book):
+    few = lines(octavo("split", "--tokens", 100, "--tokenizer", "estimate", "book.md"))
+    assert "".join(chunk["text"] for chunk in few) == TEXT
+    assert len(few) >= len(lines(octavo("split", "--tokens", 100, "book.md")))
+
+
+def test_several_documents_are_named(octavo, book, tmp_path):
+    (tmp_path / "a.txt").write_text("short")
+    chunks = lines(octavo("split", "."))
+    assert chunks[0]["source"] == "a.txt"
+    assert {chunk["source"] for chunk in chunks} == {"a.txt", "book.md"}
+
+
+def test_standard_input_comes_through(octavo):
+    (chunk,) = lines(octavo("split", stdin="naïve 🚢\r\n".encode()))
+    assert (chunk["text"], chunk["start"], chunk["end"]) == ("naïve 🚢\r\n", 0, 9)
+
+
+def test_an_empty_document_has_no_chunks(octavo):
+    assert lines(octavo("split", stdin=b"")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--tokens", "0", "book.md"], "--tokens 0"),
+        (["--by", "structur", "book.md"], "structure"),
+        (["nothing.md"], "nothing.md"),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_printed(octavo, book, arguments, word):
+    ended = octavo("split", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert word in ended.err
+
+
+def test_a_closed_pipe_is_silent(book):
+    with subprocess.Popen(
+        [sys.executable, "-m", "octavo", "split", "--tokens", "16", str(book)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 141
+
+
+def test_no_key_journal_or_network_is_needed(octavo, book, tmp_path, empty_home):
+    octavo("split", "book.md")
+    assert [path for path in empty_home.rglob("*") if path.is_file()] == []
