@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 from tests.mock import Answer, Behaviour, serving
@@ -39,6 +40,19 @@ def chunks(number):
     )
 
 
+@contextmanager
+def started(run):
+    """Start a run with its streams in pipes; however the test ends, nothing of it stays."""
+    process = subprocess.Popen(**run, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
 def asked(server):
     return [call.digest for call in server.calls if call.method == "POST"]
 
@@ -54,10 +68,10 @@ def test_the_first_signal_keeps_what_is_in_flight(tmp_path, command, number, cod
     (tmp_path / "book.md").write_text(chunks(30))
     with serving(Behaviour(latency=0.2)) as server:
         run = command(server, "book.md", "-j", "4")
-        process = subprocess.Popen(**run, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        wait_for_calls(server, 6, process)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        with started(run) as process:
+            wait_for_calls(server, 6, process)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=20)
         assert (process.returncode, out) == (code, b"")
         assert b"`octavo runs resume 1` goes on" in err
         assert len(asked(server)) < 30
@@ -70,16 +84,15 @@ def test_the_first_signal_keeps_what_is_in_flight(tmp_path, command, number, cod
 
 def test_the_second_signal_stops_at_once(tmp_path, command):
     (tmp_path / "book.md").write_text(chunks(3))
-    with serving(Behaviour(latency=60)) as server:
-        process = subprocess.Popen(
-            **command(server, "book.md"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+    with (
+        serving(Behaviour(latency=60)) as server,
+        started(command(server, "book.md")) as process,
+    ):
         wait_for_calls(server, 1, process)
         process.send_signal(signal.SIGINT)
         assert b"interrupted" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(5) == 130
-        process.communicate()
 
 
 def test_a_reader_that_goes_away_ends_the_run_silently(tmp_path, command):
@@ -89,12 +102,11 @@ def test_a_reader_that_goes_away_ends_the_run_silently(tmp_path, command):
         (docs / f"{number:02}.md").write_text(f"Document {number} says something.")
     with serving(Behaviour(latency=0.05)) as server:
         run = command(server, "docs", "-j", "1", "--progress", "none")
-        process = subprocess.Popen(**run, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert process.stdout.readline() == b"==> docs/00.md <==\n"
-        process.stdout.close()
-        err = process.stderr.read()
-        process.stderr.close()
-        assert (process.wait(20), err) == (141, b"")
+        with started(run) as process:
+            assert process.stdout.readline() == b"==> docs/00.md <==\n"
+            process.stdout.close()
+            err = process.stderr.read()
+            assert (process.wait(20), err) == (141, b"")
         stopped_after = len(asked(server))
         assert stopped_after < 12
         again = subprocess.run(**run, capture_output=True, timeout=30, check=True)
