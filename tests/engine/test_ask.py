@@ -187,3 +187,28 @@ def test_calls_that_nobody_waits_for_are_not_sent():
         ["bad"],
         ["bad", "0"],
     )
+
+
+@pytest.mark.parametrize(
+    ("reply", "schema", "outcome"),
+    [
+        (Reply("It is cut. And so", finish=Finish.LENGTH), None, Outcome.TRUNCATED),
+        (Reply(" "), None, Outcome.INVALID),
+        (Reply("{'n': 1}"), {"type": "object"}, Outcome.INVALID),
+        (Reply('{"n": 1}', finish=Finish.LENGTH), {"type": "object"}, Outcome.INVALID),
+    ],
+)
+def test_a_strict_reply_is_taken_as_it_comes_or_not_at_all(reply, schema, outcome):
+    desk = Desk(lambda _: reply)
+    assert failing(desk, one(schema=schema, strict=True)).outcome is outcome
+    assert desk.account.outcomes == {outcome: 1}
+    assert len(desk.backend.requests) == 1
+
+
+def test_a_temperature_of_its_own_is_that_of_the_first_attempt():
+    async def scenario(asker):
+        await asyncio.gather(ask(asker).reply, ask(asker, temperature=0.3).reply)
+
+    desk = Desk(lambda _: "Fine.")
+    desk.run(scenario)
+    assert [request.temperature for request in desk.backend.requests] == [0.0, 0.3]

@@ -31,3 +31,15 @@ def test_what_is_no_condition_is_refused(text):
 def test_what_cannot_be_decided_fails_the_document_only(values):
     with pytest.raises(CallError, match="the condition 'score > 1' cannot be evaluated"):
         Condition("score > 1").holds(values)
+
+
+def test_an_expression_has_a_value():
+    values = {"names": [{"n": "b"}, {"n": "a"}], "total": 2}
+    assert Condition("total + 1").value(values) == 3
+    assert Condition("names | map(attribute='n')").value(values) == ["b", "a"]
+
+
+@pytest.mark.parametrize("text", ["missing", "total.missing", "names | map(attribute='missing')"])
+def test_what_is_not_there_has_no_value(text):
+    with pytest.raises(CallError, match="cannot be evaluated"):
+        Condition(text).value({"total": {}, "names": [{}]})

@@ -46,6 +46,8 @@ class _Question:
     priority: Priority
     sample: int
     logprobs: int
+    temperature: float | None
+    strict: bool
 
 
 @dataclass
@@ -95,12 +97,24 @@ class Asker:
         sample: int = 0,
         logprobs: int = 0,
         prefix: Asked | None = None,
+        temperature: float | None = None,
+        strict: bool = False,
     ) -> Asking:
         """Render and send a prompt unless the journal has the reply; see protocols.Ask."""
         del prefix  # what a prompt shares with an earlier one is found when it is packed
         priority = Priority(self.document, -levels)
         question = _Question(
-            prompt, variables, tokens, node, schema, words, priority, sample, logprobs
+            prompt,
+            variables,
+            tokens,
+            node,
+            schema,
+            words,
+            priority,
+            sample,
+            logprobs,
+            self.temperature if temperature is None else temperature,
+            strict,
         )
         self.watch.call_planned(self.source, self.step)
         key, flight = self._fly(question, 0)
@@ -137,7 +151,7 @@ class Asker:
         request = Request(
             messages=messages or self._messages(question, variables),
             max_tokens=question.tokens,
-            temperature=self.temperature if attempt == 0 else _warmer(self.temperature),
+            temperature=question.temperature if attempt == 0 else _warmer(question.temperature),
             schema=question.schema,
             logprobs=question.logprobs,
             sample=question.sample,
@@ -180,7 +194,7 @@ class Asker:
 
     async def _seek_text(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
         reply = await self._land(flight, trail)
-        if verdict(reply) in {Verdict.CUT, Verdict.EMPTY}:
+        if not question.strict and verdict(reply) in {Verdict.CUT, Verdict.EMPTY}:
             trail.key, flight = self._fly(question, 1)
             reply = await self._land(flight, trail)
         end = len(reply.text)
@@ -192,7 +206,7 @@ class Asker:
             case Verdict.REFUSED:
                 raise ReplyError("the model refused to answer", outcome=Outcome.REFUSED)
             case Verdict.CUT:
-                end = complete_part(reply.text) if self.trims else 0
+                end = complete_part(reply.text) if self.trims and not question.strict else 0
                 if not end:
                     raise _cut(question)
                 trail.outcome = Outcome.TRUNCATED
@@ -208,6 +222,8 @@ class Asker:
         try:
             return self._record(reply, schema, flight, trail)
         except Invalid as error:
+            if question.strict:
+                raise _no_record(error) from error
             again = self._messages(question, self._variables(question, 1))
             if verdict(reply) is Verdict.WHOLE:
                 again = retold(again, reply, error)
@@ -222,7 +238,7 @@ class Asker:
                 value = mended(candidate, schema)
                 trail.outcome = Outcome.REPAIRED
                 return Answer(value, candidate.usage.completion, candidate.logprobs)
-        raise ReplyError(f"the reply is no record: {reason}", outcome=Outcome.INVALID)
+        raise _no_record(reason)
 
     @staticmethod
     def _record(reply: Reply, schema: JsonSchema, flight: Flight, trail: _Trail) -> Answer:
@@ -260,6 +276,10 @@ def _cut(question: _Question) -> ReplyError:
         outcome=Outcome.TRUNCATED,
         hint="raise `tokens` of the step",
     )
+
+
+def _no_record(reason: Invalid) -> ReplyError:
+    return ReplyError(f"the reply is no record: {reason}", outcome=Outcome.INVALID)
 
 
 def _warmer(temperature: float | None) -> float | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from octavo.errors import CallError, UsageError
 from octavo.pipeline.spelling import shorten
@@ -20,6 +20,17 @@ def _sandbox() -> Sandbox:
     from octavo.pipeline.sandbox import Sandbox  # noqa: PLC0415 - imports Jinja
 
     return Sandbox(lambda _: None)
+
+
+def _whole(value: object) -> object:
+    import jinja2  # noqa: PLC0415 - imported already by whoever compiled the expression
+
+    many = isinstance(value, Iterator | list)
+    parts = list(cast("Iterable[object]", value)) if many else [value]
+    for part in parts:
+        if isinstance(part, jinja2.Undefined):
+            str(part)  # a strict one raises, and says what is missing
+    return parts if many else parts[0]
 
 
 class Condition:
@@ -64,8 +75,18 @@ class Condition:
 
         Raises CallError when a name has no value or values of two kinds are compared.
         """
+        return bool(self._value(values, bool))
+
+    def value(self, values: Mapping[str, object]) -> object:
+        """Return what the expression gives for these values; what it generates is a list.
+
+        Raises CallError as `holds` does.
+        """
+        return self._value(values, _whole)
+
+    def _value(self, values: Mapping[str, object], of: Callable[[object], object]) -> object:
         try:
-            return bool(self._evaluate(dict(values)))
+            return of(self._evaluate(dict(values)))
         except Exception as error:
             reason = str(error).rstrip(".") or type(error).__name__
             raise CallError(

@@ -9,7 +9,7 @@ from typing import Any
 from octavo.errors import SpecError, UsageError
 from octavo.pipeline.expressions import Condition
 from octavo.pipeline.fields import Marked, marked
-from octavo.pipeline.formats import TEXT, formats
+from octavo.pipeline.formats import TEXT, Names, formats
 from octavo.pipeline.problems import Path, Problems
 from octavo.pipeline.prompts import Prompt, Prompts
 from octavo.pipeline.schemas import Schemas
@@ -158,7 +158,8 @@ class References:
             hint = error.hint or "name another schema"
             self._problems.add("unknown-schema", error.message, reference.path, hint=hint)
 
-    def _condition(self, reference: Reference, names: frozenset[str] | None) -> None:
+    def _condition(self, reference: Reference, given: Names) -> None:
+        names = _names_over(reference, given)
         text: str = reference.value
         try:
             condition = Condition(text)
@@ -171,6 +172,8 @@ class References:
         known = names | self._params
         for name in sorted(condition.names - known):
             message = f"{shorten(name)!r} is no field of the notes that {reference.owner} gets"
+            if _over(reference) == "replies":
+                message = f"{shorten(name)!r} is no field of what {reference.owner} asks for"
             if names == TEXT:
                 message = f"{message}: they are text"
             hint = suggestion(name, known)
@@ -179,6 +182,22 @@ class References:
             message = f"{name!r} is both a parameter and a field of the notes"
             hint = "rename the parameter"
             self._problems.add("reserved-name", message, reference.path, hint=hint)
+
+
+def _over(reference: Reference) -> str:
+    return reference.mark.over if isinstance(reference.mark, ExpressionMark) else "notes"
+
+
+def _names_over(reference: Reference, given: Names) -> frozenset[str] | None:
+    """Return the names that a condition may use beside the parameters; None is not known."""
+    match _over(reference):
+        case "replies":
+            return given.asked
+        case "items":
+            listed = reference.draft is None or getattr(reference.draft.options, "each", None)
+            return None if listed or given.taken is None else given.taken | {"item"}
+        case _:
+            return given.taken
 
 
 def _given(each: Marked) -> frozenset[str]:

@@ -68,12 +68,16 @@ class Ask(Protocol):
         sample: int = 0,
         logprobs: int = 0,
         prefix: Asked | None = None,
+        temperature: float | None = None,
+        strict: bool = False,
     ) -> Asked:
         """Render and send a prompt unless the journal has the reply.
 
         `tokens` bounds the reply; `node` names the place inside the step, for the ledger only;
         `words`, when given, is the variable of that name and is lowered when a reply is cut;
         `levels` is how many calls stand between this one and the result; `prefix` is a call whose
-        prompt this one continues.
+        prompt this one continues; `temperature` is that of the first attempt where it is not the
+        run's own. A `strict` reply is taken as it comes or not at all: one that is cut, empty or no
+        record is a ReplyError at once, neither asked for again nor mended.
         """
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -44,7 +44,14 @@ class SchemaMark:
 
 
 class ExpressionMark:
-    """Marks an option that holds an expression over a note: its record's fields, or `text`."""
+    """Marks an option that holds an expression over a note: its record's fields, or `text`.
+
+    `over` says whose names it uses: those of the notes that the step gets, those of the replies
+    that it asks for, or those of the items that its option `each` lists, one of which is `item`.
+    """
+
+    def __init__(self, over: Literal["notes", "replies", "items"] = "notes") -> None:
+        self.over = over
 
 
 class ChunkerMark:

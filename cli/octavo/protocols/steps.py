@@ -111,7 +111,9 @@ class StepType:
 
     `run` gives the slots at once; what they hold may come later. `variables` are the names that its
     prompts may use beside the pipeline's parameters; the step always gives all of them, None where
-    one has no value. An option whose prompt sees other names says so in its PromptMark.
+    one has no value. An option whose prompt sees other names says so in its PromptMark. `fields`
+    tells, from the options, the names that what the step gives has in expressions, where they are
+    not those of its schema or of what it takes; None says that they are.
     """
 
     name: str
@@ -121,3 +123,4 @@ class StepType:
     gives: Kind
     run: Callable[[Sequence[Slot], Any, Work], Awaitable[Sequence[Slot]]]
     variables: frozenset[str] = frozenset()
+    fields: Callable[[Any], frozenset[str] | None] | None = None
