@@ -135,11 +135,14 @@ def test_the_bar_shows_names_and_errors_as_they_are_and_vanishes(monkeypatch):
     display.line("error: [red]no[/red] \x1b[2J")
     with display.paused():
         before = stream.getvalue()
+    display.fetching("model.gguf", 31_000_000, 93_000_000)
+    display.beat()
     display.close()
     display.close()
     assert "error: [red]no[/red] \\x1b[2J" in before
     assert "docs/[bold]chapter[/bold].md" in before
     assert "0 of 1 call" in before
+    assert "31 MB of 93 MB" in stream.getvalue().removeprefix(before)
     assert before.endswith("\x1b[2K")  # the line that held the bar is empty again
 
 

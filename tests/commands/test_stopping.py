@@ -63,16 +63,15 @@ def wait_for_calls(server, number, process):
         os.sched_yield()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_first_signal_keeps_what_is_in_flight(tmp_path, command, number, code):
+def test_ctrl_c_keeps_what_is_in_flight(tmp_path, command):
     (tmp_path / "book.md").write_text(chunks(30))
     with serving(Behaviour(latency=0.2)) as server:
         run = command(server, "book.md", "-j", "4")
         with started(run) as process:
             wait_for_calls(server, 6, process)
-            process.send_signal(number)
+            process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=20)
-        assert (process.returncode, out) == (code, b"")
+        assert (process.returncode, out) == (130, b"")
         assert b"`octavo runs resume 1` goes on" in err
         assert len(asked(server)) < 30
         again = subprocess.run(**run, capture_output=True, timeout=30, check=False)
@@ -80,6 +79,18 @@ def test_the_first_signal_keeps_what_is_in_flight(tmp_path, command, number, cod
         assert again.stdout.endswith(b"\n")
         # A call that was in flight at the signal has landed: nothing is asked a second time.
         assert max(Counter(asked(server)).values()) == 1
+
+
+def test_a_request_to_end_is_obeyed_in_order(tmp_path, command):
+    (tmp_path / "book.md").write_text(chunks(10))
+    with (
+        serving(Behaviour(latency=0.2)) as server,
+        started(command(server, "book.md", "-j", "1")) as process,
+    ):
+        wait_for_calls(server, 1, process)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=20)[0] == b""
+        assert process.returncode == 143
 
 
 def test_the_second_signal_stops_at_once(tmp_path, command):
