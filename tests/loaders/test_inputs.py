@@ -173,3 +173,5 @@ def test_wrong_arguments_are_refused_before_anything_is_read(tree):
         find(["-", "-"])
     with pytest.raises(UsageError, match="pattern"):
         find([str(tree)], include=["!"])
+    with pytest.raises(UsageError, match="encoding"):
+        documents(find([str(tree)]), "utf-9")

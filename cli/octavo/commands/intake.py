@@ -97,12 +97,12 @@ class Intake:
     ) -> None:
         """Find the inputs; raises UsageError for arguments that are wrong before one is read."""
         self.several = len(files or ()) > 1 or any(Path(each).is_dir() for each in files or ())
-        self._found = find(files or (), include=glob or (), exclude=exclude or ())
-        self._encoding = encoding
+        found = find(files or (), include=glob or (), exclude=exclude or ())
+        self._documents = documents(found, encoding)
         self._read = self._failed = 0
 
     def __iter__(self) -> Iterator[Document]:
-        for item in documents(self._found, self._encoding):
+        for item in self._documents:
             if isinstance(item, InputError):
                 self._failed += 1
                 say(describe(item))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from octavo.errors import InputError, UsageError
 from octavo.loaders import code, html, markdown, text
+from octavo.loaders.decode import check_encoding
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 
@@ -57,7 +58,18 @@ class Input:
 def documents(
     found: Iterable[Input | InputError], encoding: str | None = None
 ) -> Iterator[Document | InputError]:
-    """Yield each input's document when it is asked for, or the error in its place."""
+    """Yield each input's document when it is asked for, or the error in its place.
+
+    Raises UsageError at once for an unknown encoding.
+    """
+    if encoding:
+        check_encoding(encoding)
+    return _read(found, encoding)
+
+
+def _read(
+    found: Iterable[Input | InputError], encoding: str | None
+) -> Iterator[Document | InputError]:
     for item in found:
         if isinstance(item, InputError):
             yield item
