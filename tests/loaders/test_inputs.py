@@ -93,6 +93,12 @@ def test_what_cannot_be_read_is_an_error_in_its_place(tree):
     assert good.text == "I am b.md\n"
 
 
+def test_an_empty_argument_is_not_the_working_directory(tree, monkeypatch):
+    monkeypatch.chdir(tree)
+    (error,) = find([""])
+    assert isinstance(error, InputError)
+
+
 def test_an_encoding_is_for_all_files(tree):
     (tree / "bad.md").write_bytes(b"caf\xe9")
     (document,) = documents(find([str(tree / "bad.md")]), "latin-1")

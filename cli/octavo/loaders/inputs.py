@@ -132,6 +132,9 @@ def _found(
             yield Input(STDIN, "stdin", None, text.LOADER)
             continue
         path, source = Path(argument), _printable(argument)
+        if not argument:  # an unset shell variable, not the working directory
+            yield _unreadable("''", FileNotFoundError())
+            continue
         try:
             mode = path.stat().st_mode
         except (OSError, ValueError) as error:
