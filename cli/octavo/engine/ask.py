@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from octavo.engine.flight import Answers, Flight
 from octavo.engine.key import key_of
@@ -15,7 +16,7 @@ from octavo.engine.packing import quotes_in
 from octavo.engine.records import Invalid, instructed, mended, read_record, retold
 from octavo.engine.report import Outcome, Watch
 from octavo.engine.verdict import Verdict, complete_part, verdict
-from octavo.errors import ReplyError
+from octavo.errors import CallError, FitError, ReplyError
 from octavo.protocols import Answer, Asked, JsonSchema, Message, PromptLike, Reply, Request
 from octavo.text.quote import Origin, Quote, short_id
 
@@ -31,6 +32,8 @@ class Asking:
 
     started: Awaitable[None]
     reply: Awaitable[Answer]
+    key: bytes
+    """Of the first attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,14 @@ class _Question:
     logprobs: int
     temperature: float | None
     strict: bool
+    before: bytes | None
+    check: Callable[[Mapping[str, Any]], Sequence[str]] | None
+
+    def faults(self, answer: Answer) -> Sequence[str]:
+        """Return what is wrong with a record that fits its schema; a plan's is not looked at."""
+        if self.check is None or answer.predicted or isinstance(answer.value, str):
+            return ()
+        return self.check(answer.value)
 
 
 @dataclass
@@ -99,9 +110,9 @@ class Asker:
         prefix: Asked | None = None,
         temperature: float | None = None,
         strict: bool = False,
+        check: Callable[[Mapping[str, Any]], Sequence[str]] | None = None,
     ) -> Asking:
         """Render and send a prompt unless the journal has the reply; see protocols.Ask."""
-        del prefix  # what a prompt shares with an earlier one is found when it is packed
         priority = Priority(self.document, -levels)
         question = _Question(
             prompt,
@@ -115,12 +126,16 @@ class Asker:
             logprobs,
             self.temperature if temperature is None else temperature,
             strict,
+            # What a prompt shares with an earlier one is found when it is packed; a plan needs to
+            # know which calls follow one another.
+            prefix.key if isinstance(prefix, Asking) else None,
+            check,
         )
         self.watch.call_planned(self.source, self.step)
         key, flight = self._fly(question, 0)
         reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.group.create_task(self._deliver(question, key, flight, reply))
-        return Asking(flight.started, reply)
+        return Asking(flight.started, reply, key)
 
     async def _deliver(
         self, question: _Question, key: bytes, flight: Flight, reply: asyncio.Future[Answer]
@@ -159,6 +174,8 @@ class Asker:
         )
         key = key_of(request, identity=self.identity, model=self.model)
         quotes = quotes_in(variables)
+        if question.before is not None:
+            quotes.append(Quote("", Origin("call", short_id(question.before), 0)))
         flight = self.answers.answer(request, key, quotes=quotes, priority=question.priority)
         return key, flight
 
@@ -220,13 +237,16 @@ class Asker:
         schema = question.schema or {}
         reply = await self._land(flight, trail)
         try:
-            return self._record(reply, schema, flight, trail)
+            answer = self._record(reply, schema, flight, trail)
         except Invalid as error:
             if question.strict:
                 raise _no_record(error) from error
             again = self._messages(question, self._variables(question, 1))
             if verdict(reply) is Verdict.WHOLE:
                 again = retold(again, reply, error)
+        else:
+            faults = question.faults(answer)
+            return await self._better(question, reply, answer, faults, trail) if faults else answer
         trail.key, flight = self._fly(question, 1, again)
         second = await self._land(flight, trail)
         try:
@@ -239,6 +259,29 @@ class Asker:
                 trail.outcome = Outcome.REPAIRED
                 return Answer(value, candidate.usage.completion, candidate.logprobs)
         raise _no_record(reason)
+
+    async def _better(
+        self,
+        question: _Question,
+        reply: Reply,
+        answer: Answer,
+        faults: Sequence[str],
+        trail: _Trail,
+    ) -> Answer:
+        """Ask once more for a record that has faults; return the one with fewer of them."""
+        again = self._messages(question, self._variables(question, 1))
+        again = retold(again, reply, Invalid("; ".join(faults)))
+        first = trail.key
+        try:
+            trail.key, flight = self._fly(question, 1, again)
+            second = await self._land(flight, trail)
+            better = self._record(second, question.schema or {}, flight, trail)
+            if len(question.faults(better)) < len(faults):
+                return better
+        except (CallError, FitError, Invalid):
+            pass  # there is a record already; that it has faults is known to whoever asked
+        trail.key, trail.outcome = first, trail.answered
+        return answer
 
     @staticmethod
     def _record(reply: Reply, schema: JsonSchema, flight: Flight, trail: _Trail) -> Answer:

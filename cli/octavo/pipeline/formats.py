@@ -44,7 +44,11 @@ def formats(drafts: tuple[Draft, ...], schemas: Schemas) -> dict[Path, Names]:
 def _asked(draft: Draft, taken: frozenset[str] | None, schemas: Schemas) -> frozenset[str] | None:
     if draft.type is None or draft.options is None:
         return None
-    named = [each.value for each in marked(draft.options) if isinstance(each.mark, SchemaMark)]
+    named = [
+        each.value
+        for each in marked(draft.options)
+        if isinstance(each.mark, SchemaMark) and each.mark.notes
+    ]
     if named:
         schema = schemas.content().get(named[0])
         return None if schema is None else fields(schema)

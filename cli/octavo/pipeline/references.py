@@ -101,7 +101,10 @@ class References:
         for reference in references:
             if isinstance(reference.mark, PromptMark):
                 self._prompt(reference)
-            elif isinstance(reference.mark, SchemaMark):
+            elif (
+                isinstance(reference.mark, SchemaMark)
+                and reference.value not in reference.mark.words
+            ):
                 self._schema(reference)
         given = formats(drafts, self._schemas)
         for reference in references:

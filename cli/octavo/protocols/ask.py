@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -70,6 +70,7 @@ class Ask(Protocol):
         prefix: Asked | None = None,
         temperature: float | None = None,
         strict: bool = False,
+        check: Callable[[Mapping[str, Any]], Sequence[str]] | None = None,
     ) -> Asked:
         """Render and send a prompt unless the journal has the reply.
 
@@ -79,5 +80,9 @@ class Ask(Protocol):
         prompt this one continues; `temperature` is that of the first attempt where it is not the
         run's own. A `strict` reply is taken as it comes or not at all: one that is cut, empty or no
         record is a ReplyError at once, neither asked for again nor mended.
+
+        `check` names what is wrong with a record that fits its schema. Such a record is asked for
+        once more, with what is wrong; of the two, the one with fewer faults is the answer, so
+        whoever gives a check deals with what is still wrong.
         """
         ...

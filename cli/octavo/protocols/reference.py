@@ -40,7 +40,15 @@ class PromptMark:
 
 
 class SchemaMark:
-    """Marks an option that names a JSON Schema file."""
+    """Marks an option that names a JSON Schema file.
+
+    `words` are values that stand for something else than a file. `notes` tells whether the step's
+    notes are records that fit the schema, so that conditions over them can be checked.
+    """
+
+    def __init__(self, *words: str, notes: bool = True) -> None:
+        self.words = frozenset(words)
+        self.notes = notes
 
 
 class ExpressionMark:

@@ -1,0 +1,154 @@
+"""Which paths a JSON Schema knows, and whether a value may stand at one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Protocol, cast
+
+__all__ = ["address", "kinds", "misfit"]
+
+_Schema = Mapping[str, Any]
+
+_CHOICES = ("anyOf", "oneOf", "allOf")
+_STEPS = 16
+"""How many references and choices may stand between two keys of a path."""
+_PARTIAL = frozenset({"contains", "dependentRequired", "minItems", "minProperties", "required"})
+"""What a value may still lack: a memory is filled piece by piece."""
+
+
+class _Validator(Protocol):
+    def evolve(self, *, schema: _Schema) -> _Validator: ...
+    def iter_errors(self, instance: object) -> Iterable[Any]: ...
+
+
+def address(schema: _Schema, path: Sequence[str]) -> _Schema | None:
+    """Return the schema of what stands at a path, or None where the schema has no such path.
+
+    Items of lists are addressed by their number. An object without `properties` takes any key.
+    """
+    at: _Schema | None = schema
+    for key in path:
+        at = _below(schema, at, key, 0)
+        if at is None:
+            return None
+    return _target(schema, at or {}, 0)
+
+
+def misfit(schema: _Schema, at: _Schema, value: object) -> str | None:
+    """Return what is wrong with a value at a place of the schema, or None.
+
+    What is only missing (required fields, a least number of items) is not wrong: it may follow.
+    """
+    validator = _validator(json.dumps(schema, sort_keys=True)).evolve(schema=at)
+    for error in validator.iter_errors(value):
+        if error.validator not in _PARTIAL:
+            return str(error.message)[:200]
+    return None
+
+
+def kinds(schema: _Schema) -> dict[str, frozenset[str]]:
+    """Return the JSON types that stand anywhere below the root; for arrays, those of their items.
+
+    The items' types are under `array`; every other type has none.
+    """
+    found: dict[str, set[str]] = {}
+    for node, inside in _nodes(schema, schema, frozenset()):
+        for kind in _types(node):
+            items = found.setdefault(kind, set())
+            if kind == "array":
+                items.update(_types(_target(schema, inside, 0)))
+    return {kind: frozenset(items) for kind, items in found.items()}
+
+
+def _below(root: _Schema, node: _Schema | None, key: str, depth: int) -> _Schema | None:
+    if node is None or depth > _STEPS:
+        return None
+    if "$ref" in node:
+        return _below(root, _referred(root, node), key, depth + 1)
+    own = _own(node, key)
+    if own is not None:
+        return own
+    for choice in _CHOICES:
+        for each in node.get(choice, ()):
+            if (found := _below(root, each, key, depth + 1)) is not None:
+                return found
+    return None
+
+
+def _own(node: _Schema, key: str) -> _Schema | None:
+    fields = node.get("properties", {})
+    if key in fields:
+        return _as_schema(fields[key])
+    for pattern, each in node.get("patternProperties", {}).items():
+        if re.search(pattern, key):
+            return _as_schema(each)
+    if "additionalProperties" in node:
+        return _as_schema(node["additionalProperties"])
+    types = _types(node)
+    if "array" in types and key.isdecimal():
+        first: Sequence[Any] = node.get("prefixItems", ())
+        number = int(key[:9])
+        return _as_schema(first[number] if number < len(first) else node.get("items", True))
+    free = "object" in types and not fields and "patternProperties" not in node
+    return {} if free else None
+
+
+def _as_schema(schema: object) -> _Schema | None:
+    if isinstance(schema, bool):
+        return {} if schema else None
+    return cast("_Schema", schema)
+
+
+def _target(root: _Schema, node: _Schema, depth: int) -> _Schema:
+    if "$ref" in node and depth < _STEPS:
+        return _target(root, _referred(root, node) or {}, depth + 1)
+    return node
+
+
+def _referred(root: _Schema, node: _Schema) -> _Schema | None:
+    at: Any = root
+    for part in str(node["$ref"]).removeprefix("#").strip("/").split("/"):
+        name = part.replace("~1", "/").replace("~0", "~")
+        if name:
+            at = cast("_Schema", at).get(name) if isinstance(at, Mapping) else None
+    return _as_schema(at) if at is not None else None
+
+
+def _types(node: _Schema) -> tuple[str, ...]:
+    kind: Any = node.get("type")
+    if kind is None:
+        if "properties" in node or "additionalProperties" in node:
+            return ("object",)
+        return ("array",) if "items" in node or "prefixItems" in node else ()
+    return tuple(cast("list[str]", kind)) if isinstance(kind, list) else (str(kind),)
+
+
+def _nodes(root: _Schema, node: _Schema, seen: frozenset[int]) -> Iterator[tuple[_Schema, _Schema]]:
+    """Yield every schema below one, and the schema of its items."""
+    if id(node) in seen or len(seen) > 2 * _STEPS:
+        return
+    seen |= {id(node)}
+    inner: list[object] = [
+        *node.get("properties", {}).values(),
+        *node.get("patternProperties", {}).values(),
+        *node.get("prefixItems", ()),
+        *(node[key] for key in ("additionalProperties", "items") if key in node),
+        *(each for choice in _CHOICES for each in node.get(choice, ())),
+    ]
+    if "$ref" in node and (referred := _referred(root, node)) is not None:
+        inner.append(referred)
+    for each in inner:
+        if (schema := _as_schema(each)) is not None:
+            yield schema, _as_schema(schema.get("items", True)) or {}
+            yield from _nodes(root, schema, seen)
+
+
+@lru_cache(maxsize=8)
+def _validator(schema: str) -> _Validator:
+    from jsonschema.validators import validator_for  # noqa: PLC0415 - only for records
+
+    parsed: Any = json.loads(schema)
+    return cast("_Validator", validator_for(parsed)(parsed))

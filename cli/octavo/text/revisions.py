@@ -1,0 +1,234 @@
+"""A memory that is a JSON object, and the small revisions that fill it.
+
+After PRISM (Jayalath, Wendt, Monath, Tata, Gunel 2024, arXiv 2412.18914): a revision names a path,
+an operation and a value, and is checked against the memory's schema before it is applied.
+
+Two readings of ours, since the paper leaves them open. `add` at a list that is there appends to
+it, and an object is added member by member. `update` at a path that is not there yet adds: in a
+log whose later entries override the earlier ones it can mean nothing else.
+
+What is applied is returned as revisions that mean the same without the schema, so that a log of
+them can be replayed by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from octavo.text.addresses import address, misfit
+
+__all__ = ["Revision", "RevisionError", "State", "compacted", "read", "replayed", "revised"]
+
+State = Mapping[str, Any]
+"""A memory as one JSON object."""
+
+_DEEPEST = 24
+_ABSENT = object()
+
+
+class RevisionError(ValueError):
+    """A revision cannot be applied; the message names its path and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One change: `add` what is not there, or `update` what is."""
+
+    path: tuple[str, ...]
+    op: Literal["add", "update"]
+    value: Any
+
+    @property
+    def line(self) -> str:
+        """The revision as one line of JSON; no value can end the line."""
+        entry = {"path": list(self.path), "op": self.op, "value": self.value}
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def read(items: Iterable[Mapping[str, Any]]) -> list[Revision]:
+    """Return the revisions of a checked reply.
+
+    Characters that are half of one, which JSON can spell but no request can carry, are replaced.
+    """
+    return [
+        Revision(tuple(map(_sendable, item["path"])), item["op"], _sendable_in(item["value"]))
+        for item in items
+    ]
+
+
+def revised(
+    state: State, revision: Revision, schema: Mapping[str, Any]
+) -> tuple[State, tuple[Revision, ...]]:
+    """Apply a revision; return the new state and what was done, nothing when all was there.
+
+    Raises RevisionError for a path that the schema does not know, a value that does not fit it,
+    and an `add` where another value is.
+    """
+    shown = _shown(revision.path)
+    at = _addressed(revision, schema)
+    there: Any = _get(state, revision.path)
+    if there is _ABSENT:
+        _require_parents(state, revision.path, schema, shown)
+        value = _fitting(schema, at, revision.value, shown)
+        done = Revision(revision.path, "add", value)
+        return _put(state, revision.path, value), (done,)
+    if revision.op == "update":
+        if _same(there, revision.value):
+            return state, ()
+        _require_fit(schema, at, revision.value, shown)
+        return _put(state, revision.path, revision.value), (revision,)
+    if isinstance(there, list):
+        return _appended(state, revision, schema, at, cast("list[Any]", there))
+    if isinstance(there, dict) and isinstance(revision.value, dict):
+        members = cast("dict[str, Any]", revision.value)
+        return _joined(state, revision, schema, members)
+    if _same(there, revision.value):
+        return state, ()
+    raise RevisionError(f"{shown}: there is a value already, and `add` does not replace it")
+
+
+def replayed(lines: Iterable[str]) -> State:
+    """Return the state that a log's lines make; raises ValueError for a line that is none."""
+    state: State = {}
+    for line in lines:
+        entry = json.loads(line)
+        path = tuple(entry["path"])
+        there = _get(state, path)
+        value = entry["value"]
+        if entry["op"] == "add" and isinstance(there, list):
+            value = [*cast("list[Any]", there), *value]
+        state = _put(state, path, value)
+    return state
+
+
+def compacted(state: State) -> list[Revision]:
+    """Return the fewest revisions that make a state: one for each of its fields."""
+    return [Revision((name,), "add", value) for name, value in state.items()]
+
+
+def _addressed(revision: Revision, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema of what a revision names; refuse one that no state could take."""
+    shown = _shown(revision.path)
+    if not revision.path:
+        raise RevisionError("the path is empty; name a field of the memory")
+    if len(revision.path) > _DEEPEST:
+        raise RevisionError(f"{shown}: the path is too long")
+    at = address(schema, revision.path)
+    if at is None:
+        raise RevisionError(f"{shown}: the schema has no such path")
+    try:
+        json.dumps(revision.value, allow_nan=False)
+    except ValueError as error:
+        raise RevisionError(f"{shown}: the value is no JSON") from error
+    return at
+
+
+def _appended(
+    state: State,
+    revision: Revision,
+    schema: Mapping[str, Any],
+    at: Mapping[str, Any],
+    there: list[Any],
+) -> tuple[State, tuple[Revision, ...]]:
+    shown = _shown(revision.path)
+    items: list[Any] = _fitting(schema, at, revision.value, shown)
+    if at.get("uniqueItems"):
+        items = [item for index, item in enumerate(items) if item not in there + items[:index]]
+    if not items:
+        return state, ()
+    _require_fit(schema, at, [*there, *items], shown)
+    done = Revision(revision.path, "add", items)
+    return _put(state, revision.path, [*there, *items]), (done,)
+
+
+def _joined(
+    state: State, revision: Revision, schema: Mapping[str, Any], members: Mapping[str, Any]
+) -> tuple[State, tuple[Revision, ...]]:
+    """Add an object's members one by one; all of them, or none."""
+    done: list[Revision] = []
+    for name, value in members.items():
+        state, more = revised(state, Revision((*revision.path, name), "add", value), schema)
+        done += more
+    return state, tuple(done)
+
+
+def _fitting(schema: Mapping[str, Any], at: Mapping[str, Any], value: object, shown: str) -> Any:  # noqa: ANN401 - a JSON value
+    """Return a value that fits; one item alone is taken for a list of one."""
+    if (wrong := misfit(schema, at, value)) is None:
+        return value
+    if not isinstance(value, list) and misfit(schema, at, [value]) is None:
+        return [value]
+    raise RevisionError(f"{shown}: {wrong}")
+
+
+def _require_fit(
+    schema: Mapping[str, Any], at: Mapping[str, Any], value: object, shown: str
+) -> None:
+    if (wrong := misfit(schema, at, value)) is not None:
+        raise RevisionError(f"{shown}: {wrong}")
+
+
+def _require_parents(
+    state: State, path: Sequence[str], schema: Mapping[str, Any], shown: str
+) -> None:
+    """Refuse a path through what is no object, or to an item that a list does not have."""
+    for end in range(len(path)):
+        parent = _get(state, path[:end])
+        if isinstance(parent, list):
+            raise RevisionError(f"{shown}: the list has no such item; add to the list itself")
+        if parent is not _ABSENT and not isinstance(parent, dict):
+            raise RevisionError(f"{shown}: {_shown(path[:end])} is no object")
+        if parent is _ABSENT and misfit(schema, address(schema, path[:end]) or {}, {}):
+            raise RevisionError(f"{shown}: {_shown(path[:end])} is no object")
+
+
+def _same(one: object, other: object) -> bool:
+    return one == other and type(one) is type(other)  # 1 and true are equal, but not the same
+
+
+def _shown(path: Sequence[str]) -> str:
+    return "/".join(path)[:80]
+
+
+def _get(state: object, path: Sequence[str]) -> object:
+    at = state
+    for key in path:
+        if isinstance(at, Mapping):
+            at = cast("Mapping[str, object]", at).get(key, _ABSENT)
+            continue
+        items = cast("list[object]", at) if isinstance(at, list) else []
+        if not key.isdecimal() or int(key[:9]) >= len(items):
+            return _ABSENT
+        at = items[int(key[:9])]
+    return at
+
+
+def _put(node: object, path: Sequence[str], value: object) -> Any:  # noqa: ANN401 - a JSON value
+    """Return a copy of a value with another one at a path; nothing else is copied."""
+    if not path:
+        return value
+    key, *rest = path
+    if isinstance(node, list):
+        items = list(cast("list[object]", node))
+        items[int(key)] = _put(items[int(key)], rest, value)
+        return items
+    fields = dict(cast("Mapping[str, object]", node)) if isinstance(node, Mapping) else {}
+    fields[key] = _put(fields.get(key), rest, value)
+    return fields
+
+
+def _sendable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _sendable_in(value: Any) -> Any:  # noqa: ANN401 - a JSON value
+    written = json.dumps(value, ensure_ascii=False)
+    fixed = _sendable(written)
+    return value if fixed == written else json.loads(fixed)
