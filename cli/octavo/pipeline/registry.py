@@ -32,6 +32,8 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "reduce": "octavo.strategies.reduce",
         "merge": "octavo.strategies.merge",
         "fold": "octavo.strategies.fold",
+        "vote": "octavo.strategies.vote",
+        "margins": "octavo.strategies.margins",
     },
     "chunker": {
         "structure": "octavo.chunkers.structure",

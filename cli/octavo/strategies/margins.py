@@ -1,0 +1,270 @@
+"""Read a document in order, note in its margins what helps, and answer with document and margins.
+
+Writing in the Margins (Russak et al. 2024, arXiv 2408.14906). The paper works inside one model's
+cache; here each call repeats the document so far, so that a server with a prefix cache computes
+every segment once: call i+1 is sent as soon as call i has started, when its prompt is in the cache
+and its margin is still being written. Of n segments that is n + 1 calls (2n + 1 with verdicts of
+their own), whose prompts grow with the square of the length where nothing caches them.
+
+Unlike the reference code, which loses the sentence that overflows a segment, the segments are the
+step's input and cover it. Each margin is asked about the last segment alone, so that its spans tell
+where it is from. A reply without a readable verdict is kept: a margin too many costs less than one
+that is missing. A document of one segment needs no margins: it is answered at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Literal, Self, cast
+
+from pydantic import Field, model_validator
+
+from octavo.errors import FitError, Outcome, ReplyError, UsageError
+from octavo.protocols import Kind, Options, PromptLike, PromptMark, PromptRef, StepType, Work
+from octavo.strategies.pages import VERDICT_TOKENS, Page, Reader, read_apart, read_together
+from octavo.text.note import Note, Slot
+from octavo.text.union import union
+
+__all__ = ["STEP", "MarginsOptions"]
+
+_FENCE = 36
+"""Tokens that the marks around one text may take, and what counting it alone may have missed."""
+
+
+class MarginsOptions(Options):
+    """How to read, what to keep, and how to answer."""
+
+    read: Annotated[PromptRef, PromptMark("segments", "headings", "classify", "words")] = Field(
+        description="The prompt for a margin; it sees `segments`, `headings`, `classify`, `words`."
+    )
+    answer: Annotated[PromptRef, PromptMark("segments", "margins", "words")] = Field(
+        description="The prompt for the answer; it sees `segments`, `margins` and `words`."
+    )
+    judge: Annotated[PromptRef | None, PromptMark("margin")] = Field(
+        default=None,
+        description="The prompt for a verdict of its own; it sees `margin`, and is to say YES or"
+        " NO.",
+    )
+    mode: Literal["cumulative", "segments"] = Field(
+        default="cumulative",
+        description="Whether each segment is read with all before it, or alone.",
+    )
+    classify: Literal["inline", "separate", "none"] = Field(
+        default="inline",
+        description="Whether a margin begins with its verdict, gets one by a call of its own, or"
+        " is kept in any case.",
+    )
+    overflow: Literal["segments", "fail"] = Field(
+        default="segments",
+        description="Whether a document larger than the window is read by segments, or refused.",
+    )
+    each: str | None = Field(
+        default=None,
+        description="A parameter that may be given several times: each value gets an answer.",
+    )
+    tokens: int = Field(default=250, ge=1, description="The most tokens of a margin.")
+    words: int | None = Field(default=None, ge=1, description="The length of a margin, in words.")
+    answer_tokens: int = Field(default=600, ge=1, description="The most tokens of an answer.")
+    answer_words: int | None = Field(
+        default=None, ge=1, description="The length of an answer, in words."
+    )
+    empty: str | None = Field(
+        default=None,
+        description="The answer when no margin is kept; without it the document alone is asked.",
+    )
+    show: Literal["answer", "margins"] = Field(
+        default="answer",
+        description="Whether the result is the answer, or a record of it and the margins kept.",
+    )
+    on_error: Literal["fail", "skip"] = Field(
+        default="fail", description="Whether a failed margin ends the document or is left out."
+    )
+
+    @model_validator(mode="after")
+    def _judged(self) -> Self:
+        if self.classify == "separate" and self.judge is None:
+            raise ValueError("`classify: separate` needs a prompt `judge`")
+        return self
+
+
+async def run(slots: Sequence[Slot], options: MarginsOptions, work: Work) -> Sequence[Slot]:
+    """Return a slot for the answer to each question.
+
+    Raises FitError when the prompts cannot fit the window, and UsageError when `each` names no
+    parameter.
+    """
+    if not slots:
+        return slots
+    reader = _fitted(
+        Reader(
+            options=options,
+            work=work,
+            read=work.prompt(options.read),
+            answer=work.prompt(options.answer),
+            judge=work.prompt(options.judge)
+            if options.judge and options.classify == "separate"
+            else None,
+            questions=_questions(options, work),
+            cumulative=options.mode == "cumulative",
+        ),
+        slots,
+    )
+    read = read_together if reader.cumulative else read_apart
+    pages = work.start(read(reader, slots))
+    shown = len(slots) * (options.tokens + _FENCE) if options.show == "margins" else 0
+    return [
+        Slot(
+            spans=union(span for slot in slots for span in slot.spans),
+            bound=options.answer_tokens + shown,
+            note=work.start(_answer(reader, slots, pages, number)),
+            border=slots[0].border,
+        )
+        for number in range(len(reader.questions))
+    ]
+
+
+def _questions(options: MarginsOptions, work: Work) -> Sequence[Mapping[str, object]]:
+    if options.each is None:
+        return ({},)
+    if options.each not in work.params:
+        raise UsageError(
+            f"step {work.step!r}: `each` names {options.each!r}, which is no parameter",
+            hint=f"declare it under `params`, with `repeatable: true`: {options.each}",
+        )
+    value = work.params[options.each]
+    values = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
+    if not values:
+        flag = f"--{options.each.replace('_', '-')}"
+        raise UsageError(f"step {work.step!r}: nothing is asked", hint=f"add {flag} VALUE")
+    return tuple({options.each: each} for each in values)
+
+
+def _fitted(reader: Reader, slots: Sequence[Slot]) -> Reader:
+    """Return the reader in the mode in which all its prompts fit, or raise FitError."""
+    options, work = reader.options, reader.work
+    misfit = _misfit(reader, slots)
+    if misfit is not None and reader.cumulative:
+        if options.overflow == "fail":
+            raise misfit
+        work.notice(
+            f"it does not fit the window of {work.window:,} tokens: each segment is read alone, and"
+            " the answer is written from the margins"
+        )
+        reader = replace(reader, cumulative=False)
+        misfit = _misfit(reader, slots)
+    if misfit is not None:
+        raise misfit
+    return reader
+
+
+def _misfit(reader: Reader, slots: Sequence[Slot]) -> FitError | None:
+    """Return what is wrong when the largest prompt of some kind does not fit the window."""
+    options = reader.options
+    sizes = [slot.bound + _FENCE for slot in slots]
+    context = sum(sizes) if reader.cumulative else 0
+    margins = 0 if _is_at_once(reader, slots) else len(slots) * (options.tokens + _FENCE)
+    headings = max((slot.headings for slot in slots), key=lambda path: sum(map(len, path)))
+    read = {"segments": ("",), **reader.variables(headings)}
+    answer = {
+        "segments": ("",) if reader.cumulative else (),
+        "margins": ("",) if margins else (),
+        "words": options.answer_words,
+    }
+    misfit = None
+    if margins:
+        misfit = _lack(reader, reader.read, read, options.tokens, context or max(sizes))
+    if margins and reader.judge:
+        size = options.tokens + _FENCE
+        misfit = misfit or _lack(reader, reader.judge, {"margin": ""}, VERDICT_TOKENS, size)
+    return misfit or _lack(reader, reader.answer, answer, options.answer_tokens, context + margins)
+
+
+def _is_at_once(reader: Reader, slots: Sequence[Slot]) -> bool:
+    """Tell whether the document is one segment, whose answer needs no margins."""
+    return reader.cumulative and len(slots) == 1
+
+
+def _lack(
+    reader: Reader, prompt: PromptLike, variables: Mapping[str, object], tokens: int, size: int
+) -> FitError | None:
+    """Return what is wrong when texts of `size` tokens do not fit beside the longest question."""
+    rooms = [reader.work.room(prompt, {**variables, **each}, tokens) for each in reader.questions]
+    room = min((room for room in rooms if room is not None), default=size)
+    if size <= room:
+        return None
+    if reader.cumulative:
+        hint = "use a model with a larger window, or `overflow: segments`"
+    elif prompt is reader.read:
+        hint = "split to fewer tokens, or use a model with a larger window"
+    else:
+        hint = "split to more tokens, lower `tokens`, or use a model with a larger window"
+    return FitError(
+        f"step {reader.work.step!r}: texts of up to {size:,} tokens do not fit prompt"
+        f" {prompt.name!r}: the window of {reader.work.window:,} tokens leaves {room:,} beside the"
+        f" prompt and a reply of {tokens:,}",
+        hint=hint,
+    )
+
+
+async def _answer(
+    reader: Reader, slots: Sequence[Slot], reading: Awaitable[Sequence[Page]], number: int
+) -> Note:
+    """Answer one question as soon as its own margins are there."""
+    options, work = reader.options, reader.work
+    pages = await reading
+    found = [await page.margins[number] for page in pages if page.margins]
+    kept = [note for note in found if note is not None]
+    # A model that says YES and no more knows that the segment helps, but left no margin to show.
+    margins = [note for note in kept if note.text]
+    if not _is_answerable(reader, slots, pages, kept):
+        if options.empty is None:
+            raise ReplyError("no margin is left to answer from", outcome=Outcome.SKIPPED)
+        return _result(options, Note(options.empty), ())
+    answer = await work.ask(
+        reader.answer,
+        {
+            "segments": tuple(page.text for page in pages) if reader.cumulative else (),
+            "margins": tuple(note.value for note in margins),
+            "words": options.answer_words,
+            **reader.questions[number],
+        },
+        tokens=options.answer_tokens,
+        words=options.answer_words,
+        node="the answer",
+        levels=work.after,
+        prefix=pages[-1].lead if reader.cumulative else None,
+    ).reply
+    sources = slots if reader.cumulative else margins
+    spans = union(span for each in sources for span in each.spans)
+    return _result(options, Note(answer.value, spans, predicted=answer.predicted), margins)
+
+
+def _is_answerable(
+    reader: Reader, slots: Sequence[Slot], pages: Sequence[Page], kept: Sequence[Note]
+) -> bool:
+    """Tell whether anything is left to answer from; the document itself, if nothing else may be."""
+    if not reader.cumulative:
+        return any(note.text for note in kept)
+    may_lack = _is_at_once(reader, slots) or reader.options.empty is None
+    return bool(pages) and (bool(kept) or may_lack)
+
+
+def _result(options: MarginsOptions, answer: Note, margins: Sequence[Note]) -> Note:
+    if options.show == "answer":
+        return answer
+    shown = [
+        {"text": note.text, "start": note.spans[0].start, "end": note.spans[-1].end}
+        for note in margins
+    ]
+    return replace(answer, value={"answer": answer.text, "margins": shown})
+
+
+STEP = StepType(
+    name="margins",
+    about="Read in order, note in the margins what helps, and answer with the document and them.",
+    options=MarginsOptions,
+    takes=frozenset({Kind.CHUNKS, Kind.NOTES}),
+    gives=Kind.NOTES,
+    run=run,
+)

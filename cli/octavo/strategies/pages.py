@@ -1,0 +1,198 @@
+"""Asking about the segments of a document: each with all before it, or each alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from octavo.errors import CallError
+from octavo.protocols import Asked, PromptLike, Work
+from octavo.text.note import Note, Prediction, Record, Slot
+from octavo.text.quote import Origin, Quote
+from octavo.text.relevance import relevance
+
+if TYPE_CHECKING:
+    from octavo.strategies.margins import MarginsOptions
+
+__all__ = ["VERDICT_TOKENS", "Page", "Reader", "read_apart", "read_together"]
+
+VERDICT_TOKENS = 64
+"""Tokens of a verdict's own reply: one word is asked for, and a small model may say a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What all calls of one document share.
+
+    `questions` are the variables that tell the questions apart, one mapping for each answer.
+    """
+
+    options: MarginsOptions
+    work: Work
+    read: PromptLike
+    answer: PromptLike
+    judge: PromptLike | None
+    questions: Sequence[Mapping[str, object]]
+    cumulative: bool
+
+    def variables(self, headings: Sequence[str]) -> dict[str, object]:
+        """Return what a margin's prompt sees beside the segments and the question."""
+        options = self.options
+        return {"headings": headings, "classify": options.classify, "words": options.words}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A segment: its call for the first question, and a margin for each question.
+
+    There is neither where the document is one segment, which is answered at once.
+    """
+
+    text: str | Record
+    lead: Asked | None = None
+    margins: Sequence[Awaitable[Note | None]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """A segment to ask about, with the texts up to it, itself included.
+
+    `levels` is how many calls stand between its margins and the result.
+    """
+
+    slot: Slot
+    note: Note
+    texts: Sequence[str | Record]
+    levels: int
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for the ledger."""
+        return f"characters {self.slot.spans[0].start} to {self.slot.spans[-1].end}"
+
+
+async def read_together(reader: Reader, slots: Sequence[Slot]) -> Sequence[Page]:
+    """Ask about each segment with all before it, as soon as the call before has started."""
+    pages: list[Page] = []
+    texts: list[str | Record] = []
+    lead: Asked | None = None
+    for position, slot in enumerate(slots):
+        note = await slot.note
+        if note is None:
+            continue
+        texts.append(note.value)
+        if len(slots) == 1:
+            return [Page(note.value)]
+        if lead is not None:
+            await _begun(reader, lead)
+        levels = reader.work.after + len(slots) - position
+        page = _page(reader, _Segment(slot, note, tuple(texts), levels), lead)
+        lead = page.lead
+        pages.append(page)
+    return pages
+
+
+async def read_apart(reader: Reader, slots: Sequence[Slot]) -> Sequence[Page]:
+    """Ask about all segments at once, each alone."""
+
+    async def read(slot: Slot) -> Page | None:
+        note = await slot.note
+        if note is None:
+            return None
+        return _page(reader, _Segment(slot, note, (note.value,), reader.work.after + 1))
+
+    reading = [reader.work.start(read(slot)) for slot in slots]
+    return [page for each in reading if (page := await each) is not None]
+
+
+def _page(reader: Reader, segment: _Segment, before: Asked | None = None) -> Page:
+    """Ask the first question about a segment, and the others once that call has started."""
+    first, *others = reader.questions
+
+    def ask(question: Mapping[str, object], prefix: Asked | None) -> Asked:
+        return reader.work.ask(
+            reader.read,
+            {"segments": segment.texts, **reader.variables(segment.slot.headings), **question},
+            tokens=reader.options.tokens,
+            words=reader.options.words,
+            node=segment.place,
+            levels=segment.levels,
+            prefix=prefix,
+        )
+
+    async def follow(question: Mapping[str, object]) -> Note | None:
+        await _begun(reader, lead)
+        return await _margin(reader, segment, question, ask(question, lead))
+
+    lead = ask(first, before)
+    margins = [_margin(reader, segment, first, lead), *(follow(each) for each in others)]
+    return Page(segment.note.value, lead, [reader.work.start(margin) for margin in margins])
+
+
+async def _begun(reader: Reader, asked: Asked) -> None:
+    """Wait until a call has started; one that failed ends the wait where the rest goes on."""
+    try:
+        # Another document may wait for the same call: only this wait may be cancelled.
+        await asyncio.shield(asked.started)
+    except CallError:
+        if reader.options.on_error == "fail":
+            raise
+
+
+async def _margin(
+    reader: Reader, segment: _Segment, question: Mapping[str, object], asked: Asked
+) -> Note | None:
+    """Return a margin; None when its verdict is no, or when a call failed and may."""
+    try:
+        answer = await asked.reply
+        margin = replace(segment.note, value=answer.value, predicted=answer.predicted)
+        match reader.options.classify:
+            case "inline":
+                kept = _without_verdict(margin)
+            case "separate":
+                kept = await _judged(reader, segment, question, margin)
+            case "none":
+                kept = margin
+    except CallError as error:
+        if reader.options.on_error == "fail":
+            raise
+        reader.work.skip(segment.slot, error)
+        return None
+    if kept is not None and kept.text:
+        reader.work.tell(kept)
+    return kept
+
+
+def _without_verdict(margin: Note) -> Note | None:
+    """Return what stands after the verdict, which is nothing where a model says YES alone."""
+    if margin.predicted is not None:
+        return margin if margin.predicted is Prediction.LONG else None
+    found = relevance(margin.text)
+    return None if found.relevant is False else replace(margin, value=_rest(margin, found.start))
+
+
+async def _judged(
+    reader: Reader, segment: _Segment, question: Mapping[str, object], margin: Note
+) -> Note | None:
+    assert reader.judge is not None
+    verdict = await reader.work.ask(
+        reader.judge,
+        {"margin": margin.value, **question},
+        tokens=VERDICT_TOKENS,
+        node=f"verdict on {segment.place}",
+        levels=segment.levels,
+    ).reply
+    if verdict.predicted is not None:
+        return margin if verdict.predicted is Prediction.LONG else None
+    return None if relevance(str(verdict.value)).relevant is False else margin
+
+
+def _rest(note: Note, start: int) -> str:
+    """Return the rest of a note's text, which still remembers where it stands."""
+    value = note.value
+    if not isinstance(value, Quote):
+        return note.text[start:]
+    kind, number, at = value.origin
+    return Quote(value[start:], Origin(kind, number, at + start))
