@@ -15,6 +15,11 @@ from octavo.errors import UsageError
 from octavo.protocols import Profile
 
 
+@pytest.fixture(autouse=True)
+def models_in_the_cache(monkeypatch):
+    monkeypatch.delenv("OCTAVO_MODELS", raising=False)
+
+
 def gguf(path, window=2048):
     """Write the header of a model without weights."""
 

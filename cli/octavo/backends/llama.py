@@ -30,8 +30,15 @@ _WIDEST = 8192
 """Tokens of window that are taken unasked: the memory for it grows with it, for large models to
 many gigabytes."""
 
-_SAMPLING: Mapping[str, Any] = {"repeat_penalty": 1.1, "repeat_last_n": 256}
-"""What keeps small models from going round in circles."""
+_SMOLLM2_SAMPLING: Mapping[str, Any] = {
+    "repeat_penalty": 1.1,
+    "repeat_last_n": 256,
+    "dry_multiplier": 0.8,
+    "dry_allowed_length": 6,
+    "dry_penalty_last_n": 256,
+}
+"""What keeps the smallest of models from going round in circles, over about the length of a reply:
+a longer memory would hold the words of the document against it. Other models need no such help."""
 
 _VARIED = 0.7
 """The temperature of further samples and attempts, which greedily would all be the same."""
@@ -92,8 +99,15 @@ class LlamaBackend:
 
     @cached_property
     def _identity(self) -> str:
-        options = json.dumps({**_SAMPLING, **self._profile.options}, sort_keys=True)
+        options = json.dumps(dict(self._sampling), sort_keys=True)
         return f"llama:{hashlib.sha256(options.encode()).hexdigest()[:12]}"
+
+    @cached_property
+    def _sampling(self) -> Mapping[str, Any]:
+        """What every request's body gets: the profile's options over the model's own."""
+        if self._digest != SMOLLM2.sha256:
+            return self._profile.options
+        return {**_SMOLLM2_SAMPLING, **self._profile.options}
 
     @cached_property
     def _digest(self) -> str:
@@ -163,7 +177,6 @@ class LlamaBackend:
             "stream": True,
             "stream_options": {"include_usage": True},
             "return_progress": True,
-            **_SAMPLING,
         }
         if request.schema is not None:
             schema = {"name": "reply", "schema": request.schema, "strict": True}
@@ -171,7 +184,7 @@ class LlamaBackend:
         if request.logprobs:
             body["logprobs"] = True
             body["top_logprobs"] = request.logprobs
-        for name, value in self._profile.options.items():
+        for name, value in self._sampling.items():
             if value is None:
                 body.pop(name, None)
             else:
