@@ -28,7 +28,7 @@ from octavo.text.union import union
 
 __all__ = ["STEP", "MarginsOptions"]
 
-_FENCE = 36
+_FENCE = 28
 """Tokens that the marks around one text may take, and what counting it alone may have missed."""
 
 
