@@ -175,6 +175,7 @@ def test_calls_that_nobody_waits_for_are_not_sent():
     async def handler(request):
         if request.messages[0].content == "bad":
             raise RequestError("bad")
+        await asyncio.sleep(1)
         return "Sent."
 
     async def scenario(asker):

@@ -40,6 +40,11 @@ class Reading:
     number: int
     account: Account = field(default_factory=Account)
     _missing: list[Span] = field(default_factory=list[Span])
+    _heights: list[int] = field(default_factory=list[int])
+
+    def __post_init__(self) -> None:
+        """Take each step for one call until it says more."""
+        self._heights.extend(1 for _ in self.pipeline.steps)
 
     async def result(self) -> Result:
         """Run the pipeline's steps and return what they made of the document.
@@ -122,7 +127,8 @@ class Reading:
             params=self.params,
             ask=asker,
             group=group,
-            after=len(self.pipeline.steps) - position - 1,
+            position=position,
+            heights=self._heights,
             missing=self._missing,
         )
 

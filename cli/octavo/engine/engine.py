@@ -39,8 +39,11 @@ class Engine:
         return hashlib.sha256(f"{self.identity}\n{self.model}".encode()).digest()
 
     def fits(self, request: Request) -> None:
-        """Raise FitError when a request cannot fit the window together with its reply."""
-        if self.window is None:
+        """Raise FitError when a request cannot fit the window together with its reply.
+
+        An estimate, which counts too much by design, refuses nothing that was planned for.
+        """
+        if self.window is None or not self.counter.exact:
             return
         prompt = self.counts.prompt_once(request.messages)
         if prompt + request.max_tokens > self.window:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from octavo.engine.contact import contacted, known_without_contact
 from octavo.engine.counting import Counts
 from octavo.engine.engine import Engine
+from octavo.engine.garbage import seldom_collected
 from octavo.engine.journal import Journal
 from octavo.engine.ledger import Ledger
 from octavo.engine.limit import Limit
@@ -65,7 +66,7 @@ async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> 
     """
     clock = asyncio.get_running_loop().time
     started = clock()
-    with _journal(job) as journal:
+    with _journal(job) as journal, seldom_collected():
         async with _backend(job, watch) as backend:
             known = await contacted(backend, job.profile, journal, watch)
             opened = _Opened(job, journal, backend, known)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from octavo.engine.journal import Journal
 from octavo.engine.limit import Limit, Priority
-from octavo.engine.packing import pack
+from octavo.engine.packing import Packed, pack
 from octavo.engine.patience import Patience
 from octavo.protocols import Backend, Reply, Request, Transient
 from octavo.text.note import Prediction
@@ -98,6 +98,16 @@ class Answers(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request that is to be sent, and what the journal will need of it."""
+
+    request: Request
+    key: bytes
+    packed: Packed
+    priority: Priority
+
+
 @dataclass
 class Flights:
     """Answers from the journal, else from the backend under the run's limit and patience.
@@ -125,19 +135,13 @@ class Flights:
             return Flight.landed(reply, cached=True)
         self.fits(request)
         flight = self._flying[key] = Flight()
-        flight.ride(self.group.create_task(self._fly(flight, request, key, quotes, priority)))
+        call = _Call(request, key, pack(request.messages, quotes), priority)
+        flight.ride(self.group.create_task(self._fly(flight, call)))
         return flight
 
-    async def _fly(
-        self,
-        flight: Flight,
-        request: Request,
-        key: bytes,
-        quotes: Sequence[Quote],
-        priority: Priority,
-    ) -> None:
+    async def _fly(self, flight: Flight, call: _Call) -> None:
         try:
-            reply = await self._send(flight, request, key, quotes, priority)
+            reply = await self._send(flight, call)
         except asyncio.CancelledError:
             flight.started.cancel()
             flight.reply.cancel()
@@ -147,29 +151,20 @@ class Flights:
         else:
             flight.land(reply)
         finally:
-            del self._flying[key]
+            del self._flying[call.key]
 
-    async def _send(
-        self,
-        flight: Flight,
-        request: Request,
-        key: bytes,
-        quotes: Sequence[Quote],
-        priority: Priority,
-    ) -> Reply:
+    async def _send(self, flight: Flight, call: _Call) -> Reply:
         while True:
-            await self.limit.acquire(priority)
+            await self.limit.acquire(call.priority)
             try:
                 flight.sent += 1
                 begun = self.patience.now()
-                reply = await self.backend.send(request, flight.begin)
-                # In flight until it is durable, so that a kill repeats no more than the limit.
-                kept = await self.journal.keep(
-                    key,
-                    pack(request.messages, quotes),
-                    reply,
-                    seconds=self.patience.now() - begun,
-                )
+                reply = await self.backend.send(call.request, flight.begin)
+                seconds = self.patience.now() - begun
+                # The journal commits at the end of this turn of the loop, and who comes next
+                # sends in a later one: what is not yet durable and what is in flight are together
+                # never more than the limit.
+                kept = self.journal.keep(call.key, call.packed, reply, seconds=seconds)
             except Transient as fault:
                 if fault.kind in {"rate", "timeout"}:
                     self.limit.pushed_back()
@@ -177,7 +172,8 @@ class Flights:
             else:
                 self.patience.succeeded()
                 self.limit.succeeded()
-                return kept
+                break
             finally:
                 self.limit.release()
             await self.patience.sleep(delay)
+        return await kept

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +29,8 @@ from octavo.text.quote import short_id
 __all__ = ["Journal"]
 
 _Row = tuple[Any, ...]
+_APART = 0.02
+"""Seconds that a row which nobody waits for may wait for the next commit."""
 _SPEED = 1
 """zlib's level: on a novel level 6 took four times as long to save a seventh more."""
 _CAPABILITIES = frozenset(Capabilities.__dataclass_fields__)
@@ -48,6 +51,7 @@ class Journal:
         self._writes: dict[str, list[_Row]] = {}
         self._seen: set[int] = set()
         self._scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
         self._failure: JournalError | None = None
 
     def __enter__(self) -> Self:
@@ -99,7 +103,9 @@ class Journal:
         )
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._calls.append((row, future, reply))
-        self._schedule()
+        if not self._scheduled:
+            self._scheduled = True
+            future.get_loop().call_soon(self.flush)
         return future
 
     def messages(self, call: int) -> tuple[Message, ...]:
@@ -194,6 +200,9 @@ class Journal:
     def flush(self) -> None:
         """Commit everything queued, in one transaction."""
         self._scheduled = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         calls, self._calls = self._calls, []
         writes, self._writes = self._writes, {}
         if not calls and not writes:
@@ -230,20 +239,12 @@ class Journal:
                 future.set_exception(failure)
 
     def _write(self, sql: str, values: _Row) -> None:
+        """Queue a row that nobody waits for: the next reply takes it along, or a timer."""
         self._writes.setdefault(sql, []).append(values)
-        self._schedule()
-
-    def _schedule(self) -> None:
-        if self._scheduled:
-            return
-        self._scheduled = True
-        later: Callable[..., object]
-        try:
-            later = asyncio.get_running_loop().call_soon
-        except RuntimeError:
-            self._scheduled = False
-            return
-        later(self.flush)
+        if self._timer is None:
+            with suppress(RuntimeError):  # no loop runs: the rows are written on closing
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(_APART, self.flush)
 
     def _query(self, sql: str, values: _Row) -> list[_Row]:
         try:

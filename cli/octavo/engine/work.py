@@ -38,7 +38,8 @@ class StepWork:
     params: Mapping[str, object]
     ask: Asker
     group: asyncio.TaskGroup
-    after: int
+    position: int
+    heights: list[int]
     missing: list[Span]
 
     @property
@@ -50,6 +51,15 @@ class StepWork:
     def window(self) -> int | None:
         """Tokens of prompt and reply together, or None when unknown."""
         return self.engine.window
+
+    @property
+    def after(self) -> int:
+        """How many calls, one after the other, the later steps put before the result."""
+        return sum(self.heights[self.position + 1 :])
+
+    def follow(self, calls: int) -> None:
+        """Say how many calls of this step wait for one another."""
+        self.heights[self.position] = calls
 
     def prompt(self, reference: str | PromptText) -> PromptLike:
         """Return a prompt that the pipeline names or holds."""

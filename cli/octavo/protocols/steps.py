@@ -59,7 +59,14 @@ class Work(Protocol):
     def ask(self) -> Ask: ...
     @property
     def after(self) -> int:
-        """How many later steps stand between this one and the result, at one level each."""
+        """How many calls, one after the other, the later steps put before the result."""
+        ...
+
+    def follow(self, calls: int) -> None:
+        """Say how many calls of this step wait for one another; one, when a step doesn't say.
+
+        It decides which calls of a run go first, and nothing else.
+        """
         ...
 
     async def chunks(self, by: str, options: Mapping[str, object]) -> tuple[Chunk, ...]:

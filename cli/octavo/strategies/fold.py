@@ -48,6 +48,7 @@ async def run(slots: Sequence[Slot], options: FoldOptions, work: Work) -> Sequen
         return slots
     prompt = work.prompt(options.next)
     empty = {"text": "", "headings": (), "summary": "", "words": options.words}
+    work.follow(len(slots))
     # The running text takes as much as a reply may be long, and so does the reply itself.
     require_room(work, prompt, empty, 2 * options.tokens, slots)
     return [

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from octavo.protocols import Kind, Options, PromptLike, PromptRef, StepType, Work
-from octavo.strategies.fit import require_room
+from octavo.strategies.fit import FENCE, require_room
 from octavo.text.grouping import tree
 from octavo.text.note import Note, Slot
 from octavo.text.union import union
@@ -39,11 +39,12 @@ async def run(slots: Sequence[Slot], options: MergeOptions, work: Work) -> Seque
     require_room(work, prompt, {"notes": ("", ""), "words": options.words}, options.tokens, slots)
     levels = tree(
         [slot.border for slot in slots],
-        [slot.bound for slot in slots],
-        size=options.tokens,
+        [slot.bound + FENCE for slot in slots],
+        size=options.tokens + FENCE,
         most=options.fan_in,
         room=room,
     )
+    work.follow(len(levels))
     level = list(slots)
     for height, groups in enumerate(levels):
         above = len(levels) - height - 1

@@ -14,13 +14,11 @@ from pydantic import Field
 
 from octavo.errors import FitError, Outcome, ReplyError
 from octavo.protocols import Kind, Options, PromptLike, PromptRef, StepType, Work
+from octavo.strategies.fit import FENCE
 from octavo.text.note import Note, Slot
 from octavo.text.union import union
 
 __all__ = ["STEP", "ReduceOptions"]
-
-_FENCE = 24
-"""Tokens that the marks around one note may take beyond its own."""
 
 
 class ReduceOptions(Options):
@@ -70,14 +68,14 @@ def _room(prompt: PromptLike, options: ReduceOptions, tokens: int, work: Work) -
 
 
 def _require_room(slots: Sequence[Slot], options: ReduceOptions, room: int, work: Work) -> None:
-    bounds = [slot.bound + _FENCE for slot in slots]
+    bounds = [slot.bound + FENCE for slot in slots]
     if options.collapse is None and sum(bounds) > room:
         raise FitError(
             f"step {work.step!r}: {len(bounds):,} notes of up to {sum(bounds):,} tokens do not fit"
             f" the {room:,} tokens that one call leaves for them",
             hint="give the step a `collapse` prompt, or use `merge`",
         )
-    largest = max(*bounds, options.note_tokens + _FENCE) if bounds else 0
+    largest = max(*bounds, options.note_tokens + FENCE) if bounds else 0
     if len(bounds) > 1 and 2 * largest > room:
         raise FitError(
             f"step {work.step!r}: two notes of up to {largest:,} tokens do not fit the {room:,}"
@@ -146,7 +144,7 @@ async def _groups(
         note = await slot.note
         if note is None:
             continue
-        tokens = work.counter.count(note.text) + _FENCE
+        tokens = work.counter.count(note.text) + FENCE
         if notes and size + tokens > room:
             yield tuple(notes), False
             notes, size = [], 0

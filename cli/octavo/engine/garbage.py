@@ -1,0 +1,26 @@
+"""Fewer garbage collections while a run goes on."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
+
+__all__ = ["seldom_collected"]
+
+_THRESHOLDS = (100_000, 50, 50)
+
+
+@contextmanager
+def seldom_collected() -> Generator[None]:
+    """Collect garbage seldom inside the block, and as before after it.
+
+    A run makes many objects and almost no cycles. With Python's own thresholds a full collection
+    was seen to stop all calls for 27 ms in a run of half a second.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(*(max(pair) for pair in zip(before, _THRESHOLDS, strict=True)))
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
