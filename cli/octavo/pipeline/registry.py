@@ -32,7 +32,9 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "reduce": "octavo.strategies.reduce",
         "merge": "octavo.strategies.merge",
         "fold": "octavo.strategies.fold",
+        "memory": "octavo.strategies.memory",
         "vote": "octavo.strategies.vote",
+        "tally": "octavo.strategies.tally",
         "margins": "octavo.strategies.margins",
     },
     "chunker": {
@@ -75,6 +77,12 @@ class Registry:
     def loader(self, name: str) -> LoaderType:
         """Return a loader; raises UsageError with a suggestion when there is none."""
         return self._get("loader", name, LoaderType)
+
+    def loaders(self) -> tuple[LoaderType, ...]:
+        """Return all loaders: ours first, plain text, the one for unknown formats, before all."""
+        ours = tuple(_BUILT_IN["loader"])
+        others = (name for name in self.names("loader") if name not in ours)
+        return tuple(self.loader(name) for name in (*ours, *others))
 
     def backend(self, name: str) -> BackendType:
         """Return a backend; raises UsageError with a suggestion when there is none."""

@@ -52,11 +52,13 @@ def misfit(schema: _Schema, at: _Schema, value: object) -> str | None:
 def kinds(schema: _Schema) -> dict[str, frozenset[str]]:
     """Return the JSON types that stand anywhere below the root; for arrays, those of their items.
 
-    The items' types are under `array`; every other type has none.
+    The items' types are under `array`, none when they may be anything; every other type has none.
+    The type of a value that may be anything is `any`.
     """
     found: dict[str, set[str]] = {}
     for node, inside in _nodes(schema, schema, frozenset()):
-        for kind in _types(node):
+        open_ = not _types(node) and "$ref" not in node and not any(c in node for c in _CHOICES)
+        for kind in ("any",) if open_ else _types(node):
             items = found.setdefault(kind, set())
             if kind == "array":
                 items.update(_types(_target(schema, inside, 0)))

@@ -72,9 +72,9 @@ def revised(
     there: Any = _get(state, revision.path)
     if there is _ABSENT:
         _require_parents(state, revision.path, schema, shown)
-        value = _fitting(schema, at, revision.value, shown)
-        done = Revision(revision.path, "add", value)
-        return _put(state, revision.path, value), (done,)
+        fitting = _fitting(schema, at, revision.value, shown)
+        done = Revision(revision.path, "add", fitting)
+        return _put(state, revision.path, fitting), (done,)
     if revision.op == "update":
         if _same(there, revision.value):
             return state, ()
@@ -82,11 +82,11 @@ def revised(
         return _put(state, revision.path, revision.value), (revision,)
     if isinstance(there, list):
         return _appended(state, revision, schema, at, cast("list[Any]", there))
-    if isinstance(there, dict) and isinstance(revision.value, dict):
-        members = cast("dict[str, Any]", revision.value)
-        return _joined(state, revision, schema, members)
     if _same(there, revision.value):
         return state, ()
+    value: object = revision.value
+    if isinstance(there, dict) and isinstance(value, dict):
+        return _joined(state, revision, schema, cast("dict[str, Any]", value))
     raise RevisionError(f"{shown}: there is a value already, and `add` does not replace it")
 
 

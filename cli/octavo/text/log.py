@@ -1,0 +1,101 @@
+"""A memory as prompts show it: a log that only grows, or the whole of it as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from octavo.text.revisions import Revision, State, compacted, replayed
+
+__all__ = ["Log", "Sheet", "seen"]
+
+_SHOWN = re.compile(r"^<(log|memory)>\n(.*?)^</\1>$", re.MULTILINE | re.DOTALL)
+
+Count = Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A memory as its revisions, a line of JSON each; later lines override earlier ones.
+
+    Lines are never rewritten, so that what stands before a new one stays byte for byte, until the
+    log takes more than `most` tokens. Then it is compacted: the state is written once again. The
+    state may take half of that, so a compaction makes room for as many tokens as it writes at most.
+    """
+
+    most: int
+    count: Count
+    state: State = field(default_factory=dict[str, object])
+    lines: tuple[str, ...] = ()
+    tokens: int = 0
+
+    @property
+    def text(self) -> str:
+        """The log between its marks, each on a line of its own; no value can end its line."""
+        return _between("log", self.lines)
+
+    def plus(self, state: State, done: Sequence[Revision]) -> Log | None:
+        """Return the log with revisions that lead to a state, or None when it would be full."""
+        lines = [revision.line for revision in done]
+        tokens = self.tokens + self._size(lines)
+        if 2 * tokens > self.most:
+            short = [revision.line for revision in compacted(state)]
+            size = self._size(short)
+            if 2 * size > self.most:
+                return None
+            if tokens > self.most:
+                return replace(self, state=state, lines=tuple(short), tokens=size)
+        return replace(self, state=state, lines=(*self.lines, *lines), tokens=tokens)
+
+    def padded(self, tokens: int) -> Log:
+        """Return the log with so many tokens more, as far as there is room: a plan's guess."""
+        line = " ".join(["word"] * min(tokens, self.most - self.tokens))
+        return replace(self, lines=(*self.lines, line), tokens=min(self.tokens + tokens, self.most))
+
+    def _size(self, lines: Sequence[str]) -> int:
+        return sum(self.count(f"{line}\n") for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A memory as one JSON object of at most `most` tokens, written anew at every change."""
+
+    most: int
+    count: Count
+    state: State = field(default_factory=dict[str, object])
+    padding: int = 0
+
+    @property
+    def text(self) -> str:
+        """The object between its marks, on a line of its own."""
+        padding = (" ".join(["word"] * self.padding),) if self.padding else ()
+        return _between("memory", (json.dumps(self.state, ensure_ascii=False), *padding))
+
+    def plus(self, state: State, done: Sequence[Revision]) -> Sheet | None:
+        """Return the memory in a state, or None when it would be full."""
+        del done
+        if self.count(json.dumps(state, ensure_ascii=False)) > self.most:
+            return None
+        return replace(self, state=state)
+
+    def padded(self, tokens: int) -> Sheet:
+        """Return the memory with so many tokens more, as far as there is room: a plan's guess."""
+        return replace(self, padding=min(self.padding + tokens, self.most))
+
+
+def seen(prompt: str) -> State | None:
+    """Return the memory that a prompt shows, or None when it shows none.
+
+    Raises ValueError for what is between the marks but no memory.
+    """
+    match = _SHOWN.search(prompt)
+    if match is None:
+        return None
+    lines = match[2].split("\n")[:-1]
+    return replayed(lines) if match[1] == "log" else json.loads(lines[0])
+
+
+def _between(tag: str, lines: Sequence[str]) -> str:
+    return "\n".join((f"<{tag}>", *lines, f"</{tag}>"))
