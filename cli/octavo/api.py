@@ -171,4 +171,4 @@ def _documents(inputs: Sequence[Source]) -> Iterator[Document | InputError]:
         if isinstance(item, Document):
             yield item
         else:
-            yield from documents(find([str(item)]))
+            yield from documents(find([str(item)], loaders=Registry().loaders()))

@@ -7,11 +7,12 @@ import pytest
 
 from octavo.commands.output import File, Stream, Tree, open_output
 from octavo.errors import RunFailed, UsageError
-from octavo.loaders.inputs import LOADERS, Input
+from octavo.loaders.inputs import Input
+from octavo.loaders.text import LOADER
 
 
 def found(source, relative):
-    return Input(source, relative, None if source == "-" else Path(source), LOADERS[0])
+    return Input(source, relative, None if source == "-" else Path(source), LOADER)
 
 
 def test_one_result_is_written_as_it_is():

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from octavo.errors import InputError
 from octavo.loaders.code import LOADER as CODE
 from octavo.loaders.html import LOADER as HTML
-from octavo.loaders.inputs import LOADERS
 from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.loaders.text import LOADER as TEXT
+from octavo.pipeline.registry import Registry
 
 
 def page(body):
@@ -22,7 +22,7 @@ def page(body):
 
 
 def test_suffixes_are_lower_case_and_of_one_loader_each():
-    suffixes = [suffix for loader in LOADERS for suffix in loader.suffixes]
+    suffixes = [suffix for loader in Registry().loaders() for suffix in loader.suffixes]
     assert len(suffixes) == len(set(suffixes))
     assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)
 

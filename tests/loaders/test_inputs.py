@@ -9,9 +9,15 @@ import sys
 import pytest
 
 from octavo.errors import InputError, UsageError
-from octavo.loaders.inputs import Input, documents, find
+from octavo.loaders import inputs
+from octavo.loaders.inputs import Input, documents
+from octavo.pipeline.registry import Registry
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
+
+
+def find(arguments, **options):
+    return inputs.find(arguments, **{"loaders": Registry().loaders(), **options})
 
 
 @pytest.fixture

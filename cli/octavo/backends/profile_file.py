@@ -266,7 +266,7 @@ def _anchored(profile: Profile, folder: Path) -> Profile:
     changes: dict[str, Any] = {"options": options}
     if name.startswith(("./", "../", "~/")) or name.endswith(_FILES):
         changes["model"] = f"{backend}:{folder / Path(name).expanduser()}"
-    if (tokenizer := profile.tokenizer) and tokenizer.endswith(".json"):
+    if (tokenizer := profile.tokenizer) and tokenizer.endswith((".json", ".gguf")):
         changes["tokenizer"] = str(folder / Path(tokenizer).expanduser())
     return profile.model_copy(update=changes)
 

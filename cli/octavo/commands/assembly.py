@@ -14,6 +14,7 @@ from octavo.engine.execute import Job
 from octavo.errors import InputError, UsageError
 from octavo.loaders.inputs import STDIN, Input, find
 from octavo.pipeline.params import resolve as resolve_params
+from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
 
@@ -30,7 +31,12 @@ def assemble(order: Order, display: Display, output: Output | None = None) -> Jo
             raise UsageError(f"{option} {value} is not above 0", hint=f"leave {option} out")
     params = resolve_params(order.pipeline.params, order.params)
     profile = _profile(order, display)
-    found = find(order.inputs, include=order.glob, exclude=order.exclude)
+    found = find(
+        order.inputs,
+        include=order.glob,
+        exclude=order.exclude,
+        loaders=Registry().loaders(),
+    )
     inputs: Iterable[Document | InputError] = _documents(found, order.encoding, output)
     if reads_only_stdin(order.inputs):
         # Read before the run starts: a thread that waits for the keyboard cannot be interrupted.

@@ -97,7 +97,12 @@ class Intake:
     ) -> None:
         """Find the inputs; raises UsageError for arguments that are wrong before one is read."""
         self.several = len(files or ()) > 1 or any(Path(each).is_dir() for each in files or ())
-        found = find(files or (), include=glob or (), exclude=exclude or ())
+        found = find(
+            files or (),
+            include=glob or (),
+            exclude=exclude or (),
+            loaders=Registry().loaders(),
+        )
         self._documents = documents(found, encoding)
         self._read = self._failed = 0
 

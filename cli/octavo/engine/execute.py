@@ -156,7 +156,7 @@ class _Opened:
 
     def engine(self, ledger: Ledger, watch: Watch) -> Engine:
         backend = self.backend
-        counter = counter_named(self.known.tokenizer or tokenizer_for(backend.model))
+        counter = counter_named(self.known.tokenizer or tokenizer_for(backend.model), watch.notice)
         return Engine(
             journal=self.journal,
             ledger=ledger,

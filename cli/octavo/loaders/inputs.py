@@ -16,7 +16,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from octavo.errors import InputError, UsageError
-from octavo.loaders import code, html, markdown, text
 from octavo.loaders.decode import check_encoding
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
@@ -24,11 +23,9 @@ from octavo.text.document import Document
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["LOADERS", "STDIN", "Input", "documents", "find"]
+__all__ = ["STDIN", "Input", "documents", "find"]
 
 STDIN: Final = "-"
-LOADERS: Final = (text.LOADER, markdown.LOADER, html.LOADER, code.LOADER)
-"""The built-in formats; a file that none of them knows is read by the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +82,17 @@ def find(
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-    loaders: Sequence[LoaderType] = LOADERS,
+    loaders: Sequence[LoaderType],
 ) -> Iterator[Input | InputError]:
     """Yield the inputs that the arguments name, as they are found; without arguments, stdin.
 
-    A directory gives the files below it whose suffix a loader knows, or those that match a pattern
-    of `include` when there is one, less those that match `exclude`, both as `.gitignore` has them
-    and relative to the directory. They come in the order of their names' characters. Hidden files
-    and directories are left out; links to directories are not followed. Named files are always
-    taken. Raises UsageError for bad patterns, for `-` twice, and when standard input is a terminal
-    and nothing is named.
+    A directory gives the files below it whose suffix a loader knows, or those that match a
+    pattern of `include` when there is one, less those that match `exclude`, both as
+    `.gitignore` has them and relative to the directory. A file that no loader knows is read by
+    the first. They come in the order of their names' characters. Hidden files and directories
+    are left out; links to directories are not followed. Named files are always taken. Raises
+    UsageError for bad patterns, for `-` twice, and when standard input is a terminal and
+    nothing is named.
     """
     included, excluded = _patterns(include), _patterns(exclude)
     if not arguments and _stdin().isatty():
@@ -129,7 +127,7 @@ def _found(
 ) -> Iterator[Input | InputError]:
     for argument in arguments:
         if argument == STDIN:
-            yield Input(STDIN, "stdin", None, text.LOADER)
+            yield Input(STDIN, "stdin", None, loaders[0])
             continue
         path, source = Path(argument), _printable(argument)
         if not argument:  # an unset shell variable, not the working directory
@@ -142,7 +140,7 @@ def _found(
             continue
         if not stat.S_ISDIR(mode):
             yield Input(
-                source, _printable(path.name), path, _loader(path.name, loaders) or text.LOADER
+                source, _printable(path.name), path, _loader(path.name, loaders) or loaders[0]
             )
             continue
         empty = True
@@ -171,7 +169,7 @@ def _below(
                 inside = _listed(path, f"{relative}/" if relative else "", wanted, entered)
                 stack.extend(reversed(inside))
             elif stat.S_ISREG(path.stat().st_mode):  # pipes and devices are no documents
-                loader = _loader(relative, loaders) or text.LOADER
+                loader = _loader(relative, loaders) or loaders[0]
                 yield Input(source, _printable(relative), path, loader)
         except OSError as error:
             yield _unreadable(source, error)
