@@ -2,48 +2,62 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from octavo.pipeline.fields import has_mark, marked
 from octavo.pipeline.problems import Path
-from octavo.pipeline.schemas import Schemas, fields
+from octavo.pipeline.schemas import Schemas, fields, lists
 from octavo.pipeline.steps import Draft
 from octavo.protocols.reference import PromptMark, SchemaMark
 
-__all__ = ["TEXT", "Names", "formats"]
+__all__ = ["TEXT", "Names", "Shape", "formats"]
 
 TEXT = frozenset({"text"})
 """The one name that a note of text has in a condition."""
 
 
-class Names(NamedTuple):
-    """The names that a step's input has in a condition, and its own replies; None is not known."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The names that notes have in a condition, and those of the items in their lists.
 
-    taken: frozenset[str] | None
-    asked: frozenset[str] | None
+    What is not known is None, or not there.
+    """
+
+    names: frozenset[str] | None
+    lists: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a step's input looks like, and its own replies."""
+
+    taken: Shape
+    asked: Shape
 
 
 def formats(drafts: tuple[Draft, ...], schemas: Schemas) -> dict[Path, Names]:
-    """Return, for each step, the names that conditions may use.
+    """Return, for each step, what conditions may use.
 
     What asks a model gives text, or records where it names a schema; what does not hands on what
     it gets; a step's type may know better. `gather` begins with what `steps` gave.
     """
     names: dict[Path, Names] = {}
-    given: dict[str, frozenset[str] | None] = {}
-    before: frozenset[str] | None = TEXT
+    given: dict[str, Shape] = {}
+    before = Shape(TEXT)
     for draft in drafts:
-        source = before if draft.source is None else given.get(draft.source)
+        source = before if draft.source is None else given.get(draft.source, Shape(None))
         asked = _asked(draft, source, schemas)
         names[draft.path] = Names(source, asked)
         own = draft.type.fields if draft.type and draft.options else None
-        before = given[draft.name] = (own and own(draft.options)) or asked
+        known = own(draft.options) if own else None
+        before = given[draft.name] = asked if known is None else Shape(known)
     return names
 
 
-def _asked(draft: Draft, taken: frozenset[str] | None, schemas: Schemas) -> frozenset[str] | None:
+def _asked(draft: Draft, taken: Shape, schemas: Schemas) -> Shape:
     if draft.type is None or draft.options is None:
-        return None
+        return Shape(None)
     named = [
         each.value
         for each in marked(draft.options)
@@ -51,5 +65,5 @@ def _asked(draft: Draft, taken: frozenset[str] | None, schemas: Schemas) -> froz
     ]
     if named:
         schema = schemas.content().get(named[0])
-        return None if schema is None else fields(schema)
-    return TEXT if has_mark(draft.type.options, PromptMark) else taken
+        return Shape(None) if schema is None else Shape(fields(schema), lists(schema))
+    return Shape(TEXT) if has_mark(draft.type.options, PromptMark) else taken

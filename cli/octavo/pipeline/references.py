@@ -195,12 +195,14 @@ def _names_over(reference: Reference, given: Names) -> frozenset[str] | None:
     """Return the names that a condition may use beside the parameters; None is not known."""
     match _over(reference):
         case "replies":
-            return given.asked
+            return given.asked.names
         case "items":
-            listed = reference.draft is None or getattr(reference.draft.options, "each", None)
-            return None if listed or given.taken is None else given.taken | {"item"}
+            options = reference.draft.options if reference.draft else None
+            listed: object = getattr(options, "each", None)
+            names = given.taken.lists.get(str(listed)) if listed else given.taken.names
+            return None if names is None else names | {"item"}
         case _:
-            return given.taken
+            return given.taken.names
 
 
 def _given(each: Marked) -> frozenset[str]:

@@ -12,7 +12,7 @@ from octavo.pipeline.source import Source, problem
 from octavo.pipeline.spelling import shorten, suggestion
 from octavo.protocols.calls import JsonSchema
 
-__all__ = ["Schemas", "fields"]
+__all__ = ["Schemas", "fields", "lists"]
 
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _INNER: dict[str, type | None] = {
@@ -69,6 +69,21 @@ def fields(schema: JsonSchema) -> frozenset[str] | None:
     if not isinstance(properties, dict):
         return None
     return frozenset(cast("dict[str, Any]", properties))
+
+
+def lists(schema: JsonSchema) -> dict[str, frozenset[str]]:
+    """Return the fields that are lists of records, with the fields of those, where it says so."""
+    found: dict[str, frozenset[str]] = {}
+    for name, node in _members(schema, "properties").items():
+        inner = _members(node, "items")
+        if (names := fields(inner)) is not None:
+            found[name] = names
+    return found
+
+
+def _members(node: object, key: str) -> dict[str, Any]:
+    inner: Any = cast("dict[str, Any]", node).get(key) if isinstance(node, dict) else None
+    return cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
 
 
 def _checked(source: Source) -> JsonSchema:
