@@ -5,8 +5,10 @@ import io
 import pytest
 
 from octavo.commands.progress import Plain, Progress, Quiet, duration, open_display
-from octavo.engine.report import Outcome, Result, Totals
+from octavo.engine.report import NoteWatch, Outcome, Result, Totals
 from octavo.errors import ReplyError
+from octavo.text.note import Note
+from octavo.text.span import Span
 
 
 class Clock:
@@ -144,6 +146,20 @@ def test_the_bar_shows_names_and_errors_as_they_are_and_vanishes(monkeypatch):
     assert "0 of 1 call" in before
     assert "31 MB of 93 MB" in stream.getvalue().removeprefix(before)
     assert before.endswith("\x1b[2K")  # the line that held the bar is empty again
+
+
+def test_the_bar_shows_notes_while_their_document_is_read(monkeypatch):
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    display = open_display(Progress.AUTO, stream)
+    display.note(
+        "a.txt", "margins", Note("She sailed\nin [May]. " + "x" * 300, (Span(1200, 3400),))
+    )
+    display.close()
+    assert isinstance(display, NoteWatch)
+    assert "a.txt, characters 1,200 to 3,400: She sailed in [May]. xxx" in stream.getvalue()
+    assert "x" * 200 not in stream.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from octavo.commands.progress import Tally, megabytes
 from octavo.commands.terminal import clean
 from octavo.engine.report import Outcome, Result
+from octavo.text.note import Note
 
 __all__ = ["Bar"]
 
 _LONGEST = 40
 """Characters of a document's path beside the bar."""
+
+_NOTE = 200
+"""Characters shown of a note."""
 
 
 class Bar:
@@ -69,6 +73,13 @@ class Bar:
 
     def notice(self, message: str) -> None:
         self.line(message)
+
+    def note(self, source: str, step: str, note: Note) -> None:
+        """Write the beginning of a note, on one line, above the bar."""
+        del step
+        text = " ".join(note.text.split())
+        text = text if len(text) <= _NOTE else text[: _NOTE - 1] + "…"
+        self.line(f"{source}, characters {note.spans[0].start:,} to {note.spans[-1].end:,}: {text}")
 
     def line(self, text: str) -> None:
         self._progress.console.print(clean(text), soft_wrap=True, style="")
