@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from itertools import pairwise
 
@@ -12,8 +13,8 @@ from tests.strategies.kit import Kit, fenced, paragraphs
 import octavo
 from octavo.backends.scripted import ScriptedBackend
 from octavo.engine.report import Silence
-from octavo.errors import FitError, ReplyError, RequestError, SpecErrors, UsageError
-from octavo.protocols import Reply
+from octavo.errors import FitError, Outcome, ReplyError, RequestError, SpecErrors, UsageError
+from octavo.protocols import Finish, Reply
 
 MARGINS = """
 octavo: 1
@@ -449,3 +450,50 @@ def test_the_built_in_pipeline_answers_from_end_to_end(tmp_path):
     assert low <= len(kit.requests) <= high
     (result,) = kit.run(story(300), params={"question": "What is the code?"}).results
     assert result.value == "The document does not answer this question."
+
+
+def faulty(request):
+    """Misbehave on three of five margins and verdicts, always in the same way on the same ones."""
+    if is_answer(request):
+        return reader(request)
+    seed = int(hashlib.sha256(fenced(request)[-1].encode()).hexdigest(), 16)
+    match seed % 10:
+        case 0:
+            return ""
+        case 1:
+            return Reply("FAULT and on and on", Finish.LENGTH)
+        case 2:
+            return Reply("FAULT: I cannot help with that.", Finish.REFUSAL)
+        case 3:
+            return "Perhaps so."
+        case 4:
+            raise RequestError("FAULT")
+        case 5:
+            return content(request)[-40:]
+        case _:
+            return reader(request)
+
+
+@pytest.mark.parametrize("mode", ["cumulative", "segments"])
+@pytest.mark.parametrize("classify", ["", SEPARATE, ", classify: none"])
+def test_a_model_that_misbehaves_neither_hangs_a_run_nor_gets_into_later_prompts(
+    classify, mode, tmp_path
+):
+    options = f", mode: {mode}, on_error: skip, empty: None.{classify}"
+    kit = Kit(MARGINS % options, faulty, tmp_path)
+    asked = ["What is the code?", "What is red?"]
+    results = kit.run(CODED, story(9), CODED, params={"question": asked}).results
+    assert [result.error for result in results] == [None, None, None]
+    assert results[0].value == results[2].value
+    assert 0 < results[0].coverage < 1
+    assert not any("FAULT" in content(request) for request in kit.requests)
+    for result in results:
+        totals = result.totals
+        assert sum(totals.outcomes.values()) == totals.calls
+        assert {Outcome.INVALID, Outcome.REFUSED, Outcome.FAILED} & totals.outcomes.keys()
+
+
+def test_equal_documents_fail_alike_when_they_share_a_call(tmp_path):
+    kit = Kit(MARGINS % "", unlucky, tmp_path)
+    results = kit.run(CODED, CODED, CODED, keep_going=True).results
+    assert [result.error.message for result in results] == ["no such luck"] * 3
