@@ -361,12 +361,15 @@ def test_no_prompt_exceeds_the_window(window, tmp_path):
     assert result.error is None or kit.requests == []
 
 
-def test_a_plan_without_verdicts_is_exact(tmp_path):
-    kit = Kit(MARGINS % ", classify: none", reader, tmp_path)
+@pytest.mark.parametrize("mode", ["cumulative", "segments"])
+def test_a_plan_without_verdicts_is_exact(mode, tmp_path):
+    kit = Kit(MARGINS % f", mode: {mode}, classify: none", reader, tmp_path)
     planned = kit.plan(CODED)
     kit.run(CODED)
-    assert planned.calls == (len(kit.requests), len(kit.requests))
-    assert planned.depth == 2
+    calls = len(kit.requests)
+    assert planned.calls == (calls, calls)
+    # A call that goes on from another's prompt waits for its start, and counts as behind it.
+    assert planned.depth == (calls if mode == "cumulative" else 2)
 
 
 @pytest.mark.parametrize("text", [CODED, story(12)])
