@@ -72,7 +72,9 @@ def test_a_built_in_pipeline_is_well_formed_and_says_what_it_does(name, tmp_path
     pipeline = read(found.text, found.path, Registry())
     assert pipeline.about.endswith(".")
     assert all(param.about.endswith(".") for param in pipeline.params)
-    assert pipeline.whole is not None
+    # Where replies are folded by asking again, a document of one part is asked otherwise.
+    folds = {use.type.name for use in pipeline.steps} & {"reduce", "merge", "fold"}
+    assert pipeline.whole is not None or not folds
 
 
 def test_every_built_in_prompt_is_used_by_a_built_in_pipeline():

@@ -76,3 +76,12 @@ def test_counting_runs_from_the_command_line(tmp_path, capfd, monkeypatch):
     assert shell(("run", *asked)) == 0
     value = json.loads(capfd.readouterr().out)
     assert value == {"rows": [{"value": "Great Bell", "count": 2}], "total": 2, "distinct": 1}
+
+
+def test_a_count_that_no_part_can_have_is_asked_for_again(tmp_path):
+    def handler(request):
+        return {"items": [{"name": "word1", "count": 3 if request.attempt else 6_520_002}]}
+
+    kit, result = count(handler, "One word1.", tmp_path)
+    assert [request.attempt for request in kit.requests] == [0, 1]
+    assert result.value["total"] == 3

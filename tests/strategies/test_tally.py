@@ -203,7 +203,7 @@ def test_what_cannot_be_is_refused_when_the_pipeline_is_read(tmp_path, options, 
     assert said in str(caught.value)
 
 
-def test_a_later_step_may_use_the_rows(tmp_path):
+def test_what_takes_parts_cannot_follow(tmp_path):
     kept = "  - map: {prompt: '{{ text }}'}\n"
     kit = kit_of(tmp_path, "op: count, each: items", [items()], TALLY + kept)
     with pytest.raises(SpecErrors, match="`map` takes chunks or notes, but gets one note"):
