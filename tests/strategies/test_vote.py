@@ -335,6 +335,26 @@ def test_a_biased_voter_is_as_reliable_as_the_formula_says(accuracy):
     assert used / rounds <= votes_expected(lead, accuracy) * 1.03
 
 
+def test_a_biased_model_is_as_reliable_as_the_formula_says(tmp_path):
+    """A tenth of the replies is no record; they cost calls, but no reliability."""
+    accuracy, lead, documents = 0.75, 2, 250
+
+    def handler(request):
+        chance = random.Random(f"{fenced(request)[0]} {request.sample}")
+        if chance.random() < 0.1:
+            return "The Rachel, I think."
+        return ship("Pequod" if chance.random() < accuracy else "Rachel")
+
+    kit = kit_of(tmp_path, RECORD + f", k: {lead}", handler)
+    texts = [f"Ship number {number} sails." for number in range(documents)]
+    results = kit.run(*texts, private=True).results
+    right = sum(result.value["value"] == ship("Pequod") for result in results)
+    expected = reliability_of(lead, accuracy)
+    deviation = (expected * (1 - expected) / documents) ** 0.5
+    assert abs(right / documents - expected) < 3 * deviation
+    assert len(kit.requests) / documents <= votes_expected(lead, accuracy) / 0.9
+
+
 @given(st.lists(st.sampled_from(["a", "b", "c", None]), max_size=60), st.integers(1, 4))
 def test_a_ballot_wants_no_sample_that_the_decision_does_not_need(votes, lead):
     ballot = Ballot(lead, 40)
