@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -282,7 +283,8 @@ TEXT = (
     length=st.integers(0, 12),
     new=st.text("[]{}=.,\"'\n#:0ax ", max_size=6),
 )
-def test_no_file_gives_a_traceback(tmp_path_factory, start, length, new):
-    path = write(tmp_path_factory.getbasetemp(), TEXT[:start] + new + TEXT[start + length :])
-    with contextlib.suppress(SpecErrors):
+def test_no_file_gives_a_traceback(start, length, new):
+    # A directory of its own: an `octavo.toml` above those of other tests would be found by them.
+    with tempfile.TemporaryDirectory() as directory, contextlib.suppress(SpecErrors):
+        path = write(Path(directory), TEXT[:start] + new + TEXT[start + length :])
         assert isinstance(read_profiles(path), ProfileFile)
