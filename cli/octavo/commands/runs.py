@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from json import dumps
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from octavo.commands.terminal import clean, say
 from octavo.engine.journal import Journal
 from octavo.engine.runs import LedgerRow, RunRow, ledger_of
 from octavo.engine.runs import runs as runs_of
+from octavo.engine.states import states_of
 from octavo.engine.storage import journal_path
 from octavo.errors import UsageError
 
@@ -67,11 +69,17 @@ def show_run(
         int | None, typer.Argument(help="The run's number; by default the last.")
     ] = None,
     calls: Annotated[bool, typer.Option("--calls", help="List every call.")] = False,
+    state: Annotated[
+        bool, typer.Option("--state", help="Print the memory before each call, as JSON lines.")
+    ] = False,
     json: _Json = False,
 ) -> None:
     """Show a run: its command, how it ended, and what became of its calls."""
     with Journal(journal_path()) as journal:
         row = _find(journal, run)
+        if state:
+            _write("".join(_dumped(asdict(each)) for each in states_of(journal, row.id)))
+            return
         ledger = ledger_of(journal, row.id)
     if json:
         entries = [_call(entry) for entry in ledger] if calls else _counts(ledger)

@@ -87,7 +87,7 @@ class MemoryOptions(Options):
         default=600, ge=1, description="The most tokens of a proposal for the schema."
     )
     log_tokens: int = Field(
-        default=4000,
+        default=8000,
         ge=64,
         description="The most tokens of memory in a prompt; a longer log is compacted.",
     )
@@ -276,6 +276,10 @@ async def _answer(
         return Note(options.empty, predicted=predicted)
     if options.answer is None:
         return Note(memory.state, spans, predicted=predicted)
+    if predicted is not Prediction.LONG:
+        # Another prompt shares no beginning with those of the parts, so the log may as well be
+        # short.
+        memory = memory.settled()
     answer = await work.ask(
         work.prompt(options.answer),
         {"memory": memory.text, "schema": _written(reader.schema)},

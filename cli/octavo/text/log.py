@@ -11,7 +11,7 @@ from octavo.text.revisions import Revision, State, compacted, replayed
 
 __all__ = ["Log", "Sheet", "seen"]
 
-_SHOWN = re.compile(r"^<(log|memory)>\n(.*?)^</\1>$", re.MULTILINE | re.DOTALL)
+_SHOWN = re.compile(r"<(log|memory)>\n(.*?)^</\1>", re.MULTILINE | re.DOTALL)
 
 Count = Callable[[str], int]
 
@@ -41,18 +41,25 @@ class Log:
         lines = [revision.line for revision in done]
         tokens = self.tokens + self._size(lines)
         if 2 * tokens > self.most:
-            short = [revision.line for revision in compacted(state)]
-            size = self._size(short)
-            if 2 * size > self.most:
+            short = replace(self, state=state).settled()
+            if 2 * short.tokens > self.most:
                 return None
             if tokens > self.most:
-                return replace(self, state=state, lines=tuple(short), tokens=size)
+                return short
         return replace(self, state=state, lines=(*self.lines, *lines), tokens=tokens)
+
+    def settled(self) -> Log:
+        """Return the same memory written once again, without what was overridden."""
+        lines = tuple(revision.line for revision in compacted(self.state))
+        return replace(self, lines=lines, tokens=self._size(lines))
 
     def padded(self, tokens: int) -> Log:
         """Return the log with so many tokens more, as far as there is room: a plan's guess."""
-        line = " ".join(["word"] * min(tokens, self.most - self.tokens))
-        return replace(self, lines=(*self.lines, line), tokens=min(self.tokens + tokens, self.most))
+        more = min(tokens, self.most - self.tokens)
+        if more <= 0:
+            return self
+        line = _filler(more, self.count)
+        return replace(self, lines=(*self.lines, line), tokens=self.tokens + more)
 
     def _size(self, lines: Sequence[str]) -> int:
         return sum(self.count(f"{line}\n") for line in lines)
@@ -70,7 +77,7 @@ class Sheet:
     @property
     def text(self) -> str:
         """The object between its marks, on a line of its own."""
-        padding = (" ".join(["word"] * self.padding),) if self.padding else ()
+        padding = (_filler(self.padding, self.count),) if self.padding else ()
         return _between("memory", (json.dumps(self.state, ensure_ascii=False), *padding))
 
     def plus(self, state: State, done: Sequence[Revision]) -> Sheet | None:
@@ -80,21 +87,31 @@ class Sheet:
             return None
         return replace(self, state=state)
 
+    def settled(self) -> Sheet:
+        """Return the memory as it is."""
+        return self
+
     def padded(self, tokens: int) -> Sheet:
         """Return the memory with so many tokens more, as far as there is room: a plan's guess."""
         return replace(self, padding=min(self.padding + tokens, self.most))
 
 
 def seen(prompt: str) -> State | None:
-    """Return the memory that a prompt shows, or None when it shows none.
-
-    Raises ValueError for what is between the marks but no memory.
-    """
+    """Return the memory that a prompt shows, or None when it shows none."""
     match = _SHOWN.search(prompt)
     if match is None:
         return None
     lines = match[2].split("\n")[:-1]
-    return replayed(lines) if match[1] == "log" else json.loads(lines[0])
+    try:
+        return replayed(lines) if match[1] == "log" else json.loads(lines[0])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None  # a document's own marks, around something else
+
+
+def _filler(tokens: int, count: Count) -> str:
+    """Return words that take about so many tokens, and no more."""
+    text = "word " * tokens
+    return "word " * max(1, tokens * tokens // max(tokens, count(text)))
 
 
 def _between(tag: str, lines: Sequence[str]) -> str:

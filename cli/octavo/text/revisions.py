@@ -91,7 +91,10 @@ def revised(
 
 
 def replayed(lines: Iterable[str]) -> State:
-    """Return the state that a log's lines make; raises ValueError for a line that is none."""
+    """Return the state that a log's lines make.
+
+    Raises IndexError, KeyError, TypeError or ValueError for lines that no log has.
+    """
     state: State = {}
     for line in lines:
         entry = json.loads(line)

@@ -1,0 +1,40 @@
+"""The memories that a run's calls saw, read back from the prompts in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from octavo.engine.journal import Journal
+from octavo.engine.runs import ledger_of
+from octavo.text.log import seen
+from octavo.text.revisions import State
+
+__all__ = ["SeenState", "states_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenState:
+    """The memory of one document before a call: what the calls before it had made of it."""
+
+    source: str
+    step: str
+    node: str
+    state: State
+
+
+def states_of(journal: Journal, run: int) -> Iterator[SeenState]:
+    """Yield the memory that each call of a run saw, in the order in which the calls ended.
+
+    The state after a part is the one that the next call of its document saw; after the last part,
+    the call for the answer. Calls whose prompts show no memory, or are not stored, are left out.
+    """
+    for row in ledger_of(journal, run):
+        try:
+            messages = journal.messages(row.call)
+        except KeyError:
+            continue
+        for message in messages:
+            if message.role == "user" and (state := seen(message.content)) is not None:
+                yield SeenState(row.source, row.step, row.node, state)
+                break
