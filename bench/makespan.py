@@ -42,27 +42,38 @@ from octavo.text.quote import short_id
 
 
 class Recorded(OpenAI):
-    """The openai backend, which also notes the body that each call is sent as."""
+    """The openai backend, which also keeps the requests it was given."""
 
     def __init__(self, name, profile):
         super().__init__(name, profile)
-        self.digests = {}
+        self.requests = []
 
-    async def send(self, request, started):
-        body = encode(self._dialect.body(self._name, request))
-        key = key_of(request, identity=self.identity, model=self.model)
-        self.digests[short_id(key)] = blake2b(body, digest_size=16).digest().hex()
-        return await super().send(request, started)
+    def send(self, request, started):
+        self.requests.append(request)
+        return super().send(request, started)
+
+    def digests(self):
+        """Return the hash of each call's body, by the id that the journal gives the call."""
+        return {
+            short_id(key_of(request, identity=self.identity, model=self.model)): blake2b(
+                encode(self._dialect.body(self._name, request)), digest_size=16
+            ).hexdigest()
+            for request in self.requests
+        }
 
 
 def main() -> None:
     options = _options()
     text = Path(options.file).read_text("utf-8") if options.file else prose(options.size)
-    print(f"{'jobs':>5} {'calls':>6} {'depth':>5} {'B s':>8} {'run s':>8} {'run/B':>6} {'CPU ms/call':>12}")
+    print(
+        f"{'jobs':>5} {'calls':>6} {'depth':>5} {'B s':>8} {'run s':>8} {'run/B':>6} {'CPU ms/call':>12}"
+    )
     for jobs in options.jobs:
         rows = sorted(_measure(text, jobs, options) for _ in range(options.repeat))
         ratio, calls, depth, bound, taken, spent = rows[len(rows) // 2]
-        print(f"{jobs:>5} {calls:>6} {depth:>5} {bound:>8.3f} {taken:>8.3f} {ratio:>6.3f} {spent:>12.2f}")
+        print(
+            f"{jobs:>5} {calls:>6} {depth:>5} {bound:>8.3f} {taken:>8.3f} {ratio:>6.3f} {spent:>12.2f}"
+        )
 
 
 def _measure(text, jobs, options):
@@ -87,10 +98,13 @@ def _measure(text, jobs, options):
         latencies = {e["digest"]: (e["arrival"], e["latency"]) for e in entries if e["reply"]}
         with Journal(path) as journal:
             needs = _needs(journal)
-    times = {call: latencies[backend.digests[call]] for call in needs}
+    digests = backend.digests()
+    times = {call: latencies[digests[call]] for call in needs}
     first = min(arrival for arrival, _ in times.values())
     taken = max(arrival + latency for arrival, latency in times.values()) - first
-    bound, depth = _bound(needs, {call: latency for call, (_, latency) in times.items()}, times, jobs)
+    bound, depth = _bound(
+        needs, {call: latency for call, (_, latency) in times.items()}, times, jobs
+    )
     return taken / bound, len(times), depth, bound, taken, spent * 1000 / len(times)
 
 
