@@ -65,6 +65,15 @@ class Server:
             return
         if say == "raise":
             raise RuntimeError("template failed")
+        # "tokens 10 of 20" tells of a prompt of 20 tokens, 10 of which are kept.
+        cached, total = map(int, say[7:].split(" of ")) if say.startswith("tokens ") else (0, 9)
+        if not body["cache_prompt"]:
+            cached = 0
+        for processed in range(cached, total + 1, 128):
+            progress = {"total": total, "cache": cached, "processed": processed}
+            if callback({"choices": [{"delta": {"role": "assistant", "content": None}}],
+                         "prompt_progress": progress}):
+                return
         callback({"choices": [{"delta": {"role": "assistant", "content": None}}]})
         if say == "endless":
             while not callback({"choices": [{"delta": {"content": "x"}}]}):
@@ -183,20 +192,41 @@ def test_a_wide_window_is_computed_in_small_batches(model):
     assert (facts["window"], facts["batch"]) == (131_072, 32)
 
 
-def test_only_a_prompt_that_repeats_is_computed_anew(model):
-    """What a kept prompt lacks is computed in a batch, never its last token alone."""
-    said = [("system", "A"), ("user", "B")], [("system", "A"), ("user", "C")], [("system", "A")]
-    requests = [
-        Request(tuple(Message(role, text) for role, text in each), max_tokens=5)
-        for each in (said[0], said[1], said[1], said[2])
-    ]
-    replies = answered(model(), *requests)
-    assert [json.loads(reply.text)["body"]["cache_prompt"] for reply in replies] == [
-        True,
-        True,
-        False,
-        False,
-    ]
+@pytest.mark.parametrize(
+    ("tokens", "reused"),
+    [
+        (["0 of 600", "100 of 700"], True),
+        (["0 of 600", "599 of 600"], False),  # the last token alone
+        (["0 of 600", "596 of 600"], True),
+        (["0 of 600", "100 of 613"], False),  # 512 and 1
+        (["0 of 600", "100 of 512"], True),
+        (["0 of 600", "100 of 514"], False),  # 514 would be computed as 512 and 2
+        (["0 of 600", "601 of 700"], False),  # a part of the reply
+        (["0 of 513", "513 of 600"], False),  # a token that was computed alone
+        (["0 of 513", "512 of 600"], True),
+        (["0 of 600", "100 of 700", "700 of 800"], True),
+    ],
+)
+def test_a_kept_prompt_is_used_where_it_changes_no_rounding(model, tokens, reused):
+    """Batches are of 512 tokens; a remainder of fewer than 4 is computed by another routine."""
+    replies = answered(model(), *(request(f"tokens {each}") for each in tokens))
+    assert json.loads(replies[-1].text)["body"]["cache_prompt"] is reused
+
+
+def test_nothing_is_kept_of_a_prompt_that_was_given_up(model):
+    async def run():
+        backend = model()
+        begun = asyncio.Event()
+        endless = asyncio.create_task(backend.send(request("endless"), begun.set))
+        await begun.wait()
+        endless.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await endless
+        reply = await backend.send(request("tokens 5 of 100"), lambda: None)
+        await backend.close()
+        return json.loads(reply.text)["body"]["cache_prompt"]
+
+    assert asyncio.run(run()) is False
 
 
 def test_calls_at_once_take_turns_in_one_process(model):

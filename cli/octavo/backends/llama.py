@@ -34,7 +34,7 @@ _SMOLLM2_SAMPLING: Mapping[str, Any] = {
     "repeat_penalty": 1.1,
     "repeat_last_n": 256,
     "dry_multiplier": 0.8,
-    "dry_allowed_length": 6,
+    "dry_allowed_length": 10,
     "dry_penalty_last_n": 256,
 }
 """What keeps the smallest of models from going round in circles, over about the length of a reply:
@@ -85,6 +85,7 @@ class LlamaBackend:
         body = self._body(request)
         async with self._lock:
             if self._process is None or not self._process.alive:
+                await self.close()
                 self._process = await self._start()
             answer = await self._process.ask(body, started, self._profile.timeout)
         if "error" in answer:

@@ -27,6 +27,9 @@ from typing import Any, BinaryIO, Protocol
 _SOCKET_LENGTH = 100
 """Longest path of a Unix socket that every system takes."""
 
+_LEAST = 4
+"""Tokens that a batch has at least where all batches shall be computed alike."""
+
 _LAST_WORDS = 0.1
 """Seconds after which the library's own thread has written its log."""
 
@@ -56,7 +59,7 @@ def main() -> None:
         _say(answers, {"failed": str(error)})
         os._exit(1)
     _say(answers, {"ready": True})
-    seat = _Seat(server, answers, cancelled)
+    seat = _Seat(server, answers, cancelled, settings["batch"])
     while True:
         seat.answer(requests.get())
 
@@ -103,40 +106,88 @@ def _load(settings: dict[str, Any], place: str) -> _Server:
     return xllamacpp.Server(params)
 
 
+class _Kept:
+    """How much of the last prompt the model keeps, and whether using it would change a reply.
+
+    A prompt is computed in batches, and a batch of one token by another routine than larger ones,
+    which rounds otherwise. So what is kept is used only where no such remainder is left, with it
+    or without: then the same request has the same reply to the last bit, whatever came before.
+    """
+
+    def __init__(self, batch: int) -> None:
+        self._batch = batch
+        self._sound = 0
+
+    def usable(self, total: int, cached: int) -> bool:
+        """Tell whether `cached` of the `total` tokens of a prompt may be taken as they are."""
+        return cached <= self._sound and not (
+            self._remainder(total) or self._remainder(total - cached)
+        )
+
+    def forget(self) -> None:
+        """Take nothing for granted: a prompt is being computed and may be given up."""
+        self._sound = 0
+
+    def keep(self, total: int) -> None:
+        """Take note of a prompt that was computed to its end; replies are not kept."""
+        self._sound = total - self._remainder(total)
+
+    def _remainder(self, tokens: int) -> int:
+        left = tokens % self._batch
+        return left if left < _LEAST else 0
+
+
 class _Seat:
     """Answers one request after the other."""
 
-    def __init__(self, server: _Server, answers: BinaryIO, cancelled: set[int]) -> None:
+    def __init__(self, server: _Server, answers: BinaryIO, cancelled: set[int], batch: int) -> None:
         self._server = server
         self._answers = answers
         self._cancelled = cancelled
-        self._last: list[Any] = []
+        self._kept = _Kept(batch)
 
     def answer(self, message: dict[str, Any]) -> None:
-        """Answer one request; what it prints is the whole answer, also when it fails."""
+        """Answer one request; the last line is the whole answer, also when it fails."""
         number: int = message["id"]
-        body: dict[str, Any] = message["body"]
-        messages = body["messages"]
-        # With all of a prompt in the cache, its last token would be computed alone, by another
-        # routine than in a batch, which rounds otherwise: the same call could end differently.
-        repeats = self._last[: len(messages)] == messages
-        self._last = messages
+        gathered = self._ask(number, message["body"], reuse=True)
+        if gathered is None:
+            gathered = self._ask(number, message["body"], reuse=False)
+        self._cancelled.discard(number)
+        _say(self._answers, {"id": number, **(gathered or _Gathered()).result()})
+
+    def _ask(self, number: int, body: dict[str, Any], *, reuse: bool) -> _Gathered | None:
+        """Return a reply, or None when what is kept of the last prompt must not be used."""
         gathered = _Gathered()
+        total = 0
+        unusable = False
 
         def take(chunk: dict[str, Any]) -> bool:
+            nonlocal total, unusable
             if number in self._cancelled:
+                return True
+            progress = chunk.get("prompt_progress")
+            if progress and not total:
+                total = progress["total"]
+                unusable = progress["cache"] > 0 and not kept.usable(total, progress["cache"])
+                kept.forget()
+            if unusable:
                 return True
             began = gathered.add(chunk)
             _say(self._answers, {"id": number, "began": True} if began else {"id": number})
             return False
 
-        if number not in self._cancelled:
-            try:
-                self._server.handle_chat_completions({**body, "cache_prompt": not repeats}, take)
-            except Exception as error:  # noqa: BLE001 - told to the parent, which knows what to do
-                gathered.error = {"message": str(error), "type": "exception"}
-        self._cancelled.discard(number)
-        _say(self._answers, {"id": number, **gathered.result()})
+        kept = self._kept
+        if number in self._cancelled:
+            return gathered
+        try:
+            self._server.handle_chat_completions({**body, "cache_prompt": reuse}, take)
+        except Exception as error:  # noqa: BLE001 - told to the parent, which knows what to do
+            gathered.error = {"message": str(error), "type": "exception"}
+        if unusable:
+            return None
+        if gathered.ended:
+            kept.keep(total)
+        return gathered
 
 
 class _Gathered:
@@ -149,6 +200,11 @@ class _Gathered:
         self._logprobs: list[Any] = []
         self._finish: str | None = None
         self._usage: Any = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the reply came to its end."""
+        return self._finish is not None
 
     def add(self, chunk: dict[str, Any]) -> bool:
         """Take a piece in; tell whether it is the first with any text."""
