@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +29,8 @@ from octavo.text.quote import short_id
 __all__ = ["Journal"]
 
 _Row = tuple[Any, ...]
+_Kept = tuple[_Row, asyncio.Future[Reply], Reply]
+_INSERT_CALL = "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _APART = 0.02
 """Seconds that a row which nobody waits for may wait for the next commit."""
 _SPEED = 1
@@ -47,7 +49,7 @@ class Journal:
         self.path = path
         self.generation = generation
         self.connection = connect(path, durable=durable)
-        self._calls: list[tuple[_Row, asyncio.Future[Reply], Reply]] = []
+        self._calls: list[_Kept] = []
         self._writes: dict[str, list[_Row]] = {}
         self._seen: set[int] = set()
         self._scheduled = False
@@ -211,7 +213,7 @@ class Journal:
             self.connection.execute("BEGIN IMMEDIATE")
             for sql, rows in writes.items():
                 self.connection.executemany(sql, rows)
-            kept = [self._insert(row, reply) for row, _, reply in calls]
+            kept = self._insert(calls)
             self.connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             if self.connection.in_transaction:
@@ -223,17 +225,16 @@ class Journal:
             if not future.done():
                 future.set_result(reply)
 
-    def _insert(self, row: _Row, reply: Reply) -> Reply:
-        marks = ", ".join("?" * len(row))
-        cursor = self.connection.execute(f"INSERT OR IGNORE INTO calls VALUES ({marks})", row)  # noqa: S608 - question marks only
-        if cursor.rowcount:
-            return reply
-        return self.find(row[2]) or reply
+    def _insert(self, calls: Sequence[_Kept]) -> list[Reply]:
+        """Insert replies; return what is stored, which is another's where one came first."""
+        before = self.connection.total_changes
+        self.connection.executemany(_INSERT_CALL, [row for row, _, _ in calls])
+        if self.connection.total_changes - before == len(calls):
+            return [reply for _, _, reply in calls]
+        return [self.find(row[2]) or reply for row, _, reply in calls]
 
     @staticmethod
-    def _refuse(
-        calls: list[tuple[_Row, asyncio.Future[Reply], Reply]], failure: JournalError
-    ) -> None:
+    def _refuse(calls: Sequence[_Kept], failure: JournalError) -> None:
         for _, future, _ in calls:
             if not future.done():
                 future.set_exception(failure)
