@@ -30,15 +30,17 @@ _WIDEST = 8192
 """Tokens of window that are taken unasked: the memory for it grows with it, for large models to
 many gigabytes."""
 
-_SMOLLM2_SAMPLING: Mapping[str, Any] = {
+_SMOLLM2_OPTIONS: Mapping[str, Any] = {
     "repeat_penalty": 1.1,
     "repeat_last_n": 256,
     "dry_multiplier": 0.8,
     "dry_allowed_length": 10,
     "dry_penalty_last_n": 256,
+    "stop": ["</text "],
 }
-"""What keeps the smallest of models from going round in circles, over about the length of a reply:
-a longer memory would hold the words of the document against it. Other models need no such help."""
+"""What keeps the smallest of models from going round in circles, over about the length of a reply
+(a longer memory would hold the words of the document against it), and from going on behind a
+repeated end of the fenced text. Other models need no such help."""
 
 _VARIED = 0.7
 """The temperature of further samples and attempts, which greedily would all be the same."""
@@ -100,15 +102,15 @@ class LlamaBackend:
 
     @cached_property
     def _identity(self) -> str:
-        options = json.dumps(dict(self._sampling), sort_keys=True)
+        options = json.dumps(dict(self._options), sort_keys=True)
         return f"llama:{hashlib.sha256(options.encode()).hexdigest()[:12]}"
 
     @cached_property
-    def _sampling(self) -> Mapping[str, Any]:
+    def _options(self) -> Mapping[str, Any]:
         """What every request's body gets: the profile's options over the model's own."""
         if self._digest != SMOLLM2.sha256:
             return self._profile.options
-        return {**_SMOLLM2_SAMPLING, **self._profile.options}
+        return {**_SMOLLM2_OPTIONS, **self._profile.options}
 
     @cached_property
     def _digest(self) -> str:
@@ -185,7 +187,7 @@ class LlamaBackend:
         if request.logprobs:
             body["logprobs"] = True
             body["top_logprobs"] = request.logprobs
-        for name, value in self._sampling.items():
+        for name, value in self._options.items():
             if value is None:
                 body.pop(name, None)
             else:
