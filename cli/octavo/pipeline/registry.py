@@ -36,6 +36,7 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "vote": "octavo.strategies.vote",
         "tally": "octavo.strategies.tally",
         "margins": "octavo.strategies.margins",
+        "tree": "octavo.strategies.tree",
     },
     "chunker": {
         "structure": "octavo.chunkers.structure",

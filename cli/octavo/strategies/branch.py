@@ -1,0 +1,113 @@
+"""The shape of a tree over sections: which notes one call joins, known before the first reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from octavo.strategies.fit import FENCE
+from octavo.text.doctree import Section
+from octavo.text.grouping import tree
+from octavo.text.note import Slot
+from octavo.text.span import Span
+
+__all__ = ["Branch", "Joints", "branch", "join"]
+
+_TITLE = 8
+"""Tokens that a title's place in a prompt takes beside the title."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A section, a group of a section's parts, or a piece of text; `leaf` holds a piece's slot.
+
+    Only sections have a title. A branch with one part hands that part's note on.
+    """
+
+    title: str | None
+    headings: tuple[str, ...]
+    span: Span
+    border: int
+    parts: tuple[Branch, ...] = ()
+    leaf: Slot | None = None
+
+    @property
+    def height(self) -> int:
+        """How many calls stand below this one's; a branch of one part makes none of its own."""
+        above = 1 if len(self.parts) > 1 else 0
+        return above + max((part.height for part in self.parts), default=0)
+
+    @property
+    def paths(self) -> list[tuple[str, ...]]:
+        """The heading paths of this branch and all below it."""
+        return [self.headings, *(path for part in self.parts for path in part.paths)]
+
+    @property
+    def leaves(self) -> list[Slot]:
+        """The pieces' slots, in the order of the text."""
+        own = [self.leaf] if self.leaf else []
+        return [*own, *(leaf for part in self.parts for leaf in part.leaves)]
+
+
+@dataclass(frozen=True, slots=True)
+class Joints:
+    """What bounds a call that joins notes: each has `size` tokens at most, `most` of them fit.
+
+    `room` is the tokens that the prompt leaves for notes and titles, `count` counts a title's.
+    """
+
+    size: int
+    most: int
+    room: int | None
+    count: Callable[[str], int]
+
+
+def branch(section: Section, piece: Callable[[Span, Section], Slot], joints: Joints) -> Branch:
+    """Return the branch of a section; sections without any text of their own or below are not in.
+
+    `piece` makes the slot of a piece of a section's text. Raises FitError when no two notes fit
+    one call.
+    """
+    parts = [_piece(piece(span, section)) for span in section.pieces]
+    below = (branch(each, piece, joints) for each in section.sections)
+    parts += [part for part in below if part.parts]
+    return join(section.title, section.headings, section.span, parts, joints)
+
+
+def join(
+    title: str | None,
+    headings: tuple[str, ...],
+    span: Span,
+    parts: Sequence[Branch],
+    joints: Joints,
+) -> Branch:
+    """Return a branch over parts, in groups where they are too many or too long for one call."""
+    levels = tree(
+        [part.border for part in parts],
+        [joints.size + FENCE + _title_size(part, joints) for part in parts],
+        size=joints.size + FENCE,
+        most=joints.most,
+        room=joints.room,
+    )
+    level = list(parts)
+    for groups in levels[:-1]:
+        level = [
+            level[group.start]
+            if len(group) == 1
+            else _group(headings, [level[number] for number in group])
+            for group in groups
+        ]
+    return Branch(title, headings, span, level[0].border if level else 0, tuple(level))
+
+
+def _title_size(part: Branch, joints: Joints) -> int:
+    return joints.count(part.title) + _TITLE if part.title else 0
+
+
+def _group(headings: tuple[str, ...], parts: Sequence[Branch]) -> Branch:
+    span = Span(parts[0].span.start, parts[-1].span.end)
+    return Branch(None, headings, span, parts[0].border, tuple(parts))
+
+
+def _piece(leaf: Slot) -> Branch:
+    return Branch(None, leaf.headings, leaf.spans[0], leaf.border, leaf=leaf)

@@ -1,0 +1,455 @@
+"""Read a document section by section, and join what was found up the tree of its headings.
+
+After ToM (arXiv 2511.00489, EMNLP 2025): leaves are read each for itself, parents settle what their
+children found, conflicts by the children's confidence, and a single child's finding goes up as it
+is. Unlike there, headings give the tree and no call is spent on its structure; a document without
+headings is outlined by the model, which names the words that each section begins and ends with and
+does not write the text again, and what does not cover the text is not used. A parent's own text is
+read as one more leaf beside its sections, where ToM reads it in a second call after them: one call
+less for each parent, and one less that waits. A failed node is a failure here, where the reference
+code hands the error's words to the parent as a finding.
+
+The paper chooses chunks by embeddings before; here the whole document is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from octavo.errors import CallError, FitError, ReplyError
+from octavo.protocols import (
+    JsonSchema,
+    Kind,
+    Options,
+    PromptLike,
+    PromptMark,
+    PromptRef,
+    SchemaRef,
+    StepType,
+    Work,
+)
+from octavo.strategies.branch import Branch, Joints, branch, join
+from octavo.strategies.fit import require_room
+from octavo.strategies.ready import ready
+from octavo.text.anchors import Anchor, placed
+from octavo.text.border import border, borders
+from octavo.text.doctree import Section, doctree
+from octavo.text.note import Note, Prediction, Slot
+from octavo.text.outline import label
+from octavo.text.span import Span
+from octavo.text.union import union
+
+__all__ = ["STEP", "TreeOptions"]
+
+_MOST = 5
+"""The most sections that the model may find in one chunk, as in ToM."""
+
+_ENTRY = 64
+"""Tokens of a section in the result beside its note."""
+
+_OUTLINE: JsonSchema = {
+    "type": "object",
+    "properties": {
+        "sections": {
+            "type": "array",
+            "maxItems": _MOST,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "title": {"type": "string"},
+                    "head": {"type": "string"},
+                    "tail": {"type": "string"},
+                },
+                "required": ["title", "head", "tail"],
+                "additionalProperties": False,
+            },
+        }
+    },
+    "required": ["sections"],
+    "additionalProperties": False,
+}
+
+
+class TreeOptions(Options):
+    """How to read sections, and how to join what was found."""
+
+    leaf: Annotated[PromptRef, PromptMark("text", "headings", "height", "words")] = Field(
+        description="The prompt for a piece of a section's own text; it sees `text`, `headings`,"
+        " `height` (0) and `words`."
+    )
+    parent: Annotated[PromptRef, PromptMark("notes", "titles", "headings", "height", "words")] = (
+        Field(
+            description="The prompt that joins the notes of a section's parts; it sees `notes`,"
+            " `titles` (of each note's section, empty where it has none), `headings`, `height`"
+            " and `words`."
+        )
+    )
+    outline: Annotated[PromptRef | None, PromptMark("text")] = Field(
+        default=None,
+        description="The prompt that finds sections in a chunk of a document without headings; it"
+        " sees `text`. Without it the chunks are joined as they are.",
+    )
+    schema_: SchemaRef | None = Field(
+        default=None, alias="schema", description="The JSON Schema that each note must fit."
+    )
+    tokens: int = Field(default=400, ge=1, description="The most tokens of a note.")
+    words: int | None = Field(default=None, ge=1, description="The length asked for, in words.")
+    outline_tokens: int = Field(default=600, ge=1, description="The most tokens of an outline.")
+    depth: int = Field(
+        default=4,
+        ge=1,
+        le=16,
+        description="How deep sections may be; deeper ones are text of the one above.",
+    )
+    fan_in: int = Field(default=8, ge=2, description="The most notes in one call.")
+    show: Literal["note", "sections"] = Field(
+        default="note",
+        description="Whether the result is the root's note, or a record of all sections with"
+        " theirs.",
+    )
+    on_error: Literal["fail", "skip"] = Field(
+        default="fail",
+        description="Whether a failed piece ends the document or is left out; a failed join ends"
+        " it in any case.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """What all calls share. `outline` is None where headings give the sections."""
+
+    options: TreeOptions
+    work: Work
+    leaf: PromptLike
+    parent: PromptLike
+    outline: PromptLike | None
+    schema: JsonSchema | None
+    joints: Joints
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A branch, its note, and its parts; those of an outlined chunk come with its outline."""
+
+    branch: Branch
+    note: Awaitable[Note | None]
+    parts: Awaitable[Sequence[_Node]]
+
+
+async def run(slots: Sequence[Slot], options: TreeOptions, work: Work) -> Sequence[Slot]:
+    """Return one slot for the root. Raises FitError when a call cannot fit the window."""
+    if not slots:
+        return slots
+    chunks = [slot.spans[0] for slot in slots]
+    section = doctree(work.document, chunks, options.depth)
+    if not _has_text(section):
+        section = Section(None, (), section.span, chunks)
+    wanted = options.outline is not None and not section.sections
+    reader = _Reader(
+        options,
+        work,
+        leaf=work.prompt(options.leaf),
+        parent=work.prompt(options.parent),
+        outline=work.prompt(options.outline) if wanted and options.outline else None,
+        schema=work.schema(options.schema_) if options.schema_ else None,
+        joints=Joints(options.tokens, options.fan_in, None, work.counter.count),
+    )
+    pieces = _pieces(section, slots, work)
+    reader = replace(reader, joints=_joints(reader, section))
+    root = branch(section, lambda span, _: pieces[span], reader.joints)
+    _require_room(reader, root)
+    work.follow(root.height + (3 if reader.outline else 1))
+    node = _grow(root, 0, reader)
+    return [
+        Slot(
+            spans=union(span for leaf in root.leaves for span in leaf.spans),
+            bound=_bound(root, reader),
+            note=work.start(_shown(node, headed=bool(section.sections)))
+            if options.show == "sections"
+            else node.note,
+            border=root.border,
+        )
+    ]
+
+
+def _has_text(section: Section) -> bool:
+    return bool(section.pieces) or any(map(_has_text, section.sections))
+
+
+def _paths(section: Section) -> list[tuple[str, ...]]:
+    return [section.headings, *(path for each in section.sections for path in _paths(each))]
+
+
+def _pieces(section: Section, slots: Sequence[Slot], work: Work) -> Mapping[Span, Slot]:
+    """Return a slot for each piece: a chunk's own where it was not cut."""
+    whole = {slot.spans[0]: slot for slot in slots}
+    found: dict[Span, Slot] = {}
+
+    def add(each: Section) -> None:
+        hashes = borders(work.document.text, [span.start for span in each.pieces])
+        for span, own in zip(each.pieces, hashes, strict=True):
+            slot = whole.get(span)
+            bound = slot.bound if slot else work.counter.count(work.document.slice(span))
+            found[span] = _piece(span, each.headings, bound, own, work)
+        for below in each.sections:
+            add(below)
+
+    add(section)
+    return found
+
+
+def _piece(span: Span, headings: tuple[str, ...], bound: int, own: int, work: Work) -> Slot:
+    note = Note(work.document.slice(span), (span,))
+    return Slot((span,), bound, ready(note), own, headings)
+
+
+def _joints(reader: _Reader, section: Section) -> Joints:
+    options = reader.options
+    empty = {
+        "notes": ("",) * options.fan_in,
+        "titles": ("",) * options.fan_in,
+        "headings": _longest(_paths(section)),
+        "height": 1,
+        "words": options.words,
+    }
+    room = reader.work.room(reader.parent, empty, options.tokens, reader.schema)
+    return replace(reader.joints, room=room)
+
+
+def _longest(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return max(paths, key=lambda path: sum(map(len, path)), default=())
+
+
+def _require_room(reader: _Reader, root: Branch) -> None:
+    options, leaves = reader.options, root.leaves
+    if reader.outline:
+        tokens = options.outline_tokens
+        require_room(reader.work, reader.outline, {"text": ""}, tokens, leaves, schema=_OUTLINE)
+    empty = {
+        "text": "",
+        "headings": _longest(root.paths),
+        "height": 0,
+        "words": options.words,
+    }
+    require_room(reader.work, reader.leaf, empty, options.tokens, leaves, schema=reader.schema)
+
+
+def _bound(root: Branch, reader: _Reader) -> int:
+    if reader.options.show == "note":
+        return reader.options.tokens
+    sections = _MOST * len(root.leaves) if reader.outline else len(root.paths)
+    return (sections + 1) * (reader.options.tokens + _ENTRY)
+
+
+def _grow(at: Branch, above: int, reader: _Reader) -> _Node:
+    """Start the calls of a branch; `above` is how many calls stand between it and the root's."""
+    work = reader.work
+    if at.leaf is not None:
+        if reader.outline is None:
+            return _Node(at, work.start(_read(at, at.leaf, above, reader)), work.start(_these(())))
+        inner = work.start(_outlined(at, at.leaf, above, reader))
+        note = work.start(_read_outlined(at, at.leaf, inner, above, reader))
+        return _Node(at, note, work.start(_inner(inner)))
+    under = above + (1 if len(at.parts) > 1 else 0)
+    parts = [_grow(part, under, reader) for part in at.parts]
+    return _Node(at, work.start(_join(at, parts, above, reader)), work.start(_these(parts)))
+
+
+async def _these(parts: Sequence[_Node]) -> Sequence[_Node]:
+    return parts
+
+
+async def _read(at: Branch, leaf: Slot, above: int, reader: _Reader) -> Note | None:
+    note = await leaf.note
+    if note is None:
+        return None
+    variables = {"text": note.value, "headings": at.headings, "height": 0}
+    try:
+        return await _ask(reader, reader.leaf, variables, note.spans, above)
+    except CallError as error:
+        if reader.options.on_error == "fail":
+            raise
+        reader.work.skip(leaf, error)
+        return None
+
+
+async def _join(at: Branch, parts: Sequence[_Node], above: int, reader: _Reader) -> Note | None:
+    """Join the notes of the parts; one alone is handed on unasked."""
+    found = [(part.branch, note) for part in parts if (note := await part.note) is not None]
+    if len(found) < 2:
+        return found[0][1] if found else None
+    variables: dict[str, object] = {
+        "notes": [note.value for _, note in found],
+        "titles": [part.title or "" for part, _ in found],
+        "headings": at.headings,
+        # Each chunk that is to be outlined may become a parent of its own.
+        "height": at.height + (1 if reader.outline else 0),
+    }
+    spans = union(span for _, note in found for span in note.spans)
+    return await _ask(reader, reader.parent, variables, spans, above)
+
+
+async def _ask(
+    reader: _Reader,
+    prompt: PromptLike,
+    variables: Mapping[str, object],
+    spans: tuple[Span, ...],
+    above: int,
+) -> Note:
+    options, work = reader.options, reader.work
+    answer = await work.ask(
+        prompt,
+        {**variables, "words": options.words},
+        tokens=options.tokens,
+        words=options.words,
+        schema=reader.schema,
+        node=_place(spans),
+        levels=work.after + above,
+    ).reply
+    return Note(answer.value, spans, predicted=answer.predicted)
+
+
+def _place(spans: Sequence[Span]) -> str:
+    return f"characters {spans[0].start} to {spans[-1].end}"
+
+
+async def _outlined(at: Branch, leaf: Slot, above: int, reader: _Reader) -> _Node | None:
+    """Return the chunk as a node over the sections that the model finds in it, or None."""
+    note = await leaf.note
+    if note is None or reader.outline is None:
+        return None
+    text, start = note.text, at.span.start
+    asked = reader.work.ask(
+        reader.outline,
+        {"text": note.value},
+        tokens=reader.options.outline_tokens,
+        schema=_OUTLINE,
+        node=f"outline of {_place(leaf.spans)}",
+        levels=reader.work.after + above + 2,
+        check=_faults(text),
+    )
+    try:
+        answer = await asked.reply
+    except ReplyError:
+        # The chunk can be read without an outline: nothing is missing from the result.
+        return None
+    if answer.predicted is Prediction.LONG:
+        step = len(text) // _MOST
+        starts = [number * step for number in range(_MOST)]
+        spans = list(map(Span, starts, [*starts[1:], len(text)])) if step else []
+        titles = [""] * len(spans)
+    else:
+        anchors, titles = _listed(answer.value)
+        found = placed(text, anchors)
+        spans = [] if isinstance(found, str) else found
+    if len(spans) < 2:
+        return None
+    parts = [
+        _titled(title, Span(start + span.start, start + span.end), reader)
+        for title, span in zip(titles, spans, strict=True)
+    ]
+    try:
+        joined = join(None, (), at.span, parts, reader.joints)
+    except FitError:
+        return None
+    # The chunk's place in the tree is for one call.
+    return _grow(joined, above, replace(reader, outline=None)) if joined.height == 1 else None
+
+
+def _titled(title: str, span: Span, reader: _Reader) -> Branch:
+    work = reader.work
+    text = work.document.slice(span)
+    own = border(work.document.text, span.start)
+    leaf = _piece(span, (title,) if title else (), work.counter.count(text), own, work)
+    return Branch(title, leaf.headings, span, own, leaf=leaf)
+
+
+def _faults(text: str) -> Callable[[Mapping[str, Any]], Sequence[str]]:
+    def check(record: Mapping[str, Any]) -> Sequence[str]:
+        anchors, _ = _listed(record)
+        found = placed(text, anchors)
+        return [found] if isinstance(found, str) else []
+
+    return check
+
+
+def _listed(record: str | Mapping[str, Any]) -> tuple[list[Anchor], list[str]]:
+    if isinstance(record, str):
+        return [], []
+    sections = record["sections"]
+    return (
+        [Anchor(each["head"], each["tail"]) for each in sections],
+        [label(each["title"]) for each in sections],
+    )
+
+
+async def _read_outlined(
+    at: Branch, leaf: Slot, inner: Awaitable[_Node | None], above: int, reader: _Reader
+) -> Note | None:
+    node = await inner
+    return await (_read(at, leaf, above, reader) if node is None else node.note)
+
+
+async def _inner(inner: Awaitable[_Node | None]) -> Sequence[_Node]:
+    node = await inner
+    return () if node is None else await node.parts
+
+
+async def _shown(root: _Node, *, headed: bool) -> Note | None:
+    """Return a record of the root's note and of all sections."""
+    note = await root.note
+    if note is None:
+        return None
+    while len(parts := await root.parts) == 1 and parts[0].branch.title is not None:
+        root = parts[0]
+    entry = {**_place_of(root), "note": note.value}
+    return replace(note, value={**entry, "sections": await _entries(root, headed=headed)})
+
+
+async def _entries(node: _Node, *, headed: bool) -> list[dict[str, object]]:
+    """Return what the result says of the sections below a node.
+
+    Pieces of text have no entry of their own but where the document has no headings.
+    """
+    found: list[dict[str, object]] = []
+    for part in await node.parts:
+        note = await part.note
+        inner = await _entries(part, headed=headed)
+        is_piece = part.branch.leaf is not None and not inner
+        if note is None or (part.branch.title is None and (headed or not is_piece)):
+            found += inner
+            continue
+        entry = _place_of(part)
+        # A note that was handed up unasked stands where it was made.
+        if all(each is not note for each in await _titled_notes(part)):
+            entry["note"] = note.value
+        found.append({**entry, "sections": inner} if inner else entry)
+    return found
+
+
+async def _titled_notes(node: _Node) -> list[Note | None]:
+    return [await part.note for part in await node.parts if part.branch.title is not None]
+
+
+def _place_of(node: _Node) -> dict[str, object]:
+    span = node.branch.span
+    return {"title": node.branch.title, "start": span.start, "end": span.end}
+
+
+STEP = StepType(
+    name="tree",
+    about="Read sections by the document's headings, and join what was found up their tree.",
+    options=TreeOptions,
+    takes=frozenset({Kind.CHUNKS}),
+    gives=Kind.NOTE,
+    run=run,
+    fields=lambda options: (
+        frozenset({"title", "start", "end", "note", "sections"})
+        if options.show == "sections"
+        else None
+    ),
+)
