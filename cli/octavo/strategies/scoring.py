@@ -1,0 +1,228 @@
+"""How much speaks for each piece of a document, given what is looked for.
+
+Shared words (BM25); relevance by the model with reflection, after ChunkRAG (Singh et al. 2024,
+arXiv 2410.19572): a score, then its critique and a second score, of which the mean counts, in two
+calls at most; least entropy of the first token with abstention, after OPRM (Ben-Kish et al. 2025,
+arXiv 2505.07793): a model that finds the answer in a piece is sure of how its answer begins.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from octavo.errors import BackendError, CallError, UsageError
+from octavo.protocols import Answer, JsonSchema, PromptLike, TokenLogprob, Work
+from octavo.strategies.fit import FENCE, require_room
+from octavo.text.bm25 import bm25
+from octavo.text.entropy import entropy
+from octavo.text.note import Note, Prediction, Slot
+
+if TYPE_CHECKING:
+    from octavo.strategies.select import SelectOptions
+
+__all__ = ["Scored", "Scorer", "scorer_of"]
+
+_ALTERNATIVES = 20
+"""How many alternatives of a token are asked for: the most that common servers give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A note and its score, from 0; `predicted` is set where a plan made one of them up."""
+
+    note: Note
+    score: float
+    predicted: Prediction | None = None
+
+
+class Scorer(Protocol):
+    """Scores all slots; None for one that has no note, or whose call failed and may."""
+
+    async def __call__(self, slots: Sequence[Slot]) -> Sequence[Scored | None]: ...
+
+
+def scorer_of(
+    slots: Sequence[Slot], options: SelectOptions, query: str, work: Work
+) -> tuple[Scorer, int]:
+    """Return what scores the slots, and how many calls it makes one after the other.
+
+    Raises FitError when a prompt cannot fit the window, and UsageError when the schema has no
+    score.
+    """
+    if options.by == "bm25" or options.prompt is None:
+        return _Shared(query), 0
+    prompt = work.prompt(options.prompt)
+    variables: dict[str, object] = {"text": "", "headings": (), "query": query}
+    if options.by == "entropy":
+        variables["abstain"] = options.abstain
+        require_room(work, prompt, variables, options.reply_tokens, slots)
+        return _Calls(_Sureness(prompt, variables, options, work), options, work), 1
+    schema = _scoring(options, work)
+    require_room(work, prompt, variables, options.reply_tokens, slots, schema=schema)
+    reflect = work.prompt(options.reflect) if options.reflect else None
+    if reflect is not None:
+        # The first record stands in the second prompt beside the text.
+        longer = [_longer(slot, options.reply_tokens + FENCE) for slot in slots]
+        seen: dict[str, object] = {**variables, "first": ""}
+        require_room(work, reflect, seen, options.reply_tokens, longer, schema=schema)
+    relevance = _Relevance(prompt, reflect, schema, variables, options, work)
+    return _Calls(relevance, options, work), 2 if reflect else 1
+
+
+def _longer(slot: Slot, tokens: int) -> Slot:
+    return Slot(slot.spans, slot.bound + tokens, slot.note, slot.border, slot.headings)
+
+
+def _scoring(options: SelectOptions, work: Work) -> JsonSchema:
+    schema = work.schema(options.schema_ or "")
+    score = schema.get("properties", {}).get("score", {})
+    kinds = {"integer", "number"}
+    if score.get("type") not in kinds or "score" not in schema.get("required", ()):
+        raise UsageError(
+            f"step {work.step!r}: the schema {options.schema_!r} requires no number `score`",
+            hint="give it a required property `score` of type integer, with its bounds",
+        )
+    return schema
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """Scores by the words that a text, or its headings, share with the query."""
+
+    query: str
+
+    async def __call__(self, slots: Sequence[Slot]) -> Sequence[Scored | None]:
+        notes = [await slot.note for slot in slots]
+        # A filtered note is no text of the collection: it must not change what words weigh.
+        texts = [
+            "\n".join([*slot.headings, note.text])
+            for slot, note in zip(slots, notes, strict=True)
+            if note is not None
+        ]
+        scores = iter(bm25(texts, self.query))
+        return [note and Scored(note, next(scores), note.predicted) for note in notes]
+
+
+class _Judge(Protocol):
+    async def __call__(self, slot: Slot, note: Note) -> Scored: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """Scores by calls, all at once, each as soon as its own note is there."""
+
+    judge: _Judge
+    options: SelectOptions
+    work: Work
+
+    async def __call__(self, slots: Sequence[Slot]) -> Sequence[Scored | None]:
+        scoring: list[Awaitable[Scored | None]] = [
+            self.work.start(self._score(slot)) for slot in slots
+        ]
+        return [await each for each in scoring]
+
+    async def _score(self, slot: Slot) -> Scored | None:
+        note = await slot.note
+        if note is None:
+            return None
+        try:
+            return await self.judge(slot, note)
+        except CallError as error:
+            if self.options.on_error == "fail":
+                raise
+            self.work.skip(slot, error)
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Relevance:
+    """Scores by the model's own judgement, once more after it has looked at its first."""
+
+    prompt: PromptLike
+    reflect: PromptLike | None
+    schema: JsonSchema
+    variables: Mapping[str, object]
+    options: SelectOptions
+    work: Work
+
+    async def __call__(self, slot: Slot, note: Note) -> Scored:
+        seen = {**self.variables, "text": note.value, "headings": slot.headings}
+        first = await self._ask(self.prompt, seen, slot, 1 if self.reflect else 0)
+        if self.reflect is None:
+            return Scored(note, _score(first), note.predicted or first.predicted)
+        seen["first"] = first.value
+        second = await self._ask(self.reflect, seen, slot, 0)
+        score = (_score(first) + _score(second)) / 2
+        return Scored(note, score, note.predicted or first.predicted or second.predicted)
+
+    async def _ask(
+        self, prompt: PromptLike, seen: Mapping[str, object], slot: Slot, before: int
+    ) -> Answer:
+        place = _place(slot)
+        return await self.work.ask(
+            prompt,
+            seen,
+            tokens=self.options.reply_tokens,
+            schema=self.schema,
+            node=f"reflection on {place}" if prompt is self.reflect else place,
+            levels=self.work.after + 1 + before,
+        ).reply
+
+
+def _score(answer: Answer) -> float:
+    assert isinstance(answer.value, Mapping)
+    return float(answer.value["score"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Sureness:
+    """Scores by exp(-H) of the first token's entropy H: 1 when sure, 0 when the model abstains."""
+
+    prompt: PromptLike
+    variables: Mapping[str, object]
+    options: SelectOptions
+    work: Work
+
+    async def __call__(self, slot: Slot, note: Note) -> Scored:
+        answer = await self.work.ask(
+            self.prompt,
+            {**self.variables, "text": note.value, "headings": slot.headings},
+            tokens=self.options.reply_tokens,
+            node=_place(slot),
+            levels=self.work.after + 1,
+            logprobs=_ALTERNATIVES,
+        ).reply
+        predicted = note.predicted or answer.predicted
+        if predicted is not None:
+            return Scored(note, 1.0, predicted)
+        if _abstains(str(answer.value), self.options.abstain):
+            return Scored(note, 0.0)
+        # Some servers begin with a blank or an empty token, which says nothing of the answer.
+        first = next((token for token in answer.logprobs if token.token.strip()), None)
+        if first is None:
+            raise BackendError(
+                f"step {self.work.step!r}: the backend gives no log probabilities, which"
+                " `by: entropy` needs",
+                hint="use a backend that gives them, or `by: relevance`",
+            )
+        return Scored(note, math.exp(-entropy(_alternatives(first))))
+
+
+def _alternatives(token: TokenLogprob) -> Sequence[float]:
+    """Return the log probabilities of the alternatives, the token itself among them."""
+    top = dict(token.top)
+    top.setdefault(token.token, token.logprob)
+    return tuple(top.values())
+
+
+def _abstains(reply: str, abstain: str) -> bool:
+    """Tell whether a reply begins with the abstention, marks around it left out."""
+    return re.match(rf"[\W_]*{re.escape(abstain)}(?!\w)", reply) is not None
+
+
+def _place(slot: Slot) -> str:
+    return f"characters {slot.spans[0].start} to {slot.spans[-1].end}"

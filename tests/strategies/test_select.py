@@ -1,0 +1,438 @@
+"""Choosing what to read: by words, by judgement, by sureness; the cut, and what is beside."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.strategies.kit import Kit, fenced
+
+from octavo.errors import BackendError, FitError, Outcome, SpecErrors, UsageError
+from octavo.protocols import Finish, Reply, TokenLogprob
+from octavo.strategies.ranking import Candidate, Limits, chosen
+from octavo.text.bm25 import bm25, words
+from octavo.text.entropy import entropy
+
+SELECT = """
+octavo: 1
+params:
+  question: {type: string, repeatable: %s}
+steps:
+  - split: {tokens: 45}
+  - select: {query: question, %s}
+  - map: {prompt: "Say it again.\\n{{ text | fence }}", tokens: 100}
+"""
+ASKED = "Where does the harpoon hang?"
+
+
+def paragraphs(count):
+    """Return a text whose paragraphs are a sentence, and a chunk, each."""
+    said = "tells what Ahab and his crew did at noon, watching clouds and mending sails"
+    return "\n\n".join(f"Paragraph {number} {said}." for number in range(count))
+
+
+def kit_of(tmp_path, options, handler=lambda request: "Again.", repeatable="false", **more):
+    return Kit(SELECT % (repeatable, options), handler, tmp_path, **more)
+
+
+def text_with(*places, count=20):
+    """Return paragraphs; those at `places` speak of the harpoon."""
+    parts = paragraphs(count).split("\n\n")
+    for place in places:
+        parts[place] = parts[place][:-1] + ", and a harpoon above a mantel."
+    return "\n\n".join(parts)
+
+
+def numbers(texts):
+    """Return the numbers of the paragraphs that texts hold."""
+    return [int(part.split()[1]) for text in texts for part in text.split("\n\n")]
+
+
+def read(kit):
+    """Return the numbers of the paragraphs that the step after the choice was given."""
+    asked = (request for request in kit.requests if _is_reading(request))
+    return sorted(numbers(text for request in asked for text in fenced(request)))
+
+
+def _is_reading(request):
+    return request.messages[-1].content.startswith("Say it again.")
+
+
+def only(kit, text, question=ASKED, **options):
+    (result,) = kit.run(text, params={"question": question}, **options).results
+    if result.error:
+        raise result.error
+    return result
+
+
+# Words.
+
+
+def test_words_of_many_scripts_are_found_however_they_are_written():
+    assert list(words("The \uff37hale's Straße")) == ["the", "whale", "s", "strasse"]
+    assert list(words("捕鲸船 a")) == ["捕鲸", "鲸船", "a"]
+    assert list(words("船")) == ["船"]
+    scores = bm25(["他住在北京市。", "船长在甲板上。", "天气很好。"], "船长在哪里?")
+    assert scores[1] == max(scores) > scores[0] == scores[2] == 0
+
+
+def test_a_rare_word_weighs_more_than_a_common_one_and_no_word_weighs_against_a_text():
+    scores = bm25(["the ship", "the whale", "the mate", "a crew"], "the whale")
+    assert scores[1] > scores[0] == scores[2] > scores[3] == 0
+
+
+def test_scores_are_those_of_the_formula():
+    (first, second) = bm25(["ship ship sea", "sea"], "ship")
+    idf = math.log(1 + (2 - 1 + 0.5) / (1 + 0.5))
+    assert first == pytest.approx(idf * 2 * 2.5 / (2 + 1.5 * (0.25 + 0.75 * 3 / 2)))
+    assert second == 0
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["", "!"]])
+def test_no_words_are_no_match(texts):
+    assert bm25(texts, "whale") == [0] * len(texts)
+
+
+def test_the_parts_that_share_words_are_read_and_the_others_are_not(tmp_path):
+    kit = kit_of(tmp_path, "by: bm25, keep: 2")
+    result = only(kit, text_with(4, 15))
+    assert read(kit) == [4, 15]
+    assert len(kit.requests) == len(result.value.split("\n\n")) == 2
+
+
+def test_what_nothing_speaks_for_is_taken_only_to_make_up_the_least(tmp_path):
+    kit = kit_of(tmp_path, "keep: 5")
+    only(kit, text_with(9))
+    assert read(kit) == [9]
+    kit = kit_of(tmp_path, "keep: 5, least: 3")
+    only(kit, text_with(9), fresh=True)
+    assert read(kit) == [0, 1, 9]
+    kit = kit_of(tmp_path, "keep: 5, least: 0")
+    kit.path.write_text(
+        kit.path.read_text() + "  - reduce: {prompt: 'x {{ notes }}', collapse:"
+        " 'y {{ notes }}', note_tokens: 9, empty: Nothing.}\n"
+    )
+    assert only(kit, text_with()).value == "Nothing."
+    assert kit.requests == []
+
+
+def test_neighbours_are_read_too_in_the_order_of_the_document(tmp_path):
+    kit = kit_of(tmp_path, "keep: 2, neighbours: 1")
+    only(kit, text_with(0, 10))
+    assert read(kit) == [0, 1, 9, 10, 11]
+
+
+def test_several_questions_are_looked_for_together(tmp_path):
+    kit = kit_of(tmp_path, "keep: 4", repeatable="true")
+    text = text_with(3).replace("Paragraph 12 ", "Paragraph 12 Queequeg ")
+    only(kit, text, ("Where is the harpoon?", "Who is Queequeg?"))
+    assert read(kit) == [3, 12]
+
+
+def test_notes_may_be_chosen_and_those_filtered_out_are_neither_chosen_nor_beside(tmp_path):
+    def handler(request):
+        return "Again." if _is_reading(request) else fenced(request)[0]
+
+    kit = kit_of(tmp_path, "keep: 3, neighbours: 1", handler)
+    copied = """  - map: {prompt: "Copy.\\n{{ text | fence }}", tokens: 60}
+  - filter: {where: "'Paragraph 4 ' not in text"}
+  - select"""
+    kit.path.write_text(kit.path.read_text().replace("  - select", copied))
+    low, high = planned(kit, text_with(4, 5, count=12))["map-2"]
+    only(kit, text_with(4, 5, count=12))
+    assert read(kit) == [5, 6]
+    assert low <= 2 <= high
+
+
+# The cut.
+
+PIECES = [
+    Candidate(0, 1.0, 10),
+    Candidate(1, 9.0, 10),
+    Candidate(2, 8.0, 10),
+    Candidate(3, 3.0, 10),
+]
+
+
+@pytest.mark.parametrize(
+    ("limits", "places"),
+    [
+        (Limits(), {0, 1, 2, 3}),
+        (Limits(keep=2), {1, 2}),
+        (Limits(drop=0.5), {1, 2}),
+        (Limits(drop=0.3), {0, 1, 2, 3}),
+        (Limits(drop=0.5, least=3), {1, 2, 3}),
+        (Limits(tokens=25), {1, 2}),
+        (Limits(keep=1, neighbours=1), {0, 1, 2}),
+        (Limits(keep=1, neighbours=9), {0, 1, 2, 3}),
+        (Limits(keep=1, neighbours=1, tokens=25), {0, 1}),
+    ],
+)
+def test_the_best_are_taken_until_scores_fall_or_the_budget_is_spent(limits, places):
+    assert chosen(PIECES, limits) == places
+
+
+def test_of_equal_scores_the_earlier_place_comes_first():
+    same = [Candidate(place, 1.0) for place in (3, 1, 2)]
+    assert chosen(same, Limits(keep=2)) == {1, 2}
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 9), st.integers(1, 9)), max_size=12),
+    st.integers(1, 6),
+    st.integers(0, 3),
+    st.integers(0, 60),
+    st.one_of(st.none(), st.floats(0.1, 1)),
+    st.integers(0, 2),
+)
+def test_bounds_hold_whatever_the_scores(pieces, keep, least, tokens, drop, neighbours):
+    candidates = [Candidate(place, *piece) for place, piece in enumerate(pieces)]
+    least = min(least, keep)
+    places = chosen(candidates, Limits(keep, least, drop, tokens, neighbours))
+    assert sum(pieces[place][1] for place in places) <= tokens
+    assert len(places) <= keep * (2 * neighbours + 1)
+    assert chosen(candidates[::-1], Limits(keep, least, drop, tokens, neighbours)) == places
+    core = chosen(candidates, Limits(keep, least, drop, tokens))
+    assert core <= places
+    assert core <= chosen(candidates, Limits(keep, least, drop, tokens + 5))
+    if tokens >= 9 * least:
+        assert len(core) >= min(least, len(pieces))
+
+
+def test_a_budget_that_the_fewest_may_exceed_is_refused_before_anything_is_sent(tmp_path):
+    kit = kit_of(tmp_path, "least: 2, tokens: 60")
+    with pytest.raises(FitError, match="2 pieces of up to") as caught:
+        only(kit, text_with(4))
+    assert "split to at most 30 tokens" in caught.value.hint
+    assert kit.requests == []
+
+
+# By the model's judgement.
+
+RELEVANCE = "by: relevance, prompt: select/score, schema: select/score, keep: 3, drop: 0.5"
+
+
+def judging(first, second=None):
+    """Return a handler that scores the paragraph of each request by these, 0 where not named."""
+
+    def handler(request):
+        if _is_reading(request):
+            return "Again."
+        texts = fenced(request)
+        scores = second if len(texts) > 1 else first
+        return {"reason": "It says so.", "score": scores.get(numbers(texts[:1])[0], 0)}
+
+    return handler
+
+
+def test_the_parts_that_the_model_scores_highest_are_read(tmp_path):
+    kit = kit_of(tmp_path, RELEVANCE, judging({2: 9, 7: 8, 11: 3}))
+    only(kit, paragraphs(14))
+    assert read(kit) == [2, 7]
+    assert len(kit.requests) == 14 + 2
+    assert all(ASKED in request.messages[0].content for request in kit.requests[:14])
+
+
+def test_a_second_look_changes_the_score_and_there_is_no_third(tmp_path):
+    handler = judging({2: 10, 7: 4}, {2: 2, 7: 8, 9: 10})
+    kit = kit_of(tmp_path, RELEVANCE + ", reflect: select/reflect, least: 0", handler)
+    only(kit, paragraphs(14))
+    # 2 has (10 + 2) / 2, 7 (4 + 8) / 2, 9 (0 + 10) / 2.
+    assert read(kit) == [2, 7, 9]
+    assert len(kit.requests) == 2 * 14 + 3
+    looks = [request for request in kit.requests if len(fenced(request)) > 1]
+    assert all('"score": ' in fenced(request)[1] for request in looks)
+
+
+def test_no_judgement_that_failed_is_read_as_a_score_or_stands_in_a_prompt(tmp_path):
+    def handler(request):
+        if not _is_reading(request) and 5 in numbers(fenced(request)):
+            return "I think this part is a 10."
+        return judging({5: 0, 6: 4})(request)
+
+    kit = kit_of(tmp_path, RELEVANCE + ", neighbours: 1, on_error: skip", handler)
+    result = only(kit, paragraphs(14))
+    assert read(kit) == [6, 7]
+    assert result.totals.outcomes[Outcome.SKIPPED] == 1
+    assert result.coverage < 1
+    reading = [request for request in kit.requests if _is_reading(request)]
+    assert not any("I think" in message.content for r in reading for message in r.messages)
+    kit = kit_of(tmp_path, RELEVANCE, handler)
+    (result,) = kit.run(paragraphs(14), params={"question": ASKED}).results
+    assert result.error is not None
+
+
+def test_a_schema_without_a_score_is_refused(tmp_path):
+    (tmp_path / "bare.json").write_text('{"type": "object", "properties": {"score": {}}}')
+    kit = kit_of(tmp_path, RELEVANCE.replace("schema: select/score", "schema: bare"))
+    with pytest.raises(UsageError, match="no number `score`"):
+        only(kit, paragraphs(4))
+    assert kit.requests == []
+
+
+# By sureness.
+
+ENTROPY = "by: entropy, prompt: select/attempt, keep: 1"
+
+
+def sure(share, text="The mantel.", lead=()):
+    """Return a reply whose first token has this share, and its rival the rest."""
+    top = (("The", math.log(share)), ("A", math.log(1 - share)))
+    return Reply(text, logprobs=(*lead, TokenLogprob("The", math.log(share), top)))
+
+
+def test_entropy_counts_what_the_alternatives_leave():
+    assert entropy([0.0]) == 0
+    assert entropy([math.log(0.5)] * 2) == pytest.approx(math.log(2))
+    # Ten equal tokens of which five are named.
+    assert entropy([math.log(0.1)] * 5) == pytest.approx(math.log(10))
+    assert entropy([math.log(0.9), -math.inf]) == pytest.approx(
+        -0.9 * math.log(0.9) - 0.1 * math.log(0.1)
+    )
+    assert entropy([]) == math.inf
+
+
+def test_the_part_of_the_surest_first_token_is_read_and_abstentions_never_win(tmp_path):
+    def handler(request):
+        if _is_reading(request):
+            return "Again."
+        blank = TokenLogprob("\n", 0.0, (("\n", 0.0),))
+        return {
+            3: sure(0.8),
+            6: sure(0.97, lead=(blank,)),
+            8: sure(0.9999, "**NONE**. It is not here."),
+        }.get(numbers(fenced(request))[0], sure(0.6, lead=(blank,)))
+
+    kit = kit_of(tmp_path, ENTROPY, handler)
+    only(kit, paragraphs(12))
+    assert read(kit) == [6]
+    asked = [request for request in kit.requests if not _is_reading(request)]
+    assert len(asked) == 12
+    assert {request.logprobs for request in asked} == {20}
+
+
+def test_a_word_that_begins_like_the_abstention_is_an_answer(tmp_path):
+    def handler(request):
+        place = numbers(fenced(request))[0]
+        said = {2: sure(0.99, "None of the ships."), 3: sure(0.98, "NONESUCH House.")}
+        return "Again." if _is_reading(request) else said.get(place, sure(0.9, "NONE"))
+
+    kit = kit_of(tmp_path, ENTROPY.replace("keep: 1", "keep: 5"), handler)
+    only(kit, paragraphs(12))
+    assert read(kit) == [2, 3]
+
+
+def test_a_backend_without_log_probabilities_is_an_error_that_says_so(tmp_path):
+    kit = kit_of(tmp_path, ENTROPY, lambda request: "The mantel.")
+    with pytest.raises(BackendError, match="log probabilities"):
+        only(kit, paragraphs(6))
+
+
+def test_a_cut_attempt_fails_or_is_left_out_and_is_never_read_as_an_abstention(tmp_path):
+    def handler(request):
+        if _is_reading(request):
+            return "Again."
+        first = numbers(fenced(request))[0] == 0
+        return Reply("The mantel and", finish=Finish.LENGTH) if first else sure(0.9)
+
+    kit = kit_of(tmp_path, ENTROPY + ", on_error: skip", handler)
+    result = only(kit, paragraphs(6))
+    assert read(kit) == [1]
+    assert result.totals.outcomes[Outcome.SKIPPED] == 1
+
+
+# What cannot be.
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("by: relevance, schema: select/score", "needs a `prompt`"),
+        ("by: relevance, prompt: select/score", "needs a `schema`"),
+        ("by: bm25, prompt: select/score", "takes no `prompt`"),
+        ("by: entropy, prompt: select/attempt, schema: select/score", "takes no `schema`"),
+        ("by: entropy, prompt: select/attempt, reflect: select/reflect", "takes no `reflect`"),
+        ("keep: 2, least: 3", "is more than"),
+        ("drop: 0", "0"),
+        ("by: relevance, prompt: select/attmpt, schema: select/score", "no prompt"),
+    ],
+)
+def test_what_cannot_be_is_refused_when_the_pipeline_is_read(tmp_path, options, said):
+    kit = kit_of(tmp_path, options)
+    with pytest.raises(SpecErrors) as caught:
+        kit.run("A text.", params={"question": ASKED})
+    assert said in str(caught.value)
+
+
+def test_a_query_of_no_parameters_or_no_words_is_refused(tmp_path):
+    kit = kit_of(tmp_path, "keep: 2")
+    with pytest.raises(UsageError, match="nothing to look for"):
+        only(kit, paragraphs(4), "?!")
+    kit.path.write_text(kit.path.read_text().replace("query: question", "query: text"))
+    with pytest.raises(UsageError, match="which is no parameter"):
+        only(kit, paragraphs(4))
+    assert kit.requests == []
+
+
+# Plans.
+
+
+def planned(kit, text):
+    plan = kit.plan(text, params={"question": ASKED})
+    return {step.step: (step.calls_low, step.calls_high) for step in plan.steps}
+
+
+def test_a_plan_of_words_is_exact(tmp_path):
+    kit = kit_of(tmp_path, "keep: 4, drop: 0.5, neighbours: 1")
+    text = text_with(4, 15)
+    assert planned(kit, text)["map"] == (6, 6)
+    only(kit, text)
+    assert len(kit.requests) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "handler", "calls"),
+    [
+        (RELEVANCE, judging({2: 9, 7: 8}), 14),
+        (
+            RELEVANCE + ", reflect: select/reflect, neighbours: 1, tokens: 400",
+            judging({2: 9, 7: 8}, {2: 9, 7: 8}),
+            28,
+        ),
+        (ENTROPY, lambda request: "Again." if _is_reading(request) else sure(0.9), 14),
+    ],
+)
+def test_a_run_lies_within_its_plan(tmp_path, options, handler, calls):
+    kit = kit_of(tmp_path, options, handler)
+    text = paragraphs(14)
+    steps = planned(kit, text)
+    only(kit, text)
+    reading = sum(map(_is_reading, kit.requests))
+    assert steps["select"] == (calls, calls) == (len(kit.requests) - reading,) * 2
+    low, high = steps["map"]
+    assert 1 <= low <= reading <= high <= 9
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_sent(tmp_path):
+    kit = kit_of(tmp_path, RELEVANCE, judging({}), window=300)
+    with pytest.raises(FitError):
+        only(kit, paragraphs(14))
+    assert kit.requests == []
+
+
+def test_the_pipeline_answers_from_few_parts_and_can_be_planned(tmp_path):
+    def handler(request):
+        found = any("harpoon above" in text for text in fenced(request))
+        return "Above the mantel." if found else "The text does not say."
+
+    kit = Kit("", handler, tmp_path, window=16_000)
+    kit.path = "lookup"
+    text = text_with(277, count=400)
+    plan = kit.plan(text, params={"question": ASKED})
+    result = only(kit, text)
+    assert result.value == "Above the mantel."
+    assert len(kit.requests) == 1
+    assert [(step.calls_low, step.calls_high) for step in plan.steps if step.calls_high] == [(1, 1)]
+    assert sum(map(len, fenced(kit.requests[0]))) < len(text) / 3
