@@ -29,6 +29,7 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "split": "octavo.strategies.split",
         "map": "octavo.strategies.map",
         "filter": "octavo.strategies.filter",
+        "select": "octavo.strategies.select",
         "reduce": "octavo.strategies.reduce",
         "merge": "octavo.strategies.merge",
         "fold": "octavo.strategies.fold",
