@@ -77,9 +77,12 @@ def test_a_built_in_pipeline_is_well_formed_and_says_what_it_does(name, tmp_path
     assert pipeline.whole is not None or not folds
 
 
-def test_every_built_in_prompt_is_used_by_a_built_in_pipeline():
-    text = "".join(path.read_text("utf-8") for path in (ROOT / "pipelines").glob("*.yaml"))
+def test_no_built_in_prompt_is_left_over():
+    """Each is named by a pipeline, by another prompt, or by a test of an option."""
     prompts = ROOT / "prompts"
+    using = [*(ROOT / "pipelines").glob("*.yaml"), *prompts.rglob("*.j2")]
+    using += (ROOT / "tests/strategies").glob("*.py")
+    text = "".join(path.read_text(encoding="utf-8") for path in using)
     names = {str(path.relative_to(prompts).with_suffix("")) for path in prompts.rglob("*.j2")}
     assert names
     assert {name for name in names if not re.search(rf"\b{name}\b", text)} == set()
