@@ -65,15 +65,13 @@ class Recorded(OpenAI):
 def main() -> None:
     options = _options()
     text = Path(options.file).read_text("utf-8") if options.file else prose(options.size)
-    print(
-        f"{'jobs':>5} {'calls':>6} {'depth':>5} {'B s':>8} {'run s':>8} {'run/B':>6} {'CPU ms/call':>12}"
-    )
+    row = "{:>5} {:>6} {:>5} {:>8} {:>8} {:>6} {:>12}"
+    print(row.format("jobs", "calls", "depth", "B s", "run s", "run/B", "CPU ms/call"))
     for jobs in options.jobs:
         rows = sorted(_measure(text, jobs, options) for _ in range(options.repeat))
         ratio, calls, depth, bound, taken, spent = rows[len(rows) // 2]
-        print(
-            f"{jobs:>5} {calls:>6} {depth:>5} {bound:>8.3f} {taken:>8.3f} {ratio:>6.3f} {spent:>12.2f}"
-        )
+        cells = (f"{bound:.3f}", f"{taken:.3f}", f"{ratio:.3f}", f"{spent:.2f}")
+        print(row.format(jobs, calls, depth, *cells))
 
 
 def _measure(text, jobs, options):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 from pytest_socket import socket_allow_hosts
+
+# Other work on the machine must not fail a test; an endless one ends by its own time limit.
+hypothesis.settings.register_profile("octavo", deadline=None)
+hypothesis.settings.load_profile("octavo")
 
 
 @pytest.fixture(autouse=True)

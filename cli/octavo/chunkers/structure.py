@@ -14,18 +14,19 @@ the choice made by a path instead of a threshold).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from pydantic import Field
 
 from octavo.chunkers.piece import pieces
+from octavo.chunkers.tally import Tally
 from octavo.protocols.ask import Ask
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options
 from octavo.protocols.tokens import Counter
 from octavo.text.block import blocks
-from octavo.text.border import UNIT, borders, weights
+from octavo.text.border import UNIT, borders
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document, heading_paths
 from octavo.text.path import cheapest
@@ -53,57 +54,45 @@ def split(document: Document, budget: int, counter: Counter) -> tuple[Chunk, ...
     if not text:
         return ()
     parts = pieces(text, blocks(text, document.outline), budget, counter)
-    hashes = borders(text, parts.starts)
-    costs = [cost + weight for cost, weight in zip(parts.costs, weights(hashes), strict=True)]
-    sums = list(accumulate(parts.counts, initial=0))
-    firsts = [0, *cheapest(sums, costs, room=budget, each=_CHUNK)]
-    bounds = [*parts.starts, len(text)]
-
-    def count(ranges: Iterable[tuple[int, int]]) -> list[int]:
-        return counter.count_batch([text[bounds[first] : bounds[last]] for first, last in ranges])
-
-    counts = count(pairwise([*firsts, len(costs)]))
+    tally = Tally(text, parts, counter)
+    firsts = [0, *cheapest(tally.sums, parts.costs, room=budget, each=_CHUNK)]
+    ends = [*firsts[1:], len(parts.starts)]
+    counts = tally.count(zip(firsts, ends, strict=True))
     while max(counts) > budget:
-        firsts, counts = _recut(parts.counts, costs, firsts, counts, budget, count)
-    starts = [bounds[first] for first in firsts]
+        firsts = _recut(tally.sums, parts.costs, firsts, counts, budget)
+        ends = [*firsts[1:], len(parts.starts)]
+        counts = tally.count(zip(firsts, ends, strict=True))
+    starts = [parts.starts[first] for first in firsts]
     spans = map(Span, starts, [*starts[1:], len(text)])
     paths = heading_paths(document.outline, starts)
-    return tuple(map(Chunk, spans, counts, paths, [hashes[first] for first in firsts]))
+    return tuple(map(Chunk, spans, counts, paths, borders(text, starts)))
 
 
 def _recut(
-    sizes: Sequence[int],
+    sums: Sequence[int],
     costs: Sequence[int],
     firsts: Sequence[int],
     counts: Sequence[int],
     budget: int,
-    count: Callable[[Iterable[tuple[int, int]]], list[int]],
-) -> tuple[list[int], list[int]]:
-    """Cut the chunks above the budget, and return the chunks' first pieces and counts.
+) -> list[int]:
+    """Return the first pieces of chunks again, with those above the budget cut further.
 
     The tokens of pieces nearly always add up to those of their chunk or a few more, but no
     tokenizer promises it. What adds up to less is planned again with its room made smaller in
     proportion, which gives at least two chunks.
     """
     finer: list[int] = []
-    known: list[int] = []
-    fresh: list[int] = []
     for (first, last), tokens in zip(pairwise([*firsts, len(costs)]), counts, strict=True):
-        cuts: list[int] = []
+        finer.append(first)
         if tokens > budget:
             # One more for each piece, so that pieces counted as nothing weigh something.
-            total = sum(sizes[first:last]) + last - first
-            room = max(budget * total // tokens, 1)
-            padded = [min(size + 1, room) for size in sizes[first:last]]
-            sums = list(accumulate(padded, initial=0))
-            cuts = cheapest(sums, costs[first:last], room=room, each=_CHUNK)
-            fresh += range(len(finer), len(finer) + len(cuts) + 1)
-        finer += [first, *(first + cut for cut in cuts)]
-        known += [tokens] * (len(cuts) + 1)
-    ends = [*finer[1:], len(costs)]
-    for place, tokens in zip(fresh, count((finer[i], ends[i]) for i in fresh), strict=True):
-        known[place] = tokens
-    return finer, known
+            sizes = [after - before + 1 for before, after in pairwise(sums[first : last + 1])]
+            room = max(budget * sum(sizes) // tokens, 1)
+            within = list(accumulate((min(size, room) for size in sizes), initial=0))
+            finer += [
+                first + cut for cut in cheapest(within, costs[first:last], room=room, each=_CHUNK)
+            ]
+    return finer
 
 
 async def _run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from octavo.text.border import UNIT
@@ -24,15 +24,15 @@ _ORPHAN = UNIT * 3 // 2
 _FENCED = UNIT
 """For a border at a blank line inside a code fence."""
 
+_TEXT = re.compile(r"\S")
 _BLANK = re.compile(r"\n(?:[ \t\r\f\v]*+\n)++")
-_WIDE = re.compile(r"\n[ \t\r\f\v]*+\n[ \t\r\f\v]*+\n(?:[ \t\r\f\v]*+\n)*+")
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Where blocks start, from 0 on, what a border before each costs by its kind, and the fences.
+    """Where blocks start, what a border before each costs by its kind, and the code fences.
 
-    `starts` ascends; `fences` are the spans of code fences, which blank lines may cross.
+    `starts` ascends from 0; fences may hold blank lines, and thereby several blocks.
     """
 
     starts: list[int]
@@ -45,39 +45,55 @@ def blocks(text: str, outline: Sequence[Heading]) -> Blocks:
 
     Blocks end with the blank lines after them, so a block starts at a line with text in it.
     """
-    titles = [heading.span for heading in outline if _starts_line(text, heading.span.start)]
-    starts = _starts(text, titles)
+    starts = [match.end() for match in _BLANK.finditer(text)]
+    known = set(starts)
+    extra = [
+        heading.span.start
+        for heading in outline
+        if heading.span.start not in known and _starts_line(text, heading.span.start)
+    ]
+    if extra:
+        starts = sorted(known.union(extra))
+    begin = _TEXT.search(text)
+    lead = begin.start() if begin else len(text)
+    first = bisect_right(starts, lead)
+    last = len(starts)
+    while last > first and not text[starts[last - 1] :].strip():
+        last -= 1
+    starts = [0, *starts[first:last]]
     costs = [0] * len(starts)
-    for match in _WIDE.finditer(text):
-        index = bisect_right(starts, match.end()) - 1
-        if starts[index] == match.end():
-            costs[index] = _SECTION
-    for start, end in titles:
-        index = bisect_right(starts, start) - 1
-        if starts[index] == start:
-            costs[index] = _SECTION
+    for index in _after_gaps(text, starts):
+        costs[index] = _SECTION
+    places = dict(zip(starts, range(len(starts)), strict=True))
+    orphans: list[int] = []
+    for heading in outline:
+        start, end = heading.span
+        # What stands after blank lines at the very beginning is of the first block.
+        index = places.get(start, 0 if start <= lead else -1)
+        if index < 0:
+            continue
+        costs[index] = _SECTION
         if index + 1 < len(starts) and not text[end : starts[index + 1]].strip():
-            costs[index + 1] += _ORPHAN
+            orphans.append(index + 1)
+    for index in orphans:
+        costs[index] += _ORPHAN
     fenced = fences(text)
     for start, end in fenced:
         for index in range(bisect_right(starts, start), bisect_left(starts, end)):
-            costs[index] += _FENCED
+            costs[index] = _FENCED
     return Blocks(starts, costs, fenced)
-
-
-def _starts(text: str, titles: Sequence[Span]) -> list[int]:
-    starts = [match.end() for match in _BLANK.finditer(text)]
-    extra = {title.start for title in titles}.difference(starts)
-    if extra:
-        starts = sorted(extra.union(starts))
-    while starts and not text[starts[-1] :].strip():
-        starts.pop()
-    while starts and not text[: starts[0]].strip():
-        del starts[0]
-    return [0, *starts]
 
 
 def _starts_line(text: str, position: int) -> bool:
     """Say whether a line starts here; what an outline says is only used where one does."""
     before = text[position - 1 : position]
     return before == "\n" or (before == "\r" and text[position : position + 1] != "\n")
+
+
+def _after_gaps(text: str, starts: Sequence[int]) -> Iterator[int]:
+    """Yield the indices of the blocks that stand after two blank lines or more."""
+    for gap in ("\n\n\n", "\r\n\r\n\r\n"):
+        at = text.find(gap)
+        while at >= 0 and (index := bisect_right(starts, at)) < len(starts):
+            yield index
+            at = text.find(gap, starts[index])

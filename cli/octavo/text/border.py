@@ -6,6 +6,7 @@ edit therefore moves only the borders near it: places elsewhere keep their hashe
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from zlib import crc32
 
@@ -18,6 +19,7 @@ UNIT = 1 << 16
 """What the worst hash costs; all costs are integers of this size, so no rounding differs."""
 
 _SPREAD = 0x9E3779B1
+_MASK = 0xFFFFFFFF
 _BITS = 12
 _WEIGHTS = tuple(
     UNIT - ((((1 << _BITS) - rank) ** 4 * UNIT) >> (4 * _BITS)) for rank in range(1 << _BITS)
@@ -28,24 +30,21 @@ def border(text: str, position: int) -> int:
     """Return the hash, 32 bits, of the characters around a position."""
     around = text[max(position - REACH, 0) : position + REACH]
     # CRC is linear: close strings have close sums until a multiplication spreads them.
-    return crc32(around.encode("utf-8", "surrogatepass")) * _SPREAD & 0xFFFFFFFF
+    return crc32(around.encode("utf-8", "surrogatepass")) * _SPREAD & _MASK
 
 
 def borders(text: str, positions: Sequence[int]) -> list[int]:
-    """Return the hash at each position; the positions ascend."""
-    early = 0
-    while early < len(positions) and positions[early] < REACH:
-        early += 1
+    """Return the hash at each of several ascending positions."""
+    early = bisect_left(positions, REACH)
     hashes = [border(text, position) for position in positions[:early]]
-    late = positions[early:] if early else positions
-    if text.isascii():
-        # One copy of the bytes saves an encoding for each position.
+    late = positions[early:]
+    # Comprehensions, not calls: a text has thousands of places, and this is half of their cost.
+    if text.isascii() and len(late) * REACH > len(text):
         data = text.encode()
-        hashes += [crc32(data[at - REACH : at + REACH]) * _SPREAD & 0xFFFFFFFF for at in late]
+        hashes += [crc32(data[at - REACH : at + REACH]) * _SPREAD & _MASK for at in late]
     else:
         hashes += [
-            crc32(text[at - REACH : at + REACH].encode("utf-8", "surrogatepass")) * _SPREAD
-            & 0xFFFFFFFF
+            crc32(text[at - REACH : at + REACH].encode("utf-8", "surrogatepass")) * _SPREAD & _MASK
             for at in late
         ]
     return hashes
@@ -62,5 +61,5 @@ def weights(hashes: Iterable[int]) -> list[int]:
 
 def stir(value: int) -> int:
     """Return another hash of 32 bits for a hash, as if drawn anew."""
-    value = (value ^ value >> 16) * 0x85EBCA6B & 0xFFFFFFFF
-    return (value ^ value >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
+    value = (value ^ value >> 16) * 0x85EBCA6B & _MASK
+    return (value ^ value >> 13) * 0xC2B2AE35 & _MASK

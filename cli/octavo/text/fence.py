@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from octavo.text.span import Span
 
 __all__ = ["fences"]
 
-# A line that may open or close a fence; backticks after backticks are code inside a line. What
-# is searched for starts with a newline, since a pattern that starts with `^` is tried everywhere.
-_MARK = re.compile(r"\n[ \t]*+(?:(`{3,})([^`\n]*+)|(~{3,})([^\n]*+))(?=\n|\Z)")
+_INDENT = 64
 
-
-class _Mark(NamedTuple):
-    """A line that may open a fence, or, when it is bare, close one."""
-
-    start: int
-    end: int
-    sign: str
-    length: int
-    bare: bool
+_Mark = tuple[int, int, str, bool]
+"""A line that may open a fence: its start and end, its signs, and whether it may close one."""
 
 
 def fences(text: str) -> list[Span]:
@@ -31,36 +20,52 @@ def fences(text: str) -> list[Span]:
     One that is never closed is no fence: what follows it is most likely not code, and an edit
     should not change what a far-away line is.
     """
-    if "```" not in text and "~~~" not in text:
-        return []
-    marks = list(_marks(text))
-    closed = _closed(marks)
+    marks = sorted([*_marks("`", text), *_marks("~", text)])
     found: list[Span] = []
-    opening: _Mark | None = None
-    for mark, closes in zip(marks, closed, strict=True):
-        if opening is None:
-            opening = mark if closes else None
-        elif mark.bare and mark.sign == opening.sign and mark.length >= opening.length:
-            found.append(Span(opening.start, mark.end))
-            opening = None
+    opening = ""
+    since = 0
+    for (start, end, signs, bare), closed in zip(marks, _closed(marks), strict=True):
+        if not opening:
+            if closed:
+                opening, since = signs, start
+        elif bare and signs.startswith(opening):
+            found.append(Span(since, end))
+            opening = ""
     return found
 
 
-def _marks(text: str) -> Iterator[_Mark]:
-    for match in _MARK.finditer("\n" + text):
-        signs = match[1] or match[3]
-        rest = match[2] or match[4]
-        end = min(match.end(), len(text))
-        yield _Mark(match.start(), end, signs[0], len(signs), not rest or rest.isspace())
+def _marks(sign: str, text: str) -> Iterator[_Mark]:
+    at = text.find(sign * 3)
+    while at >= 0:
+        start = _line(text, at)
+        end = text.find("\n", at) + 1 or len(text)
+        if start < 0:
+            end = at + 3
+        else:
+            rest = text[at:end].lstrip(sign)
+            # Backticks after backticks are code inside a line.
+            if sign == "~" or sign not in rest:
+                signs = text[at : end - len(rest)]
+                yield start, end, signs, not rest or rest.isspace()
+        at = text.find(sign * 3, end)
+
+
+def _line(text: str, at: int) -> int:
+    """Return where the line starts that has nothing but its indent before a place, or -1."""
+    if at == 0 or text[at - 1] == "\n":
+        return at
+    before = text[max(at - _INDENT, 0) : at]
+    indent = before.rpartition("\n")[2]
+    return at - len(indent) if indent.isspace() and (indent != before or at < _INDENT) else -1
 
 
 def _closed(marks: list[_Mark]) -> list[bool]:
     """Say for each mark whether some later one would close it, in one pass from the end."""
     longest = {"`": 0, "~": 0}
     closed: list[bool] = []
-    for mark in reversed(marks):
-        closed.append(longest[mark.sign] >= mark.length)
-        if mark.bare:
-            longest[mark.sign] = max(longest[mark.sign], mark.length)
+    for _, _, signs, bare in reversed(marks):
+        closed.append(longest[signs[0]] >= len(signs))
+        if bare and len(signs) > longest[signs[0]]:
+            longest[signs[0]] = len(signs)
     closed.reverse()
     return closed

@@ -1,0 +1,165 @@
+"""Ways to cut a block that is too large, from lines down to characters.
+
+Each takes a text and a span of it, and returns the places inside the span where it may be cut, in
+ascending order, and what a border at each costs by its kind.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from octavo.text.block import Blocks
+from octavo.text.border import UNIT
+from octavo.text.grapheme import joined
+from octavo.text.sentence import sentence_ends
+from octavo.text.span import Span
+
+__all__ = ["Level", "levels"]
+
+_EDGE = UNIT // 2
+_LINE = UNIT
+_FENCED = UNIT * 3 // 2
+_SENTENCE = UNIT * 2
+_CLAUSE = UNIT * 3
+_WORD = UNIT * 4
+_JOINT = UNIT * 6
+_CHARACTER = UNIT * 8
+
+_PATIENCE = 64
+"""Characters after which a grapheme that has not ended is cut all the same."""
+
+_ITEM = re.compile(r"[ \t]*+(?:[-*+\u2022]|\d{1,9}[.)])[ \t]")
+_SPACE = re.compile(r"\s++|[\u3001\uff0c\uff1a\uff1b]++")
+_JOINTS = re.compile(r"[,;:)\]}>/&|=]++")
+
+Cuts = tuple[Sequence[int], Sequence[int]]
+"""Positions in the text, and what a border at each costs by its kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One way to cut a span; `floor` is what its cheapest cut costs."""
+
+    cuts: Callable[[str, Span], Cuts]
+    floor: int
+
+
+def levels(parts: Blocks, room: int) -> tuple[Level, ...]:
+    """Return the ways to cut what is above `room` tokens, the most welcome first."""
+    return (
+        Level(partial(_blocks, parts), 0),
+        Level(partial(_lines, parts.fences), _EDGE),
+        Level(_sentences, _SENTENCE),
+        Level(_words, _CLAUSE),
+        Level(_joints, _JOINT),
+        Level(_anchors, _CHARACTER),
+        # The most tokens of a character are four in the common tokenizers.
+        Level(partial(_grid, max(room // 8, 1)), _CHARACTER),
+        Level(partial(_grid, 1), _CHARACTER),
+        Level(_characters, _CHARACTER),
+    )
+
+
+def _blocks(parts: Blocks, text: str, span: Span) -> Cuts:
+    """Before blocks."""
+    del text
+    first = bisect_right(parts.starts, span.start)
+    last = bisect_left(parts.starts, span.end)
+    return parts.starts[first:last], parts.costs[first:last]
+
+
+def _lines(fences: Sequence[Span], text: str, span: Span) -> Cuts:
+    """Before lines with text in them, and rather at the edges of lists, tables and fences."""
+    places: list[int] = []
+    prices: list[int] = []
+    position = span.start
+    index = bisect_right(fences, position, key=lambda fence: fence.end)
+    opens, closes = fences[index] if index < len(fences) else (len(text), len(text))
+    table = False
+    for line in text[position : span.end].splitlines(keepends=True):
+        row = line.lstrip().startswith("|")
+        if position > closes:
+            index += 1
+            opens, closes = fences[index] if index < len(fences) else (len(text), len(text))
+        if not line.isspace():
+            places.append(position)
+            if opens < position < closes:
+                prices.append(_FENCED)
+            elif position in (opens, closes) or row != table or _ITEM.match(line):
+                prices.append(_EDGE)
+            else:
+                prices.append(_LINE)
+        table = row
+        position += len(line)
+    first = 1 if places and places[0] == span.start else 0
+    return places[first:], prices[first:]
+
+
+def _sentences(text: str, span: Span) -> Cuts:
+    ends = [span.start + end for end in sentence_ends(text[span.start : span.end])]
+    places = [end for end in ends if end < span.end and not joined(text, end)]
+    return places, [_SENTENCE] * len(places)
+
+
+def _words(text: str, span: Span) -> Cuts:
+    """Before white space, and after commas that need none."""
+    places: list[int] = []
+    prices: list[int] = []
+    for match in _SPACE.finditer(text, span.start, span.end):
+        start, end = match.span()
+        if match[0].isspace():
+            if start > span.start:
+                places.append(start)
+                prices.append(_CLAUSE if text[start - 1] in ",;:\u2013\u2014" else _WORD)
+        elif end < span.end and not joined(text, end):
+            places.append(end)
+            prices.append(_CLAUSE)
+    return places, prices
+
+
+def _joints(text: str, span: Span) -> Cuts:
+    """After the punctuation inside what has no white space: addresses, minified code, data."""
+    ends = [match.end() for match in _JOINTS.finditer(text, span.start, span.end)]
+    places = [end for end in ends if end < span.end and not joined(text, end)]
+    return places, [_JOINT] * len(places)
+
+
+def _anchors(text: str, span: Span) -> Cuts:
+    """Before about every sixteenth of the characters, chosen by what they are."""
+    places: list[int] = []
+    before = text[span.start]
+    for position, sign in enumerate(text[span.start + 1 : span.end], span.start + 1):
+        if ord(sign) * 0x9E3779B1 >> 28 & 15 == 0 and sign != before and not joined(text, position):
+            places.append(position)
+        before = sign
+    return places, [_CHARACTER] * len(places)
+
+
+def _grid(step: int, text: str, span: Span) -> Cuts:
+    """Each `step` characters or little more, where nothing tells one place from another."""
+    places: list[int] = []
+    last = span.start
+    # No place from last + step up to here is between graphemes.
+    position = last + step
+    while position < span.end:
+        if not joined(text, position):
+            last = position
+            places.append(last)
+            position = last + step
+        elif position - last > step + _PATIENCE:
+            last += step
+            places.append(last)
+            position = max(position, last + step)
+        else:
+            position += 1
+    return places, [_CHARACTER] * len(places)
+
+
+def _characters(text: str, span: Span) -> Cuts:
+    inside = range(span.start + 1, span.end)
+    places = [place for place in inside if text[place - 1 : place + 1] != "\r\n"]
+    return places, [_CHARACTER] * len(places)

@@ -1,0 +1,53 @@
+"""Exact counts of runs of pieces, added up where the tokenizer lets them add up."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from octavo.chunkers.piece import Pieces
+from octavo.protocols.tokens import Counter, LineCounter
+
+__all__ = ["Tally"]
+
+
+class Tally:
+    """Counts runs of pieces of one text, each given by its first piece and the one after its last.
+
+    `sums` are the tokens of the first 0, 1, ... n pieces, each counted alone.
+    """
+
+    def __init__(self, text: str, parts: Pieces, counter: Counter) -> None:
+        self._text = text
+        self._counter = counter
+        self._bounds = [*parts.starts, len(text)]
+        self._seams = _seams(text, parts.starts, counter)
+        self.sums: Sequence[int] = list(accumulate(parts.counts, initial=0))
+
+    def count(self, runs: Iterable[tuple[int, int]]) -> list[int]:
+        """Return the tokens of each run as the counter counts it whole."""
+        counts: list[int] = []
+        doubtful: list[int] = []
+        texts: list[str] = []
+        for first, last in runs:
+            if self._seams[bisect_right(self._seams, first)] < last:
+                doubtful.append(len(counts))
+                texts.append(self._text[self._bounds[first] : self._bounds[last]])
+            counts.append(self.sums[last] - self.sums[first])
+        for index, count in zip(doubtful, self._counter.count_batch(texts), strict=True):
+            counts[index] = count
+        return counts
+
+
+def _seams(text: str, starts: Sequence[int], counter: Counter) -> list[int]:
+    """Return the pieces whose tokens may not add up with those before, and the number of pieces."""
+    if not isinstance(counter, LineCounter):
+        return [*range(1, len(starts)), len(starts)]
+    crosses = counter.crossing.match
+    seams = [
+        index
+        for index, start in enumerate(starts)
+        if text[start - 1] != "\n" or (not text[start].isalnum() and crosses(text, start))
+    ]
+    return [*seams, len(starts)]

@@ -1,0 +1,160 @@
+"""The structure chunker: nothing lost, nothing over budget, borders that survive edits."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+
+import pytest
+from bench.corpus import markdown, prose
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from octavo.chunkers.structure import CHUNKER, Structure, split
+from octavo.loaders.markdown import LOADER as MARKDOWN
+from octavo.text.document import Document
+from octavo.tokens.choose import counter
+
+TOKTOK = counter("o200k_base")
+ESTIMATE = counter("estimate")
+
+
+class Letters:
+    """A counter of characters, for budgets that bite; counts what it was asked to count."""
+
+    name = "letters"
+    exact = True
+
+    def __init__(self):
+        self.counted = 0
+
+    def count(self, text):
+        self.counted += len(text)
+        return len(text)
+
+    def count_batch(self, texts):
+        return [self.count(text) for text in texts]
+
+
+def check(text, budget, tokens=TOKTOK, outline=()):
+    document = Document(text, "t", outline)
+    chunks = split(document, budget, tokens)
+    assert "".join(document.slice(chunk.span) for chunk in chunks) == text
+    for chunk in chunks:
+        assert chunk.span.length > 0
+        assert chunk.tokens == tokens.count(document.slice(chunk.span))
+        assert chunk.tokens <= budget
+    assert split(document, budget, tokens) == chunks
+    return chunks
+
+
+PIECES = st.sampled_from(
+    [
+        *("word ", "Sentence one. ", "\n", "\n\n", "\r\n", "# Head\n", "- item\n", "| a | b |\n"),
+        *(
+            "```\n",
+            "日本語。",
+            "e\u0301",
+            "👩\u200d👩\u200d👧\u200d👦",
+            "\u200b",
+            "\t",
+            "a" * 50,
+            "x.y ",
+        ),
+        *('"Quote!" ', "    code\n"),
+    ]
+)
+
+
+@settings(max_examples=150)
+@given(st.lists(PIECES, max_size=120).map("".join), st.integers(16, 60))
+def test_any_text_is_covered_within_the_budget(text, budget):
+    check(text, budget)
+    check(text, budget, ESTIMATE)
+    check(text, budget, Letters())
+
+
+@settings(max_examples=100)
+@given(st.text(max_size=400), st.integers(16, 40))
+def test_any_unicode_is_covered_within_the_budget(text, budget):
+    check(text, budget)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 50_000,
+        "\n" * 50_000,
+        "词" * 20_000,
+        "= " * 20_000,
+        "👍" * 10_000,
+        "\ud800" * 100,
+        "x\r\n" * 9000,
+    ],
+    ids=["one word", "newlines", "Chinese", "signs", "emoji", "surrogates", "CRLF"],
+)
+def test_texts_without_any_structure_are_covered(text):
+    check(text, 200)
+
+
+def test_no_chunk_parts_a_carriage_return_from_its_newline():
+    text = "line of some words\r\n" * 500
+    for chunk in check(text, 50):
+        assert not text[chunk.span.start :].startswith("\n")
+
+
+def test_chunks_of_prose_end_at_paragraphs_and_are_well_filled():
+    text = prose(150_000)
+    chunks = check(text, 500)
+    assert sum(chunk.tokens for chunk in chunks) / (500 * len(chunks)) > 0.7
+    ends = [text[: chunk.span.end].endswith("\n") for chunk in chunks]
+    assert sum(ends) / len(ends) > 0.95
+
+
+def test_headings_are_followed_and_code_is_not_taken_for_them():
+    document = MARKDOWN.load(markdown(60_000).encode(), "m.md", None)
+    chunks = check(document.text, 300, outline=document.outline)
+    starts = {heading.span.start for heading in document.outline}
+    assert sum(chunk.span.start in starts for chunk in chunks) > len(chunks) / 6
+    titles = {heading.title for heading in document.outline}
+    assert {title for chunk in chunks for title in chunk.headings} <= titles
+    assert "not a heading" not in titles
+
+
+def test_an_edit_changes_few_chunks():
+    text = prose(200_000)
+    before = texts(text)
+    order = random.Random(7)
+    paragraphs = text.split("\n\n")
+    changed = []
+    for _ in range(12):
+        edited = list(paragraphs)
+        edited[order.randrange(len(edited))] += " One sentence more, which was not there."
+        after = texts("\n\n".join(edited))
+        changed.append(len(set(after) - set(before)))
+    assert sorted(changed)[6] <= 2
+    assert max(changed) <= 10
+
+
+def texts(text):
+    return [text[c.span.start : c.span.end] for c in split(Document(text, "t"), 500, TOKTOK)]
+
+
+@pytest.mark.parametrize("kind", ["word", "line", "paragraph"])
+def test_what_is_counted_grows_with_the_text_and_not_faster(kind):
+    """The characters counted for a text eight times as long are about eight times as many."""
+    unit = {"word": "word ", "line": "a line of words\n", "paragraph": "Some words.\n\n"}[kind]
+    counted = []
+    for times in (2_000, 16_000):
+        letters = Letters()
+        split(Document(unit * times, "t"), 100, letters)
+        counted.append(letters.counted)
+    assert counted[1] < 10 * counted[0]
+
+
+def test_the_registered_chunker_is_this_one():
+    chunks = asyncio.run(CHUNKER.run(Document("Hello there.", "t"), Structure(), TOKTOK, None))
+    assert [chunk.tokens for chunk in chunks] == [TOKTOK.count("Hello there.")]
+    assert asyncio.run(CHUNKER.run(Document("", "t"), Structure(), TOKTOK, None)) == ()
+    assert sys.getrecursionlimit() <= 1000
