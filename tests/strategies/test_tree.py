@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 
@@ -336,7 +337,74 @@ def test_parents_see_confidence_and_the_built_in_pipeline_answers(tmp_path):
     assert planned.calls == (3, 3)
     (result,) = run(kit, BOOK).results
     assert [each["title"] for each in result.value["sections"]] == ["One", "Two", "Three"]
-    low, high = kit.plan(PLAIN).calls
+    low, high = kit.plan(PLAIN * 20).calls
     (result,) = kit.run(PLAIN * 20).results
     assert result.error is None
-    assert low <= high
+    assert low <= len(kit.requests) <= high
+
+
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+def test_a_failed_outline_is_a_failure_or_leaves_the_chunk_as_it_is(on_error, tmp_path):
+    def handler(request):
+        if head(request) == "Sections?":
+            raise RequestError("no such luck")
+        return facts_or_numbers(request)
+
+    kit = Kit(TREE % f"{ANCHORS}      on_error: {on_error}\n", handler, tmp_path)
+    (result,) = kit.run(PLAIN).results
+    if on_error == "fail":
+        assert result.error.message == "no such luck"
+    else:
+        assert (result.value, result.coverage) == (ALL, 1)
+
+
+def test_titles_that_a_model_makes_too_long_exceed_no_window(tmp_path):
+    def handler(request):
+        answer = anchored(request)
+        if head(request) != "Sections?":
+            return answer
+        record = json.loads(answer)
+        for section in record["sections"]:
+            section["title"] = "A long title " * 30
+        return json.dumps(record)
+
+    for window in (1100, 1400, 3000):
+        kit = Kit(TREE % ANCHORS, handler, tmp_path, window=window)
+        (result,) = kit.run(PLAIN, private=True).results
+        assert (result.error is None and result.value == ALL) or kit.requests == []
+
+
+def faulty(request):
+    """Misbehave on three of five pieces and outlines, always in the same way on the same ones."""
+    if head(request).startswith("Join"):
+        return facts_or_numbers(request)
+    seed = int(hashlib.sha256(fenced(request)[-1].encode()).hexdigest(), 16)
+    match seed % 10:
+        case 0:
+            return ""
+        case 1:
+            return Reply("FAULT and on and on", Finish.LENGTH)
+        case 2:
+            return Reply("FAULT: I cannot help with that.", Finish.REFUSAL)
+        case 3:
+            return '{"sections": [{"title": 3}]}'
+        case 4:
+            raise RequestError("FAULT")
+        case 5:
+            return request.messages[-1].content[-40:]
+        case _:
+            return anchored(request)
+
+
+def test_a_model_that_misbehaves_neither_hangs_a_run_nor_gets_into_later_prompts(tmp_path):
+    kit = Kit(TREE % f"{ANCHORS}      on_error: skip\n", faulty, tmp_path)
+    (result, again) = kit.run(paragraphs(60, words=16), paragraphs(60, words=16)).results
+    assert result.error is None
+    assert result.value == again.value
+    assert 0 < result.coverage < 1
+    joins = [r for r in kit.requests if head(r).startswith("Join")]
+    assert joins
+    assert not any("FAULT" in r.messages[-1].content for r in joins)
+    totals = result.totals
+    assert sum(totals.outcomes.values()) == totals.calls
+    assert {Outcome.INVALID, Outcome.REFUSED, Outcome.FAILED} & totals.outcomes.keys()

@@ -11,9 +11,9 @@ from octavo.text.grouping import tree
 from octavo.text.note import Slot
 from octavo.text.span import Span
 
-__all__ = ["Branch", "Joints", "branch", "join"]
+__all__ = ["TITLE", "Branch", "Joints", "branch", "join"]
 
-_TITLE = 8
+TITLE = 8
 """Tokens that a title's place in a prompt takes beside the title."""
 
 
@@ -101,7 +101,7 @@ def join(
 
 
 def _title_size(part: Branch, joints: Joints) -> int:
-    return joints.count(part.title) + _TITLE if part.title else 0
+    return joints.count(part.title) + TITLE if part.title else 0
 
 
 def _group(headings: tuple[str, ...], parts: Sequence[Branch]) -> Branch:

@@ -14,9 +14,9 @@ The paper chooses chunks by embeddings before; here the whole document is read.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -32,46 +32,21 @@ from octavo.protocols import (
     StepType,
     Work,
 )
-from octavo.strategies.branch import Branch, Joints, branch, join
+from octavo.strategies.branch import TITLE, Branch, Joints, branch, join
+from octavo.strategies.contents import Node, contents
 from octavo.strategies.fit import require_room
+from octavo.strategies.outlining import MOST, OUTLINE, Found, Outline
 from octavo.strategies.ready import ready
-from octavo.text.anchors import Anchor, placed
 from octavo.text.border import border, borders
 from octavo.text.doctree import Section, doctree
-from octavo.text.note import Note, Prediction, Slot
-from octavo.text.outline import label
+from octavo.text.note import Note, Slot
 from octavo.text.span import Span
 from octavo.text.union import union
 
 __all__ = ["STEP", "TreeOptions"]
 
-_MOST = 5
-"""The most sections that the model may find in one chunk, as in ToM."""
-
 _ENTRY = 64
 """Tokens of a section in the result beside its note."""
-
-_OUTLINE: JsonSchema = {
-    "type": "object",
-    "properties": {
-        "sections": {
-            "type": "array",
-            "maxItems": _MOST,
-            "items": {
-                "type": "object",
-                "properties": {
-                    "title": {"type": "string"},
-                    "head": {"type": "string"},
-                    "tail": {"type": "string"},
-                },
-                "required": ["title", "head", "tail"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["sections"],
-    "additionalProperties": False,
-}
 
 
 class TreeOptions(Options):
@@ -131,15 +106,6 @@ class _Reader:
     joints: Joints
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A branch, its note, and its parts; those of an outlined chunk come with its outline."""
-
-    branch: Branch
-    note: Awaitable[Note | None]
-    parts: Awaitable[Sequence[_Node]]
-
-
 async def run(slots: Sequence[Slot], options: TreeOptions, work: Work) -> Sequence[Slot]:
     """Return one slot for the root. Raises FitError when a call cannot fit the window."""
     if not slots:
@@ -168,7 +134,7 @@ async def run(slots: Sequence[Slot], options: TreeOptions, work: Work) -> Sequen
         Slot(
             spans=union(span for leaf in root.leaves for span in leaf.spans),
             bound=_bound(root, reader),
-            note=work.start(_shown(node, headed=bool(section.sections)))
+            note=work.start(contents(node, headed=bool(section.sections)))
             if options.show == "sections"
             else node.note,
             border=root.border,
@@ -228,7 +194,7 @@ def _require_room(reader: _Reader, root: Branch) -> None:
     options, leaves = reader.options, root.leaves
     if reader.outline:
         tokens = options.outline_tokens
-        require_room(reader.work, reader.outline, {"text": ""}, tokens, leaves, schema=_OUTLINE)
+        require_room(reader.work, reader.outline, {"text": ""}, tokens, leaves, schema=OUTLINE)
     empty = {
         "text": "",
         "headings": _longest(root.paths),
@@ -241,25 +207,25 @@ def _require_room(reader: _Reader, root: Branch) -> None:
 def _bound(root: Branch, reader: _Reader) -> int:
     if reader.options.show == "note":
         return reader.options.tokens
-    sections = _MOST * len(root.leaves) if reader.outline else len(root.paths)
+    sections = MOST * len(root.leaves) if reader.outline else len(root.paths)
     return (sections + 1) * (reader.options.tokens + _ENTRY)
 
 
-def _grow(at: Branch, above: int, reader: _Reader) -> _Node:
+def _grow(at: Branch, above: int, reader: _Reader) -> Node:
     """Start the calls of a branch; `above` is how many calls stand between it and the root's."""
     work = reader.work
     if at.leaf is not None:
         if reader.outline is None:
-            return _Node(at, work.start(_read(at, at.leaf, above, reader)), work.start(_these(())))
+            return Node(at, work.start(_read(at, at.leaf, above, reader)), work.start(_these(())))
         inner = work.start(_outlined(at, at.leaf, above, reader))
         note = work.start(_read_outlined(at, at.leaf, inner, above, reader))
-        return _Node(at, note, work.start(_inner(inner)))
+        return Node(at, note, work.start(_inner(inner)))
     under = above + (1 if len(at.parts) > 1 else 0)
     parts = [_grow(part, under, reader) for part in at.parts]
-    return _Node(at, work.start(_join(at, parts, above, reader)), work.start(_these(parts)))
+    return Node(at, work.start(_join(at, parts, above, reader)), work.start(_these(parts)))
 
 
-async def _these(parts: Sequence[_Node]) -> Sequence[_Node]:
+async def _these(parts: Sequence[Node]) -> Sequence[Node]:
     return parts
 
 
@@ -277,7 +243,7 @@ async def _read(at: Branch, leaf: Slot, above: int, reader: _Reader) -> Note | N
         return None
 
 
-async def _join(at: Branch, parts: Sequence[_Node], above: int, reader: _Reader) -> Note | None:
+async def _join(at: Branch, parts: Sequence[Node], above: int, reader: _Reader) -> Note | None:
     """Join the notes of the parts; one alone is handed on unasked."""
     found = [(part.branch, note) for part in parts if (note := await part.note) is not None]
     if len(found) < 2:
@@ -317,41 +283,23 @@ def _place(spans: Sequence[Span]) -> str:
     return f"characters {spans[0].start} to {spans[-1].end}"
 
 
-async def _outlined(at: Branch, leaf: Slot, above: int, reader: _Reader) -> _Node | None:
+async def _outlined(at: Branch, leaf: Slot, above: int, reader: _Reader) -> Node | None:
     """Return the chunk as a node over the sections that the model finds in it, or None."""
+    options, work = reader.options, reader.work
     note = await leaf.note
     if note is None or reader.outline is None:
         return None
-    text, start = note.text, at.span.start
-    asked = reader.work.ask(
-        reader.outline,
-        {"text": note.value},
-        tokens=reader.options.outline_tokens,
-        schema=_OUTLINE,
-        node=f"outline of {_place(leaf.spans)}",
-        levels=reader.work.after + above + 2,
-        check=_faults(text),
-    )
+    outline = Outline(reader.outline, options.outline_tokens, work)
     try:
-        answer = await asked.reply
-    except ReplyError:
-        # The chunk can be read without an outline: nothing is missing from the result.
+        found = await outline.sections(note, levels=work.after + above + 2)
+    except CallError as error:
+        # A chunk can be read without an outline: nothing is then missing from the result.
+        if options.on_error == "fail" and not isinstance(error, ReplyError):
+            raise
         return None
-    if answer.predicted is Prediction.LONG:
-        step = len(text) // _MOST
-        starts = [number * step for number in range(_MOST)]
-        spans = list(map(Span, starts, [*starts[1:], len(text)])) if step else []
-        titles = [""] * len(spans)
-    else:
-        anchors, titles = _listed(answer.value)
-        found = placed(text, anchors)
-        spans = [] if isinstance(found, str) else found
-    if len(spans) < 2:
+    if len(found) < 2:
         return None
-    parts = [
-        _titled(title, Span(start + span.start, start + span.end), reader)
-        for title, span in zip(titles, spans, strict=True)
-    ]
+    parts = [_titled(each, leaf.bound, work) for each in found]
     try:
         joined = join(None, (), at.span, parts, reader.joints)
     except FitError:
@@ -360,84 +308,26 @@ async def _outlined(at: Branch, leaf: Slot, above: int, reader: _Reader) -> _Nod
     return _grow(joined, above, replace(reader, outline=None)) if joined.height == 1 else None
 
 
-def _titled(title: str, span: Span, reader: _Reader) -> Branch:
-    work = reader.work
-    text = work.document.slice(span)
-    own = border(work.document.text, span.start)
-    leaf = _piece(span, (title,) if title else (), work.counter.count(text), own, work)
-    return Branch(title, leaf.headings, span, own, leaf=leaf)
-
-
-def _faults(text: str) -> Callable[[Mapping[str, Any]], Sequence[str]]:
-    def check(record: Mapping[str, Any]) -> Sequence[str]:
-        anchors, _ = _listed(record)
-        found = placed(text, anchors)
-        return [found] if isinstance(found, str) else []
-
-    return check
-
-
-def _listed(record: str | Mapping[str, Any]) -> tuple[list[Anchor], list[str]]:
-    if isinstance(record, str):
-        return [], []
-    sections = record["sections"]
-    return (
-        [Anchor(each["head"], each["tail"]) for each in sections],
-        [label(each["title"]) for each in sections],
-    )
+def _titled(found: Found, bound: int, work: Work) -> Branch:
+    tokens = work.counter.count(work.document.slice(found.span))
+    # What was found to fit, before the titles were known, was the chunk without one.
+    fits = tokens + work.counter.count(found.title) + TITLE <= bound
+    own = border(work.document.text, found.span.start)
+    path = (found.title,) if found.title and fits else ()
+    leaf = _piece(found.span, path, tokens, own, work)
+    return Branch(found.title, path, found.span, own, leaf=leaf)
 
 
 async def _read_outlined(
-    at: Branch, leaf: Slot, inner: Awaitable[_Node | None], above: int, reader: _Reader
+    at: Branch, leaf: Slot, inner: Awaitable[Node | None], above: int, reader: _Reader
 ) -> Note | None:
     node = await inner
     return await (_read(at, leaf, above, reader) if node is None else node.note)
 
 
-async def _inner(inner: Awaitable[_Node | None]) -> Sequence[_Node]:
+async def _inner(inner: Awaitable[Node | None]) -> Sequence[Node]:
     node = await inner
     return () if node is None else await node.parts
-
-
-async def _shown(root: _Node, *, headed: bool) -> Note | None:
-    """Return a record of the root's note and of all sections."""
-    note = await root.note
-    if note is None:
-        return None
-    while len(parts := await root.parts) == 1 and parts[0].branch.title is not None:
-        root = parts[0]
-    entry = {**_place_of(root), "note": note.value}
-    return replace(note, value={**entry, "sections": await _entries(root, headed=headed)})
-
-
-async def _entries(node: _Node, *, headed: bool) -> list[dict[str, object]]:
-    """Return what the result says of the sections below a node.
-
-    Pieces of text have no entry of their own but where the document has no headings.
-    """
-    found: list[dict[str, object]] = []
-    for part in await node.parts:
-        note = await part.note
-        inner = await _entries(part, headed=headed)
-        is_piece = part.branch.leaf is not None and not inner
-        if note is None or (part.branch.title is None and (headed or not is_piece)):
-            found += inner
-            continue
-        entry = _place_of(part)
-        # A note that was handed up unasked stands where it was made.
-        if all(each is not note for each in await _titled_notes(part)):
-            entry["note"] = note.value
-        found.append({**entry, "sections": inner} if inner else entry)
-    return found
-
-
-async def _titled_notes(node: _Node) -> list[Note | None]:
-    return [await part.note for part in await node.parts if part.branch.title is not None]
-
-
-def _place_of(node: _Node) -> dict[str, object]:
-    span = node.branch.span
-    return {"title": node.branch.title, "start": span.start, "end": span.end}
 
 
 STEP = StepType(

@@ -1,0 +1,103 @@
+"""The sections that a model finds in a text without headings, by anchors that are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from octavo.protocols import JsonSchema, PromptLike, Work
+from octavo.text.anchors import Anchor, placed
+from octavo.text.note import Note, Prediction
+from octavo.text.outline import label
+from octavo.text.span import Span
+
+__all__ = ["MOST", "OUTLINE", "Found", "Outline"]
+
+MOST = 5
+"""The most sections that the model may find in one chunk, as in ToM."""
+
+OUTLINE: JsonSchema = {
+    "type": "object",
+    "properties": {
+        "sections": {
+            "type": "array",
+            "maxItems": MOST,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "title": {"type": "string"},
+                    "head": {"type": "string"},
+                    "tail": {"type": "string"},
+                },
+                "required": ["title", "head", "tail"],
+                "additionalProperties": False,
+            },
+        }
+    },
+    "required": ["sections"],
+    "additionalProperties": False,
+}
+"""What an outline is: of each section its title, and the words it begins and ends with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A section that the model found: its title, on one line, and its span in the document."""
+
+    title: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Asks for outlines; `tokens` bounds a reply."""
+
+    prompt: PromptLike
+    tokens: int
+    work: Work
+
+    async def sections(self, chunk: Note, *, levels: int) -> Sequence[Found]:
+        """Return the sections of a chunk, which cover it, or none where the reply has no such.
+
+        `levels` is how many calls stand between this one and the result. A plan that takes
+        replies to be long takes the chunk to have as many sections as it may have. Raises
+        CallError when there is no outline at all.
+        """
+        text, (start, end) = chunk.text, chunk.spans[0]
+        answer = await self.work.ask(
+            self.prompt,
+            {"text": chunk.value},
+            tokens=self.tokens,
+            schema=OUTLINE,
+            node=f"outline of characters {start} to {end}",
+            levels=levels,
+            check=lambda record: _faults(text, record),
+        ).reply
+        if answer.predicted is Prediction.LONG:
+            return [Found("", Span(start + span.start, start + span.end)) for span in _even(text)]
+        if isinstance(answer.value, str):
+            return ()
+        found = placed(text, _anchors(answer.value))
+        if isinstance(found, str):
+            return ()
+        titles = [label(each["title"]) for each in answer.value["sections"]]
+        return [
+            Found(title, Span(start + span.start, start + span.end))
+            for title, span in zip(titles, found, strict=True)
+        ]
+
+
+def _faults(text: str, record: Mapping[str, Any]) -> Sequence[str]:
+    found = placed(text, _anchors(record))
+    return [found] if isinstance(found, str) else []
+
+
+def _anchors(record: Mapping[str, Any]) -> list[Anchor]:
+    return [Anchor(each["head"], each["tail"]) for each in record["sections"]]
+
+
+def _even(text: str) -> list[Span]:
+    cuts = [len(text) * number // MOST for number in range(MOST + 1)]
+    return [Span(start, end) for start, end in pairwise(cuts) if start < end]
