@@ -3,10 +3,10 @@
     python bench/edits.py
     python bench/edits.py --file book.txt --tokens 1000 --edits 200
 
-Each edit changes one paragraph of the whole text: a word more, a sentence more, a sentence less, a
-paragraph more (20 to 160 words), a paragraph less. `changed` are chunks of the new text that the
-old one did not have. `merges` are the nodes of the merge tree that must be asked again, beside those of a balanced
-tree over the same chunks.
+Each edit changes one paragraph of the whole text: a word more, a sentence more, a sentence less,
+a paragraph more (20 to 160 words), a paragraph less. `changed` are chunks of the new text that
+the old one did not have. `merges` are the nodes of the merge tree that must be asked again,
+beside those of a balanced tree over the same chunks.
 """
 
 from __future__ import annotations
