@@ -272,6 +272,25 @@ def test_a_schema_without_a_score_is_refused(tmp_path):
     assert kit.requests == []
 
 
+def test_a_score_that_nothing_sorts_is_a_failed_call(tmp_path):
+    (tmp_path / "loose.json").write_text(
+        '{"type": "object", "properties": {"score": {"type": "number"}}, "required": ["score"]}'
+    )
+
+    def handler(request):
+        if _is_reading(request):
+            return "Again."
+        return {2: '{"score": NaN}', 3: '{"score": 1}'}.get(
+            numbers(fenced(request))[0], '{"score": -1}'
+        )
+
+    options = RELEVANCE.replace("schema: select/score", "schema: loose") + ", on_error: skip"
+    kit = kit_of(tmp_path, options, handler)
+    result = only(kit, paragraphs(8))
+    assert read(kit) == [3]
+    assert result.totals.outcomes[Outcome.SKIPPED] == 1
+
+
 # By sureness.
 
 ENTROPY = "by: entropy, prompt: select/attempt, keep: 1"
@@ -413,6 +432,14 @@ def test_a_run_lies_within_its_plan(tmp_path, options, handler, calls):
     assert steps["select"] == (calls, calls) == (len(kit.requests) - reading,) * 2
     low, high = steps["map"]
     assert 1 <= low <= reading <= high <= 9
+
+
+def test_a_plan_reads_no_more_than_the_budget_holds(tmp_path):
+    options = RELEVANCE.replace("keep: 3, drop: 0.5", "tokens: 100")
+    kit = kit_of(tmp_path, options, judging(dict.fromkeys(range(14), 5)))
+    low, high = planned(kit, paragraphs(14))["map"]
+    only(kit, paragraphs(14))
+    assert low <= sum(map(_is_reading, kit.requests)) <= high < 6
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_sent(tmp_path):

@@ -4,6 +4,7 @@ Shared words (BM25); relevance by the model with reflection, after ChunkRAG (Sin
 arXiv 2410.19572): a score, then its critique and a second score, of which the mean counts, in two
 calls at most; least entropy of the first token with abstention, after OPRM (Ben-Kish et al. 2025,
 arXiv 2505.07793): a model that finds the answer in a piece is sure of how its answer begins.
+A model that thinks before it answers begins with its thoughts: turn them off.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from octavo.errors import BackendError, CallError, UsageError
+from octavo.errors import BackendError, CallError, Outcome, ReplyError, UsageError
 from octavo.protocols import Answer, JsonSchema, PromptLike, TokenLogprob, Work
 from octavo.strategies.fit import FENCE, require_room
 from octavo.text.bm25 import bm25
@@ -65,8 +66,9 @@ def scorer_of(
     require_room(work, prompt, variables, options.reply_tokens, slots, schema=schema)
     reflect = work.prompt(options.reflect) if options.reflect else None
     if reflect is not None:
-        # The first record stands in the second prompt beside the text.
-        longer = [_longer(slot, options.reply_tokens + FENCE) for slot in slots]
+        # The first record stands in the second prompt beside the text, with marks of its own, and
+        # with blanks between its fields that the reply need not have had.
+        longer = [_longer(slot, options.reply_tokens + 2 * FENCE) for slot in slots]
         seen: dict[str, object] = {**variables, "first": ""}
         require_room(work, reflect, seen, options.reply_tokens, longer, schema=schema)
     relevance = _Relevance(prompt, reflect, schema, variables, options, work)
@@ -169,13 +171,17 @@ class _Relevance:
             tokens=self.options.reply_tokens,
             schema=self.schema,
             node=f"reflection on {place}" if prompt is self.reflect else place,
-            levels=self.work.after + 1 + before,
+            levels=self.work.after + before,
         ).reply
 
 
 def _score(answer: Answer) -> float:
     assert isinstance(answer.value, Mapping)
-    return float(answer.value["score"])
+    score = float(answer.value["score"])
+    if not math.isfinite(score):
+        # JSON as it is read may hold NaN, which no bound of a schema excludes and nothing sorts.
+        raise ReplyError("the score is no finite number", outcome=Outcome.INVALID)
+    return score
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +199,7 @@ class _Sureness:
             {**self.variables, "text": note.value, "headings": slot.headings},
             tokens=self.options.reply_tokens,
             node=_place(slot),
-            levels=self.work.after + 1,
+            levels=self.work.after,
             logprobs=_ALTERNATIVES,
         ).reply
         predicted = note.predicted or answer.predicted

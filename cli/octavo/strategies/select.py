@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Annotated, Literal, Self, cast
 
 from pydantic import Field, model_validator
@@ -30,7 +31,7 @@ from octavo.protocols import (
     Work,
 )
 from octavo.strategies.ranking import Candidate, Limits, chosen
-from octavo.strategies.scoring import Scored, Scorer, scorer_of
+from octavo.strategies.scoring import Scorer, scorer_of
 from octavo.text.note import Note, Prediction, Slot
 
 __all__ = ["STEP", "SelectOptions"]
@@ -167,34 +168,37 @@ async def _choose(
 ) -> _Choice:
     scored = {place: each for place, each in enumerate(await scorer(slots)) if each is not None}
     guess = next((each.predicted for each in scored.values() if each.predicted), None)
-    if guess is not None:
-        places = _guessed(slots, scored, options, guess)
-        return _Choice({at: replace(scored[at].note, predicted=guess) for at in places})
     tokens = [0] * len(scored)
-    if options.tokens is not None:
+    if options.tokens is not None or guess is not None:
         tokens = work.counter.count_batch([each.note.text for each in scored.values()])
     candidates = [
         Candidate(place, each.score, count)
         for (place, each), count in zip(scored.items(), tokens, strict=True)
     ]
+    if guess is not None:
+        # Of texts that a plan made up, more may fit than it shows.
+        made_up = any(each.note.predicted for each in scored.values())
+        places = _guessed(candidates, options, guess, None if made_up else options.tokens)
+        return _Choice({at: replace(scored[at].note, predicted=guess) for at in places})
     limits = Limits(options.keep, options.least, options.drop, options.tokens, options.neighbours)
     return _Choice({place: scored[place].note for place in chosen(candidates, limits)})
 
 
 def _guessed(
-    slots: Sequence[Slot],
-    scored: dict[int, Scored],
-    options: SelectOptions,
-    guess: Prediction,
+    candidates: Sequence[Candidate], options: SelectOptions, guess: Prediction, tokens: int | None
 ) -> Sequence[int]:
     """Return what a plan takes for chosen: the fewest and smallest, or the most and largest."""
-    by_size = sorted(scored, key=lambda place: (slots[place].bound, place))
+    by_size = sorted(candidates, key=lambda each: (each.tokens, each.place))
+    places = [each.place for each in by_size]
     if guess is Prediction.SHORT:
-        return by_size[: options.least]
-    if options.keep is None:
-        return by_size
-    most = options.keep * (2 * options.neighbours + 1)
-    return by_size[-most:]
+        return places[: options.least]
+    most = len(places)
+    if options.keep is not None:
+        most = min(most, options.keep * (2 * options.neighbours + 1))
+    if tokens is not None:
+        sums = accumulate(each.tokens for each in by_size)
+        most = min(most, sum(each <= tokens for each in sums))
+    return places[len(places) - most :]
 
 
 STEP = StepType(
