@@ -108,10 +108,8 @@ def test_known_is_what_was_given_without_contact():
     assert ScriptedBackend(echo).known.structured
 
 
-TWO = (
-    "Summarize.\n\n<text 0123abcd>\nThe ship left. It sank!\n</text 0123abcd>\n\n"
-    "<text 89ab4567>\nAhab \u201cshouted.\u201d Nobody came\n</text 89ab4567>\nIn five words."
-)
+AHAB = "\nAhab \u201cshouted.\u201d Nobody came"
+TWO = f"Summarize.\n\n{fence('The ship left. It sank!')}\n\n{fence(AHAB, 'note')}\nIn five words."
 
 
 def test_echo_gives_the_fenced_texts_or_the_last_message():
