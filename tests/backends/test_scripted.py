@@ -17,6 +17,7 @@ from octavo.errors import (
     SpecErrors,
     UsageError,
 )
+from octavo.pipeline.fence import fence
 from octavo.protocols import (
     Capabilities,
     Finish,
