@@ -14,7 +14,7 @@ from octavo.text.span import Span
 
 __all__ = ["Pieces", "pieces"]
 
-_FEW = 3
+_FEW = 2
 """One in so many of the borders between short parts is considered: a path needs no more."""
 
 _SURE = 6

@@ -34,7 +34,7 @@ from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Structure", "split"]
 
-_CHUNK = UNIT * 3 // 5
+_CHUNK = UNIT * 3 // 8
 """What each chunk costs. More gives fuller chunks and lets an edit change more of them."""
 
 

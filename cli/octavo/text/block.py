@@ -14,7 +14,7 @@ from octavo.text.span import Span
 
 __all__ = ["Blocks", "blocks"]
 
-_SECTION = -UNIT // 2
+_SECTION = -UNIT // 4
 """For a border before a heading or after two blank lines. It takes off less than a chunk costs,
 or every heading would start a chunk."""
 
