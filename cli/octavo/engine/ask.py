@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
+from octavo.engine.depth import Following, follow
 from octavo.engine.flight import Answers, Flight
 from octavo.engine.key import key_of
 from octavo.engine.ledger import Account, Ledger
@@ -134,8 +136,9 @@ class Asker:
         self.watch.call_planned(self.source, self.step)
         key, flight = self._fly(question, 0)
         reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self.group.create_task(self._deliver(question, key, flight, reply))
-        return Asking(flight.started, reply, key)
+        context = copy_context()
+        self.group.create_task(self._deliver(question, key, flight, reply), context=context)
+        return Asking(flight.started, Following(reply, context), key)
 
     async def _deliver(
         self, question: _Question, key: bytes, flight: Flight, reply: asyncio.Future[Answer]
@@ -295,6 +298,7 @@ class Asker:
         """Wait for a reply; the first to do so accounts for the attempts it took."""
         try:
             reply = await flight.wait()
+            follow(flight.depth)
         finally:
             sent = flight.claim()
             trail.sent += sent

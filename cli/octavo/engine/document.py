@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from octavo.engine.ask import Asker
+from octavo.engine.depth import restart
 from octavo.engine.engine import Engine
 from octavo.engine.flight import Answers
 from octavo.engine.ledger import Account
@@ -51,6 +52,7 @@ class Reading:
 
         Raises what ended it; calls that were sent still reach the journal.
         """
+        restart()
         if not self.document.text.strip():
             raise InputError("there is no text in it", source=self.document.source)
         try:

@@ -22,7 +22,7 @@ class Flight:
     """One call: done in the journal, waiting for its turn, or sent.
 
     A flight that nobody waits for any more is dropped if it was not sent; a sent one lands in the
-    journal, since it is paid for.
+    journal, since it is paid for. In a plan `depth` is how many calls follow one another up to it.
     """
 
     def __init__(self, *, predicted: Prediction | None = None) -> None:
@@ -32,6 +32,7 @@ class Flight:
         self.cached = False
         self.predicted = predicted
         self.sent = 0
+        self.depth = 0
         self._claimed = False
         self._waiters = 0
         self._task: asyncio.Task[None] | None = None

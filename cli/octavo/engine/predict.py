@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from octavo.engine.counting import Counts
+from octavo.engine.depth import calls_before
 from octavo.engine.example import example
 from octavo.engine.flight import Flight
 from octavo.engine.journal import Journal
@@ -52,13 +53,15 @@ class Predictions:
         if flight := self._asked.get(key):
             return flight
         self.tally.calls += 1
+        # A call may also go on from another's prompt without waiting for its reply.
         before = (self.depths.get(q.origin.id, 0) for q in quotes if q.origin.kind == "call")
-        self.depths[short_id(key)] = 1 + max(before, default=0)
+        depth = self.depths[short_id(key)] = 1 + max(calls_before(), *before, 0)
         if reply := self.journal.find(key):
             self.tally.cached += 1
             flight = Flight.landed(reply, cached=True)
         else:
             flight = self._predict(request, key)
+        flight.depth = depth
         self._asked[key] = flight
         return flight
 

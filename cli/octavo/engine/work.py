@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Coroutine, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
 
 from octavo.engine.ask import Asker
+from octavo.engine.depth import Following
 from octavo.engine.engine import Engine
 from octavo.engine.records import instructed
 from octavo.engine.report import NoteWatch
@@ -71,7 +73,8 @@ class StepWork:
 
     def start(self, note: Coroutine[Any, Any, Given], /) -> Awaitable[Given]:
         """Run a coroutine in the document's task group."""
-        return self.group.create_task(note)
+        context = copy_context()
+        return Following(self.group.create_task(note, context=context), context)
 
     def skip(self, slot: Slot, error: CallError) -> None:
         """Record that a slot's part of the document is missing from the result, and why."""
