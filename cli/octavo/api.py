@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from octavo.backends.profiles import resolve
+from octavo.engine.budget import Allowance
 from octavo.engine.execute import Job, execute, forecast
 from octavo.engine.plan import Plan
 from octavo.engine.report import Report, Result, Silence, Watch
@@ -59,6 +60,10 @@ def run(
     keep_going: bool = False,
     fresh: bool = False,
     private: bool = False,
+    max_calls: int | None = None,
+    max_tokens: int | None = None,
+    max_cost: float | None = None,
+    max_minutes: float | None = None,
     watch: Watch | None = None,
 ) -> RunResult:
     """Fold documents through a pipeline and return what came out.
@@ -66,10 +71,12 @@ def run(
     `pipeline` is a name or a path. `model` is `BACKEND:NAME`, a profile's name, a Backend, or None
     for the configured one. `params` are the pipeline's parameters. `jobs` fixes how many calls are
     in flight. Without `keep_going` no new document is started after one failed. `fresh` asks
-    everything anew; `private` keeps the journal in memory. `watch` is told what happens.
+    everything anew; `private` keeps the journal in memory. `watch` is told what happens. The run
+    ends before it sends more than `max_calls` calls or `max_tokens` tokens of prompts and replies,
+    spends `max_cost` dollars or takes `max_minutes` minutes; run again, it goes on.
 
-    Raises UsageError or SpecErrors for what is wrong before anything runs, BackendError when the
-    backend is unusable, JournalError when the journal is.
+    Raises BudgetReached when it ended so, UsageError or SpecErrors for what is wrong before
+    anything runs, BackendError when the backend is unusable, JournalError when the journal is.
     """
     watch = watch or Silence()
     job = _job(
@@ -82,6 +89,7 @@ def run(
         keep_going=keep_going,
         fresh=fresh,
         private=private,
+        allowance=Allowance(max_calls, max_tokens, max_cost, max_minutes),
     )
     results: list[Result] = []
     report = wait(execute(job, watch=watch, sink=results.append))
@@ -139,6 +147,7 @@ def _job(
     keep_going: bool = False,
     fresh: bool = False,
     private: bool = False,
+    allowance: Allowance | None = None,
 ) -> Job:
     registry = Registry()
     spec = load(str(pipeline), registry)
@@ -161,6 +170,7 @@ def _job(
         keep_going=keep_going,
         fresh=fresh,
         private=private,
+        allowance=allowance or Allowance(),
         registry=registry,
         backend=backend,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+import time
 
 import pytest
 from hypothesis import given
@@ -115,7 +116,9 @@ def test_contacts_counts_and_tables_come_back(tmp_path):
         journal.keep_count(b"key", 12)
         journal.keep_table(b"key", b"[1,2]")
     with Journal(tmp_path / "j") as journal:
-        assert journal.contact("b") == Capabilities(window=4096, logprobs=True)
+        known, asked = journal.contact("b")
+        assert known == Capabilities(window=4096, logprobs=True)
+        assert asked == pytest.approx(time.time(), abs=60)
         assert journal.contact("c") is None
         assert journal.count(b"key") == 12
         assert journal.table(b"key") == b"[1,2]"

@@ -71,6 +71,11 @@ class OpenAI:
         return f"{name}#{hashlib.sha256(options.encode()).hexdigest()[:16]}"
 
     @property
+    def place(self) -> str:
+        """The server's base URL."""
+        return self._endpoint.base_url
+
+    @property
     def model(self) -> str:
         """The model's name."""
         return self._name

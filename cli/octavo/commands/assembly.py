@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from octavo.commands.order import Order
@@ -26,7 +27,8 @@ def assemble(order: Order, display: Display, output: Output | None = None) -> Jo
 
     Raises UsageError, SpecError or InputError for what is wrong before anything runs.
     """
-    for option, value in (("--jobs", order.jobs), ("--timeout", order.timeout)):
+    limits = {f"--max-{name}": value for name, value in asdict(order.allowance).items()}
+    for option, value in {"--jobs": order.jobs, "--timeout": order.timeout, **limits}.items():
         if value is not None and value <= 0:
             raise UsageError(f"{option} {value} is not above 0", hint=f"leave {option} out")
     params = resolve_params(order.pipeline.params, order.params)
@@ -50,6 +52,8 @@ def assemble(order: Order, display: Display, output: Output | None = None) -> Jo
         keep_going=order.keep_going,
         fresh=order.fresh,
         generation=order.invocation.generation,
+        base=order.invocation.base,
+        allowance=order.allowance,
         private=order.private,
         command=_repeatable(order.invocation.command),
     )

@@ -9,7 +9,8 @@ __all__ = ["Invocation"]
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """The arguments after the program's name; `generation` goes on with an earlier fresh run."""
+    """The arguments after the program's name; `generation` and `base` are an earlier run's."""
 
     command: tuple[str, ...] = ()
     generation: int = 0
+    base: int | None = None

@@ -129,10 +129,10 @@ def root(
     del directory, debug, version  # read by `shell` and by their callbacks
 
 
-def shell(arguments: Sequence[str], *, generation: int = 0) -> int:
+def shell(arguments: Sequence[str], *, generation: int = 0, base: int | None = None) -> int:
     """Run one command line and return its exit code; errors are printed on standard error.
 
-    `generation` goes on with what an earlier `--fresh` run asked.
+    `generation` and `base` go on with what an earlier run asked.
     """
     if cast("object", sys.stdout) is None:
         closed = UsageError("standard output is closed", hint="`> /dev/null` discards the result")
@@ -143,7 +143,7 @@ def shell(arguments: Sequence[str], *, generation: int = 0) -> int:
     try:
         command = get_command(app)
         with command.make_context(
-            "octavo", list(arguments), obj=Invocation(tuple(arguments), generation)
+            "octavo", list(arguments), obj=Invocation(tuple(arguments), generation, base)
         ) as context:
             debug = debug or bool(context.params.get("debug"))
             command.invoke(context)

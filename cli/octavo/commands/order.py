@@ -13,6 +13,7 @@ import typer
 
 from octavo.commands.invocation import Invocation
 from octavo.commands.progress import Progress
+from octavo.engine.budget import Allowance
 from octavo.pipeline.spec import Pipeline
 
 __all__ = ["Order", "options"]
@@ -40,6 +41,15 @@ class Order:
     quiet: bool = False
     progress: Progress = Progress.AUTO
     timeout: float | None = None
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    max_minutes: float | None = None
+
+    @property
+    def allowance(self) -> Allowance:
+        """What the run may spend."""
+        return Allowance(self.max_calls, self.max_tokens, self.max_cost, self.max_minutes)
 
 
 def options(
@@ -129,6 +139,24 @@ def options(
     timeout: Annotated[
         float | None,
         typer.Option("--timeout", metavar="SECONDS", help="How long a call may stay unanswered."),
+    ] = None,
+    max_calls: Annotated[
+        int | None,
+        typer.Option("--max-calls", metavar="N", help="End, with code 4, before sending more."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--max-tokens", metavar="N", help="The same for tokens of prompts and replies together."
+        ),
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option("--max-cost", metavar="DOLLARS", help="The same for what the tokens cost."),
+    ] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option("--max-minutes", metavar="MINUTES", help="The same for the time."),
     ] = None,
     progress: Annotated[
         Progress, typer.Option("--progress", help="What standard error shows of the run.")

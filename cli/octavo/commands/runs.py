@@ -33,6 +33,7 @@ runs = typer.Typer(
     invoke_without_command=True,
 )
 
+_WITH_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -88,20 +89,26 @@ def show_run(
     _write("\n".join([*_facts(row), "", *_account(ledger, calls=calls)]) + "\n")
 
 
-@runs.command("resume")
+@runs.command("resume", context_settings=_WITH_OPTIONS)
 def resume_run(
+    context: typer.Context,
     run: Annotated[
         int | None, typer.Argument(help="The run's number; by default the last.")
     ] = None,
 ) -> None:
-    """Run a command again where it was started; what was answered is not asked again."""
+    """Run a command again where it was started; what was answered is not asked again.
+
+    Options of `octavo run` after the number win over those of the command: a budget that was
+    reached is raised by `octavo runs resume 7 --max-calls 500`.
+    """
     from octavo.commands.main import shell  # noqa: PLC0415 - which loads this module
 
     with Journal(journal_path()) as journal:
         row = _find(journal, run)
     if not row.command:
         raise UsageError(f"run {row.id} was not started by a command", hint="`octavo runs list`")
-    raise typer.Exit(shell(row.command, generation=row.generation))
+    command = _extended(row.command, context.args)
+    raise typer.Exit(shell(command, generation=row.generation, base=row.base))
 
 
 def _last(count: int | None) -> list[RunRow]:
@@ -118,6 +125,12 @@ def _find(journal: Journal, number: int | None) -> RunRow:
             return row
     what = "there are no runs yet" if number is None else f"there is no run {number}"
     raise UsageError(what, hint="`octavo runs list` lists them")
+
+
+def _extended(command: Sequence[str], options: Sequence[str]) -> tuple[str, ...]:
+    """Return a command with more options, which go before a `--` that ends options."""
+    end = command.index("--") if "--" in command else len(command)
+    return (*command[:end], *options, *command[end:])
 
 
 def _as_row(row: RunRow) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
@@ -95,7 +97,7 @@ class Asker:
     params: Mapping[str, object]
     temperature: float | None = 0.0
     trims: bool = True
-    _sites: dict[str, int] = field(default_factory=dict[str, int])
+    _sites: dict[tuple[object, ...], int] = field(default_factory=dict[tuple[object, ...], int])
 
     def __call__(
         self,
@@ -208,7 +210,7 @@ class Asker:
             raise
         finally:
             self.account.outcomes[trail.outcome] += 1
-            site = self._site(question.prompt)
+            site = self._site(question)
             self.ledger.enter(site, question.node, trail.key, trail.outcome, trail.sent)
             self.watch.call_done(self.source, self.step, trail.outcome)
 
@@ -309,12 +311,21 @@ class Asker:
                 account.used(reply)
         return reply
 
-    def _site(self, prompt: PromptLike) -> int:
-        if prompt.digest not in self._sites:
-            self._sites[prompt.digest] = self.ledger.site(
-                self.source, self.step, prompt=prompt.digest, model=self.model_hash
+    def _site(self, question: _Question) -> int:
+        """Return the number of the site: calls that differ in their inputs only share one."""
+        prompt = question.prompt.digest
+        options = (question.tokens, question.words, question.temperature, question.logprobs)
+        key = (prompt, *options, question.schema is not None)
+        if key not in self._sites:
+            said = json.dumps([options, question.schema, self.params], sort_keys=True, default=str)
+            self._sites[key] = self.ledger.site(
+                self.source,
+                self.step,
+                prompt=prompt,
+                model=self.model_hash,
+                options=hashlib.sha256(said.encode()).digest(),
             )
-        return self._sites[prompt.digest]
+        return self._sites[key]
 
 
 def _cut(question: _Question) -> ReplyError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from octavo.engine.journal import Journal
@@ -11,11 +12,20 @@ from octavo.protocols import Backend, Capabilities, Profile, Transient
 
 __all__ = ["contacted", "known_without_contact"]
 
+_LATELY = 3600.0
+"""Seconds after which a server that did not tell its window is asked for it again."""
+
 
 def known_without_contact(
     backend: Backend, profile: Profile, journal: Journal
 ) -> Capabilities | None:
     """Return the capabilities if no server need be asked for them."""
+    return _known(backend, profile, journal, lately=_LATELY)
+
+
+def _known(
+    backend: Backend, profile: Profile, journal: Journal, *, lately: float
+) -> Capabilities | None:
     known = backend.known
     known = replace(
         known,
@@ -28,23 +38,29 @@ def known_without_contact(
     recorded = journal.contact(_contact_name(backend))
     if recorded is None:
         return None
+    capabilities, asked = recorded
+    if capabilities.window is None and time.time() - asked > lately:
+        return None
     return replace(
-        recorded,
-        tokenizer=known.tokenizer or recorded.tokenizer,
-        parallel=known.parallel or recorded.parallel,
+        capabilities,
+        tokenizer=known.tokenizer or capabilities.tokenizer,
+        parallel=known.parallel or capabilities.parallel,
     )
 
 
 async def contacted(
     backend: Backend, profile: Profile, journal: Journal, watch: Watch
 ) -> Capabilities:
-    """Return the capabilities, asking the server once in the life of a journal.
+    """Return the capabilities, asking the server for them unless it has told its window before.
 
     The window decides the shape of prompts and so their keys: a run that could not learn it would
-    not find its replies again, so a server that does not answer ends the run.
+    not find its replies again, so a server that does not answer at the first contact ends the run.
+    One that told no window is asked again after an hour, since it may know by then; when it does
+    not answer, what it told before holds.
     """
     if (known := known_without_contact(backend, profile, journal)) is not None:
         return known
+    earlier = _known(backend, profile, journal, lately=float("inf"))
     patience = Patience()
     attempt = 0
     while True:
@@ -52,6 +68,8 @@ async def contacted(
         try:
             found = await backend.contact()
         except Transient as fault:
+            if earlier is not None:
+                return earlier
             delay = patience.refuse_or_wait(fault, attempt)
             if attempt == 1:
                 watch.notice(f"waiting for the backend: {fault.message}")

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from octavo.engine.budget import Allowance, Budget, Metered
 from octavo.engine.contact import contacted, known_without_contact
 from octavo.engine.counting import Counts
 from octavo.engine.engine import Engine
@@ -16,6 +17,7 @@ from octavo.engine.ledger import Ledger
 from octavo.engine.limit import Limit
 from octavo.engine.patience import Patience
 from octavo.engine.plan import Plan, plan
+from octavo.engine.price import Price, price_of
 from octavo.engine.report import Report, Result, Silence, Watch
 from octavo.engine.run import Stream
 from octavo.engine.runs import begin, finish, fresh_generation
@@ -23,7 +25,7 @@ from octavo.engine.storage import journal_path
 from octavo.errors import InputError, UsageError
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.spec import Pipeline
-from octavo.protocols import Backend, Capabilities, Fetching, Profile
+from octavo.protocols import Backend, Capabilities, Fetching, Profile, Served
 from octavo.text.document import Document
 from octavo.tokens.choose import counter as counter_named
 from octavo.tokens.choose import tokenizer_for
@@ -39,9 +41,10 @@ class Job:
     """Everything that a run needs to know.
 
     `inputs` is read lazily, on a thread of its own. `jobs` fixes how many calls are in flight;
-    None lets the limit adapt. `fresh` asks everything anew; `generation` goes on with an earlier
-    fresh run. `private` keeps the journal in memory. `command` is what `octavo runs resume` runs
-    again. `backend`, when given, answers instead of the profile's.
+    None lets the limit adapt. `fresh` asks everything anew; `generation` and `base` go on with
+    those of an earlier run (see Journal). `allowance` is what may be spent. `private` keeps the
+    journal in memory. `command` is what `octavo runs resume` runs again. `backend`, when given,
+    answers instead of the profile's.
     """
 
     pipeline: Pipeline
@@ -52,10 +55,12 @@ class Job:
     keep_going: bool = False
     fresh: bool = False
     generation: int = 0
+    base: int | None = None
     private: bool = False
     command: tuple[str, ...] = ()
     registry: Registry = field(default_factory=Registry)
     backend: Backend | None = None
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> Report:
@@ -68,19 +73,23 @@ async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> 
     started = clock()
     with _journal(job) as journal, seldom_collected():
         async with _backend(job, watch) as backend:
+            price = _price(job, backend) if job.allowance.cost is not None else None
             known = await contacted(backend, job.profile, journal, watch)
             opened = _Opened(job, journal, backend, known)
+            limit = opened.limit()
             model = f"{backend.identity} {backend.model}"
             number = begin(journal, pipeline=job.pipeline.name, model=model, command=job.command)
             watch.run_started(str(number))
             ledger = Ledger(journal, number)
+            engine = opened.engine(ledger, watch)
+            budget = Budget(job.allowance, price, lambda r: engine.counts.prompt_once(r.messages))
             stream = Stream(
-                engine=opened.engine(ledger, watch),
-                backend=backend,
+                engine=engine,
+                backend=Metered(backend, budget) if job.allowance else backend,
                 pipeline=job.pipeline,
                 params=job.params,
-                limit=opened.limit(),
-                patience=Patience(),
+                limit=limit,
+                patience=Patience(sleep=lambda seconds: limit.pause(min(seconds, budget.left))),
                 sink=sink,
                 keep_going=job.keep_going,
             )
@@ -124,10 +133,22 @@ def _journal(job: Job) -> Journal:
             f"the pipeline {job.pipeline.name!r} has `gather`, which this version cannot run",
             hint="remove `gather`, and run another pipeline over the results",
         )
-    journal = Journal(None if job.private else journal_path(), generation=job.generation)
+    journal = Journal(
+        None if job.private else journal_path(), generation=job.generation, base=job.base
+    )
     if job.fresh and not job.generation:
-        journal.generation = fresh_generation(journal)
+        journal.generation = journal.base = fresh_generation(journal)
     return journal
+
+
+def _price(job: Job, backend: Backend) -> Price:
+    price = price_of(job.profile, backend.place if isinstance(backend, Served) else None)
+    if price is None:
+        raise UsageError(
+            f"--max-cost: the price of {job.profile.model} is not known",
+            hint="set price_in and price_out, in dollars per million tokens, in its profile",
+        )
+    return price
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from octavo.engine.journal import Journal
 from octavo.engine.limit import Limit, Priority
 from octavo.engine.packing import Packed, pack
 from octavo.engine.patience import Patience
+from octavo.errors import BudgetReached
 from octavo.protocols import Backend, Reply, Request, Transient
 from octavo.text.note import Prediction
 from octavo.text.quote import Quote
@@ -166,6 +167,9 @@ class Flights:
                 # sends in a later one: what is not yet durable and what is in flight are together
                 # never more than the limit.
                 kept = self.journal.keep(call.key, call.packed, reply, seconds=seconds)
+            except BudgetReached:
+                flight.sent -= 1
+                raise
             except Transient as fault:
                 if fault.kind in {"rate", "timeout"}:
                     self.limit.pushed_back()

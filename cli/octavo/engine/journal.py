@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -30,7 +31,9 @@ __all__ = ["Journal"]
 
 _Row = tuple[Any, ...]
 _Kept = tuple[_Row, asyncio.Future[Reply], Reply]
-_INSERT_CALL = "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_CALL = "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_USED = "UPDATE calls SET used = ? WHERE id = ? AND generation = ?"
+_DAY = 86_400
 _APART = 0.02
 """Seconds that a row which nobody waits for may wait for the next commit."""
 _SPEED = 1
@@ -41,13 +44,26 @@ _CAPABILITIES = frozenset(Capabilities.__dataclass_fields__)
 class Journal:
     """One open journal.
 
-    A run sees the newest reply of its own or a later `generation`: an ordinary run has generation
-    0 and sees them all, a run started afresh has one of its own and sees none that came before.
+    A run writes to its `generation` and sees the newest reply of its `base` or a later one: an
+    ordinary run has generation 0 and sees them all, a run started afresh has one of its own and
+    sees none that came before. A run that asks some calls anew has a generation of its own and the
+    base of the earlier run; `again` holds the ids of those calls.
     """
 
-    def __init__(self, path: Path | None, *, durable: bool = False, generation: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        durable: bool = False,
+        generation: int = 0,
+        base: int | None = None,
+        again: frozenset[int] = frozenset(),
+    ) -> None:
         self.path = path
         self.generation = generation
+        self.base = generation if base is None else base
+        self.again = again
+        self._today = int(time.time() // _DAY)
         self.connection = connect(path, durable=durable)
         self._calls: list[_Kept] = []
         self._writes: dict[str, list[_Row]] = {}
@@ -73,12 +89,16 @@ class Journal:
 
     def find(self, key: bytes) -> Reply | None:
         """Return the reply stored for a key, or None."""
-        for *row, stored in self._query(
-            "SELECT text, finish, usage, model, reasoning, logprobs, key FROM calls"
-            " WHERE id = ? AND generation >= ? ORDER BY generation DESC",
-            (short_id(key), self.generation),
+        number = short_id(key)
+        base = self.generation if number in self.again else self.base
+        for *row, stored, used, generation in self._query(
+            "SELECT text, finish, usage, model, reasoning, logprobs, key, used, generation"
+            " FROM calls WHERE id = ? AND generation >= ? ORDER BY generation DESC",
+            (number, base),
         ):
             if stored == key:
+                if used < self._today:
+                    self._write(_USED, (self._today, number, generation))
                 return _reply(row)
         return None
 
@@ -102,6 +122,7 @@ class Journal:
             reply.reasoning,
             orjson.dumps(reply.logprobs) if reply.logprobs else None,
             seconds,
+            self._today,
         )
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._calls.append((row, future, reply))
@@ -168,17 +189,18 @@ class Journal:
         """Store a token count."""
         self._write("INSERT OR IGNORE INTO counts VALUES (?, ?)", (key, tokens))
 
-    def contact(self, backend: str) -> Capabilities | None:
-        """Return what the first contact with a backend told, or None."""
+    def contact(self, backend: str) -> tuple[Capabilities, float] | None:
+        """Return what the last contact with a backend told and when, in seconds since 1970."""
         sql = "SELECT capabilities FROM contacts WHERE backend = ?"
         for (text,) in self._query(sql, (backend,)):
             stored: Mapping[str, Any] = orjson.loads(text)
-            return Capabilities(**{k: v for k, v in stored.items() if k in _CAPABILITIES})
+            known = {k: v for k, v in stored.items() if k in _CAPABILITIES}
+            return Capabilities(**known), stored.get("asked", 0.0)
         return None
 
     def keep_contact(self, backend: str, capabilities: Capabilities) -> None:
-        """Store what the first contact told; a later one replaces it."""
-        text = orjson.dumps(asdict(capabilities)).decode()
+        """Store what a contact told; a later one replaces it."""
+        text = orjson.dumps({**asdict(capabilities), "asked": time.time()}).decode()
         self._write("INSERT OR REPLACE INTO contacts VALUES (?, ?)", (backend, text))
 
     # writing

@@ -47,16 +47,19 @@ class Ledger:
         self._run = run
         self._sites = 0
 
-    def site(self, source: str, step: str, *, prompt: str, model: bytes) -> int:
-        """Open the site of a step of one document under one prompt; return its number."""
+    def site(self, source: str, step: str, *, prompt: str, model: bytes, options: bytes) -> int:
+        """Open the site of a step of one document under one prompt and options; return its number.
+
+        `prompt` is the prompt's digest; `model` and `options` are hashes.
+        """
         if self._run is None:
             return 0
         self._sites += 1
         # Sites are numbered by the run, so that no row waits for an id from the database.
         number = self._run * 2**32 + self._sites
         self._journal.write(
-            "INSERT INTO sites VALUES (?, ?, ?, ?, ?, ?)",
-            (number, self._run, source, step, bytes.fromhex(prompt[:16]), model[:8]),
+            "INSERT INTO sites VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (number, self._run, source, step, bytes.fromhex(prompt[:16]), model[:8], options[:8]),
         )
         return number
 

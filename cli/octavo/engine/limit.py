@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 __all__ = ["Limit", "Priority", "Stopped"]
@@ -44,6 +45,7 @@ class Limit:
         self._gain = 0.0
         self._grace = 0
         self.stopped = False
+        self._end = asyncio.Event()
         self.on_idle: Callable[[], object] | None = None
 
     @property
@@ -76,10 +78,17 @@ class Limit:
     def stop(self) -> None:
         """Refuse all further calls; those in flight are not touched."""
         self.stopped = True
+        self._end.set()
         for _, _, future in self._waiting:
             if not future.done():
                 future.set_exception(Stopped())
         self._waiting.clear()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so many seconds, or until the limit is stopped."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._end.wait()
 
     def succeeded(self) -> None:
         """Count a reply; may grow the limit."""

@@ -17,13 +17,15 @@ __all__ = ["LedgerRow", "RunRow", "begin", "finish", "fresh_generation", "ledger
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run: its number, generation, times in seconds since 1970, and how it ended.
+    """One run: what it could see, when it was, and how it ended.
 
+    It wrote to its generation and saw those from `base` on. Times are in seconds since 1970.
     `status` is `running` (or killed), `complete`, `failed`, `stopped`, or the class of the error.
     """
 
     id: int
     generation: int
+    base: int
     started: float
     ended: float | None
     status: str
@@ -54,9 +56,16 @@ def fresh_generation(journal: Journal) -> int:
 def begin(journal: Journal, *, pipeline: str, model: str, command: Sequence[str]) -> int:
     """Enter a run in the journal; return its number."""
     return journal.execute(
-        "INSERT INTO runs (generation, started, status, pipeline, model, command)"
-        " VALUES (?, ?, 'running', ?, ?, ?)",
-        (journal.generation, time.time(), pipeline, model, orjson.dumps(list(command)).decode()),
+        "INSERT INTO runs (generation, base, started, status, pipeline, model, command)"
+        " VALUES (?, ?, ?, 'running', ?, ?, ?)",
+        (
+            journal.generation,
+            journal.base,
+            time.time(),
+            pipeline,
+            model,
+            orjson.dumps(list(command)).decode(),
+        ),
     )
 
 
@@ -82,7 +91,7 @@ def finish(journal: Journal, run: int, status: str, report: Report) -> None:
 def runs(journal: Journal, *, last: int | None = None) -> list[RunRow]:
     """Return the runs, newest first; at most `last` of them."""
     rows = journal.query(
-        "SELECT id, generation, started, ended, status, pipeline, model, command, summary"
+        "SELECT id, generation, base, started, ended, status, pipeline, model, command, summary"
         " FROM runs ORDER BY id DESC LIMIT ?",
         (-1 if last is None else last,),
     )

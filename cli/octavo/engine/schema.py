@@ -9,7 +9,6 @@ every call that a run asked for.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 
 __all__ = ["VERSION", "migrate"]
 
@@ -78,9 +77,18 @@ CREATE TABLE ledger (
 CREATE INDEX ledger_of_site ON ledger (site);
 """
 
-_STEPS: tuple[Callable[[sqlite3.Connection], object], ...] = (
-    lambda connection: [connection.execute(part) for part in _TABLES.split(";\n") if part.strip()],
-)
+_USE = """
+ALTER TABLE calls ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN base INTEGER NOT NULL DEFAULT 0;
+UPDATE runs SET base = generation;
+ALTER TABLE sites ADD COLUMN options BLOB NOT NULL DEFAULT x'';
+CREATE INDEX sites_of_source ON sites (source, run);
+UPDATE calls SET used = CAST(strftime('%s', 'now') AS INTEGER) / 86400;
+"""
+"""The day on which a reply was last wanted, since 1970; the oldest generation that a run sees; the
+hash of a site's options; and a source's earlier runs found quickly."""
+
+_STEPS: tuple[str, ...] = (_TABLES, _USE)
 """What brings a journal from each version to the next, in order."""
 
 VERSION = len(_STEPS)
@@ -98,7 +106,8 @@ def migrate(connection: sqlite3.Connection) -> int:
     try:
         had = connection.execute("PRAGMA user_version").fetchone()[0]
         for step in _STEPS[had:]:
-            step(connection)
+            for statement in filter(str.strip, step.split(";\n")):
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:

@@ -11,6 +11,7 @@ from octavo.protocols.backends import (
     Capabilities,
     Fetching,
     Profile,
+    Served,
     Transient,
 )
 from octavo.protocols.calls import Finish, JsonSchema, Message, Reply, Request, TokenLogprob, Usage
@@ -59,6 +60,7 @@ __all__ = [
     "Request",
     "SchemaMark",
     "SchemaRef",
+    "Served",
     "StepType",
     "TokenLogprob",
     "Transient",

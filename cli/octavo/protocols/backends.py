@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from octavo.protocols.calls import Reply, Request
 
-__all__ = ["Backend", "BackendType", "Capabilities", "Fetching", "Profile", "Transient"]
+__all__ = ["Backend", "BackendType", "Capabilities", "Fetching", "Profile", "Served", "Transient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,10 @@ class Profile(BaseModel):
     """Whether the server gives log probabilities; unsaid, it is not trusted to."""
     parallel: int | None = None
     """How many calls the server is known to take at once."""
+    price_in: float | None = Field(default=None, ge=0)
+    """US dollars for a million tokens of prompts; needs `price_out`."""
+    price_out: float | None = Field(default=None, ge=0)
+    """US dollars for a million tokens of replies."""
     headers: Mapping[str, str] = Field(default_factory=dict[str, str])
     options: Mapping[str, Any] = Field(default_factory=dict[str, Any])
     """Passed through in every request body."""
@@ -102,6 +106,14 @@ class Fetching(Protocol):
     """
 
     progress: Callable[[str, int, int], None] | None
+
+
+@runtime_checkable
+class Served(Protocol):
+    """A backend that is a server; `place` is its base URL, by which its prices are looked up."""
+
+    @property
+    def place(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

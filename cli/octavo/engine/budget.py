@@ -1,0 +1,180 @@
+"""What a run may spend: reserved before a call is sent, settled when its reply is there."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from octavo.engine.price import Price
+from octavo.errors import BudgetReached, OctavoError
+from octavo.protocols import Backend, Capabilities, Reply, Request, Transient
+
+__all__ = ["Allowance", "Budget", "Metered"]
+
+_LOST = frozenset({"timeout", "connection"})
+"""Faults after which the server may have answered and billed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The most that a run may send or last: calls, tokens, US dollars, minutes; None for no limit.
+
+    Tokens are those of prompts and replies together. What the journal answers costs nothing.
+    """
+
+    calls: int | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    minutes: float | None = None
+
+    def __bool__(self) -> bool:
+        return any(each is not None for each in (self.calls, self.tokens, self.cost, self.minutes))
+
+
+@dataclass(slots=True)
+class _Hold:
+    """What was set aside for one attempt of a call."""
+
+    prompt: int
+    tokens: int
+    cost: float
+
+
+@dataclass
+class Budget:
+    """Reserves what a call may take at most, so that calls in flight never exceed the allowance.
+
+    A call that would exceed it waits for those in flight, which mostly take less than was set aside
+    for them; when none is left in flight it raises BudgetReached. An attempt without an answer
+    costs nothing where the server refused it; where the answer was lost it may have been billed,
+    and counts in full. `count` counts the tokens of a prompt; `now` tells seconds.
+    """
+
+    allowance: Allowance
+    price: Price | None
+    count: Callable[[Request], int]
+    now: Callable[[], float] = field(default=lambda: asyncio.get_running_loop().time())
+    calls: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._started = self.now()
+        self._flying = 0
+        self._held_tokens = 0
+        self._held_cost = 0.0
+        self._settled = asyncio.Event()
+        self._counts = self.allowance.tokens is not None or self.allowance.cost is not None
+
+    @property
+    def left(self) -> float:
+        """Seconds until the run's time is over; infinite when it may last for ever."""
+        if self.allowance.minutes is None:
+            return math.inf
+        return max(0.0, self.allowance.minutes * 60 - (self.now() - self._started))
+
+    async def reserve(self, request: Request) -> _Hold:
+        """Set aside what a request may take at most. Raises BudgetReached when that is too much."""
+        hold = _Hold(0, 0, 0.0)
+        if self._counts:
+            hold.prompt = self.count(request)
+            hold.tokens = hold.prompt + request.max_tokens
+            if self.price is not None:
+                hold.cost = self.price.cost(hold.prompt, request.max_tokens)
+        while excess := self._excess(hold):
+            final, reason = excess
+            if final or not self._flying:
+                raise BudgetReached(
+                    f"{reason}; so far {self._spent()}",
+                    hint="raise it to go on: what was answered is kept",
+                )
+            self._settled.clear()
+            await self._settled.wait()
+        self.calls += 1
+        self._flying += 1
+        self._held_tokens += hold.tokens
+        self._held_cost += hold.cost
+        return hold
+
+    def settle(self, hold: _Hold, reply: Reply | None, *, billed: bool = False) -> None:
+        """Put what an attempt took in place of what was set aside.
+
+        Without a reply it took nothing, or, when it may be `billed` all the same, everything.
+        """
+        self._flying -= 1
+        self._held_tokens -= hold.tokens
+        self._held_cost -= hold.cost
+        if reply is not None and self._counts:
+            usage = reply.usage
+            prompt = hold.prompt if usage.prompt is None else usage.prompt
+            most = hold.tokens - hold.prompt
+            completion = most if usage.completion is None else usage.completion
+            self.tokens += prompt + completion
+            if self.price is not None:
+                self.cost += self.price.cost(prompt, completion, usage.cached or 0)
+        elif billed:
+            self.tokens += hold.tokens
+            self.cost += hold.cost
+        self._settled.set()
+
+    def _excess(self, hold: _Hold) -> tuple[bool, str] | None:
+        """Return what a further call would exceed, and whether no settling can change that."""
+        allowed = self.allowance
+        if self.left <= 0:
+            return True, f"--max-minutes {allowed.minutes:g} is over"
+        if allowed.calls is not None and self.calls + 1 > allowed.calls:
+            return True, f"--max-calls {allowed.calls:,} is reached"
+        if allowed.tokens is not None:
+            final = self.tokens + hold.tokens > allowed.tokens
+            if final or self.tokens + self._held_tokens + hold.tokens > allowed.tokens:
+                next_call = f"the next call may take {hold.tokens:,}"
+                return final, f"--max-tokens {allowed.tokens:,} is reached: {next_call}"
+        if allowed.cost is not None:
+            final = self.cost + hold.cost > allowed.cost
+            if final or self.cost + self._held_cost + hold.cost > allowed.cost:
+                next_call = f"the next call may cost ${hold.cost:.4f}"
+                return final, f"--max-cost {allowed.cost:g} is reached: {next_call}"
+        return None
+
+    def _spent(self) -> str:
+        parts = [f"{self.calls:,} call{'' if self.calls == 1 else 's'} sent"]
+        if self._counts:
+            parts.append(f"{self.tokens:,} tokens")
+        if self.price is not None and self.allowance.cost is not None:
+            parts.append(f"${self.cost:.4f}")
+        return ", ".join(parts)
+
+
+class Metered:
+    """A backend under a budget: an attempt that the budget does not allow is not sent."""
+
+    def __init__(self, backend: Backend, budget: Budget) -> None:
+        self._backend = backend
+        self._budget = budget
+        self.identity = backend.identity
+        self.model = backend.model
+        self.known = backend.known
+
+    async def contact(self) -> Capabilities:
+        """Return the backend's capabilities, which cost nothing."""
+        return await self._backend.contact()
+
+    async def send(self, request: Request, started: Callable[[], None]) -> Reply:
+        """Answer one request; raises BudgetReached, and what the backend raises."""
+        hold = await self._budget.reserve(request)
+        try:
+            reply = await self._backend.send(request, started)
+        except BaseException as error:
+            refused = isinstance(error, OctavoError)
+            if isinstance(error, Transient):
+                refused = error.kind not in _LOST
+            self._budget.settle(hold, None, billed=not refused)
+            raise
+        self._budget.settle(hold, reply)
+        return reply
+
+    async def close(self) -> None:
+        """Close the backend."""
+        await self._backend.close()
