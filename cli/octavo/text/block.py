@@ -53,7 +53,7 @@ def blocks(text: str, outline: Sequence[Heading]) -> Blocks:
         if heading.span.start not in known and _starts_line(text, heading.span.start)
     ]
     if extra:
-        starts = sorted(known.union(extra))
+        starts = sorted([*starts, *set(extra)])
     begin = _TEXT.search(text)
     lead = begin.start() if begin else len(text)
     first = bisect_right(starts, lead)

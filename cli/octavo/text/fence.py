@@ -35,24 +35,29 @@ def fences(text: str) -> list[Span]:
 
 
 def _marks(sign: str, text: str) -> Iterator[_Mark]:
-    at = text.find(sign * 3)
+    shortest = sign * 3
+    plain = shortest + "\n"
+    at = text.find(shortest)
     while at >= 0:
-        start = _line(text, at)
-        end = text.find("\n", at) + 1 or len(text)
+        start = at if text[at - 1] == "\n" else _line(text, at)
         if start < 0:
-            end = at + 3
+            at = text.find(shortest, at + 3)
+            continue
+        end = text.find("\n", at) + 1 or len(text)
+        line = text[at:end]
+        if line == plain:
+            yield start, end, shortest, True
         else:
-            rest = text[at:end].lstrip(sign)
+            rest = line.lstrip(sign)
             # Backticks after backticks are code inside a line.
             if sign == "~" or sign not in rest:
-                signs = text[at : end - len(rest)]
-                yield start, end, signs, not rest or rest.isspace()
-        at = text.find(sign * 3, end)
+                yield start, end, line[: len(line) - len(rest)], not rest or rest.isspace()
+        at = text.find(shortest, end)
 
 
 def _line(text: str, at: int) -> int:
     """Return where the line starts that has nothing but its indent before a place, or -1."""
-    if at == 0 or text[at - 1] == "\n":
+    if at == 0:
         return at
     before = text[max(at - _INDENT, 0) : at]
     indent = before.rpartition("\n")[2]

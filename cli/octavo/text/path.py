@@ -16,28 +16,25 @@ def cheapest(sums: Sequence[int], costs: Sequence[int], *, room: int, each: int)
     start earlier wins. Takes time linear in the number of items: the candidates for a part's
     start are a window, whose minimum is kept in a queue of ascending costs.
     """
-    starts = [0]
     prices = [0]
-    places = [sums[0]]
     back = [0]
+    queue = [0]
     head = 0
     last = len(sums) - 1
-    for item in range(1, last + 1):
-        place = sums[item]
-        least = place - room
-        while places[head] < least:
+    for item in range(1, last):
+        least = sums[item] - room
+        while sums[queue[head]] < least:
             head += 1
-        back.append(starts[head])
-        if item == last:
-            break
-        price = prices[head] + costs[item] + each
-        while len(prices) > head and prices[-1] > price:
-            prices.pop()
-            places.pop()
-            starts.pop()
-        starts.append(item)
+        best = queue[head]
+        price = prices[best] + costs[item] + each
+        while len(queue) > head and prices[queue[-1]] > price:
+            queue.pop()
+        queue.append(item)
         prices.append(price)
-        places.append(place)
+        back.append(best)
+    while sums[queue[head]] < sums[last] - room:
+        head += 1
+    back.append(queue[head])
     cuts: list[int] = []
     at = back[last]
     while at:
