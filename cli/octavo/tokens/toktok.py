@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from importlib import import_module
@@ -26,6 +27,10 @@ class Toktok:
     """Counts as one of `ENCODINGS` does; special tokens in a text are plain text."""
 
     exact = True
+
+    # A line feed ends a token of all three encodings, except that they take white space together
+    # up to its last line feed, and two of them signs together with line feeds and slashes.
+    crossing = re.compile(r"/|[^\S\r\n]*+[\r\n]")
 
     def __init__(self, name: str) -> None:
         self.name = name
