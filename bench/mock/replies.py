@@ -8,12 +8,13 @@ the usual encodings; a sentence counts one more for its full stop.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from itertools import product
 from typing import Any
 
 import orjson
 
-__all__ = ["Spoken", "record", "sentences"]
+__all__ = ["Spoken", "embedding", "record", "sentences"]
 
 _WHO = ("captain", "teacher", "farmer", "doctor", "mayor", "child", "crew", "stranger", "guard")
 _DID = ("found", "lost", "carried", "watched", "painted", "opened", "forgot", "sold", "moved")
@@ -52,6 +53,15 @@ def record(schema: Mapping[str, Any], number: int) -> Spoken:
     """Return JSON that fits a JSON Schema of objects, arrays, strings, numbers and enums."""
     text = orjson.dumps(_value(schema, number, schema)).decode()
     return text, max(1, len(text) // 4), "stop"
+
+
+def embedding(text: str) -> list[float]:
+    """Return a vector of 64 numbers in which each word of the text has its place."""
+    sums = [0.0] * 64
+    for word in text.lower().split():
+        number = int.from_bytes(blake2b(word.encode(), digest_size=4).digest())
+        sums[number % 64] += 1.0
+    return sums
 
 
 def _value(schema: Mapping[str, Any], number: int, root: Mapping[str, Any]) -> Any:

@@ -19,7 +19,7 @@ import orjson
 from .answer import BROKEN, Answer, Call, Decided, Entry, events, failure, too_long
 from .behaviour import Behaviour, PrefixCache, RateLimit
 from .connection import Connection
-from .replies import record, sentences
+from .replies import embedding, record, sentences
 
 __all__ = ["MockServer"]
 
@@ -110,7 +110,29 @@ class MockServer:
             if not isinstance(call.body, dict) or not call.body.get("messages"):
                 return failure(400, "a chat has messages", "invalid_request_error")
             return self._limited() or self._chat(call)
+        if call.method == "POST" and call.path == "/embeddings":
+            return self._limited() or self._embeddings(call)
         return failure(404, f"no such path: {call.path}", "not_found")
+
+    def _embeddings(self, call: Call) -> Answer:
+        body = call.body if isinstance(call.body, dict) else {}
+        texts = body.get("input")
+        texts = [texts] if isinstance(texts, str) else texts
+        if not texts or not all(isinstance(text, str) for text in texts):
+            return failure(400, "the input is a text or a list of texts", "invalid_request_error")
+        data = [
+            {"object": "embedding", "index": place, "embedding": embedding(text)}
+            for place, text in enumerate(texts)
+        ]
+        prompt = sum(len(text) // 4 + 1 for text in texts)
+        seconds = self.behaviour.time(call.digest, call.turn, prompt, 0)
+        fault = self.behaviour.fault(call.digest, call.turn)
+        spent = {"seconds": seconds, "prompt": prompt, "fault": fault}
+        if fault in BROKEN:
+            return BROKEN[fault](**spent)
+        usage = {"prompt_tokens": prompt, "total_tokens": prompt}
+        listed = {"object": "list", "model": body.get("model"), "data": data, "usage": usage}
+        return Answer(body=listed, broken=fault == "cut", **spent)
 
     def _limited(self) -> Answer | None:
         if 0 < self.behaviour.in_flight <= self.in_flight:

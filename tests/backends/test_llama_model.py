@@ -12,6 +12,7 @@ from octavo.backends.llama import BACKEND
 from octavo.backends.weights import SMOLLM2, fetch, models_directory
 from octavo.errors import CallError, ContextError, RequestError
 from octavo.protocols import Finish, Message, Profile, Request
+from octavo.text.vector import cosine
 
 pytestmark = [
     pytest.mark.skipif(
@@ -105,3 +106,28 @@ def test_what_cannot_be_answered_is_refused_and_the_next_call_is_not(answers):
     assert "512" in str(long)
     assert isinstance(odd, RequestError)
     assert fine.text
+
+
+def test_texts_that_share_words_are_near_and_no_vector_depends_on_its_neighbours(
+    monkeypatch, model_file
+):
+    monkeypatch.setenv("OCTAVO_MODELS", str(model_file.parent))
+
+    async def run():
+        backend = BACKEND.open("smollm2", Profile(model="llama:smollm2", window=512))
+        try:
+            found = await backend.embed(["The Baltic Sea is shallow.", SEA + " It is cold.", TOWN])
+            alone = await backend.embed([TOWN, ""])
+            with pytest.raises(ContextError, match="too long"):
+                await backend.embed(["sea " * 3000])
+            again = await backend.embed([SEA])
+        finally:
+            await backend.close()
+        return found, alone, again
+
+    found, alone, again = asyncio.run(run())
+    one, near, far = found.vectors
+    assert cosine(one, near) > cosine(one, far)
+    assert alone.vectors[0] == far
+    assert again.vectors == (one,)
+    assert found.usage.prompt > 10

@@ -194,7 +194,7 @@ def test_identity_is_of_the_values_and_nothing_else(tmp_path):
 
 
 def test_capabilities_come_from_the_file_unless_the_profile_says_otherwise(tmp_path):
-    text = "default: A\nwindow: 100\nstructured: false\nparallel: 3\n"
+    text = "default: A\nwindow: 100\nstructured: false\nembeddings: false\nparallel: 3\n"
     assert opened(tmp_path, text).known == Capabilities(window=100, structured=False, parallel=3)
     assert opened(tmp_path, text, window=50).known.window == 50
 

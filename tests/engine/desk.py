@@ -16,7 +16,7 @@ from octavo.engine.limit import Limit
 from octavo.engine.patience import Patience
 from octavo.engine.report import Silence
 from octavo.engine.runs import begin
-from octavo.protocols import Message
+from octavo.protocols import Capabilities, Message
 
 __all__ = ["Desk", "Line"]
 
@@ -41,6 +41,9 @@ class Heard(Silence):
         self.notices.append(message)
 
 
+ALL = Capabilities(logprobs=True, embeddings=True)
+
+
 @dataclass
 class Desk:
     """`ask(...)` runs `scenario(asker)` on virtual time and returns its value."""
@@ -50,6 +53,8 @@ class Desk:
     jobs: int = 8
     patience: Patience = field(default_factory=lambda: Patience(jitter=lambda: 1.0))
     account: Account = field(default_factory=Account)
+    embedding: object = None
+    known: Capabilities = ALL
     heard: Heard = field(default_factory=Heard)
     seconds: float = 0.0
 
@@ -69,6 +74,7 @@ class Desk:
                         self.patience,
                         calls,
                         lambda _: None,
+                        self.embedding or self.backend,
                     )
                     outcome = await asyncio.gather(
                         self._document(scenario, flights, ledger), return_exceptions=True
@@ -95,5 +101,6 @@ class Desk:
                 step="map",
                 document=0,
                 params={},
+                known=self.known,
             )
             return await scenario(asker)

@@ -10,7 +10,7 @@ from tests.strategies.kit import Kit, paragraphs
 
 import octavo
 from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.budget import Allowance, Budget, Metered
+from octavo.engine.budget import Allowance, Budget, Metered, MeteredEmbedding
 from octavo.engine.price import price_of
 from octavo.errors import BudgetReached, RequestError, UsageError
 from octavo.protocols import Message, Profile, Reply, Request, Transient, Usage
@@ -89,7 +89,7 @@ def test_tokens_end_a_run_when_the_next_call_may_exceed_them():
 def test_without_usage_a_call_counts_as_much_as_it_may_take():
     async def scenario():
         budget, _ = metered(None, tokens=1000)
-        budget.settle(await budget.reserve(request()), Reply("ok"))
+        budget.settle(await budget.reserve(request()), Usage())
         return budget.tokens
 
     assert asyncio.run(scenario()) == 110
@@ -161,3 +161,23 @@ def test_a_budget_of_money_needs_a_price_before_any_call(tmp_path, monkeypatch):
     document = octavo.Document("Text.", "a.txt")
     with pytest.raises(UsageError, match="price of openai:x is not known"):
         octavo.run(tmp_path / "p.yaml", document, model="openai:x", max_cost=1.0)
+
+
+def test_embeddings_have_a_price_of_their_own_or_are_refused():
+    dear = price_of(Profile(model="x:y", price_in=1000.0, price_out=1000.0), None)
+    cheap = price_of(Profile(model="x:z", price_in=100.0, price_out=0.0), None)
+    backend = ScriptedBackend(lambda _: "", identity="scripted:t")
+
+    async def embed():
+        budget = Budget(Allowance(cost=0.0035), dear, lambda _: 10)
+        with pytest.raises(UsageError, match="price"):
+            await MeteredEmbedding(backend, budget, None).embed(["a"])
+        known = MeteredEmbedding(backend, budget, cheap)
+        await known.embed(["a b c"])
+        await known.embed(["a b", "c"])
+        assert budget.cost == pytest.approx(0.0006)  # six words at 100 dollars a million
+        with pytest.raises(BudgetReached):
+            await known.embed(["a", "b", "c"])
+
+    asyncio.run(embed())
+    assert backend.embedded == [("a b c",), ("a b", "c")]

@@ -37,6 +37,8 @@ class Kit:
     handler: object
     directory: object
     window: int | None = None
+    logprobs: bool = True
+    embeddings: bool = True
 
     def __post_init__(self):
         self.path = self.directory / "p.yaml"
@@ -45,7 +47,11 @@ class Kit:
 
     def _backend(self):
         return ScriptedBackend(
-            self.handler, identity="scripted:kit", known=Capabilities(window=self.window)
+            self.handler,
+            identity="scripted:kit",
+            known=Capabilities(
+                window=self.window, logprobs=self.logprobs, embeddings=self.embeddings
+            ),
         )
 
     def run(self, *texts, **options):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.strategies.kit import Kit, fenced
 
-from octavo.errors import BackendError, FitError, Outcome, SpecErrors, UsageError
+from octavo.errors import BackendError, BudgetReached, FitError, Outcome, SpecErrors, UsageError
 from octavo.protocols import Finish, Reply, TokenLogprob
 from octavo.strategies.ranking import Candidate, Limits, chosen
 from octavo.text.bm25 import bm25, words
@@ -291,7 +291,67 @@ def test_a_score_that_nothing_sorts_is_a_failed_call(tmp_path):
     assert result.totals.outcomes[Outcome.SKIPPED] == 1
 
 
+# By meaning.
+
+
+def test_the_parts_nearest_to_the_question_are_read(tmp_path):
+    kit = kit_of(tmp_path, "by: embeddings, keep: 2")
+    result = only(kit, text_with(4, 15))
+    assert read(kit) == [4, 15]
+    (embedded,) = kit.backend.embedded
+    assert embedded[0] == ASKED
+    assert len(embedded) == 21
+    assert result.totals.calls == 1 + 2
+
+
+def test_texts_are_embedded_once_and_the_plan_of_a_kept_document_is_exact(tmp_path):
+    kit = kit_of(tmp_path, "by: embeddings, keep: 3")
+    text = text_with(4, 9, 15)
+    assert planned(kit, text) == {"split": (0, 0), "select": (1, 1), "map": (1, 3)}
+    only(kit, text)
+    (plan,) = [
+        step for step in kit.plan(text, params={"question": ASKED}).steps if step.calls_low == 1
+    ]
+    assert plan.step == "select"
+    assert plan.cached == 1
+    assert planned(kit, text)["map"] == (3, 3)
+    result = only(kit, text)
+    assert kit.backend.embedded == []
+    assert result.totals.sent == 0
+
+
+def test_what_is_embedded_counts_for_the_budget(tmp_path):
+    text = text_with(4, count=70)
+    kit = kit_of(tmp_path, "by: embeddings, keep: 1")
+    with pytest.raises(BudgetReached, match="--max-calls 1 is reached; so far 1 call sent"):
+        only(kit, text, max_calls=1, jobs=1)
+    assert len(kit.backend.embedded) == 1
+    with pytest.raises(BudgetReached, match="max-tokens"):
+        only(kit, text, max_tokens=20)
+    assert kit.backend.embedded == []
+    result = only(kit, text, max_calls=2)
+    assert len(kit.backend.embedded[0]) == 71 - 64
+    assert result.totals.sent == 2
+
+
+def test_a_model_without_embeddings_is_refused_by_the_plan_and_before_a_call(tmp_path):
+    kit = kit_of(tmp_path, "by: embeddings", embeddings=False)
+    for attempt in (lambda: planned(kit, paragraphs(4)), lambda: only(kit, paragraphs(4))):
+        with pytest.raises(UsageError, match="needs embeddings"):
+            attempt()
+    assert kit.requests == []
+
+
 # By sureness.
+
+
+def test_a_model_without_log_probabilities_is_refused_by_the_plan_and_before_a_call(tmp_path):
+    kit = kit_of(tmp_path, ENTROPY, lambda _: sure(0.9), logprobs=False)
+    for attempt in (lambda: planned(kit, paragraphs(4)), lambda: only(kit, paragraphs(4))):
+        with pytest.raises(UsageError, match="log probabilities"):
+            attempt()
+    assert kit.requests == []
+
 
 ENTROPY = "by: entropy, prompt: select/attempt, keep: 1"
 

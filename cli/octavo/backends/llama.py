@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import importlib.util
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from octavo.backends.weights import SMOLLM2, fetch, models_directory
 from octavo.errors import BackendError, ContextError, RequestError, UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile
 from octavo.protocols.calls import Finish, Reply, Request, TokenLogprob, Usage
+from octavo.protocols.embeddings import Embedded
+from octavo.text.vector import vector
 
 __all__ = ["BACKEND", "LlamaBackend"]
 
@@ -42,6 +44,10 @@ _SMOLLM2_OPTIONS: Mapping[str, Any] = {
 (a longer memory would hold the words of the document against it), and from going on behind a
 repeated end of the fenced text. Other models need no such help."""
 
+_EMBEDDED = 2048
+"""Tokens of a text that is embedded: all of it is computed at once, in memory that grows with the
+square."""
+
 _VARIED = 0.7
 """The temperature of further samples and attempts, which greedily would all be the same."""
 
@@ -57,6 +63,7 @@ class LlamaBackend:
         self._profile = profile
         self._lock = asyncio.Lock()
         self._process: LlamaProcess | None = None
+        self._embedding: LlamaProcess | None = None
         self.progress: Callable[[str, int, int], None] | None = None
 
     @property
@@ -87,18 +94,49 @@ class LlamaBackend:
         body = self._body(request)
         async with self._lock:
             if self._process is None or not self._process.alive:
-                await self.close()
-                self._process = await self._start()
+                await _ended(self._process)
+                self._process = await self._start(self._file)
             answer = await self._process.ask(body, started, self._profile.timeout)
         if "error" in answer:
             raise _refusal(answer["error"])
         return _reply(answer["reply"], self._file.name)
 
+    @property
+    def embedder(self) -> str:
+        """The SHA-256 of the file that embeds, and how its vectors are made."""
+        file = self._embedding_file
+        return f"llama:{file.digest} {'own' if file.pools else 'mean'}"
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return a vector for each text: the mean of its tokens' in a model that writes.
+
+        The model is loaded for it in a process of its own, so that replies stay the same to the
+        last bit. Raises what `send` raises; ContextError for a text over 2,048 tokens.
+        """
+        async with self._lock:
+            if self._embedding is None or not self._embedding.alive:
+                await _ended(self._embedding)
+                self._embedding = await self._start(self._embedding_file, embeds=True)
+            # The library embeds no empty text; a blank has a vector.
+            body = {"texts": [text or " " for text in texts]}
+            answer = await self._embedding.ask(body, lambda: None, self._profile.timeout)
+        if "error" in answer:
+            raise _unembedded(answer["error"])
+        vectors = tuple(vector(each) for each in answer["vectors"])
+        return Embedded(vectors, Usage(prompt=answer["tokens"]))
+
     async def close(self) -> None:
-        """End the model's process."""
-        process, self._process = self._process, None
-        if process is not None:
-            await process.close()
+        """End the model's processes."""
+        processes = (self._process, self._embedding)
+        self._process = self._embedding = None
+        for process in processes:
+            await _ended(process)
+
+    @cached_property
+    def _embedding_file(self) -> ModelFile:
+        """The file that the profile names for embeddings, else the model's own."""
+        named = self._profile.embeddings
+        return find_model(named) if isinstance(named, str) else self._file
 
     @cached_property
     def _identity(self) -> str:
@@ -123,6 +161,7 @@ class LlamaBackend:
             tokenizer=self._profile.tokenizer or self._tokenizer,
             structured=True,
             logprobs=True,
+            embeddings=True,
             cached_usage=True,
             parallel=1,
         )
@@ -145,14 +184,19 @@ class LlamaBackend:
         path = self._file.path
         return str(path.absolute()) if path and path.suffix.lower() == ".gguf" else "estimate"
 
-    async def _start(self) -> LlamaProcess:
+    async def _start(self, file: ModelFile, *, embeds: bool = False) -> LlamaProcess:
         if importlib.util.find_spec("xllamacpp") is None:
             raise UsageError(
                 "the embedded model needs the package xllamacpp, which is not installed",
                 hint="pip install 'octavo[local]'",
             )
-        path = self._file.path or await self._default()
-        return await LlamaProcess.start(Settings(path, self._window, available_cores()))
+        path = file.path or await self._default()
+        cores = available_cores()
+        if not embeds:
+            return await LlamaProcess.start(Settings(path, self._window, cores))
+        window = min(file.trained_window or _EMBEDDED, _EMBEDDED)
+        pools = not file.pools
+        return await LlamaProcess.start(Settings(path, window, cores, embeds=True, pools=pools))
 
     async def _default(self) -> Path:
         """Return the default model's file, fetched if need be and checked in any case."""
@@ -201,6 +245,21 @@ def _refusal(error: Mapping[str, Any]) -> ContextError | RequestError:
     if error.get("type") == "exceed_context_size_error":
         return ContextError(f"the embedded model's window is too small: {message}")
     return RequestError(f"the embedded model refused the request: {message}")
+
+
+def _unembedded(error: Mapping[str, Any]) -> ContextError | RequestError:
+    """Return what the library's refusal to embed a text means."""
+    message = str(error.get("message", error))
+    if "too large" in message or error.get("type") == "exceed_context_size_error":
+        return ContextError(
+            f"a text is too long to be embedded: {message}", hint="split to fewer tokens"
+        )
+    return RequestError(f"the embedded model does not embed: {message}")
+
+
+async def _ended(process: LlamaProcess | None) -> None:
+    if process is not None:
+        await process.close()
 
 
 def _reply(answer: Mapping[str, Any], model: str) -> Reply:

@@ -30,11 +30,17 @@ _FAREWELL = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to load a model: its file, its window in tokens, and the threads that compute."""
+    """How to load a model: its file, its window in tokens, and the threads that compute.
+
+    `embeds` loads it for embeddings instead of replies; `pools` then makes a text's vector the
+    mean of its tokens', for a model that says no way of its own.
+    """
 
     model: Path
     window: int
     threads: int
+    embeds: bool = False
+    pools: bool = False
 
     @property
     def batch(self) -> int:
@@ -43,6 +49,8 @@ class Settings:
         The attention of a batch takes memory for each pair of its tokens and the window's: the
         product is bounded.
         """
+        if self.embeds:
+            return self.window  # a text's vector is made of one batch
         return max(32, min(512, 512 * 8192 // self.window))
 
     @property
@@ -54,6 +62,8 @@ class Settings:
                 "window": self.window,
                 "threads": self.threads,
                 "batch": self.batch,
+                "embeds": self.embeds,
+                "pools": self.pools,
             }
         )
 
@@ -98,7 +108,9 @@ class LlamaProcess:
     async def ask(
         self, body: Mapping[str, Any], started: Callable[[], None], patience: float
     ) -> Mapping[str, Any]:
-        """Return the answer to a request: a mapping with `reply` or `error`.
+        """Return the answer to a request: a mapping with `reply`, `vectors` or `error`.
+
+        The body is a chat's, or holds `texts` to embed.
 
         Calls `started` at the first token. Raises Transient when nothing is heard for `patience`
         seconds, BackendError when the process ends.
@@ -114,7 +126,7 @@ class LlamaProcess:
                     continue  # the rest of a call that was cancelled
                 if "began" in message:
                     started()
-                elif "reply" in message or "error" in message:
+                elif message.keys() & {"reply", "vectors", "error"}:
                     return message
         except TimeoutError:
             await self.close()

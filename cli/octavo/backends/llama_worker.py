@@ -6,8 +6,9 @@ decided by the environment before it is loaded.
 
 Standard input brings one JSON object a line, `{"id", "body"}` or `{"cancel": id}`; standard output
 gives `{"ready"}` or `{"failed"}` once, then for each id `{"id", "began"}` at the first token,
-`{"id"}` as a sign of life, and last `{"id", "reply"}` or `{"id", "error"}`. The process ends with
-its input, however its parent ended.
+`{"id"}` as a sign of life, and last `{"id", "reply"}` or `{"id", "error"}`. A body with `texts` is
+answered by `{"id", "vectors", "tokens"}`. The process ends with its input, however its parent
+ended.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class _Server(Protocol):
     def handle_chat_completions(
         self, request: dict[str, Any], callback: Callable[[dict[str, Any]], bool]
     ) -> object: ...
+
+    def handle_embeddings(self, request: dict[str, Any]) -> object: ...
 
 
 def main() -> None:
@@ -89,6 +92,9 @@ def _load(settings: dict[str, Any], place: str) -> _Server:
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.fit_params = False
     params.warmup = False
+    params.embedding = settings["embeds"]
+    if settings["pools"]:
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.cache_ram_mib = 0
     params.cache_idle_slots = False
     params.verbosity = 2
@@ -149,11 +155,35 @@ class _Seat:
     def answer(self, message: dict[str, Any]) -> None:
         """Answer one request; the last line is the whole answer, also when it fails."""
         number: int = message["id"]
+        if "texts" in message["body"]:
+            self._embed(number, message["body"]["texts"])
+            return
         gathered = self._ask(number, message["body"], reuse=True)
         if gathered is None:
             gathered = self._ask(number, message["body"], reuse=False)
         self._cancelled.discard(number)
         _say(self._answers, {"id": number, **(gathered or _Gathered()).result()})
+
+    def _embed(self, number: int, texts: list[str]) -> None:
+        """Give the vector of each text, one after the other: so none depends on its neighbours."""
+        vectors: list[list[float]] = []
+        tokens = 0
+        for text in texts:
+            if number in self._cancelled:
+                break
+            answer: Any
+            try:
+                answer = self._server.handle_embeddings({"input": [text]})
+            except Exception as error:  # noqa: BLE001 - told to the parent, which knows what to do
+                answer = {"error": {"message": str(error), "type": "exception"}}
+            if "error" in answer:
+                _say(self._answers, {"id": number, "error": answer["error"]})
+                return
+            vectors.append(answer["data"][0]["embedding"])
+            tokens += answer["usage"]["prompt_tokens"]
+            _say(self._answers, {"id": number})
+        self._cancelled.discard(number)
+        _say(self._answers, {"id": number, "vectors": vectors, "tokens": tokens})
 
     def _ask(self, number: int, body: dict[str, Any], *, reuse: bool) -> _Gathered | None:
         """Return a reply, or None when what is kept of the last prompt must not be used."""

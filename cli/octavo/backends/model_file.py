@@ -36,11 +36,21 @@ class ModelFile:
         """Tokens of prompt and reply that the model was made for, as its file says."""
         if self.path is None:
             return _DEFAULT_WINDOW
+        value = self._said("context_length")
+        return value if isinstance(value, int) and value > 0 else None
+
+    @property
+    def pools(self) -> bool:
+        """Whether the file says how a text's vector is made: then it is a model for embeddings."""
+        return self.path is not None and self._said("pooling_type") is not None
+
+    def _said(self, name: str) -> object:
+        """Return what the file says of its architecture under a name."""
         from octavo.tokens.metadata import read_metadata  # noqa: PLC0415 - the default needs none
 
+        assert self.path is not None
         scalars = read_metadata(self.path).scalars
-        value = scalars.get(f"{scalars.get('general.architecture')}.context_length")
-        return value if isinstance(value, int) and value > 0 else None
+        return scalars.get(f"{scalars.get('general.architecture')}.{name}")
 
 
 def find_model(name: str) -> ModelFile:

@@ -10,24 +10,27 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from octavo.backends.completion import Draft, read
 from octavo.backends.dialect import Dialect, dialect_of
 from octavo.backends.endpoint import Endpoint, locate
-from octavo.backends.faults import fault, filtered, named, said, status_of
+from octavo.backends.faults import fault, filtered, named, said, status_of, too_long
 from octavo.backends.shape import count, items, record, text
-from octavo.errors import BackendError, ModelError, UsageError
+from octavo.backends.vectors import read_vectors
+from octavo.errors import BackendError, ContextError, ModelError, UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile, Transient
 from octavo.protocols.calls import Finish, Reply, Request
+from octavo.protocols.embeddings import Embedded
 from octavo.protocols.transport import Transport, TransportReply
 
 __all__ = ["BACKEND", "OpenAI"]
 
 _CHAT = "/chat/completions"
 _MODELS = "/models"
+_EMBEDDINGS = "/embeddings"
 _GLANCE = 20.0
 """Seconds that a server may take to list its models, which nothing depends on."""
 _SHOWN = 12
@@ -89,6 +92,7 @@ class OpenAI:
             tokenizer=profile.tokenizer,
             structured=self._dialect.structured,
             logprobs=bool(profile.logprobs),
+            embeddings=isinstance(profile.embeddings, str),
             samples=True,
             cached_usage=self._endpoint.official,
             parallel=profile.parallel,
@@ -133,6 +137,33 @@ class OpenAI:
             name = named(reply, body)
             if name is None or not self._learn(dialect, name):
                 raise await self._fault(reply)
+
+    @property
+    def embedder(self) -> str:
+        """The server as in calls' identity, and the embedding model that the profile names."""
+        return f"{self._profile.identity or self._endpoint.host} {self._profile.embeddings}"
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return a vector for each text.
+
+        Raises Transient for what may be tried again, and what else `send` raises.
+        """
+        transport = await self._open()
+        model = self._profile.embeddings
+        reply = await transport.post(_EMBEDDINGS, {"model": model, "input": list(texts)})
+        if status_of(reply) >= 300:
+            if too_long(reply):
+                raise ContextError(
+                    f"{model} does not embed texts this long: {said(reply.body)}",
+                    hint="split to fewer tokens",
+                )
+            if status_of(reply) == 404:
+                raise ModelError(
+                    f"{self._endpoint.place} does not embed by {model!r}: {said(reply.body)}",
+                    hint="name a model that the server embeds by: embeddings in the profile",
+                )
+            raise fault(reply, self._endpoint, str(model))
+        return read_vectors(record(reply.body), len(texts))
 
     async def close(self) -> None:
         """Close all connections; safe to call twice."""

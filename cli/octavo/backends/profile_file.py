@@ -175,9 +175,13 @@ class _Reader:
             profile = Profile.model_validate(table, strict=True)
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_input=False):
-                self._complain((*keys, *detail["loc"]), detail)
+                place = tuple(key for key in detail["loc"] if key not in {"str", "Profile"})
+                self._complain((*keys, *place), detail)
             return None
         self._check(profile, keys)
+        if isinstance(own := profile.embeddings, Profile):
+            self._check(own, (*keys, "embeddings"))
+            profile = profile.model_copy(update={"embeddings": _anchored(own, folder)})
         return _anchored(profile, folder)
 
     def _check(self, profile: Profile, keys: Keys) -> None:

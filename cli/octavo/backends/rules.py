@@ -1,6 +1,6 @@
 r"""Rules that answer calls: what a file of rules may say, and what it means.
 
-    window: 8192                       # optional; also tokenizer, structured, parallel
+    window: 8192                       # optional; also tokenizer, structured, embeddings, parallel
     rules:                             # the first rule that matches answers
       - contains: "Chapter 3"          # this text is in the prompt
         fail: rate                     # a fault instead of an answer
@@ -136,6 +136,7 @@ class Rules(BaseModel):
     window: int | None = Field(default=None, ge=1)
     tokenizer: str | None = None
     structured: bool = True
+    embeddings: bool = True
     parallel: int | None = Field(default=None, ge=1)
 
     @field_validator("default", mode="before")
@@ -154,7 +155,13 @@ class Rules(BaseModel):
     @property
     def known(self) -> Capabilities:
         """What the file says of the backend."""
-        return Capabilities(self.window, self.tokenizer, self.structured, parallel=self.parallel)
+        return Capabilities(
+            self.window,
+            self.tokenizer,
+            self.structured,
+            embeddings=self.embeddings,
+            parallel=self.parallel,
+        )
 
 
 class _Groups(string.Template):

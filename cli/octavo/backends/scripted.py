@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +23,17 @@ from octavo.backends.rulebook import RuleBook
 from octavo.errors import UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile
 from octavo.protocols.calls import Reply, Request, Usage
+from octavo.protocols.embeddings import Embedded
+from octavo.text.ngrams import spelt
 
 __all__ = ["BACKEND", "Handler", "Scripted", "ScriptedBackend", "echo", "sentences"]
 
 
 class ScriptedBackend:
     """Answers calls by a handler, and keeps the requests it saw in `requests`, in order.
+
+    Texts are embedded by their spelling: the more words two texts share, the nearer they are. Each
+    request for that is kept in `embedded`.
 
     The handler gives a text, a record or a Reply, at once or as an awaitable. Replies without
     usage get one that counts each word as a token. With `version`, replies are kept in the
@@ -46,9 +51,10 @@ class ScriptedBackend:
         keep_requests: bool = True,
     ) -> None:
         self._handler = handler
-        self._known = known or Capabilities(structured=True)
+        self._known = known or Capabilities(structured=True, embeddings=True)
         self._keep_requests = keep_requests
         self.requests: list[Request] = []
+        self.embedded: list[tuple[str, ...]] = []
         if identity is not None:
             self._identity = identity
         elif version is not None:
@@ -88,6 +94,18 @@ class ScriptedBackend:
             given = await given
         started()
         return _reply(given, request)
+
+    @property
+    def embedder(self) -> str:
+        """A constant: the vectors depend on the texts alone."""
+        return "scripted spelling 1"
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return a vector for each text; a word counts as a token."""
+        if self._keep_requests:
+            self.embedded.append(tuple(texts))
+        words = sum(len(text.split()) for text in texts)
+        return Embedded(tuple(spelt(text) for text in texts), Usage(prompt=words))
 
     async def close(self) -> None:
         """Do nothing: there is nothing to release."""

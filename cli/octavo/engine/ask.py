@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from octavo.engine.depth import Following, follow
+from octavo.engine.embed import Batch, batches
 from octavo.engine.flight import Answers, Flight
 from octavo.engine.key import key_of
 from octavo.engine.ledger import Account, Ledger
@@ -20,14 +21,28 @@ from octavo.engine.packing import quotes_in
 from octavo.engine.records import Invalid, instructed, mended, read_record, retold
 from octavo.engine.report import Outcome, Watch
 from octavo.engine.verdict import Verdict, complete_part, verdict
-from octavo.errors import CallError, FitError, ReplyError
-from octavo.protocols import Answer, Asked, JsonSchema, Message, PromptLike, Reply, Request
+from octavo.errors import CallError, FitError, ReplyError, UsageError
+from octavo.protocols import (
+    Answer,
+    Asked,
+    Capabilities,
+    Embedded,
+    JsonSchema,
+    Message,
+    PromptLike,
+    Reply,
+    Request,
+)
 from octavo.text.quote import Origin, Quote, short_id
+from octavo.text.vector import Vector
 
 __all__ = ["Asker", "Asking"]
 
 _SHORTER = 0.6
 """The word target of the second attempt, as a share of the first."""
+
+_EMBEDDING = "0" * 64
+"""What stands for a prompt where texts are embedded as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +112,9 @@ class Asker:
     params: Mapping[str, object]
     temperature: float | None = 0.0
     trims: bool = True
+    known: Capabilities = field(
+        default_factory=lambda: Capabilities(logprobs=True, embeddings=True)
+    )
     _sites: dict[tuple[object, ...], int] = field(default_factory=dict[tuple[object, ...], int])
 
     def __call__(
@@ -117,6 +135,12 @@ class Asker:
         check: Callable[[Mapping[str, Any]], Sequence[str]] | None = None,
     ) -> Asking:
         """Render and send a prompt unless the journal has the reply; see protocols.Ask."""
+        if logprobs and not self.known.logprobs:
+            raise UsageError(
+                f"step {self.step!r} needs log probabilities, which the model is not known to give",
+                hint="use a model that gives them; write `logprobs = true` in the profile of a"
+                " server that does",
+            )
         priority = Priority(self.document, -levels)
         question = _Question(
             prompt,
@@ -141,6 +165,45 @@ class Asker:
         context = copy_context()
         self.group.create_task(self._deliver(question, key, flight, reply), context=context)
         return Asking(flight.started, Following(reply, context), key)
+
+    async def embed(self, texts: Sequence[str], *, node: str, levels: int = 0) -> Embedded:
+        """Return a vector for each text; see protocols.Ask."""
+        if not self.known.embeddings:
+            raise UsageError(
+                f"step {self.step!r} needs embeddings, which the model does not give",
+                hint='name a model that does in its profile: `embeddings = "NAME"`',
+            )
+        priority = Priority(self.document, -levels)
+        under_way = [self.answers.embed(group, priority=priority) for group in batches(texts)]
+        for _ in under_way:
+            self.watch.call_planned(self.source, self.step)
+        waiting = (self._embedded(each, node) for each in under_way)
+        vectors: list[Vector] = []
+        follow(max((each.depth for each in under_way), default=0))
+        # All are waited for, so that each is in the account, whichever fails.
+        for found in await asyncio.gather(*waiting, return_exceptions=True):
+            if isinstance(found, BaseException):
+                raise found
+            vectors.extend(found)
+        predicted = next((each.predicted for each in under_way if each.predicted), None)
+        return Embedded(tuple(vectors), predicted=predicted)
+
+    async def _embedded(self, batch: Batch, node: str) -> Sequence[Vector]:
+        outcome = Outcome.FAILED
+        try:
+            vectors = await batch.vectors()
+            outcome = Outcome.OK if batch.sent else Outcome.CACHED
+        except asyncio.CancelledError:
+            outcome = Outcome.DISCARDED
+            raise
+        finally:
+            for account in (self.account, self.ledger.account):
+                account.sent += batch.sent
+                account.used(batch.usage)
+            self.account.outcomes[outcome] += 1
+            self.ledger.enter(self._site(_EMBEDDING), node, batch.key, outcome, batch.sent)
+            self.watch.call_done(self.source, self.step, outcome)
+        return vectors
 
     async def _deliver(
         self, question: _Question, key: bytes, flight: Flight, reply: asyncio.Future[Answer]
@@ -210,7 +273,8 @@ class Asker:
             raise
         finally:
             self.account.outcomes[trail.outcome] += 1
-            site = self._site(question)
+            options = (question.tokens, question.words, question.temperature, question.logprobs)
+            site = self._site(question.prompt.digest, *options, schema=question.schema)
             self.ledger.enter(site, question.node, trail.key, trail.outcome, trail.sent)
             self.watch.call_done(self.source, self.step, trail.outcome)
 
@@ -308,16 +372,14 @@ class Asker:
                 account.sent += sent
         if sent:
             for account in (self.account, self.ledger.account):
-                account.used(reply)
+                account.used(reply.usage)
         return reply
 
-    def _site(self, question: _Question) -> int:
+    def _site(self, prompt: str, *options: object, schema: JsonSchema | None = None) -> int:
         """Return the number of the site: calls that differ in their inputs only share one."""
-        prompt = question.prompt.digest
-        options = (question.tokens, question.words, question.temperature, question.logprobs)
-        key = (prompt, *options, question.schema is not None)
+        key = (prompt, *options, schema is not None)
         if key not in self._sites:
-            said = json.dumps([options, question.schema, self.params], sort_keys=True, default=str)
+            said = json.dumps([options, schema, self.params], sort_keys=True, default=str)
             self._sites[key] = self.ledger.site(
                 self.source,
                 self.step,

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from octavo.engine.price import Price
-from octavo.errors import BudgetReached, OctavoError
-from octavo.protocols import Backend, Capabilities, Reply, Request, Transient
+from octavo.errors import BudgetReached, OctavoError, UsageError
+from octavo.protocols import (
+    Backend,
+    Capabilities,
+    Embedded,
+    Embedding,
+    Message,
+    Reply,
+    Request,
+    Transient,
+    Usage,
+)
 
-__all__ = ["Allowance", "Budget", "Metered"]
+__all__ = ["Allowance", "Budget", "Metered", "MeteredEmbedding"]
 
 _LOST = frozenset({"timeout", "connection"})
 """Faults after which the server may have answered and billed."""
@@ -39,7 +49,8 @@ class _Hold:
 
     prompt: int
     tokens: int
-    cost: float
+    price: Price | None
+    cost: float = 0.0
 
 
 @dataclass
@@ -77,12 +88,25 @@ class Budget:
 
     async def reserve(self, request: Request) -> _Hold:
         """Set aside what a request may take at most. Raises BudgetReached when that is too much."""
-        hold = _Hold(0, 0, 0.0)
+        hold = _Hold(0, 0, self.price)
         if self._counts:
             hold.prompt = self.count(request)
             hold.tokens = hold.prompt + request.max_tokens
             if self.price is not None:
                 hold.cost = self.price.cost(hold.prompt, request.max_tokens)
+        return await self._reserve(hold)
+
+    async def reserve_texts(self, texts: Sequence[str], price: Price | None) -> _Hold:
+        """Set aside what embedding texts takes. Raises BudgetReached like `reserve`."""
+        hold = _Hold(0, 0, price)
+        if self._counts:
+            asked = (Request((Message("user", text),), 0) for text in texts)
+            hold.prompt = hold.tokens = sum(map(self.count, asked))
+            if price is not None:
+                hold.cost = price.cost(hold.prompt, 0)
+        return await self._reserve(hold)
+
+    async def _reserve(self, hold: _Hold) -> _Hold:
         while excess := self._excess(hold):
             final, reason = excess
             if final or not self._flying:
@@ -98,22 +122,21 @@ class Budget:
         self._held_cost += hold.cost
         return hold
 
-    def settle(self, hold: _Hold, reply: Reply | None, *, billed: bool = False) -> None:
+    def settle(self, hold: _Hold, usage: Usage | None, *, billed: bool = False) -> None:
         """Put what an attempt took in place of what was set aside.
 
-        Without a reply it took nothing, or, when it may be `billed` all the same, everything.
+        Without an answer it took nothing, or, when it may be `billed` all the same, everything.
         """
         self._flying -= 1
         self._held_tokens -= hold.tokens
         self._held_cost -= hold.cost
-        if reply is not None and self._counts:
-            usage = reply.usage
+        if usage is not None and self._counts:
             prompt = hold.prompt if usage.prompt is None else usage.prompt
             most = hold.tokens - hold.prompt
             completion = most if usage.completion is None else usage.completion
             self.tokens += prompt + completion
-            if self.price is not None:
-                self.cost += self.price.cost(prompt, completion, usage.cached or 0)
+            if hold.price is not None:
+                self.cost += hold.price.cost(prompt, completion, usage.cached or 0)
         elif billed:
             self.tokens += hold.tokens
             self.cost += hold.cost
@@ -167,14 +190,47 @@ class Metered:
         try:
             reply = await self._backend.send(request, started)
         except BaseException as error:
-            refused = isinstance(error, OctavoError)
-            if isinstance(error, Transient):
-                refused = error.kind not in _LOST
-            self._budget.settle(hold, None, billed=not refused)
+            self._budget.settle(hold, None, billed=_maybe_billed(error))
             raise
-        self._budget.settle(hold, reply)
+        self._budget.settle(hold, reply.usage)
         return reply
 
     async def close(self) -> None:
         """Close the backend."""
         await self._backend.close()
+
+
+class MeteredEmbedding:
+    """What embeds, under the same budget; `price` is that of its model."""
+
+    def __init__(self, embedding: Embedding, budget: Budget, price: Price | None) -> None:
+        self._embedding = embedding
+        self._budget = budget
+        self._price = price
+        self.embedder = embedding.embedder
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return a vector for each text; raises BudgetReached, and what the backend raises.
+
+        Raises UsageError where the cost is limited and the price is not known.
+        """
+        if self._price is None and self._budget.allowance.cost is not None:
+            raise UsageError(
+                "--max-cost: the price of the model that embeds is not known",
+                hint="give it a profile of its own under `embeddings`, with price_in and price_out",
+            )
+        hold = await self._budget.reserve_texts(texts, self._price)
+        try:
+            embedded = await self._embedding.embed(texts)
+        except BaseException as error:
+            self._budget.settle(hold, None, billed=_maybe_billed(error))
+            raise
+        self._budget.settle(hold, embedded.usage)
+        return embedded
+
+
+def _maybe_billed(error: BaseException) -> bool:
+    """Tell whether an attempt that ended so may have been answered and billed."""
+    if isinstance(error, Transient):
+        return error.kind in _LOST
+    return not isinstance(error, OctavoError)

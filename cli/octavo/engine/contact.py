@@ -41,9 +41,13 @@ def _known(
     capabilities, asked = recorded
     if capabilities.window is None and time.time() - asked > lately:
         return None
+    # What the profile alone says may have changed since.
     return replace(
         capabilities,
         tokenizer=known.tokenizer or capabilities.tokenizer,
+        structured=known.structured,
+        logprobs=known.logprobs,
+        embeddings=known.embeddings,
         parallel=known.parallel or capabilities.parallel,
     )
 

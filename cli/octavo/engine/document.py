@@ -120,6 +120,7 @@ class Reading:
             step=step,
             document=self.number,
             params=self.params,
+            known=engine.known,
         )
         return StepWork(
             engine=engine,

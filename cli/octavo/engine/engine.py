@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from octavo.engine.counting import Counts
 from octavo.engine.journal import Journal
@@ -11,7 +11,7 @@ from octavo.engine.ledger import Ledger
 from octavo.engine.report import Watch
 from octavo.errors import FitError
 from octavo.pipeline.registry import Registry
-from octavo.protocols import Counter, Request
+from octavo.protocols import Capabilities, Counter, Request
 
 __all__ = ["Engine"]
 
@@ -20,7 +20,8 @@ __all__ = ["Engine"]
 class Engine:
     """The journal, the tokenizer, the model's name and window, and who watches.
 
-    `window` is None when neither the profile nor the backend says it.
+    `window` is None when neither the profile nor the backend says it; `known` is what the backend
+    can do, and `embedder` what embeds, empty when nothing does.
     """
 
     journal: Journal
@@ -32,6 +33,8 @@ class Engine:
     identity: str
     model: str
     window: int | None
+    known: Capabilities = field(default_factory=Capabilities)
+    embedder: str = ""
 
     @property
     def model_hash(self) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from octavo.engine.budget import Allowance, Budget, Metered
+from octavo.engine.budget import Allowance, Budget, Metered, MeteredEmbedding
 from octavo.engine.contact import contacted, known_without_contact
 from octavo.engine.counting import Counts
 from octavo.engine.engine import Engine
@@ -25,7 +25,7 @@ from octavo.engine.storage import journal_path
 from octavo.errors import InputError, UsageError
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.spec import Pipeline
-from octavo.protocols import Backend, Capabilities, Fetching, Profile, Served
+from octavo.protocols import Backend, Capabilities, Embedding, Fetching, Profile, Served
 from octavo.text.document import Document
 from octavo.tokens.choose import counter as counter_named
 from octavo.tokens.choose import tokenizer_for
@@ -72,10 +72,10 @@ async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> 
     clock = asyncio.get_running_loop().time
     started = clock()
     with _journal(job) as journal, seldom_collected():
-        async with _backend(job, watch) as backend:
+        async with _backend(job, watch) as backend, _embedding(job, backend, watch) as embedding:
             price = _price(job, backend) if job.allowance.cost is not None else None
             known = await contacted(backend, job.profile, journal, watch)
-            opened = _Opened(job, journal, backend, known)
+            opened = _Opened(job, journal, backend, known, embedding)
             limit = opened.limit()
             model = f"{backend.identity} {backend.model}"
             number = begin(journal, pipeline=job.pipeline.name, model=model, command=job.command)
@@ -92,6 +92,7 @@ async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> 
                 patience=Patience(sleep=lambda seconds: limit.pause(min(seconds, budget.left))),
                 sink=sink,
                 keep_going=job.keep_going,
+                embedding=_metered(job, embedding, budget),
             )
             status = "failed"
             try:
@@ -120,9 +121,9 @@ async def forecast(job: Job, *, watch: Watch | None = None) -> Plan:
     """
     quiet = watch or Silence()
     with _journal(job) as journal:
-        async with _backend(job, quiet) as backend:
+        async with _backend(job, quiet) as backend, _embedding(job, backend, quiet) as embedding:
             known = known_without_contact(backend, job.profile, journal) or backend.known
-            opened = _Opened(job, journal, backend, known)
+            opened = _Opened(job, journal, backend, known, embedding)
             engine = opened.engine(Ledger(journal, None), quiet)
             return await plan(engine, job.pipeline, job.params, job.inputs)
 
@@ -151,13 +152,50 @@ def _price(job: Job, backend: Backend) -> Price:
     return price
 
 
+def _metered(job: Job, embedding: Embedding | None, budget: Budget) -> Embedding | None:
+    if embedding is None or not job.allowance:
+        return embedding
+    price = None
+    if job.allowance.cost is not None:
+        profile, named = job.profile, job.profile.embeddings
+        if isinstance(named, Profile):
+            profile = named
+        elif named is not None:
+            kind, _, _ = profile.model.partition(":")
+            # What the profile says of prices is said of the model that replies.
+            changes = {"model": f"{kind}:{named}", "price_in": None, "price_out": None}
+            profile = profile.model_copy(update=changes)
+        price = price_of(profile, embedding.place if isinstance(embedding, Served) else None)
+    return MeteredEmbedding(embedding, budget, price)
+
+
 @asynccontextmanager
 async def _backend(job: Job, watch: Watch) -> AsyncGenerator[Backend]:
     if job.backend is not None:
         yield job.backend
         return
-    kind, _, name = job.profile.model.partition(":")
-    backend = job.registry.backend(kind).open(name, job.profile)
+    async with _opened(job, job.profile, watch) as backend:
+        yield backend
+
+
+@asynccontextmanager
+async def _embedding(job: Job, backend: Backend, watch: Watch) -> AsyncGenerator[Embedding | None]:
+    """Open what embeds: the backend itself, or that of a profile of its own."""
+    profile = job.profile.embeddings
+    if not isinstance(profile, Profile):
+        yield backend if isinstance(backend, Embedding) and backend.known.embeddings else None
+        return
+    _, _, name = profile.model.partition(":")
+    async with _opened(job, profile.model_copy(update={"embeddings": name}), watch) as embedding:
+        if not isinstance(embedding, Embedding):
+            raise UsageError(f"{profile.model} embeds nothing", hint="name a model that does")
+        yield embedding
+
+
+@asynccontextmanager
+async def _opened(job: Job, profile: Profile, watch: Watch) -> AsyncGenerator[Backend]:
+    kind, _, name = profile.model.partition(":")
+    backend = job.registry.backend(kind).open(name, profile)
     if isinstance(backend, Fetching):
         backend.progress = watch.fetching
     try:
@@ -174,6 +212,7 @@ class _Opened:
     journal: Journal
     backend: Backend
     known: Capabilities
+    embedding: Embedding | None
 
     def engine(self, ledger: Ledger, watch: Watch) -> Engine:
         backend = self.backend
@@ -188,6 +227,8 @@ class _Opened:
             identity=backend.identity,
             model=backend.model,
             window=self.known.window,
+            known=replace(self.known, embeddings=self.embedding is not None),
+            embedder=self.embedding.embedder if self.embedding is not None else "",
         )
 
     def limit(self) -> Limit:

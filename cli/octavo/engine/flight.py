@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from octavo.engine.embed import Batch, Embeddings, Vectors
 from octavo.engine.journal import Journal
 from octavo.engine.limit import Limit, Priority
 from octavo.engine.packing import Packed, pack
 from octavo.engine.patience import Patience
 from octavo.errors import BudgetReached
-from octavo.protocols import Backend, Reply, Request, Transient
+from octavo.protocols import Backend, Embedding, Reply, Request, Transient
 from octavo.text.note import Prediction
 from octavo.text.quote import Quote
 
@@ -90,7 +91,7 @@ class Flight:
                 self._task.cancel()
 
 
-class Answers(Protocol):
+class Answers(Vectors, Protocol):
     """Something that answers requests: the journal, then a backend or a prediction."""
 
     def answer(
@@ -123,9 +124,20 @@ class Flights:
     patience: Patience
     group: asyncio.TaskGroup
     fits: Callable[[Request], None]
+    embedding: Embedding | None = None
 
     def __post_init__(self) -> None:
         self._flying: dict[bytes, Flight] = {}
+        self._embeddings: Embeddings | None = None
+        if self.embedding is not None:
+            self._embeddings = Embeddings(
+                self.embedding, self.journal, self.limit, self.patience, self.group
+            )
+
+    def embed(self, texts: Sequence[str], *, priority: Priority) -> Batch:
+        """Return the batch of texts that fit one request."""
+        assert self._embeddings is not None, "capabilities say so before anything is asked"
+        return self._embeddings.embed(texts, priority=priority)
 
     def answer(
         self, request: Request, key: bytes, *, quotes: Sequence[Quote], priority: Priority

@@ -63,10 +63,11 @@ class Journal:
         self.generation = generation
         self.base = generation if base is None else base
         self.again = again
-        self._today = int(time.time() // _DAY)
+        self.today = int(time.time() // _DAY)
         self.connection = connect(path, durable=durable)
         self._calls: list[_Kept] = []
         self._writes: dict[str, list[_Row]] = {}
+        self._commit: asyncio.Future[None] | None = None
         self._seen: set[int] = set()
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -97,8 +98,8 @@ class Journal:
             (number, base),
         ):
             if stored == key:
-                if used < self._today:
-                    self._write(_USED, (self._today, number, generation))
+                if used < self.today:
+                    self._write(_USED, (self.today, number, generation))
                 return _reply(row)
         return None
 
@@ -122,13 +123,11 @@ class Journal:
             reply.reasoning,
             orjson.dumps(reply.logprobs) if reply.logprobs else None,
             seconds,
-            self._today,
+            self.today,
         )
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._calls.append((row, future, reply))
-        if not self._scheduled:
-            self._scheduled = True
-            future.get_loop().call_soon(self.flush)
+        self._schedule()
         return future
 
     def messages(self, call: int) -> tuple[Message, ...]:
@@ -209,6 +208,16 @@ class Journal:
         """Queue one statement for the next commit."""
         self._write(sql, values)
 
+    def committed(self) -> asyncio.Future[None]:
+        """Return a future that is done when all that was written so far is durable.
+
+        It raises JournalError when that cannot be written.
+        """
+        if self._commit is None:
+            self._commit = asyncio.get_running_loop().create_future()
+        self._schedule()
+        return self._commit
+
     def query(self, sql: str, values: _Row = ()) -> list[_Row]:
         """Return the rows of a statement that only reads."""
         return self._query(sql, values)
@@ -229,7 +238,9 @@ class Journal:
             self._timer = None
         calls, self._calls = self._calls, []
         writes, self._writes = self._writes, {}
+        commit, self._commit = self._commit, None
         if not calls and not writes:
+            _done(commit, None)
             return
         try:
             self.connection.execute("BEGIN IMMEDIATE")
@@ -242,10 +253,18 @@ class Journal:
                 self.connection.execute("ROLLBACK")
             self._failure = explain(error, self.path)
             self._refuse(calls, self._failure)
+            _done(commit, self._failure)
             return
         for (_, future, _), reply in zip(calls, kept, strict=True):
             if not future.done():
                 future.set_result(reply)
+        _done(commit, None)
+
+    def _schedule(self) -> None:
+        """Let the end of this turn of the loop commit."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self.flush)
 
     def _insert(self, calls: Sequence[_Kept]) -> list[Reply]:
         """Insert replies; return what is stored, which is another's where one came first."""
@@ -274,6 +293,16 @@ class Journal:
             return self.connection.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
             raise explain(error, self.path) from error
+
+
+def _done(commit: asyncio.Future[None] | None, failure: JournalError | None) -> None:
+    if commit is None or commit.done():
+        return
+    if failure is None:
+        commit.set_result(None)
+    else:
+        commit.set_exception(failure)
+        commit.exception()  # nobody waiting is no defect
 
 
 def _usage(usage: Usage) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from octavo.engine.journal import Journal
 from octavo.engine.report import Outcome, Totals
-from octavo.protocols import Reply
+from octavo.protocols import Usage
 from octavo.text.quote import short_id
 
 __all__ = ["Account", "Ledger"]
@@ -23,9 +23,8 @@ class Account:
     completion: int | None = None
     cached: int | None = None
 
-    def used(self, reply: Reply) -> None:
+    def used(self, usage: Usage) -> None:
         """Add what the backend says one sent call took."""
-        usage = reply.usage
         self.prompt = _plus(self.prompt, usage.prompt)
         self.completion = _plus(self.completion, usage.completion)
         self.cached = _plus(self.cached, usage.cached)

@@ -73,7 +73,9 @@ class _Scenario:
         """Return what answers a step's calls."""
         if step not in self.steps:
             engine = self.engine
-            self.steps[step] = Predictions(engine.journal, engine.counts, self.replies, self.depths)
+            self.steps[step] = Predictions(
+                engine.journal, engine.counts, self.replies, self.depths, engine.embedder
+            )
         return self.steps[step]
 
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 
 from octavo.engine.counting import Counts
 from octavo.engine.depth import calls_before
+from octavo.engine.embed import Batch
 from octavo.engine.example import example
 from octavo.engine.flight import Flight
 from octavo.engine.journal import Journal
 from octavo.engine.limit import Priority
+from octavo.engine.vectors import find_vector, vector_key
 from octavo.protocols import Reply, Request, Usage
+from octavo.text.ngrams import spelt
 from octavo.text.note import Prediction
 from octavo.text.quote import Quote, short_id
 
@@ -42,6 +45,7 @@ class Predictions:
     counts: Counts
     replies: Prediction
     depths: dict[int, int]
+    embedder: str = ""
     tally: Tally = field(default_factory=Tally)
     _asked: dict[bytes, Flight] = field(default_factory=dict[bytes, Flight])
 
@@ -64,6 +68,25 @@ class Predictions:
         flight.depth = depth
         self._asked[key] = flight
         return flight
+
+    def embed(self, texts: Sequence[str], *, priority: Priority) -> Batch:
+        """Return a batch that is there; what the journal lacks is a vector by spelling."""
+        del priority
+        batch = Batch(vector_key(self.embedder, "\0".join(texts)))
+        self.tally.calls += 1
+        batch.depth = self.depths[short_id(batch.key)] = 1 + calls_before()
+        missing: list[str] = []
+        for text in texts:
+            found = find_vector(self.journal, vector_key(self.embedder, text))
+            batch.add(spelt(text) if found is None else found)
+            if found is None:
+                missing.append(text)
+        if missing:
+            batch.predicted = self.replies
+            self.tally.prompt += sum(self.counts.count_batch(missing))
+        else:
+            self.tally.cached += 1
+        return batch
 
     def _predict(self, request: Request, key: bytes) -> Flight:
         prompt = self.counts.prompt_once(request.messages)

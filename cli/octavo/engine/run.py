@@ -21,7 +21,7 @@ from octavo.errors import (
     OctavoError,
 )
 from octavo.pipeline.spec import Pipeline
-from octavo.protocols import Backend
+from octavo.protocols import Backend, Embedding
 from octavo.text.document import Document
 
 __all__ = ["Stream"]
@@ -46,6 +46,7 @@ class Stream:
     patience: Patience
     sink: Callable[[Result], None]
     keep_going: bool = False
+    embedding: Embedding | None = None
     documents: int = 0
     failed: int = 0
     ended: OctavoError | None = None
@@ -78,6 +79,7 @@ class Stream:
                 self.patience,
                 calls,
                 self.engine.fits,
+                self.embedding,
             )
             async with asyncio.TaskGroup() as group:
                 number = 0

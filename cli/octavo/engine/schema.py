@@ -3,7 +3,7 @@
 `calls` holds every reply under its key and generation: a run started afresh opens a generation
 and sees only its own; any other run sees the newest. `prompts` and `texts` are content-addressed
 by the first eight bytes of a SHA-256, so that nothing is stored twice. `ledger` has a row for
-every call that a run asked for.
+every call that a run asked for. `vectors` holds embeddings, by key and generation like replies.
 """
 
 from __future__ import annotations
@@ -88,7 +88,18 @@ UPDATE calls SET used = CAST(strftime('%s', 'now') AS INTEGER) / 86400;
 """The day on which a reply was last wanted, since 1970; the oldest generation that a run sees; the
 hash of a site's options; and a source's earlier runs found quickly."""
 
-_STEPS: tuple[str, ...] = (_TABLES, _USE)
+_VECTORS = """
+CREATE TABLE vectors (
+    id INTEGER NOT NULL,            -- the key's first eight bytes
+    generation INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    vector BLOB NOT NULL,           -- numbers of four bytes, little-endian
+    used INTEGER NOT NULL,          -- the day on which it was last wanted, since 1970
+    PRIMARY KEY (id, generation)
+) WITHOUT ROWID;
+"""
+
+_STEPS: tuple[str, ...] = (_TABLES, _USE, _VECTORS)
 """What brings a journal from each version to the next, in order."""
 
 VERSION = len(_STEPS)

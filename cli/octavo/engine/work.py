@@ -18,7 +18,7 @@ from octavo.engine.records import instructed
 from octavo.engine.report import NoteWatch
 from octavo.errors import CallError, FitError, Outcome, UsageError
 from octavo.pipeline.spec import Pipeline
-from octavo.protocols import Counter, JsonSchema, PromptLike, PromptText
+from octavo.protocols import Capabilities, Counter, JsonSchema, PromptLike, PromptText
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.note import Note, Slot
@@ -53,6 +53,11 @@ class StepWork:
     def window(self) -> int | None:
         """Tokens of prompt and reply together, or None when unknown."""
         return self.engine.window
+
+    @property
+    def known(self) -> Capabilities:
+        """What is known of what the backend can do."""
+        return self.engine.known
 
     @property
     def after(self) -> int:

@@ -15,6 +15,7 @@ from octavo.protocols.backends import (
     Transient,
 )
 from octavo.protocols.calls import Finish, JsonSchema, Message, Reply, Request, TokenLogprob, Usage
+from octavo.protocols.embeddings import Embedded, Embedding
 from octavo.protocols.reference import (
     ChunkerMark,
     ChunkerRef,
@@ -42,6 +43,8 @@ __all__ = [
     "ChunkerRef",
     "ChunkerType",
     "Counter",
+    "Embedded",
+    "Embedding",
     "Expression",
     "ExpressionMark",
     "Fetching",

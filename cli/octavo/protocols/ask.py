@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from octavo.protocols.calls import JsonSchema, Message, TokenLogprob
+from octavo.protocols.embeddings import Embedded
 from octavo.text.note import Prediction
 
 __all__ = ["Answer", "Ask", "Asked", "PromptLike"]
@@ -53,7 +54,7 @@ class Answer:
 
 
 class Ask(Protocol):
-    """Ask the model once; the same request is never sent twice."""
+    """Ask the model once; the same request is never sent twice, no text embedded twice."""
 
     def __call__(
         self,
@@ -84,5 +85,14 @@ class Ask(Protocol):
         `check` names what is wrong with a record that fits its schema. Such a record is asked for
         once more, with what is wrong; of the two, the one with fewer faults is the answer, so
         whoever gives a check deals with what is still wrong.
+        """
+        ...
+
+    async def embed(self, texts: Sequence[str], *, node: str, levels: int = 0) -> Embedded:
+        """Return a vector for each text; those that the journal has are not asked for.
+
+        Texts are sent several to a request, each of which is a call in the plan and the ledger:
+        ask for many at once. `node` and `levels` are those of a call. Raises UsageError where the
+        backend embeds nothing, in a plan too.
         """
         ...

@@ -54,6 +54,8 @@ class Profile(BaseModel):
     """Whether the server takes a JSON Schema; unsaid, only OpenAI's own is trusted to."""
     logprobs: bool | None = None
     """Whether the server gives log probabilities; unsaid, it is not trusted to."""
+    embeddings: str | Profile | None = None
+    """The model that embeds: its name on the same server, or a profile of its own."""
     parallel: int | None = None
     """How many calls the server is known to take at once."""
     price_in: float | None = Field(default=None, ge=0)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from octavo.errors import CallError
 from octavo.protocols.ask import Ask, PromptLike
+from octavo.protocols.backends import Capabilities
 from octavo.protocols.calls import JsonSchema
 from octavo.protocols.reference import PromptText
 from octavo.protocols.tokens import Counter
@@ -53,6 +54,11 @@ class Work(Protocol):
     @property
     def window(self) -> int | None:
         """Tokens of prompt and reply together that the model takes, or None when unknown."""
+        ...
+
+    @property
+    def known(self) -> Capabilities:
+        """What is known of what the backend can do."""
         ...
 
     @property

@@ -1,10 +1,10 @@
 """How much speaks for each piece of a document, given what is looked for.
 
-Shared words (BM25); relevance by the model with reflection, after ChunkRAG (Singh et al. 2024,
-arXiv 2410.19572): a score, then its critique and a second score, of which the mean counts, in two
-calls at most; least entropy of the first token with abstention, after OPRM (Ben-Kish et al. 2025,
-arXiv 2505.07793): a model that finds the answer in a piece is sure of how its answer begins.
-A model that thinks before it answers begins with its thoughts: turn them off.
+Shared words (BM25); nearness of embeddings; relevance by the model with reflection, after ChunkRAG
+(Singh et al. 2024, arXiv 2410.19572): a score, then its critique and a second score, of which the
+mean counts, in two calls at most; least entropy of the first token with abstention, after OPRM
+(Ben-Kish et al. 2025, arXiv 2505.07793): a model that finds the answer in a piece is sure of how
+its answer begins. A model that thinks before it answers begins with its thoughts: turn them off.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from octavo.strategies.fit import FENCE, require_room
 from octavo.text.bm25 import bm25
 from octavo.text.entropy import entropy
 from octavo.text.note import Note, Prediction, Slot
+from octavo.text.vector import cosine
 
 if TYPE_CHECKING:
     from octavo.strategies.select import SelectOptions
@@ -54,6 +55,8 @@ def scorer_of(
     Raises FitError when a prompt cannot fit the window, and UsageError when the schema has no
     score.
     """
+    if options.by == "embeddings":
+        return _Near(query, work), 1
     if options.by == "bm25" or options.prompt is None:
         return _Shared(query), 0
     prompt = work.prompt(options.prompt)
@@ -100,13 +103,38 @@ class _Shared:
     async def __call__(self, slots: Sequence[Slot]) -> Sequence[Scored | None]:
         notes = [await slot.note for slot in slots]
         # A filtered note is no text of the collection: it must not change what words weigh.
-        texts = [
-            "\n".join([*slot.headings, note.text])
-            for slot, note in zip(slots, notes, strict=True)
-            if note is not None
-        ]
-        scores = iter(bm25(texts, self.query))
+        scores = iter(bm25(_texts(slots, notes), self.query))
         return [note and Scored(note, next(scores), note.predicted) for note in notes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """Scores by the cosine of a text's embedding, its headings included, and the query's."""
+
+    query: str
+    work: Work
+
+    async def __call__(self, slots: Sequence[Slot]) -> Sequence[Scored | None]:
+        notes = [await slot.note for slot in slots]
+        texts = _texts(slots, notes)
+        embedded = await self.work.ask.embed(
+            [self.query, *texts], node="embeddings", levels=self.work.after
+        )
+        query, *vectors = embedded.vectors
+        scores = iter([max(0.0, cosine(query, each)) for each in vectors])
+        return [
+            note and Scored(note, next(scores), note.predicted or embedded.predicted)
+            for note in notes
+        ]
+
+
+def _texts(slots: Sequence[Slot], notes: Sequence[Note | None]) -> list[str]:
+    """Return the texts of the notes that are there, each below its headings."""
+    return [
+        "\n".join([*slot.headings, note.text])
+        for slot, note in zip(slots, notes, strict=True)
+        if note is not None
+    ]
 
 
 class _Judge(Protocol):

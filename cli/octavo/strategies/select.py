@@ -43,10 +43,10 @@ class SelectOptions(Options):
     query: Expression = Field(
         description="What is looked for: a parameter's name, or an expression over parameters."
     )
-    by: Literal["bm25", "relevance", "entropy"] = Field(
+    by: Literal["bm25", "embeddings", "relevance", "entropy"] = Field(
         default="bm25",
-        description="Shared words, the model's judgement, or how sure it is of an answer's first"
-        " token.",
+        description="Shared words, nearness of meaning, the model's judgement, or how sure it is of"
+        " an answer's first token.",
     )
     keep: int | None = Field(default=None, ge=1, description="The most pieces, neighbours apart.")
     least: int = Field(
@@ -93,8 +93,9 @@ class SelectOptions(Options):
     def _agree(self) -> Self:
         if self.keep is not None and self.least > self.keep:
             raise ValueError(f"`least: {self.least}` is more than `keep: {self.keep}`")
-        if (self.by != "bm25") != (self.prompt is not None):
-            need = "takes no" if self.by == "bm25" else "needs a"
+        asks = self.by in {"relevance", "entropy"}
+        if asks != (self.prompt is not None):
+            need = "needs a" if asks else "takes no"
             raise ValueError(f"`by: {self.by}` {need} `prompt`")
         if (self.by == "relevance") != (self.schema_ is not None):
             need = "needs a" if self.by == "relevance" else "takes no"

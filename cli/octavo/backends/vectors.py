@@ -1,0 +1,31 @@
+"""Embeddings as OpenAI's servers write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from octavo.backends.shape import count, items, record
+from octavo.protocols.backends import Transient
+from octavo.protocols.calls import Usage
+from octavo.protocols.embeddings import Embedded
+from octavo.text.vector import Vector, vector
+
+__all__ = ["read_vectors"]
+
+
+def read_vectors(body: Mapping[str, Any], texts: int) -> Embedded:
+    """Return the vectors of an answer in the order of the texts, whatever order it has them in.
+
+    Raises Transient when there is not one for each of so many texts.
+    """
+    found: dict[int, Vector] = {}
+    for place, each in enumerate(map(record, items(body.get("data")))):
+        index = count(each.get("index"))
+        numbers = items(each.get("embedding"))
+        if numbers and all(isinstance(number, (int, float)) for number in numbers):
+            found[place if index is None else index] = vector(numbers)
+    if found.keys() != set(range(texts)):
+        raise Transient(f"the server sent {len(found)} vectors for {texts} texts", kind="server")
+    usage = Usage(prompt=count(record(body.get("usage")).get("prompt_tokens")))
+    return Embedded(tuple(found[index] for index in range(texts)), usage)

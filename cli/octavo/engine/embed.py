@@ -1,0 +1,157 @@
+"""Embedding texts: each text is sent once, several to a request."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Awaitable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from octavo.engine.journal import Journal
+from octavo.engine.limit import Limit, Priority
+from octavo.engine.patience import Patience
+from octavo.engine.vectors import find_vector, keep_vectors, vector_key
+from octavo.errors import BackendError, BudgetReached
+from octavo.protocols import Embedding, Transient, Usage
+from octavo.text.note import Prediction
+from octavo.text.vector import Vector
+
+__all__ = ["Batch", "Embeddings", "Vectors", "batches"]
+
+_TEXTS = 64
+_CHARACTERS = 100_000
+"""The most of a request: servers bound both the texts and their tokens."""
+
+
+def batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the texts in groups, each for one request."""
+    start = held = 0
+    for place, text in enumerate(texts):
+        if place > start and (place - start == _TEXTS or held + len(text) > _CHARACTERS):
+            yield texts[start:place]
+            start, held = place, 0
+        held += len(text)
+    if start < len(texts):
+        yield texts[start:]
+
+
+@dataclass
+class Batch:
+    """Texts being embedded: known already, waiting, or sent.
+
+    `key` names them in the ledger, `sent` says how often a request was sent for them, and `depth`,
+    in a plan, how many calls follow one another up to it.
+    """
+
+    key: bytes
+    sent: int = 0
+    usage: Usage = field(default_factory=Usage)
+    predicted: Prediction | None = None
+    depth: int = 0
+    _places: list[Awaitable[Vector] | Vector] = field(
+        default_factory=list["Awaitable[Vector] | Vector"]
+    )
+
+    def add(self, place: Awaitable[Vector] | Vector) -> None:
+        """Add the next text's vector, or who will have it."""
+        self._places.append(place)
+
+    async def vectors(self) -> tuple[Vector, ...]:
+        """Wait for all vectors."""
+        waited = [
+            each if isinstance(each, array) else await asyncio.shield(each) for each in self._places
+        ]
+        return tuple(waited)
+
+
+class Vectors(Protocol):
+    """Something that embeds texts: the journal, then a backend or a prediction."""
+
+    def embed(self, texts: Sequence[str], *, priority: Priority) -> Batch:
+        """Return a batch under way for texts that fit one request; equal texts share a vector."""
+        ...
+
+
+@dataclass
+class Embeddings:
+    """Embeds by the journal, else by the backend under the run's limit and patience.
+
+    What was queued is sent whoever gave it up: it lands in the journal.
+    """
+
+    embedding: Embedding
+    journal: Journal
+    limit: Limit
+    patience: Patience
+    group: asyncio.TaskGroup
+
+    def __post_init__(self) -> None:
+        self._flying: dict[bytes, asyncio.Future[Vector]] = {}
+
+    def embed(self, texts: Sequence[str], *, priority: Priority) -> Batch:
+        """Return a batch under way; see Vectors."""
+        name = self.embedding.embedder
+        batch = Batch(vector_key(name, "\0".join(texts)))
+        missing: dict[bytes, str] = {}
+        for text in texts:
+            key = vector_key(name, text)
+            future = self._flying.get(key)
+            if future is None and (found := find_vector(self.journal, key)) is not None:
+                batch.add(found)
+                continue
+            if future is None:
+                future = self._flying[key] = asyncio.get_running_loop().create_future()
+                missing[key] = text
+            batch.add(future)
+        if missing:
+            self.group.create_task(self._fly(batch, missing, priority))
+        return batch
+
+    async def _fly(self, batch: Batch, missing: dict[bytes, str], priority: Priority) -> None:
+        futures = [self._flying[key] for key in missing]
+        try:
+            vectors = await self._send(batch, missing, priority)
+        except asyncio.CancelledError:
+            for future in futures:
+                future.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever waits decides what it means
+            for future in futures:
+                future.set_exception(error)
+                future.exception()  # nobody waiting is no defect
+        else:
+            for future, each in zip(futures, vectors, strict=True):
+                future.set_result(each)
+        finally:
+            for key in missing:
+                del self._flying[key]
+
+    async def _send(
+        self, batch: Batch, missing: dict[bytes, str], priority: Priority
+    ) -> Sequence[Vector]:
+        while True:
+            await self.limit.acquire(priority)
+            try:
+                batch.sent += 1
+                embedded = await self.embedding.embed(tuple(missing.values()))
+            except BudgetReached:
+                batch.sent -= 1
+                raise
+            except Transient as fault:
+                if fault.kind in {"rate", "timeout"}:
+                    self.limit.pushed_back()
+                delay = self.patience.refuse_or_wait(fault, batch.sent)
+            else:
+                self.patience.succeeded()
+                self.limit.succeeded()
+                break
+            finally:
+                self.limit.release()
+            await self.patience.sleep(delay)
+        batch.usage = embedded.usage
+        if len(embedded.vectors) != len(missing):
+            raise BackendError(
+                f"the backend gave {len(embedded.vectors)} vectors for {len(missing)} texts"
+            )
+        return await keep_vectors(self.journal, zip(missing, embedded.vectors, strict=True))

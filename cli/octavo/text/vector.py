@@ -1,0 +1,35 @@
+"""Vectors that stand for texts, and how near two of them are."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable
+from operator import mul
+from typing import TypeAlias
+
+__all__ = ["Vector", "cosine", "vector"]
+
+Vector: TypeAlias = "array[float]"
+"""Numbers of single precision, as servers give them: a list of objects takes eight times as
+much."""
+
+
+def vector(numbers: Iterable[float]) -> Vector:
+    """Return numbers as a vector."""
+    return array("f", numbers)
+
+
+def cosine(one: Vector, other: Vector) -> float:
+    """Return the cosine of the angle between two vectors, -1 to 1; 0 when one of them is zero.
+
+    Raises ValueError for vectors of different lengths: they come from different models.
+    """
+    if len(one) != len(other):
+        raise ValueError(f"vectors of {len(one)} and {len(other)} numbers cannot be compared")
+    lengths = math.sqrt(_dot(one, one) * _dot(other, other))
+    return max(-1.0, min(1.0, _dot(one, other) / lengths)) if lengths else 0.0
+
+
+def _dot(one: Vector, other: Vector) -> float:
+    return math.fsum(map(mul, one, other))
