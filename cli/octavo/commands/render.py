@@ -27,7 +27,8 @@ def as_json(result: Result, run: str) -> str:
         "source": result.source,
         "result": result.value,
         "sources": [
-            {"source": result.source, "start": span.start, "end": span.end} for span in result.spans
+            {"source": result.source, "start": span.start, "end": span.end, "place": place}
+            for span, place in zip(result.spans, result.places, strict=True)
         ],
         "coverage": round(result.coverage, 6),
         "usage": usage(result.totals),

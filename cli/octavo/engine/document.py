@@ -18,6 +18,7 @@ from octavo.pipeline.spec import Pipeline, Use, Whole
 from octavo.protocols import Kind
 from octavo.text.document import Document
 from octavo.text.note import Note, Record, Slot
+from octavo.text.place import place
 from octavo.text.quote import short_id
 from octavo.text.span import Span
 from octavo.text.union import union
@@ -65,10 +66,12 @@ class Reading:
                 self.engine.journal.keep_text(short_id(document.hash), document.text)
         total = len(self.document.text)
         lost = sum(span.length for span in union(self._missing))
+        spans = union(span for note in notes for span in note.spans)
         return Result(
             source=self.document.source,
             value=_value(notes),
-            spans=union(span for note in notes for span in note.spans),
+            spans=spans,
+            places=tuple(place(self.document, span) for span in spans),
             coverage=1 - lost / total,
             totals=self.account.totals(),
         )

@@ -37,13 +37,14 @@ class Totals:
 class Result:
     """What became of one document: a value, or the error that ended it.
 
-    `spans` are the parts of the document that reached the result, and `coverage` their share of
-    its chunks, 0 to 1.
+    `spans` are the parts of the document that reached the result, `places` where each of them
+    stands in a reader's words, and `coverage` their share of its chunks, 0 to 1.
     """
 
     source: str
     value: str | Record | list[Record] | None
     spans: tuple[Span, ...] = ()
+    places: tuple[str | None, ...] = ()
     coverage: float = 0.0
     totals: Totals = Totals()
     error: OctavoError | None = None

@@ -10,6 +10,7 @@ import codecs
 from typing import Final
 
 from octavo.errors import InputError, UsageError
+from octavo.loaders.signature import RTF, kind_of
 
 __all__ = ["check_encoding", "decode"]
 
@@ -21,22 +22,6 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _WITHOUT_MARK: Final = frozenset({"utf-8-sig", "utf-16", "utf-32"})  # these codecs take it off
-_RTF: Final = b"{\\rtf1"  # decodes as text, and is none
-# Formats that people hand over by mistake, by their first bytes; they explain a failure only,
-# since a text may begin with the same letters.
-_FORMATS: Final = (
-    (b"%PDF-", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive or an office document"),
-    (b"\x1f\x8b", "gzip-compressed data"),
-    (b"\x89PNG", "an image"),
-    (b"\xff\xd8\xff", "an image"),
-    (b"GIF8", "an image"),
-    (b"\xd0\xcf\x11\xe0", "an old office document"),
-    (_RTF, "an RTF document"),
-    (b"\x7fELF", "a program"),
-    (b"SQLite format 3", "a database"),
-    (b"GGUF", "a model file"),
-)
 
 
 def check_encoding(name: str) -> str:
@@ -71,16 +56,15 @@ def decode(data: bytes, source: str, encoding: str | None = None) -> str:
         raise _known_format(data, source) or _not_text(data, source, chosen, error) from error
     except UnicodeError as error:  # a few codecs say no more than this
         raise InputError(f"not {chosen} text: {error}", source=source) from error
-    if "\0" in text or data.startswith(_RTF):
+    if "\0" in text or data.startswith(RTF):
         raise _known_format(data, source) or _binary(text, source, chosen)
     return text if chosen in _WITHOUT_MARK else text.removeprefix("\ufeff")
 
 
 def _known_format(data: bytes, source: str) -> InputError | None:
-    for start, kind in _FORMATS:
-        if data.startswith(start):
-            message = f"this is {kind}, not text"
-            return InputError(message, source=source, hint="convert it to text first")
+    if kind := kind_of(data):
+        hint = "convert it to text first"
+        return InputError(f"this is {kind}, not text", source=source, hint=hint)
     return None
 
 

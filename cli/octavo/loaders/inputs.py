@@ -46,10 +46,23 @@ class Input:
     def load(self, encoding: str | None = None) -> Document:
         """Read and decode the input; raises InputError."""
         try:
-            data = _stdin().buffer.read() if self.path is None else self.path.read_bytes()
+            if self.path is None:
+                data = _stdin().buffer.read()
+            else:
+                self._check_size(self.path.stat().st_size)
+                data = self.path.read_bytes()
         except OSError as error:
             raise _unreadable(self.source, error) from error
         return self.loader.load(data, self.source, encoding)
+
+    def _check_size(self, size: int) -> None:
+        limit = self.loader.limit
+        if limit is not None and size > limit:
+            raise InputError(
+                f"the file has {size:,} bytes; a {self.loader.name} file may have {limit:,}",
+                source=self.source,
+                hint="split the file, or turn it into text first",
+            )
 
 
 def documents(

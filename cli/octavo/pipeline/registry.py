@@ -47,6 +47,7 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "markdown": "octavo.loaders.markdown",
         "html": "octavo.loaders.html",
         "code": "octavo.loaders.code",
+        "office": "octavo.loaders.office",
     },
     "backend": {
         "openai": "octavo.backends.openai",

@@ -34,9 +34,11 @@ class ChunkerType:
 class LoaderType:
     """One format. `suffixes` are lower case with their dot.
 
-    `load(data, source, encoding)` raises InputError when the bytes cannot be read.
+    `load(data, source, encoding)` raises InputError when the bytes cannot be read. A file of more
+    than `limit` bytes is refused before it is read.
     """
 
     name: str
     suffixes: frozenset[str]
     load: Callable[[bytes, str, str | None], Document]
+    limit: int | None = None

@@ -27,13 +27,16 @@ class Document:
     """One loaded text.
 
     `source` is the path as given, or `-` for standard input: two equal files are two documents.
-    `outline` lists the headings in the order of the text.
+    `outline` lists the headings in the order of the text. `pages` are the positions at which the
+    pages start, for a format that has them; each is a `page_unit`, such as a slide.
     """
 
     text: str
     source: str
     outline: tuple[Heading, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    pages: tuple[int, ...] = ()
+    page_unit: str = "page"
 
     @cached_property
     def hash(self) -> str:

@@ -1,0 +1,147 @@
+"""Taking documents apart in a process of its own, one after the other.
+
+The process is started at the first document and used for all that follow. One that hangs, dies or
+takes too much memory is ended, and the next document has a new one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from octavo.errors import InputError
+
+__all__ = ["EXTRACTION", "Extracted", "Extraction"]
+
+_WORKER: Final = Path(__file__).with_name("extractor.py")
+_PATIENCE: Final = 9.0
+"""Seconds for any document, and"""
+_PATIENCE_PER_MB: Final = 5.0
+"""for each megabyte of it: a PDF of 1,000 full pages and 3 MB was seen to take 5."""
+_MEMORY: Final = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What was found: the whole text, or that of each page where the format has pages."""
+
+    text: str
+    pages: tuple[str, ...] = ()
+    unit: str = "page"
+    title: str | None = None
+
+
+class Extraction:
+    """A process that takes documents apart. Safe to use from several threads."""
+
+    def __init__(self, *, patience: float = _PATIENCE, memory: int = _MEMORY) -> None:
+        self._patience = patience
+        self._memory = memory
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def extract(self, data: bytes, mime_type: str, source: str, *, paged: bool) -> Extracted:
+        """Return the text of a document, page by page when it is `paged`.
+
+        Raises InputError with what is wrong with it.
+        """
+        seconds = self._patience + _PATIENCE_PER_MB * len(data) / 1e6
+        frame = {
+            "type": mime_type,
+            "size": len(data),
+            "paged": paged,
+            "seconds": max(1, round(seconds)),
+        }
+        with self._lock:
+            process = self._started()
+            late = threading.Event()
+
+            def end() -> None:
+                late.set()
+                process.kill()
+
+            timer = threading.Timer(seconds, end)
+            timer.daemon = True
+            timer.start()
+            try:
+                answer = _answer(process, frame, data)
+            finally:
+                timer.cancel()
+            if answer is None:
+                self._end()
+        if answer is None:
+            reason = f"it takes more than {seconds:.0f} s" if late.is_set() else "it is damaged"
+            raise InputError(f"cannot be read: {reason}", source=source)
+        if "error" in answer:
+            raise _explained(str(answer["error"]), source)
+        return Extracted(
+            answer["text"], tuple(answer["pages"]), answer["unit"], answer["title"] or None
+        )
+
+    def close(self) -> None:
+        """End the process."""
+        with self._lock:
+            self._end()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:
+            self._end()
+        if self._process is None:
+            self._process = subprocess.Popen(  # noqa: S603 - our own script
+                [sys.executable, "-I", str(_WORKER), str(self._memory)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C is for the run, which ends this too
+            )
+            atexit.register(self.close)
+        return self._process
+
+    def _end(self) -> None:
+        if (process := self._process) is not None:
+            self._process = None
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    pipe.close()
+            atexit.unregister(self.close)
+
+
+def _answer(
+    process: subprocess.Popen[bytes], frame: dict[str, Any], data: bytes
+) -> dict[str, Any] | None:
+    """Return the process's answer, or None when it ended instead."""
+    assert process.stdin
+    assert process.stdout
+    try:
+        process.stdin.write(json.dumps(frame).encode() + b"\n")
+        process.stdin.write(data)
+        process.stdin.flush()
+        line = process.stdout.readline()
+    except OSError:
+        return None
+    return json.loads(line) if line.endswith(b"\n") else None
+
+
+def _explained(reason: str, source: str) -> InputError:
+    """Return the library's refusal in a user's words, with what can be done about it."""
+    lower = reason.lower()
+    if "password" in lower or "encrypted" in lower:
+        return InputError("it is encrypted", source=source, hint="save a copy without a password")
+    if "limit" in lower and ("exceed" in lower or "uncompressed" in lower or "ratio" in lower):
+        return InputError(
+            f"it unpacks to more than is taken: {reason}",
+            source=source,
+            hint="turn the file into text first, if you trust it",
+        )
+    return InputError(f"cannot be read: {reason}", source=source)
+
+
+EXTRACTION = Extraction()
