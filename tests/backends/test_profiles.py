@@ -72,7 +72,7 @@ def test_a_name_on_the_command_line_is_a_profile(project):
     [
         ('default = "fast"', "fast", "openai:m"),
         ('model = "fast"', "fast", "openai:m"),
-        ('model = "llama:./x.gguf"', "llama:./x.gguf", "llama:./x.gguf"),
+        ('model = "openai:x"', "openai:x", "openai:x"),
     ],
 )
 def test_the_file_may_say_what_is_used_by_default(project, top, name, model):

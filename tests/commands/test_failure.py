@@ -114,12 +114,26 @@ def test_a_defect_saves_its_traceback_without_values(capsys, empty_home, monkeyp
     assert "hunter2" not in text + err
 
 
-def test_debug_prints_the_traceback_and_saves_nothing(capsys, empty_home):
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(ZeroDivisionError("it"), "help: this is a defect"), (RunFailed("it"), "traceback: ")],
+)
+def test_debug_saves_the_traceback_of_any_error_and_names_the_file(error, told, capsys, empty_home):
+    failure.report(error, debug=True)
+    err = capsys.readouterr().err
+    [saved] = (empty_home / ".local/state/octavo/crashes").iterdir()
+    assert err.splitlines()[-1].startswith(told)
+    assert str(saved) in err
+    assert type(error).__name__ in saved.read_text()
+
+
+def test_a_private_run_keeps_no_traceback(capsys, empty_home):
     with pytest.raises(ZeroDivisionError) as caught:
         broken("it")
-    assert failure.report(caught.value, debug=True) == 70
-    err = capsys.readouterr().err
-    assert err.startswith("error: unexpected ZeroDivisionError: cannot use it\nTraceback ")
+    assert failure.report(caught.value, private=True) == 70
+    assert "Traceback" not in capsys.readouterr().err
+    assert failure.report(caught.value, private=True, debug=True) == 70
+    assert "in broken" in capsys.readouterr().err
     assert not (empty_home / ".local").exists()
 
 

@@ -7,7 +7,7 @@ import typer
 from typer.main import get_command
 
 from octavo.commands.flags import command_for
-from octavo.commands.order import Order, options
+from octavo.commands.order import Format, Order, options
 from octavo.commands.progress import Progress
 from octavo.errors import UsageError
 from octavo.pipeline.spec import Parameter, ParamType, Pipeline
@@ -58,6 +58,7 @@ def test_every_option_reaches_the_order():
         fresh=True,
         private=True,
         json=True,
+        format=Format.JSON,
         glob=("*.md", "*.txt"),
         exclude=("old/*",),
         encoding="latin-1",

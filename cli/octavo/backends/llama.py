@@ -85,6 +85,14 @@ class LlamaBackend:
         """Return what is known: the model need not be loaded for it."""
         return self.known
 
+    async def check(self) -> str:
+        """Return whether the model's file is here; raises UsageError without llama.cpp."""
+        _demand_library()
+        place = models_directory()
+        if self._file.path is None and not (place / SMOLLM2.file).exists():
+            return f"ready; the first run fetches the model, {SMOLLM2.size / 1e6:,.0f} MB"
+        return "ready"
+
     async def send(self, request: Request, started: Callable[[], None]) -> Reply:
         """Answer a request, loading the model first if this is the first one.
 
@@ -185,11 +193,7 @@ class LlamaBackend:
         return str(path.absolute()) if path and path.suffix.lower() == ".gguf" else "estimate"
 
     async def _start(self, file: ModelFile, *, embeds: bool = False) -> LlamaProcess:
-        if importlib.util.find_spec("xllamacpp") is None:
-            raise UsageError(
-                "the embedded model needs the package xllamacpp, which is not installed",
-                hint="pip install 'octavo[local]'",
-            )
+        _demand_library()
         path = file.path or await self._default()
         cores = available_cores()
         if not embeds:
@@ -289,6 +293,14 @@ def _reply(answer: Mapping[str, Any], model: str) -> Reply:
 
 def _open(name: str, profile: Profile) -> LlamaBackend:
     return LlamaBackend(find_model(name), profile)
+
+
+def _demand_library() -> None:
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise UsageError(
+            "the embedded model needs the package xllamacpp, which is not installed",
+            hint="pip install 'octavo[local]'",
+        )
 
 
 BACKEND = BackendType(

@@ -113,6 +113,17 @@ class OpenAI:
             mine = models[0]  # a server of one model answers to any name
         return replace(known, window=_window(mine)) if mine is not None else known
 
+    async def check(self) -> str:
+        """Return whether the server answers and has the model, by its list of models.
+
+        Raises Transient, MissingKeyError and AuthError as `contact` does, and ModelError.
+        """
+        names = await self._names()
+        # A server of one model answers to any name.
+        if len(names) > 1 and self._name not in names:
+            raise self._lacks(names)
+        return "it answers and has the model" if names else "it answers and lists no models"
+
     async def send(self, request: Request, started: Callable[[], None]) -> Reply:
         """Answer one request; `started` is called at the first token when the reply is streamed.
 
@@ -196,15 +207,11 @@ class OpenAI:
             return error
         place = self._endpoint.place
         try:
-            names = sorted(text(each.get("id")) for each in await self._models())
+            names = await self._names()
         except (Transient, BackendError):
             names = []
         if names and self._name not in names:
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            return ModelError(
-                f"{place} does not have the model {self._name!r}",
-                hint=f"choose one of: {', '.join(names[:_SHOWN])}{more}",
-            )
+            return self._lacks(names)
         if names or isinstance(error, ModelError):
             said_so = said(reply.body)
             return ModelError(f"{place} does not serve the model {self._name!r}: {said_so}")
@@ -212,6 +219,16 @@ class OpenAI:
             f"there are no chat completions at {self._endpoint.base_url}",
             hint="check base_url: it usually ends in /v1",
         )
+
+    def _lacks(self, names: list[str]) -> ModelError:
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        return ModelError(
+            f"{self._endpoint.place} does not have the model {self._name!r}",
+            hint=f"choose one of: {', '.join(names[:_SHOWN])}{more}",
+        )
+
+    async def _names(self) -> list[str]:
+        return sorted(text(each.get("id")) for each in await self._models())
 
     async def _models(self) -> tuple[Mapping[str, Any], ...]:
         """Return the server's list of models, asked for once; empty when it gives none."""

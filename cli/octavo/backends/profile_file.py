@@ -12,32 +12,33 @@
     options = {top_p = 0.9, seed = "null"}
 
 TOML has no null: an option of the text "null" removes that field from requests. A model that is a
-file (`llama:./model.gguf`) is looked for beside this file.
+file (`llama:./model.gguf`) is looked for beside this file. Beside profiles stand the defaults of
+options, as `settings` has them: `jobs = 4`, `exclude = ["drafts/"]`.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from octavo.backends.dialect import dialect_of
 from octavo.backends.endpoint import locate
-from octavo.errors import Position, SpecError, SpecErrors, UsageError
-from octavo.pipeline.credentials import credentials
+from octavo.backends.settings import Settings, anchored
+from octavo.backends.toml_file import Keys, TomlFile, read_text
+from octavo.errors import Position, UsageError
 from octavo.pipeline.source import Source
-from octavo.pipeline.spelling import suggestion
 from octavo.protocols.backends import Profile
 
-__all__ = ["ProfileFile", "read_profiles"]
+__all__ = ["SHARED", "ProfileFile", "anchored_profile", "read_profiles"]
 
-_TOP = ("default", "model", "profiles")
+SHARED = "pyproject.toml"
+"""A file that others share: ours is its table `tool.octavo`."""
+
+_OWN = ("default", "model", "profiles")
 _KEYED = {
     "authorization",
     "proxy-authorization",
@@ -47,23 +48,6 @@ _KEYED = {
     "cookie",
 }
 _FILES = (".gguf", ".yaml", ".yml")
-_WANTED = {
-    "string_type": "text in quotes",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "mapping_type": "a table such as {key = 1}",
-}
-_NAME = re.compile(r'"([^"]*)"|\'([^\']*)\'|([A-Za-z0-9_-]+)')
-_HEADER = re.compile(r"\s*\[{1,2}\s*([^\]]+?)\s*\]")
-_KEY = re.compile(r'\s*((?:"[^"]*"|\'[^\']*\'|[A-Za-z0-9_.\s-])+?)\s*=')
-_FAILED = re.compile(r"^(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
-
-Keys = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,71 +60,46 @@ class ProfileFile:
     """A profile's name, or `BACKEND:NAME`."""
     position: Position | None = None
     """Where the default is written."""
+    settings: Settings = field(default_factory=Settings)
+    """Its defaults of options."""
+    places: Mapping[str, Position] = field(default_factory=dict[str, Position])
+    """Where each of them is written, and each key of a profile: `profiles.lab.base_url`."""
 
 
 def read_profiles(path: Path) -> ProfileFile:
-    """Return what a file says.
+    """Return what a file says: an octavo.toml, or the table `tool.octavo` of a pyproject.toml.
 
     Raises SpecErrors with all that is wrong in it, UsageError when it cannot be read. Keys of
     providers are refused anywhere in it, and never shown.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 at byte {error.start}") from None
-    reader = _Reader(Source(str(path), text))
+    prefix = ("tool", "octavo") if path.name == SHARED else ()
+    reader = _Reader(Source(str(path), read_text(path)), prefix)
     reader.refuse_keys()
     data = reader.parse()
     profiles = reader.profiles(data.pop("profiles", {}), path.parent)
     default, position = reader.default(data)
-    for name in data:
-        hint = suggestion(name, _TOP)
-        reader.add("unknown-key", f"octavo.toml has no {name!r}", (name,), hint)
+    settings = reader.settings(data, path.parent)
     reader.raise_if_any()
-    return ProfileFile(path, profiles, default, position)
+    written = [(name,) for name in data]
+    for name, profile in profiles.items():
+        written += [("profiles", name, key) for key in profile.model_fields_set]
+    places = {".".join(keys): reader.place(keys) for keys in written}
+    return ProfileFile(path, profiles, default, position, settings, places)
 
 
-class _Reader:
-    """Collects the problems of one file."""
+class _Reader(TomlFile):
+    """Checks what our files may say."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._errors: list[SpecError] = []
-
-    def error(self, code: str, message: str, keys: Keys, hint: str) -> SpecError:
-        return SpecError(message, code=code, position=self.place(keys), hint=hint)
-
-    def add(self, code: str, message: str, keys: Keys, hint: str) -> None:
-        self._errors.append(self.error(code, message, keys, hint))
-
-    def raise_if_any(self) -> None:
-        if self._errors:
-            ordered = sorted(self._errors, key=lambda error: error.position.line)
-            raise SpecErrors(tuple(ordered))
-
-    def refuse_keys(self) -> None:
-        """Refuse a file with keys before anything else: other errors would quote its lines."""
-        for offset in credentials(self._source.text):
-            message = "this looks like an API key, and files get shared"
-            hint = "put it into an environment variable and name that with api_key_env"
-            position = self._source.offset(offset)
-            self._errors.append(
-                SpecError(message, code="key-in-file", position=position, hint=hint)
-            )
-        self.raise_if_any()
-
-    def parse(self) -> dict[str, Any]:
+    def settings(self, data: dict[str, Any], folder: Path) -> Settings:
+        """Return the defaults of options, with paths as seen from the file's folder."""
         try:
-            return tomllib.loads(self._source.text)
-        except tomllib.TOMLDecodeError as error:
-            found = _FAILED.match(str(error))
-        message, line, column = found.groups() if found else ("not TOML", None, None)
-        last = len(self._source.lines)
-        position = self._source.position(int(line or last), int(column or 1))
-        error = SpecError(message, code="toml", position=position, hint="correct the TOML")
-        raise SpecErrors((error,))
+            found = Settings.model_validate(data, strict=True)
+        except ValidationError as error:
+            known = {*Settings.model_fields, *_OWN}
+            for detail in error.errors(include_url=False, include_input=False):
+                self.complain(self.name, known, detail["loc"], detail)
+            return Settings()
+        return anchored(found, folder)
 
     def default(self, data: dict[str, Any]) -> tuple[str | None, Position | None]:
         """Take what the file wants used, and where it says so, out of the data."""
@@ -176,13 +135,13 @@ class _Reader:
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_input=False):
                 place = tuple(key for key in detail["loc"] if key not in {"str", "Profile"})
-                self._complain((*keys, *place), detail)
+                self.complain("a profile", Profile.model_fields, (*keys, *place), detail)
             return None
         self._check(profile, keys)
         if isinstance(own := profile.embeddings, Profile):
             self._check(own, (*keys, "embeddings"))
-            profile = profile.model_copy(update={"embeddings": _anchored(own, folder)})
-        return _anchored(profile, folder)
+            profile = profile.model_copy(update={"embeddings": anchored_profile(own, folder)})
+        return anchored_profile(profile, folder)
 
     def _check(self, profile: Profile, keys: Keys) -> None:
         """Complain about values of the right type that cannot be right."""
@@ -196,14 +155,14 @@ class _Reader:
             error = self.error("key-in-file", message, (*keys, "api_key_env"), hint)
             # The line may hold the key itself: it is not shown.
             error.position = replace(error.position, source="")
-            self._errors.append(error)
+            self.take(error)
         for header in profile.headers:
             if header.lower() in _KEYED:
                 message = f"the header {header!r} carries a key, and files get shared"
                 hint = "put the key into an environment variable and name it with api_key_env"
                 error = self.error("key-in-file", message, (*keys, "headers", header), hint)
                 error.position = replace(error.position, source="")
-                self._errors.append(error)
+                self.take(error)
         for limit in ("window", "parallel", "timeout"):
             value = getattr(profile, limit)
             if value is not None and value <= 0:
@@ -221,49 +180,10 @@ class _Reader:
             wrong = self.error("wrong-value", error.message, keys, error.hint or "correct it")
             if "password" in error.message:
                 wrong.position = replace(wrong.position, source="")
-            self._errors.append(wrong)
-
-    def _complain(self, keys: Keys, detail: ErrorDetails) -> None:
-        name, kind = str(keys[-1]), detail["type"]
-        if kind == "extra_forbidden":
-            hint = suggestion(name, Profile.model_fields)
-            self.add("unknown-key", f"a profile has no {name!r}", keys, hint)
-        elif kind == "missing":
-            message = f"the profile {keys[1]!r} needs {name!r}"
-            self.add("missing-key", message, keys, f'add {name} = "openai:NAME"')
-        elif kind == "literal_error":
-            choices = str(detail.get("ctx", {}).get("expected", ""))
-            self.add("wrong-value", f"{name!r} cannot be that", keys, f"write {choices}")
-        else:
-            wanted = _WANTED.get(kind, "a table" if len(keys) == 2 else "something else")
-            message = f"{name!r} must be {wanted}"
-            self.add("wrong-type", message, keys, f"write {wanted}")
-
-    def place(self, keys: Keys) -> Position:
-        """Return where a key is written, or the nearest table around it.
-
-        The TOML reader of the standard library tells no positions, so the lines are searched.
-        """
-        best, line, column = 0, 1, 1
-        table: tuple[str, ...] = ()
-        for number, source in enumerate(self._source.lines, 1):
-            header = _HEADER.match(source)
-            if found := header or _KEY.match(source):
-                path = _names(found[1])
-                if header:
-                    table = path
-                else:
-                    path = (*table, *path)
-                shared = min(len(path), len(keys))
-                if path[:shared] == keys[:shared] and shared > best:
-                    best, line, column = shared, number, found.start(1) + 1
-                    inner = re.search(rf"\b{re.escape(str(keys[-1]))}\b", source[found.end() :])
-                    if not header and len(path) < len(keys) and inner:
-                        column = found.end() + inner.start() + 1
-        return self._source.position(line, column)
+            self.take(wrong)
 
 
-def _anchored(profile: Profile, folder: Path) -> Profile:
+def anchored_profile(profile: Profile, folder: Path) -> Profile:
     """Return a profile with its files as seen from the folder it was read in."""
     backend, _, name = profile.model.partition(":")
     options = {name: None if value == "null" else value for name, value in profile.options.items()}
@@ -280,7 +200,3 @@ def _variable(name: str) -> bool:
     signs = set(name)
     pasted = len(name) >= 20 and any(map(str.islower, signs)) and any(map(str.isdigit, signs))
     return name.isidentifier() and not pasted
-
-
-def _names(dotted: str) -> tuple[str, ...]:
-    return tuple("".join(groups) for groups in _NAME.findall(dotted))

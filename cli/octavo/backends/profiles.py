@@ -1,23 +1,31 @@
 """Which model a run uses: what `-m` says, else `octavo.toml`, else the embedded one.
 
-An `octavo.toml` is looked for in the working directory and above it, up to the repository's root
-or the home directory, and in the user's configuration directory; the nearer one wins, profile by
-profile. A key in the environment chooses nothing: text is only sent where somebody said so.
+An `octavo.toml`, or a `pyproject.toml` with a table `tool.octavo`, is looked for in the working
+directory and above it, up to the repository's root or the home directory, and an `octavo.toml` in
+the user's configuration directory; the nearer one wins, profile by profile and key by key. A key
+in the environment chooses nothing: text is only sent where somebody said so.
 """
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from octavo.backends.endpoint import clear_text
-from octavo.backends.profile_file import ProfileFile, read_profiles
-from octavo.errors import SpecError, SpecErrors, UsageError
+from octavo.backends.profile_file import (
+    SHARED,
+    ProfileFile,
+    anchored_profile,
+    read_profiles,
+)
+from octavo.errors import Position, SpecError, SpecErrors, UsageError
 from octavo.pipeline.spelling import suggestion
 from octavo.protocols.backends import Profile
 
-__all__ = ["EMBEDDED", "FILE", "Choice", "profiles", "resolve"]
+__all__ = ["EMBEDDED", "FILE", "Choice", "Setting", "files", "profiles", "resolve", "settings"]
 
 FILE = "octavo.toml"
 EMBEDDED = "llama:smollm2"
@@ -52,6 +60,14 @@ class Choice:
         return not self.origin
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value that a file says, and where."""
+
+    value: object
+    position: Position
+
+
 def resolve(model: str | None, *, cwd: Path, env: Mapping[str, str]) -> Choice:
     """Return the profile for a `-m BACKEND:NAME`, a profile's name, or nothing.
 
@@ -60,16 +76,17 @@ def resolve(model: str | None, *, cwd: Path, env: Mapping[str, str]) -> Choice:
     """
     if model is not None and ":" in model:
         return _choice(model, Profile(model=model), "-m", env)
-    files = _files(cwd)
+    found = files(cwd)
     if model is not None:
-        return _named(model, files, env)
-    for file in files:
+        return _named(model, found, env)
+    for file in found:
         if file.default is None:
             continue
         if ":" in file.default:
-            return _choice(file.default, Profile(model=file.default), str(file.path), env)
+            profile = anchored_profile(Profile(model=file.default), file.path.parent)
+            return _choice(file.default, profile, str(file.path), env)
         try:
-            return _named(file.default, files, env)
+            return _named(file.default, found, env)
         except UsageError as error:
             assert file.position is not None
             wrong = SpecError(
@@ -83,31 +100,38 @@ def resolve(model: str | None, *, cwd: Path, env: Mapping[str, str]) -> Choice:
 def profiles(cwd: Path) -> dict[str, tuple[Profile, Path]]:
     """Return all profiles by name, each with the file that says it."""
     found: dict[str, tuple[Profile, Path]] = {}
-    for file in reversed(_files(cwd)):
+    for file in reversed(files(cwd)):
         found |= {name: (profile, file.path) for name, profile in file.profiles.items()}
     return found
 
 
-def _named(name: str, files: list[ProfileFile], env: Mapping[str, str]) -> Choice:
-    for file in files:
-        if name in file.profiles:
-            return _choice(name, file.profiles[name], str(file.path), env)
-    known = {each for file in files for each in file.profiles}
-    hint = suggestion(name, known) if known else f"write -m openai:{name}, or a profile in {FILE}"
-    raise UsageError(f"there is no profile {name!r}", hint=hint)
+def settings(cwd: Path) -> dict[str, Setting]:
+    """Return the defaults of options that the files say; `model` is among them.
+
+    Raises SpecErrors for a wrong file.
+    """
+    found: dict[str, Setting] = {}
+    for file in reversed(files(cwd)):
+        for name, value in file.settings.model_dump(exclude_unset=True).items():
+            found[name] = Setting(value, file.places[name])
+        if file.default is not None and file.position is not None:
+            found["model"] = Setting(file.default, file.position)
+    return found
 
 
-def _choice(name: str, profile: Profile, origin: str, env: Mapping[str, str]) -> Choice:
-    warning = clear_text(profile, env) if profile.model.startswith("openai:") else None
-    return Choice(name, profile, origin, (warning,) if warning else ())
+def files(cwd: Path) -> list[ProfileFile]:
+    """Return the project's file and the user's, those that exist, the nearer one first.
+
+    Raises SpecErrors for a wrong file, UsageError for one that cannot be read.
+    """
+    return [read_profiles(path) for path in _paths(cwd)]
 
 
-def _files(cwd: Path) -> list[ProfileFile]:
-    """Return the project's file and the user's, those that exist, the nearer one first."""
+def _paths(cwd: Path) -> list[Path]:
     from platformdirs import user_config_path  # noqa: PLC0415 - not needed by --help
 
     paths = [path for path in (_above(cwd), user_config_path("octavo") / FILE) if path is not None]
-    return [read_profiles(path) for path in dict.fromkeys(paths) if path.is_file()]
+    return [path for path in dict.fromkeys(paths) if path.is_file()]
 
 
 def _above(cwd: Path) -> Path | None:
@@ -115,6 +139,39 @@ def _above(cwd: Path) -> Path | None:
     for folder in (cwd, *cwd.parents):
         if (folder / FILE).is_file():
             return folder / FILE
+        if _speaks_of_octavo(folder / SHARED):
+            return folder / SHARED
         if folder == home or (folder / ".git").exists():
             return None
     return None
+
+
+def _speaks_of_octavo(path: Path) -> bool:
+    """Tell whether a pyproject.toml has our table, without reading others' faults as ours."""
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return False
+    if b"octavo" not in text:
+        return False
+    if re.search(rb"(?m)^\s*\[\s*tool\s*\.\s*octavo\b", text):
+        return True  # wrong TOML is told with its place
+    try:
+        tool = tomllib.loads(text.decode()).get("tool")
+    except ValueError:
+        return False
+    return isinstance(tool, dict) and "octavo" in tool
+
+
+def _named(name: str, found: list[ProfileFile], env: Mapping[str, str]) -> Choice:
+    for file in found:
+        if name in file.profiles:
+            return _choice(name, file.profiles[name], str(file.path), env)
+    known = {each for file in found for each in file.profiles}
+    hint = suggestion(name, known) if known else f"write -m openai:{name}, or a profile in {FILE}"
+    raise UsageError(f"there is no profile {name!r}", hint=hint)
+
+
+def _choice(name: str, profile: Profile, origin: str, env: Mapping[str, str]) -> Choice:
+    warning = clear_text(profile, env) if profile.model.startswith("openai:") else None
+    return Choice(name, profile, origin, (warning,) if warning else ())

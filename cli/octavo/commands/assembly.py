@@ -98,6 +98,11 @@ def _profile(order: Order, display: Display) -> Profile:
 def _repeatable(command: tuple[str, ...]) -> tuple[str, ...]:
     """Return the command line that does the same from any directory, without keys."""
     rest = list(command)
+    kept = ["-C", str(Path.cwd())]
     while rest and rest[0].startswith("-"):  # options of the program itself
-        del rest[: 2 if rest[0] == "-C" else 1]
-    return ("-C", str(Path.cwd()), *(redact(word) for word in rest)) if rest else ()
+        name, equals, value = rest.pop(0).partition("=")
+        if name in {"-C", "--env-file", "--journal"} and not equals:
+            value = rest.pop(0)
+        if name in {"--env-file", "--journal"}:
+            kept += [name, str(Path.cwd() / value)]
+    return (*kept, *(redact(word) for word in rest)) if rest else ()

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from octavo.commands.interruption import Interrupted
 from octavo.commands.redaction import redact
+from octavo.commands.settings import variable
 from octavo.commands.terminal import clean, say
 from octavo.errors import InputError, OctavoError, RunFailed, SpecError, SpecErrors, UsageError
 
@@ -30,12 +31,16 @@ _WIDEST = 160
 """Characters of a source line shown under an error."""
 
 
-def report(error: BaseException, *, debug: bool = False) -> int:
+def report(error: BaseException, *, debug: bool = False, private: bool = False) -> int:
     """Print an error on standard error and return the exit code.
 
-    Several errors at once, as a group, are printed each; the most urgent one gives the code.
+    Several errors at once, as a group, are printed each; the most urgent one gives the code. The
+    traceback of a defect is saved to a file, with `debug` that of any error, and with `private`
+    none: then `debug` prints it.
     """
-    codes = [_report_one(leaf, debug=debug) for leaf in _leaves(error)]
+    codes = [_report_one(leaf) for leaf in _leaves(error)]
+    if debug or DEFECT in codes:
+        _keep_traceback(error, debug=debug, private=private, defect=DEFECT in codes)
     signals = [code for code in codes if code > 128]
     if signals:
         return max(signals)
@@ -83,7 +88,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _report_one(error: BaseException, *, debug: bool) -> int:
+def _report_one(error: BaseException) -> int:
     match error:
         case OctavoError():
             say(describe(error))
@@ -104,13 +109,18 @@ def _report_one(error: BaseException, *, debug: bool) -> int:
         case SystemExit():
             code = error.code if isinstance(error.code, int) else int(error.code is not None)
         case _:
-            code = _report_defect(error, debug=debug)
+            code = _report_defect(error)
     return code
 
 
 def _report_usage(error: typer.TyperException) -> int:
     context: typer.Context | None = getattr(error, "ctx", None)
-    say(f"error: {error.format_message().rstrip('.')}")
+    option, said = getattr(error, "param", None), error.format_message().rstrip(".")
+    if context is not None and option is not None and option.name:
+        source = context.get_parameter_source(option.name)
+        if source is not None and source.name == "ENVIRONMENT":
+            said = f"{variable(option.name)}: {error.message.rstrip('.')}"
+    say(f"error: {said}")
     if context is not None:
         say(f"help: {context.command_path} --help")
     return UsageError.exit_code
@@ -128,18 +138,25 @@ def _picture(error: SpecError) -> list[str]:
     return [gutter + shown, caret]
 
 
-def _report_defect(error: BaseException, *, debug: bool) -> int:
-    text = redact("".join(traceback.format_exception(error)))
+def _report_defect(error: BaseException) -> int:
     name = type(error).__name__
     first = next(iter(str(error).splitlines()), "")
     say(f"error: unexpected {name}{': ' if first else ''}{first[:200]}")
-    if debug:
+    return DEFECT
+
+
+def _keep_traceback(error: BaseException, *, debug: bool, private: bool, defect: bool) -> None:
+    text = redact("".join(traceback.format_exception(error)))
+    if private and debug:
         say(text.rstrip("\n"))
-    elif (path := _save(text)) is not None:
+        return
+    path = None if private else _save(text)
+    if not defect:
+        say(f"traceback: {path}" if path else text.rstrip("\n"))
+    elif path is not None:
         say(f"help: this is a defect of Octavo; report it with the traceback in {path}")
     else:
-        say("help: this is a defect of Octavo; `octavo --debug COMMAND` prints the traceback")
-    return DEFECT
+        say("help: this is a defect of Octavo; `octavo --debug COMMAND` shows the traceback")
 
 
 def _save(text: str) -> Path | None:

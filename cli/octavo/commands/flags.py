@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from octavo.commands.invocation import Invocation
-from octavo.commands.order import Order, options
+from octavo.commands.order import Format, Order, options
 from octavo.errors import UsageError
 from octavo.pipeline.params import parse
 from octavo.pipeline.spec import Parameter, ParamType, Pipeline, Scalar
@@ -40,10 +40,13 @@ def command_for(pipeline: Pipeline, act: Callable[[Order], int]) -> Callable[...
     def command(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed
         pairs: list[str] = values.pop("param") or []
         own = {name: values.pop(name) for name in _OWN if name in values}
+        own["format"] = _format(context, own)
         for name in ("inputs", "glob", "exclude"):
             own[name] = tuple(own[name] or ())
         params = _given(values, pairs)
         invocation = context.find_object(Invocation) or Invocation()
+        invocation.debug |= own["debug"]
+        invocation.private |= own["private"]
         if code := act(Order(pipeline, params, invocation, **own)):
             raise typer.Exit(code)
 
@@ -81,13 +84,35 @@ def _declare(parameter: Parameter) -> inspect.Parameter:
         declared = [f"{name}/--no-{name[2:]}"]
     elif parameter.repeatable:
         kind = list[str] | None
-    option = typer.Option(*declared, metavar=metavar, help=about, show_default=False)
+    option = typer.Option(
+        *declared, metavar=metavar, help=about, show_default=False, allow_from_autoenv=False
+    )
     return inspect.Parameter(
         parameter.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[kind, option],
     )
+
+
+def _format(context: typer.Context, own: Mapping[str, Any]) -> Format | None:
+    """Return the one format that `--json` and `--format` ask for.
+
+    Raises UsageError when the command line has both and they differ; one given there goes before
+    one from the environment or a file.
+    """
+    wanted: Format | None = own["format"]
+    if not own["json"] or wanted is Format.JSON:
+        return wanted
+    given = {name: _on_command_line(context, name) for name in ("json", "format")}
+    if wanted is not None and given["json"] and given["format"]:
+        raise UsageError(f"--json and --format {wanted} differ", hint="give one of them")
+    return wanted if given["format"] else Format.JSON
+
+
+def _on_command_line(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _given(flags: Mapping[str, object], pairs: list[str]) -> dict[str, list[object]]:

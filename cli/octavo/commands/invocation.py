@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from octavo.backends.profiles import Setting
 
 __all__ = ["Invocation"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Invocation:
-    """The arguments after the program's name; `generation` and `base` are an earlier run's."""
+    """The arguments after the program's name; `generation` and `base` are an earlier run's.
+
+    `settings` is what the configuration files say, once they have been read. `debug` and `private`
+    become true when an option says so: they decide what is kept of an error.
+    """
 
     command: tuple[str, ...] = ()
     generation: int = 0
     base: int | None = None
+    settings: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
+    debug: bool = False
+    private: bool = False

@@ -9,8 +9,10 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextvars import copy_context
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
@@ -19,9 +21,10 @@ from typer.main import get_command
 
 from octavo.commands import failure
 from octavo.commands.invocation import Invocation
+from octavo.commands.settings import bind, from_files, load_env_file
 from octavo.errors import UsageError
 
-__all__ = ["COMMANDS", "app", "main", "shell"]
+__all__ = ["COMMANDS", "app", "load", "main", "root_options", "shell"]
 
 COMMANDS = {
     "run": "Run a pipeline over files, directories or standard input.",
@@ -33,10 +36,18 @@ COMMANDS = {
     "tokens": "Count the tokens of documents.",
     "schema": "Print the JSON Schema of pipeline files, for editors.",
     "runs": "List, show and resume earlier runs.",
+    "config": "Show the settings and where each comes from.",
+    "doctor": "Check the configuration, the model, the journal and the disk.",
     "version": "Print the version.",
 }
 
-_EXIT_CODES = """\
+_UNCONFIGURED = {"ls", "show", "eject", "schema", "version", "doctor"}
+"""Commands that take no defaults from files, or tell themselves what is wrong with them."""
+
+_EPILOG = """\
+Every option can be set by an environment variable, --keep-going by OCTAVO_KEEP_GOING, and most in
+octavo.toml; `octavo config show` tells which value comes from where.
+
 Exit codes: 0 complete; 1 finished, but a document failed; 2 nothing ran: wrong usage, pipeline
 or input; 3 the model cannot be used; 4 a budget is reached; 70 a defect of Octavo;
 130, 143, 141 interrupted, terminated, output closed.
@@ -57,17 +68,29 @@ class LazyGroup(TyperGroup):
         args: list[str],
     ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
         name, listed, rest = super().resolve_command(ctx, args)
-        return name, _load(name) if name and listed else None, rest
+        if not (name and listed):
+            return name, None, rest
+        invocation = ctx.find_object(Invocation) or Invocation()
+        if not ctx.resilient_parsing and name not in _UNCONFIGURED:
+            invocation.settings = from_files()
+        found = {key: each.value for key, each in invocation.settings.items()}
+        if (journal := found.get("journal")) and not os.environ.get("OCTAVO_JOURNAL"):
+            from octavo.engine.storage import choose_journal  # noqa: PLC0415 - rarely configured
+
+            choose_journal(Path(str(journal)))
+        return name, load(name, found), rest
 
 
-def _load(name: str) -> TyperCommand | TyperGroup:
+def load(name: str, defaults: Mapping[str, object]) -> TyperCommand | TyperGroup:
+    """Import a command; its options have these values where the command line says nothing."""
     found: Any = getattr(import_module(f"octavo.commands.{name}"), name)
     if isinstance(found, typer.Typer):
         application = found
     else:
         application = typer.Typer(rich_markup_mode=None, add_completion=False)
         application.command(name)(found)
-    return cast("TyperCommand | TyperGroup", get_command(application))
+    # The model of the files is a matter of profiles, and what counts tokens is not a model.
+    return bind(get_command(application), {k: v for k, v in defaults.items() if k != "model"})
 
 
 app = typer.Typer(
@@ -78,7 +101,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     subcommand_metavar="COMMAND ...",
-    epilog=_EXIT_CODES,
+    epilog=_EPILOG,
 )
 
 
@@ -100,6 +123,11 @@ def _change_directory(folder: str | None) -> None:
             ) from error
 
 
+def _load_env_file(path: str | None) -> None:
+    if path is not None:
+        load_env_file(path)
+
+
 @app.callback()
 def root(
     directory: Annotated[
@@ -112,11 +140,23 @@ def root(
             is_eager=True,
         ),
     ] = None,
+    env_file: Annotated[
+        str | None,
+        typer.Option(
+            "--env-file",
+            metavar="FILE",
+            help="Set the variables of a file of NAME=value lines; none is read unasked.",
+            callback=_load_env_file,
+            is_eager=True,
+        ),
+    ] = None,
+    journal: Annotated[
+        str | None,
+        typer.Option("--journal", metavar="FILE", help="Keep the replies in this file."),
+    ] = None,
     debug: Annotated[
         bool,
-        typer.Option(
-            "--debug", help="Print the traceback of an unexpected error; OCTAVO_DEBUG=1 does too."
-        ),
+        typer.Option("--debug", help="Save the traceback of any error to a file, and name it."),
     ] = False,
     version: Annotated[
         bool,
@@ -126,7 +166,16 @@ def root(
     ] = False,
 ) -> None:
     """Fold documents of any length through a language model."""
-    del directory, debug, version  # read by `shell` and by their callbacks
+    del directory, env_file, debug, version  # read by `shell` and by their callbacks
+    if journal:
+        from octavo.engine.storage import choose_journal  # noqa: PLC0415 - rarely given
+
+        choose_journal(Path(journal))
+
+
+def root_options() -> list[str]:
+    """Return the names of the options that stand before the command."""
+    return [option.name for option in get_command(app).params if option.name]
 
 
 def shell(arguments: Sequence[str], *, generation: int = 0, base: int | None = None) -> int:
@@ -139,19 +188,23 @@ def shell(arguments: Sequence[str], *, generation: int = 0, base: int | None = N
         return failure.report(closed)
     if not arguments:
         return failure.no_command(cast("TyperGroup", get_command(app)))
-    debug = bool(os.environ.get("OCTAVO_DEBUG"))
+    # What a command line chooses for itself, such as the journal, ends with it.
+    return copy_context().run(_run, Invocation(tuple(arguments), generation, base))
+
+
+def _run(invocation: Invocation) -> int:
+    command = bind(get_command(app))
+    debug = False
     try:
-        command = get_command(app)
-        with command.make_context(
-            "octavo", list(arguments), obj=Invocation(tuple(arguments), generation, base)
-        ) as context:
-            debug = debug or bool(context.params.get("debug"))
+        with command.make_context("octavo", list(invocation.command), obj=invocation) as context:
+            debug = bool(context.params.get("debug"))
             command.invoke(context)
             sys.stdout.flush()
     except typer.Exit as end:
         return failure.flushed(end.exit_code)
     except BaseException as error:  # noqa: BLE001 - the one place where every error ends
-        return failure.report(error, debug=debug)
+        debug = debug or invocation.debug
+        return failure.report(error, debug=debug, private=invocation.private)
     return 0
 
 

@@ -7,16 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from octavo.commands.invocation import Invocation
 from octavo.commands.progress import Progress
-from octavo.engine.budget import Allowance
-from octavo.pipeline.spec import Pipeline
 
-__all__ = ["Order", "options"]
+if TYPE_CHECKING:
+    from octavo.engine.budget import Allowance
+    from octavo.pipeline.spec import Pipeline
+
+__all__ = ["Format", "Order", "options"]
+
+
+class Format(StrEnum):
+    """What a result looks like."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +45,22 @@ class Order:
     keep_going: bool = False
     fresh: bool = False
     json: bool = False
+    format: Format | None = None
+    front_matter: bool = False
     dry_run: bool = False
     glob: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    gitignore: bool = True
+    changed_since: str | None = None
+    text_column: str | None = None
+    stdin_filename: str | None = None
     encoding: str | None = None
     private: bool = False
     quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
     progress: Progress = Progress.AUTO
+    events: str | None = None
     timeout: float | None = None
     max_calls: int | None = None
     max_tokens: int | None = None
@@ -49,6 +70,8 @@ class Order:
     @property
     def allowance(self) -> Allowance:
         """What the run may spend."""
+        from octavo.engine.budget import Allowance  # noqa: PLC0415 - completion needs none
+
         return Allowance(self.max_calls, self.max_tokens, self.max_cost, self.max_minutes)
 
 
@@ -93,7 +116,13 @@ def options(
         typer.Option("-j", "--jobs", metavar="N", help="The most calls in flight."),
     ] = None,
     keep_going: Annotated[
-        bool, typer.Option("-k", "--keep-going", help="Start further documents after a failure.")
+        bool,
+        typer.Option(
+            "-k",
+            "--keep-going/--no-keep-going",
+            help="Start further documents after a failure.",
+            show_default=False,
+        ),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Print the plan and send nothing.")
@@ -102,7 +131,12 @@ def options(
         bool, typer.Option("--fresh", help="Ask everything again instead of using the journal.")
     ] = False,
     private: Annotated[
-        bool, typer.Option("--private", help="Keep nothing of this run on disk.")
+        bool,
+        typer.Option(
+            "--private/--no-private",
+            help="Keep nothing of this run on disk but its results.",
+            show_default=False,
+        ),
     ] = False,
     json: Annotated[
         bool,
@@ -110,6 +144,23 @@ def options(
             "--json",
             help="Print one JSON object a line for each document: result, sources, coverage,"
             " usage, run.",
+        ),
+    ] = False,
+    format: Annotated[  # noqa: A002 - the option's name
+        Format | None,
+        typer.Option(
+            "--format",
+            help="What results look like: `text`; `json` as --json; `jsonl` and `csv` one row a"
+            " document, with its metadata. Else by the ending of -o.",
+        ),
+    ] = None,
+    front_matter: Annotated[
+        bool,
+        typer.Option(
+            "--front-matter/--no-front-matter",
+            help="Put the hashes of source and pipeline, the model and the coverage before text"
+            " results, as YAML.",
+            show_default=False,
         ),
     ] = False,
     glob: Annotated[
@@ -128,6 +179,38 @@ def options(
             metavar="PATTERN",
             help="Leave these files of directories out; repeatable.",
             show_default=False,
+        ),
+    ] = None,
+    gitignore: Annotated[
+        bool,
+        typer.Option(
+            "--gitignore/--no-gitignore",
+            help="Leave out what .gitignore files leave out (the default).",
+            show_default=False,
+        ),
+    ] = True,
+    changed_since: Annotated[
+        str | None,
+        typer.Option(
+            "--changed-since",
+            metavar="REF",
+            help="Take only files that git says have changed since REF.",
+        ),
+    ] = None,
+    text_column: Annotated[
+        str | None,
+        typer.Option(
+            "--text-column",
+            metavar="NAME",
+            help="The column of CSV and JSON Lines inputs that holds the text (else `text`).",
+        ),
+    ] = None,
+    stdin_filename: Annotated[
+        str | None,
+        typer.Option(
+            "--stdin-filename",
+            metavar="NAME",
+            help="Read standard input as a file of this name, for its format.",
         ),
     ] = None,
     encoding: Annotated[
@@ -161,8 +244,23 @@ def options(
     progress: Annotated[
         Progress, typer.Option("--progress", help="What standard error shows of the run.")
     ] = Progress.AUTO,
+    events: Annotated[
+        str | None,
+        typer.Option(
+            "--events",
+            metavar="FILE",
+            help="Write everything that happens to a file, one JSON object a line.",
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet", help="Write only errors to standard error.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Also say what is used, and each call's end.")
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Save the traceback of any error to a file, and name it."),
     ] = False,
 ) -> None:
     """Carry the options' names, types and help; the commands are built from its signature."""

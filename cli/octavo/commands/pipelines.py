@@ -11,7 +11,9 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from octavo.commands.flags import command_for
+from octavo.commands.invocation import Invocation
 from octavo.commands.order import Order, options
+from octavo.commands.settings import bind
 from octavo.errors import OctavoError, UsageError
 from octavo.pipeline.lookup import Found, Lookup
 from octavo.pipeline.reader import load
@@ -71,7 +73,10 @@ class PipelineGroup(TyperGroup):
             if ctx.resilient_parsing:  # the shell asks for completions
                 return None
             raise
-        return _command(pipeline.name, command_for(pipeline, self.perform))
+        command = _command(pipeline.name, command_for(pipeline, self.perform))
+        invocation: Invocation = ctx.find_object(Invocation) or Invocation()
+        found = {name: each.value for name, each in invocation.settings.items() if name != "model"}
+        return bind(command, found)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - same
         if args and args[0].startswith("-") and args[0] not in {*ctx.help_option_names, "-", "--"}:

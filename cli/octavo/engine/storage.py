@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextvars import ContextVar
 from pathlib import Path
 
 from octavo.engine.schema import VERSION, migrate
 from octavo.errors import JournalError
 
-__all__ = ["connect", "journal_path"]
+__all__ = ["choose_journal", "connect", "journal_path"]
 
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs"})
 """File systems whose locks SQLite's write-ahead log cannot rely on."""
 
+_chosen: ContextVar[Path | None] = ContextVar("journal", default=None)
+
+
+def choose_journal(path: Path) -> None:
+    """Take another file for the journal, in this context."""
+    _chosen.set(path)
+
 
 def journal_path() -> Path:
-    """Return where a user's journal lies: OCTAVO_JOURNAL, else the state directory."""
+    """Return where a user's journal lies: as chosen, OCTAVO_JOURNAL, else the state directory."""
+    if (path := _chosen.get()) is not None:
+        return path
     if chosen := os.environ.get("OCTAVO_JOURNAL"):
         return Path(chosen)
     from platformdirs import user_state_path  # noqa: PLC0415 - costs time that --help need not pay

@@ -10,7 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from octavo.protocols.calls import Reply, Request
 
-__all__ = ["Backend", "BackendType", "Capabilities", "Fetching", "Profile", "Served", "Transient"]
+__all__ = [
+    "Backend",
+    "BackendType",
+    "Capabilities",
+    "Checking",
+    "Fetching",
+    "Profile",
+    "Served",
+    "Transient",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,18 @@ class Served(Protocol):
 
     @property
     def place(self) -> str: ...
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A backend that can tell, for nothing, whether it would answer."""
+
+    async def check(self) -> str:
+        """Return a few words on how it is; raises as `contact` and `send` do.
+
+        Sends no paid call, loads no model and fetches nothing.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

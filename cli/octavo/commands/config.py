@@ -1,0 +1,171 @@
+"""`octavo config`: what is set, and where each value comes from."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from octavo.backends.endpoint import locate
+from octavo.backends.profiles import Choice, files, resolve
+from octavo.commands.invocation import Invocation
+from octavo.commands.order import options
+from octavo.commands.redaction import redact
+from octavo.commands.settings import variable
+from octavo.commands.table import aligned
+from octavo.commands.terminal import clean
+from octavo.engine.storage import journal_path
+from octavo.errors import Position
+
+__all__ = ["Origin", "config", "profile_values"]
+
+config = typer.Typer(
+    name="config",
+    help="Show the settings and where each comes from.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+_ASKED = {"inputs", "param", "json", "dry_run"}
+"""Options that say what one command line wants, not how Octavo is set up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A value with its name and the words for where it comes from."""
+
+    name: str
+    value: object
+    origin: str
+
+
+@config.callback()
+def root() -> None:
+    """Show the settings and where each comes from."""
+
+
+def _show(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed
+    """Print each value and where it comes from: flag, variable, file and line, or default.
+
+    Takes the options of `octavo run`, to show what they would change. Keys are never shown, only
+    whether there is one.
+    """
+    invocation = context.find_object(Invocation) or Invocation()
+    places = {name: each.position for name, each in invocation.settings.items()}
+    shown = [_option(context, name, values[name], places) for name in values if name not in _ASKED]
+    choice = resolve(values["model"], cwd=Path.cwd(), env=os.environ)
+    if values["model"] is None:
+        origin = _place(str(places["model"])) if "model" in places else "default"
+        shown = [Origin("model", choice.name, origin) if o.name == "model" else o for o in shown]
+    shown.append(Origin("journal", str(journal_path()), _journal(context, places.get("journal"))))
+    profile = list(profile_values(choice))
+    read = [str(file.path) for file in files(Path.cwd())]
+    if values["json"]:
+        text = json.dumps(
+            {"settings": _as_object(shown), "profile": _as_object(profile), "files": read},
+            ensure_ascii=False,
+        )
+    else:
+        text = "\n".join(_as_lines(shown, profile, read))
+    sys.stdout.write(text + "\n")
+
+
+def profile_values(choice: Choice) -> Iterator[Origin]:
+    """Yield what is said of the chosen model: its profile's values, its address and its key."""
+    profile = choice.profile
+    places = {
+        name.removeprefix(prefix): position
+        for file in reversed(files(Path.cwd()))
+        for name, position in file.places.items()
+        if name.startswith(prefix := f"profiles.{choice.name}.")
+    }
+    shown = profile.model_dump(mode="json", exclude={"api_key_env", "api_key_cmd", "base_url"})
+    for name, value in shown.items():
+        if name in profile.model_fields_set and value not in (None, {}):
+            origin = str(places[name]) if name in places else "default"
+            yield Origin(name, "<hidden>" if name == "headers" else value, _place(origin))
+    if choice.backend != "openai":
+        return
+    endpoint = locate(profile, os.environ)
+    origin = "env OPENAI_BASE_URL" if os.environ.get("OPENAI_BASE_URL") else "default"
+    written = places.get("base_url")
+    yield Origin("base_url", endpoint.base_url, _place(str(written)) if written else origin)
+    source = endpoint.source
+    if source.env and os.environ.get(source.env):
+        yield Origin("key", "set", f"env {source.env}")
+    elif source.command:
+        yield Origin("key", "asked for", str(places.get("api_key_cmd", "api_key_cmd")))
+    else:
+        yield Origin("key", "not set", f"env {source.env}" if source.env else "none needed")
+
+
+def _option(
+    context: typer.Context, name: str, value: object, places: Mapping[str, Position]
+) -> Origin:
+    match getattr(context.get_parameter_source(name), "name", ""):
+        case "COMMANDLINE":
+            origin = "flag"
+        case "ENVIRONMENT":
+            origin = f"env {variable(name)}"
+        case "DEFAULT_MAP" if name in places:
+            origin = _place(str(places[name]))
+        case _:
+            origin = "default"
+    if isinstance(value, Enum):
+        value = value.value
+    return Origin(name, value, origin)
+
+
+def _journal(context: typer.Context, place: Position | None) -> str:
+    source = getattr(context.find_root().get_parameter_source("journal"), "name", "")
+    if source == "COMMANDLINE":
+        return "flag"
+    if os.environ.get(variable("journal")):
+        return f"env {variable('journal')}"
+    return _place(str(place)) if place else "default"
+
+
+def _place(position: str) -> str:
+    """Return `file:line` of `file:line:column`."""
+    return position.rpartition(":")[0] if position.count(":") >= 2 else position
+
+
+def _as_object(found: list[Origin]) -> dict[str, object]:
+    return {each.name: {"value": _safe(each.value), "origin": each.origin} for each in found}
+
+
+def _as_lines(shown: list[Origin], profile: list[Origin], read: list[str]) -> Iterator[str]:
+    rows = [(each.name, _shown(each.value), each.origin) for each in shown]
+    rows += [(f"profile.{each.name}", _shown(each.value), each.origin) for each in profile]
+    yield from (clean(line) for line in aligned(rows))
+    yield ""
+    yield clean(f"read: {', '.join(read)}" if read else "no configuration file was found")
+
+
+def _shown(value: object) -> str:
+    return "-" if value in (None, (), []) else json.dumps(_safe(value), ensure_ascii=False)
+
+
+def _safe(value: object) -> object:
+    return redact(value) if isinstance(value, str) else value
+
+
+def _declare() -> None:
+    own = inspect.signature(options, eval_str=True).parameters
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    wanted = [each for name, each in own.items() if name not in _ASKED or name == "json"]
+    signature = inspect.Signature([*wanted, context])
+    _show.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess] - read by inspect
+    _show.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+    config.command("show")(_show)
+
+
+_declare()

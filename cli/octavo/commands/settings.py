@@ -1,0 +1,81 @@
+"""Where an option's value comes from: the flag, the environment, the project's file, the user's.
+
+The variable of an option is derived from its name: `--keep-going` is `OCTAVO_KEEP_GOING`. Several
+values are written with blanks between them. A pipeline's own parameters have none: `OCTAVO_PARAM`
+stands for `-p`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from octavo.errors import UsageError
+
+if TYPE_CHECKING:
+    from octavo.backends.profiles import Setting
+
+__all__ = ["PREFIX", "bind", "from_files", "load_env_file", "variable"]
+
+PREFIX = "OCTAVO"
+_NEVER = {"help", "version", "install_completion", "show_completion"}
+"""Options that ask for something else than the command's work."""
+
+
+def variable(option: str) -> str:
+    """Return the environment variable of an option, given the name of its parameter."""
+    return f"{PREFIX}_{option.upper()}"
+
+
+def bind(command: Any, defaults: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - the library's types are private
+    """Let a command's options, and those of its commands, be set by variables and by `defaults`.
+
+    Returns the command. Help does not repeat the variables, which follow from the names.
+    """
+    command.context_settings = {
+        **command.context_settings,
+        "auto_envvar_prefix": PREFIX,
+        "default_map": dict(defaults or {}),
+    }
+    for option in command.params:
+        if option.param_type_name == "option":
+            option.show_envvar = False
+            if option.name in _NEVER:
+                option.allow_from_autoenv = False
+    for inner in getattr(command, "commands", {}).values():
+        bind(inner, defaults)
+    return command
+
+
+def from_files() -> dict[str, Setting]:
+    """Return what the configuration files say; raises SpecErrors for wrong ones."""
+    from octavo.backends.profiles import settings  # noqa: PLC0415 - reads configuration files
+
+    return settings(Path.cwd())
+
+
+def load_env_file(path: str) -> None:
+    """Set the variables of a file of `NAME=value` lines; those that are set already stay.
+
+    Values are taken as they are: nothing in them is expanded. Raises UsageError with the line for
+    what is no assignment.
+    """
+    from dotenv.parser import parse_stream  # noqa: PLC0415 - only for who asks
+
+    try:
+        with Path(path).open(encoding="utf-8-sig") as file:
+            bindings = list(parse_stream(file))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise UsageError(f"--env-file {path} cannot be read: {reason}") from None
+    wrong = next((each for each in bindings if each.error), None)
+    if wrong is not None:  # the line may hold a key: it is not shown
+        raise UsageError(
+            f"{path}:{wrong.original.line}:1: this line is no NAME=value",
+            hint="write NAME=value, with quotes around a value that has blanks",
+        )
+    for each in bindings:
+        if each.key is not None and each.value is not None:
+            os.environ.setdefault(each.key, each.value)
