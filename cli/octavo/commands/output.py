@@ -27,8 +27,11 @@ class Output(Protocol):
         """Prepare for a document; returns an error when its result has no place of its own."""
         ...
 
-    def put(self, source: str, text: str, suffix: str) -> None:
-        """Write one result; raises RunFailed when it cannot be written."""
+    def put(self, source: str, text: str, suffix: str) -> Path | None:
+        """Write one result and return the file, if it is one.
+
+        Raises RunFailed when it cannot be written.
+        """
         ...
 
 
@@ -63,9 +66,10 @@ class File:
     def expect(self, document: Input) -> InputError | None:
         return _own_input(self._path, document)
 
-    def put(self, source: str, text: str, suffix: str) -> None:
+    def put(self, source: str, text: str, suffix: str) -> Path:
         del source, suffix
         _write(self._path, text)
+        return self._path
 
 
 class Tree:
@@ -100,13 +104,14 @@ class Tree:
         errors = (_own_input(self._root / name, document) for name in sorted(taken))
         return next((error for error in errors if error), None)
 
-    def put(self, source: str, text: str, suffix: str) -> None:
+    def put(self, source: str, text: str, suffix: str) -> Path:
         path = self._root / _named(self._places.pop(source, _inside(source)), suffix)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _unwritable(path.parent, error) from error
         _write(path, text)
+        return path
 
 
 def open_output(target: str | None, *, several: bool, json: bool) -> Output:

@@ -74,6 +74,7 @@ class Reading:
             places=tuple(place(self.document, span) for span in spans),
             coverage=1 - lost / total,
             totals=self.account.totals(),
+            hash=self.document.hash,
         )
 
     async def _steps(self, group: asyncio.TaskGroup) -> Sequence[Slot]:

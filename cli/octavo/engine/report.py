@@ -38,7 +38,8 @@ class Result:
     """What became of one document: a value, or the error that ended it.
 
     `spans` are the parts of the document that reached the result, `places` where each of them
-    stands in a reader's words, and `coverage` their share of its chunks, 0 to 1.
+    stands in a reader's words, and `coverage` their share of its chunks, 0 to 1. `hash` is that of
+    the document's text.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Result:
     coverage: float = 0.0
     totals: Totals = Totals()
     error: OctavoError | None = None
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
