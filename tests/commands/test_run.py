@@ -125,7 +125,8 @@ def test_json_is_one_object_a_line(place, octavo):
     assert [line["source"] for line in lines] == ["a.txt", "docs/deep/two.md", "docs/one.txt"]
     first = lines[0]
     assert first["result"].strip() == TEXT.strip()
-    assert first["sources"] == [{"source": "a.txt", "start": 0, "end": len(TEXT)}]
+    whole = {"source": "a.txt", "start": 0, "end": len(TEXT), "place": None}
+    assert first["sources"] == [whole]
     assert first["coverage"] == 1.0
     assert first["usage"]["calls"] == 1
     assert {line["run"] for line in lines} == {"1"}
