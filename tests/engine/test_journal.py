@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import sqlite3
 import stat
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.engine.journal_child import key, write
 
 from octavo.engine.journal import Journal
 from octavo.engine.key import key_of
 from octavo.engine.packing import pack, unpack
+from octavo.engine.runs import begin, ledger_of, runs
+from octavo.engine.schema import VERSION
 from octavo.errors import JournalError
 from octavo.protocols import Capabilities, Finish, Message, Reply, Request, TokenLogprob, Usage
 from octavo.text.quote import Origin, Quote, short_id
@@ -95,6 +100,54 @@ def test_a_journal_of_a_later_version_is_left_alone(tmp_path):
     connection.close()
     with pytest.raises(JournalError, match="later version"):
         Journal(tmp_path / "j")
+
+
+def test_a_journal_of_the_first_version_becomes_one_of_this(tmp_path):
+    connection = sqlite3.connect(tmp_path / "j")
+    connection.executescript((Path(__file__).parent / "journal_1.sql").read_text())
+    digest = key_of(request(), identity="i", model="m")
+    connection.execute(
+        "INSERT INTO calls VALUES (?, 1, ?, 9, 'kept', 'stop', '[1,2,null,null]', 'm', null, null,"
+        " 0.5)",
+        (short_id(digest), digest),
+    )
+    connection.commit()
+    connection.close()
+    with Journal(tmp_path / "j") as journal:
+        assert find(journal, request()) == Reply("kept", usage=Usage(1, 2), model="m")
+        assert [(run.id, run.generation, run.base) for run in runs(journal)] == [
+            (2, 1, 1),
+            (1, 0, 0),
+        ]
+        assert [row.outcome for row in ledger_of(journal, 1)] == ["ok"]
+        assert journal.contact("b") == (Capabilities(window=4096), 0.0)
+        assert begin(journal, pipeline="p", model="m", command=()) == 3
+        keep(journal, request("new"), FULL)
+        assert journal.query("PRAGMA user_version") == [(VERSION,)]
+    Journal(tmp_path / "j").close()  # and stays it
+
+
+def test_processes_may_write_at_once_and_agree_on_every_reply(tmp_path):
+    """They also create the file at once; the first durable reply is everyone's."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.engine.journal_child"])
+    results = context.SimpleQueue()
+    names = range(6)
+    processes = [
+        context.Process(target=write, args=(str(tmp_path / "j"), name, 60, results))
+        for name in names
+    ]
+    for process in processes:
+        process.start()
+    found = dict(results.get() for _ in names)
+    for process in processes:
+        process.join(30)
+        assert process.exitcode == 0
+    assert all(found[name] == found[0] for name in names)
+    assert len({text.split()[0] for text in found[0]}) > 1  # they did meet
+    with Journal(tmp_path / "j") as journal:
+        assert [journal.find(key(number)).text for number in range(60)] == found[0]
+        assert [run.id for run in runs(journal)] == [6, 5, 4, 3, 2, 1]
 
 
 def test_a_directory_that_cannot_be_made_is_an_error_before_anything_runs(tmp_path):

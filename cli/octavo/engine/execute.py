@@ -78,6 +78,7 @@ async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> 
             opened = _Opened(job, journal, backend, known, embedding)
             limit = opened.limit()
             model = f"{backend.identity} {backend.model}"
+            journal.prepare()
             number = begin(journal, pipeline=job.pipeline.name, model=model, command=job.command)
             watch.run_started(str(number))
             ledger = Ledger(journal, number)

@@ -171,6 +171,7 @@ class Flights:
         while True:
             await self.limit.acquire(call.priority)
             try:
+                self.journal.require()
                 flight.sent += 1
                 begun = self.patience.now()
                 reply = await self.backend.send(call.request, flight.begin)

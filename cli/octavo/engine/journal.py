@@ -22,8 +22,9 @@ from typing import Any, Self
 import orjson
 
 from octavo.engine.packing import Packed, unpack
-from octavo.engine.storage import connect, explain
-from octavo.errors import JournalError
+from octavo.engine.spare import Spare
+from octavo.engine.storage import check, connect, explain, no_room
+from octavo.errors import JournalError, RunFailed
 from octavo.protocols import Capabilities, Finish, Message, Reply, TokenLogprob, Usage
 from octavo.text.quote import short_id
 
@@ -31,7 +32,10 @@ __all__ = ["Journal"]
 
 _Row = tuple[Any, ...]
 _Kept = tuple[_Row, asyncio.Future[Reply], Reply]
-_INSERT_CALL = "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_CALL = (
+    "INSERT OR IGNORE INTO calls (id, generation, key, prompt, text, finish, usage, model,"
+    " reasoning, logprobs, seconds, used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _USED = "UPDATE calls SET used = ? WHERE id = ? AND generation = ?"
 _DAY = 86_400
 _APART = 0.02
@@ -65,6 +69,9 @@ class Journal:
         self.again = again
         self.today = int(time.time() // _DAY)
         self.connection = connect(path, durable=durable)
+        self._spare = Spare(path) if path is not None else None
+        self._pending: JournalError | None = None
+        self._take_over()
         self._calls: list[_Kept] = []
         self._writes: dict[str, list[_Row]] = {}
         self._commit: asyncio.Future[None] | None = None
@@ -84,6 +91,25 @@ class Journal:
         self.flush()
         self.connection.close()
         if self._failure:
+            raise self._failure
+
+    def prepare(self) -> None:
+        """Make sure that replies can be kept, before the first one is paid for.
+
+        Raises JournalError when the file is damaged or the disk has too little room.
+        """
+        check(self.connection, self.path)
+        if self._pending is not None:
+            raise self._pending
+        if self._spare is not None:
+            try:
+                self._spare.prepare()
+            except OSError as error:
+                raise no_room(error, self._spare.path) from error
+
+    def require(self) -> None:
+        """Raise JournalError once something could not be written: nothing more may be sent."""
+        if self._failure is not None:
             raise self._failure
 
     # calls
@@ -242,6 +268,7 @@ class Journal:
         if not calls and not writes:
             _done(commit, None)
             return
+        failure: JournalError | None = None
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             for sql, rows in writes.items():
@@ -252,13 +279,12 @@ class Journal:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             self._failure = explain(error, self.path)
-            self._refuse(calls, self._failure)
-            _done(commit, self._failure)
-            return
-        for (_, future, _), reply in zip(calls, kept, strict=True):
+            kept, whole = self._put_aside(calls, writes, self._failure)
+            failure = None if whole else self._failure
+        for (_, future, _), reply in zip(calls, kept, strict=False):
             if not future.done():
                 future.set_result(reply)
-        _done(commit, None)
+        _done(commit, failure)
 
     def _schedule(self) -> None:
         """Let the end of this turn of the loop commit."""
@@ -274,11 +300,38 @@ class Journal:
             return [reply for _, _, reply in calls]
         return [self.find(row[2]) or reply for row, _, reply in calls]
 
-    @staticmethod
-    def _refuse(calls: Sequence[_Kept], failure: JournalError) -> None:
-        for _, future, _ in calls:
+    def _put_aside(
+        self, calls: Sequence[_Kept], writes: Mapping[str, Sequence[_Row]], failure: JournalError
+    ) -> tuple[list[Reply], bool]:
+        """Keep what the journal could not take where there is room for it.
+
+        Calls come first; those without room are refused. Returns the replies that were kept, and
+        whether everything was.
+        """
+        failure.exit_code = RunFailed.exit_code  # something ran, and may have been paid for
+        lines = [(_INSERT_CALL, row) for row, _, _ in calls]
+        lines += [(sql, row) for sql, rows in writes.items() for row in rows]
+        saved = 0 if self._spare is None else self._spare.save(lines)
+        for _, future, _ in calls[saved:]:
             if not future.done():
                 future.set_exception(failure)
+        return [reply for _, _, reply in calls[:saved]], saved == len(lines)
+
+    def _take_over(self) -> None:
+        """Write what an earlier run had to put aside; without room, it stays where it is."""
+        if self._spare is None:
+            return
+        try:
+            with self._spare.taken() as lines:
+                if lines:
+                    self.connection.execute("BEGIN IMMEDIATE")
+                    for sql, row in lines:
+                        self.connection.execute(sql, row)
+                    self.connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            self._pending = explain(error, self.path)
 
     def _write(self, sql: str, values: _Row) -> None:
         """Queue a row that nobody waits for: the next reply takes it along, or a timer."""

@@ -10,11 +10,15 @@ from pathlib import Path
 from octavo.engine.schema import VERSION, migrate
 from octavo.errors import JournalError
 
-__all__ = ["choose_journal", "connect", "journal_path"]
+__all__ = ["check", "choose_journal", "connect", "explain", "journal_path", "no_room"]
 
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs"})
 """File systems whose locks SQLite's write-ahead log cannot rely on."""
 
+_PATIENCE = 30.0
+"""Seconds to wait for another process that writes."""
+_CHECKED = 64 * 2**20
+"""Bytes up to which a journal is looked through before a run, which takes a tenth of a second."""
 _chosen: ContextVar[Path | None] = ContextVar("journal", default=None)
 
 
@@ -46,7 +50,11 @@ def connect(path: Path | None, *, durable: bool = False) -> sqlite3.Connection:
     name = ":memory:" if path is None else str(path)
     try:
         connection = sqlite3.connect(
-            name, timeout=10.0, isolation_level=None, cached_statements=64, check_same_thread=False
+            name,
+            timeout=_PATIENCE,
+            isolation_level=None,
+            cached_statements=64,
+            check_same_thread=False,
         )
         connection.execute("PRAGMA page_size = 16384")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -61,6 +69,27 @@ def connect(path: Path | None, *, durable: bool = False) -> sqlite3.Connection:
             hint="upgrade Octavo, or set OCTAVO_JOURNAL to another file",
         )
     return connection
+
+
+def check(connection: sqlite3.Connection, path: Path | None) -> None:
+    """Raise JournalError for a journal that is damaged: a whole look at one that is not large."""
+    if path is None or path.stat().st_size > _CHECKED:
+        return
+    try:
+        found: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise explain(error, path) from error
+    if found != "ok":
+        error = sqlite3.DatabaseError(f"the file is malformed: {found.splitlines()[-1]}")
+        raise explain(error, path)
+
+
+def no_room(error: OSError, path: Path) -> JournalError:
+    """Return the error for room that could not be set aside beside the journal."""
+    return JournalError(
+        f"there is no room to keep replies in {path.parent}: {error.strerror}",
+        hint="make room on the disk, set OCTAVO_JOURNAL to a file on another, or use --private",
+    )
 
 
 def explain(error: sqlite3.Error, path: Path | None) -> JournalError:
