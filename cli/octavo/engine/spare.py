@@ -12,7 +12,7 @@ import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import orjson
 
@@ -108,6 +108,5 @@ def _as_json(value: object) -> object:
 
 def _from_json(value: Any) -> Any:  # noqa: ANN401 - whatever SQLite stores
     if isinstance(value, dict):
-        encoded: str = value["bytes"]
-        return base64.b64decode(encoded)
+        return base64.b64decode(cast("dict[str, str]", value)["bytes"])
     return value
