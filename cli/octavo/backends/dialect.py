@@ -12,7 +12,7 @@ from octavo.protocols.calls import JsonSchema, Message, Request
 
 __all__ = ["Dialect", "dialect_of"]
 
-_OPTIONAL = {"temperature", "seed", "stream", "stream_options", "response_format"}
+_OPTIONAL = {"temperature", "seed", "stream", "stream_options", "response_format", "priority"}
 """Fields without which a call is still the same question."""
 _OURS = {
     "model": 'write the model as model = "openai:NAME"',
@@ -35,6 +35,7 @@ class Dialect:
     refused: frozenset[str] = frozenset()
     stream: bool = False
     structured: bool = False
+    priority: bool = False
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def body(self, model: str, request: Request) -> dict[str, Any]:
@@ -50,6 +51,8 @@ class Dialect:
             body["response_format"] = _format(request.schema)
         if request.logprobs:
             body |= {"logprobs": True, "top_logprobs": request.logprobs}
+        if self.priority and request.priority:
+            body["priority"] = request.priority
         if self.stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         for name in self.refused & body.keys() & _OPTIONAL:
@@ -101,7 +104,12 @@ def dialect_of(profile: Profile, *, official: bool) -> Dialect:
     roles = Dialect().roles if profile.system_role == "auto" else (profile.system_role,)
     structured = official if profile.structured is None else profile.structured
     return Dialect(
-        limits, roles, stream=profile.stream, structured=structured, options=profile.options
+        limits,
+        roles,
+        stream=profile.stream,
+        structured=structured,
+        priority=profile.priority,
+        options=profile.options,
     )
 
 

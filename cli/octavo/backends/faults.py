@@ -44,7 +44,8 @@ _TOO_LONG = re.compile(
 )
 """Servers that give no code word it differently; only what it is is read here, no numbers."""
 _REFUSED = re.compile(
-    r"support|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|forbidden|deprecated"
+    r"support|unrecogni[sz]ed|unknown|unexpected|not (?:permitted|allowed|enabled)|forbidden"
+    r"|deprecated"
     r"|instead|invalid schema|must alternate|only .{0,40}roles?",
     re.IGNORECASE | re.DOTALL,
 )

@@ -239,6 +239,7 @@ class Asker:
             logprobs=question.logprobs,
             sample=question.sample,
             attempt=attempt,
+            priority=question.priority.number,
         )
         key = key_of(request, identity=self.identity, model=self.model)
         quotes = quotes_in(variables)

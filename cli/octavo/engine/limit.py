@@ -13,6 +13,9 @@ __all__ = ["Limit", "Priority", "Stopped"]
 _CEILING = 256
 """What a limit of unknown capacity may grow to."""
 
+_LEVELS = 4096
+"""Levels of calls that a priority's number tells apart."""
+
 
 class Stopped(Exception):  # noqa: N818 - a request to end, not an error
     """The run was asked to stop: nothing more is sent, what is in flight may land."""
@@ -24,6 +27,11 @@ class Priority(NamedTuple):
     document: int
     levels_done: int
     """Minus the number of calls that still stand between this one and the result."""
+
+    @property
+    def number(self) -> int:
+        """The same order as one number, for servers that schedule by it: lower is earlier."""
+        return self.document * _LEVELS + max(0, _LEVELS - 1 + self.levels_done)
 
 
 class Limit:
@@ -69,6 +77,11 @@ class Limit:
             if future.done() and not future.cancelled() and not future.exception():
                 self.release()
             raise
+
+    def widen(self, size: int) -> None:
+        """Let at least `size` calls fly."""
+        self.size = max(self.size, min(size, _CEILING))
+        self._admit()
 
     def release(self) -> None:
         """Give a place back and let the next call in."""

@@ -28,6 +28,7 @@ class Request:
 
     `max_tokens` bounds the reply in tokens; `logprobs` asks for that many top alternatives per
     token; `sample` and `attempt` tell repeated calls apart in keys and seed the sampling.
+    `priority` is no part of the question: a server that schedules by it answers lower ones first.
     """
 
     messages: tuple[Message, ...]
@@ -37,6 +38,7 @@ class Request:
     logprobs: int = 0
     sample: int = 0
     attempt: int = 0
+    priority: int = 0
 
 
 class Finish(StrEnum):
