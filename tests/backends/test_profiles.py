@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from octavo.backends.profile_file import ProfileFile, read_profiles
 from octavo.backends.profiles import EMBEDDED, FILE, profiles, resolve
 from octavo.errors import SpecErrors, UsageError
+from octavo.pipeline.spelling import suggestion
 from octavo.protocols import Profile
 
 KEY = "sk-fake-0123456789abcdefghij"
@@ -187,8 +188,8 @@ def test_all_problems_are_told_at_once_each_at_its_place(project):
         ":13:1: error[wrong-type]: 'parallel' must be a whole number  write a whole number",
         ':16:1: error[model]: a profile\'s model is BACKEND:NAME  write model = "openai:gpt"',
         ":18:1: error[wrong-value]: 'window' must be more than 0  write more than 0",
-        ":23:1: error[unknown-key]: a profile has no 'profiles'  use one of: "
-        + ", ".join(sorted(Profile.model_fields)),
+        ":23:1: error[unknown-key]: a profile has no 'profiles'  "
+        + suggestion("profiles", Profile.model_fields),
     ]
 
 
@@ -288,3 +289,41 @@ def test_no_file_gives_a_traceback(start, length, new):
     with tempfile.TemporaryDirectory() as directory, contextlib.suppress(SpecErrors):
         path = write(Path(directory), TEXT[:start] + new + TEXT[start + length :])
         assert isinstance(read_profiles(path), ProfileFile)
+
+
+def test_a_server_of_its_own_is_described_below_the_profile(tmp_path):
+    path = write(
+        tmp_path,
+        "[profiles.big]\n"
+        'model = "vllm:org/model"\n'
+        "[profiles.big.serve]\n"
+        'dtype = "bfloat16"\n'
+        "gpu_memory_utilization = 0.5\n"
+        'arguments = ["--enforce-eager"]\n',
+    )
+    profile = read_profiles(path).profiles["big"]
+    assert profile.serve.dtype == "bfloat16"
+    assert profile.serve.gpu_memory_utilization == 0.5
+    assert list(profile.serve.arguments) == ["--enforce-eager"]
+
+
+def test_wrong_lines_about_a_server_are_told(tmp_path):
+    path = write(
+        tmp_path,
+        "[profiles.a]\n"
+        'model = "openai:m"\n'
+        "[profiles.a.serve]\n"
+        'dtype = "half"\n'
+        "[profiles.b]\n"
+        'model = "vllm:m"\n'
+        "[profiles.b.serve]\n"
+        'dtpye = "half"\n'
+        'arguments = "--enforce-eager"\n',
+    )
+    assert problems(path) == [
+        ":3:2: error[wrong-value]: 'serve' starts a server for a vllm: model, and this is"
+        " 'openai:m'  write model = \"vllm:m\", or remove it",
+        ":8:1: error[unknown-key]: 'serve' has no 'dtpye'  did you mean 'dtype'?",
+        ":9:1: error[wrong-type]: 'arguments' must be a list such as [\"--enforce-eager\"]"
+        '  write a list such as ["--enforce-eager"]',
+    ]

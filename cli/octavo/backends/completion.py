@@ -10,7 +10,7 @@ from octavo.backends.shape import count, first, items, record, text
 from octavo.protocols.backends import Transient
 from octavo.protocols.calls import Finish, Reply, TokenLogprob, Usage
 
-__all__ = ["Draft", "read"]
+__all__ = ["Draft", "read", "scored"]
 
 _FINISH = {
     "length": Finish.LENGTH,
@@ -23,6 +23,8 @@ _FINISH = {
 }
 _GIVEN_UP = {"error", "abort", "cancelled", "insufficient_system_resource"}
 """Finish reasons of servers that gave the call up half-way."""
+_NEARBY = 8
+"""Characters that may stand between two tokens: what a token of pieces of them has left out."""
 _THOUGHT = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
 
 
@@ -93,6 +95,35 @@ def _logprobs(logprobs: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
         )
         for token in tokens
     )
+
+
+def scored(body: Mapping[str, Any], prompt: str, start: int) -> tuple[TokenLogprob, ...]:
+    """Return the tokens of an echoed prompt from character `start` on, with their probabilities.
+
+    Tokens are found in the prompt and not by the offsets that servers tell: those count marks that
+    are not in it, and pieces of characters.
+    """
+    found = record(first(body.get("choices")).get("logprobs"))
+    tops = items(found.get("top_logprobs"))
+    tokens: list[TokenLogprob] = []
+    position = 0
+    for place, each in enumerate(items(found.get("tokens"))):
+        token = text(each)
+        at = prompt.find(token, position, position + len(token) + _NEARBY)
+        if at < 0:
+            if "\N{REPLACEMENT CHARACTER}" not in token:
+                continue
+            at = position  # a piece of a character
+        elif position == len(prompt):
+            break  # the model's own continuation
+        else:
+            position = at + len(token)
+        logprob = items(found.get("token_logprobs"))[place]
+        if position > start and isinstance(logprob, (int, float)):
+            top = record(tops[place] if place < len(tops) else None)
+            others = tuple((name, float(value)) for name, value in top.items())
+            tokens.append(TokenLogprob(token, float(logprob), others))
+    return tuple(tokens)
 
 
 class Draft:

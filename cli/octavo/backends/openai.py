@@ -29,6 +29,7 @@ from octavo.protocols.transport import Transport, TransportReply
 __all__ = ["BACKEND", "OpenAI"]
 
 _CHAT = "/chat/completions"
+_PLAIN = "/completions"
 _MODELS = "/models"
 _EMBEDDINGS = "/embeddings"
 _GLANCE = 20.0
@@ -107,7 +108,7 @@ class OpenAI:
         known = self.known
         if known.window is not None:
             return known
-        models = await self._models()
+        models = await self.models()
         mine = next((each for each in models if each.get("id") == self._name), None)
         if mine is None and len(models) == 1:
             mine = models[0]  # a server of one model answers to any name
@@ -228,10 +229,13 @@ class OpenAI:
         )
 
     async def _names(self) -> list[str]:
-        return sorted(text(each.get("id")) for each in await self._models())
+        return sorted(text(each.get("id")) for each in await self.models())
 
-    async def _models(self) -> tuple[Mapping[str, Any], ...]:
-        """Return the server's list of models, asked for once; empty when it gives none."""
+    async def models(self) -> tuple[Mapping[str, Any], ...]:
+        """Return the server's list of models, asked for once; empty when it gives none.
+
+        Raises what `contact` raises.
+        """
         transport = await self._open()
         if self._listing is None:
             try:
@@ -253,6 +257,17 @@ class OpenAI:
         if isinstance(error, Transient) or unknown:
             raise error
         return ()
+
+    async def complete(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer a plain completion, which servers of open models still offer.
+
+        `body` is all of it but the model. Raises what `send` raises.
+        """
+        transport = await self._open()
+        reply = await transport.post(_PLAIN, {"model": self._name, **body})
+        if status_of(reply) >= 300:
+            raise await self._fault(reply)
+        return record(reply.body)
 
     async def _open(self) -> Transport:
         """Return the transport; the key is read and the client imported for the first one."""

@@ -31,7 +31,7 @@ from octavo.backends.settings import Settings, anchored
 from octavo.backends.toml_file import Keys, TomlFile, read_text
 from octavo.errors import Position, UsageError
 from octavo.pipeline.source import Source
-from octavo.protocols.backends import Profile
+from octavo.protocols.backends import Profile, Serve
 
 __all__ = ["SHARED", "ProfileFile", "anchored_profile", "read_profiles"]
 
@@ -135,7 +135,9 @@ class _Reader(TomlFile):
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_input=False):
                 place = tuple(key for key in detail["loc"] if key not in {"str", "Profile"})
-                self.complain("a profile", Profile.model_fields, (*keys, *place), detail)
+                inner = place[0] == "serve" and len(place) > 1
+                what, table = ("'serve'", Serve) if inner else ("a profile", Profile)
+                self.complain(what, table.model_fields, (*keys, *place), detail)
             return None
         self._check(profile, keys)
         if isinstance(own := profile.embeddings, Profile):
@@ -168,7 +170,11 @@ class _Reader(TomlFile):
             if value is not None and value <= 0:
                 message = f"{limit!r} must be more than 0"
                 self.add("wrong-value", message, (*keys, limit), "write more than 0")
-        if backend == "openai":
+        if backend != "vllm" and profile.serve != Serve():
+            message = f"'serve' starts a server for a vllm: model, and this is {profile.model!r}"
+            hint = f'write model = "vllm:{name}", or remove it'
+            self.add("wrong-value", message, (*keys, "serve"), hint)
+        if backend in {"openai", "vllm"}:
             self._refuse(lambda: locate(profile, {}), (*keys, "base_url"))
             self._refuse(lambda: dialect_of(profile, official=False), (*keys, "options"))
 

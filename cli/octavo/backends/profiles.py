@@ -173,5 +173,5 @@ def _named(name: str, found: list[ProfileFile], env: Mapping[str, str]) -> Choic
 
 
 def _choice(name: str, profile: Profile, origin: str, env: Mapping[str, str]) -> Choice:
-    warning = clear_text(profile, env) if profile.model.startswith("openai:") else None
+    warning = clear_text(profile, env) if profile.model.startswith(("openai:", "vllm:")) else None
     return Choice(name, profile, origin, (warning,) if warning else ())

@@ -27,6 +27,9 @@ _WANTED = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "mapping_type": "a table such as {key = 1}",
+    "model_type": "a table such as {key = 1}",
+    "sequence_str": "a list such as ['a', 'b']",
+    "is_instance_of": "a list such as ['a', 'b']",
     "tuple_type": "a list such as ['a', 'b']",
     "greater_than": "a number above 0",
 }

@@ -47,6 +47,7 @@ class Bar:
         self._tally = Tally()
         self._name = ""
         self._fetch: tuple[str, int, int] | None = None
+        self._stage = ""
         self._task = self._progress.add_task("", total=None, tally="")
         self._progress.start()
 
@@ -71,6 +72,9 @@ class Bar:
     def fetching(self, name: str, done: int, total: int) -> None:
         self._fetch = None if done == total else (name, done, total)
 
+    def waiting(self, stage: str) -> None:
+        self._stage = stage
+
     def notice(self, message: str) -> None:
         self.line(message)
 
@@ -89,6 +93,8 @@ class Bar:
         self._progress.start()
         name, done, total = self._fetch or (self._name, self._tally.calls, self._tally.planned)
         of = f"{megabytes(done)} of {megabytes(total)}" if self._fetch else str(self._tally)
+        if self._stage:
+            name, done, total, of = self._stage, 0, 0, ""
         self._progress.update(
             self._task, description=name, total=total or None, completed=done, tally=of
         )

@@ -108,6 +108,7 @@ class Quiet:
     def call_planned(self, source: str, step: str) -> None: ...
     def call_done(self, source: str, step: str, outcome: Outcome) -> None: ...
     def fetching(self, name: str, done: int, total: int) -> None: ...
+    def waiting(self, stage: str) -> None: ...
 
     def notice(self, message: str) -> None:
         if not self._silent:
@@ -160,6 +161,11 @@ class Plain:
         if self._fetch is None and done < total:
             self.line(f"fetching {name}, {megabytes(total)}")
         self._fetch = None if done == total else f"{megabytes(done)} of {megabytes(total)}"
+
+    def waiting(self, stage: str) -> None:
+        if self._fetch is None and stage:
+            self.line(stage)
+        self._fetch = stage or None
 
     def notice(self, message: str) -> None:
         self.line(message)

@@ -25,7 +25,7 @@ from octavo.engine.storage import journal_path
 from octavo.errors import InputError, UsageError
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.spec import Pipeline
-from octavo.protocols import Backend, Capabilities, Embedding, Fetching, Profile, Served
+from octavo.protocols import Backend, Capabilities, Embedding, Fetching, Profile, Served, Starting
 from octavo.text.document import Document
 from octavo.tokens.choose import counter as counter_named
 from octavo.tokens.choose import tokenizer_for
@@ -84,6 +84,8 @@ async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> 
             ledger = Ledger(journal, number)
             engine = opened.engine(ledger, watch)
             budget = Budget(job.allowance, price, lambda r: engine.counts.prompt_once(r.messages))
+            if isinstance(backend, Starting) and not (job.jobs or job.profile.parallel):
+                backend.capacity = limit.widen
             stream = Stream(
                 engine=engine,
                 backend=Metered(backend, budget) if job.allowance else backend,
@@ -94,6 +96,7 @@ async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> 
                 sink=sink,
                 keep_going=job.keep_going,
                 embedding=_metered(job, embedding, budget),
+                give_up=backend.give_up if isinstance(backend, Starting) else None,
             )
             status = "failed"
             try:
@@ -199,6 +202,8 @@ async def _opened(job: Job, profile: Profile, watch: Watch) -> AsyncGenerator[Ba
     backend = job.registry.backend(kind).open(name, profile)
     if isinstance(backend, Fetching):
         backend.progress = watch.fetching
+    if isinstance(backend, Starting):
+        backend.stage = watch.waiting
     try:
         yield backend
     finally:

@@ -79,6 +79,10 @@ class Watch(Protocol):
         """Take how many of how many bytes of a file are there, while the backend fetches it."""
         ...
 
+    def waiting(self, stage: str) -> None:
+        """Take what the backend does before it can answer; the empty text when it can."""
+        ...
+
     def notice(self, message: str) -> None:
         """Take one line that the user should see on standard error."""
         ...
@@ -112,6 +116,9 @@ class Silence:
         """Ignore it."""
 
     def fetching(self, name: str, done: int, total: int) -> None:
+        """Ignore it."""
+
+    def waiting(self, stage: str) -> None:
         """Ignore it."""
 
     def notice(self, message: str) -> None:

@@ -47,6 +47,8 @@ class Stream:
     sink: Callable[[Result], None]
     keep_going: bool = False
     embedding: Embedding | None = None
+    give_up: Callable[[], None] | None = None
+    """Tells a backend that nothing will be sent any more."""
     documents: int = 0
     failed: int = 0
     ended: OctavoError | None = None
@@ -66,6 +68,8 @@ class Stream:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             self.limit.stop()
+            if self.give_up is not None:
+                self.give_up()
             self._room.set()
             await task
             raise

@@ -52,6 +52,7 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
     "backend": {
         "openai": "octavo.backends.openai",
         "llama": "octavo.backends.llama",
+        "vllm": "octavo.backends.vllm",
         "scripted": "octavo.backends.scripted",
     },
 }

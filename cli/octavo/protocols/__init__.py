@@ -12,7 +12,10 @@ from octavo.protocols.backends import (
     Checking,
     Fetching,
     Profile,
+    Scoring,
+    Serve,
     Served,
+    Starting,
     Transient,
 )
 from octavo.protocols.calls import Finish, JsonSchema, Message, Reply, Request, TokenLogprob, Usage
@@ -65,7 +68,10 @@ __all__ = [
     "Request",
     "SchemaMark",
     "SchemaRef",
+    "Scoring",
+    "Serve",
     "Served",
+    "Starting",
     "StepType",
     "TokenLogprob",
     "Transient",

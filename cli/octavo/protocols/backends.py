@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from octavo.protocols.calls import Reply, Request
+from octavo.protocols.calls import Reply, Request, TokenLogprob
 
 __all__ = [
     "Backend",
@@ -17,7 +17,10 @@ __all__ = [
     "Checking",
     "Fetching",
     "Profile",
+    "Scoring",
+    "Serve",
     "Served",
+    "Starting",
     "Transient",
 ]
 
@@ -37,6 +40,34 @@ class Capabilities:
     cached_usage: bool = False
     priority: bool = False
     parallel: int | None = None
+
+
+class Serve(BaseModel):
+    """How Octavo starts a server of its own, as `[profiles.NAME.serve]` says.
+
+    Only `vllm:` models have one. What is not said is the server's own default.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: Sequence[str] = ()
+    """What starts the server, for a vLLM that is not on the path: `["/opt/vllm/bin/vllm",
+    "serve"]`."""
+    port: int | None = None
+    """Unsaid, a free one."""
+    revision: str | None = None
+    dtype: str | None = None
+    quantization: str | None = None
+    load_format: str | None = None
+    tensor_parallel_size: int | None = None
+    max_model_len: int | None = None
+    """Tokens of prompt and reply together."""
+    max_num_seqs: int | None = None
+    """How many calls the server computes at once."""
+    gpu_memory_utilization: float | None = None
+    """The share of the GPU's memory that the server takes, 0 to 1."""
+    arguments: Sequence[str] = ()
+    """Further arguments, as on the server's command line."""
 
 
 class Profile(BaseModel):
@@ -65,12 +96,15 @@ class Profile(BaseModel):
     """Whether the server gives log probabilities; unsaid, it is not trusted to."""
     embeddings: str | Profile | None = None
     """The model that embeds: its name on the same server, or a profile of its own."""
+    priority: bool = False
+    """Whether the server computes first what a run needs first, as vLLM does when told to."""
     parallel: int | None = None
     """How many calls the server is known to take at once."""
     price_in: float | None = Field(default=None, ge=0)
     """US dollars for a million tokens of prompts; needs `price_out`."""
     price_out: float | None = Field(default=None, ge=0)
     """US dollars for a million tokens of replies."""
+    serve: Serve = Serve()
     headers: Mapping[str, str] = Field(default_factory=dict[str, str])
     options: Mapping[str, Any] = Field(default_factory=dict[str, Any])
     """Passed through in every request body."""
@@ -135,6 +169,37 @@ class Checking(Protocol):
         """Return a few words on how it is; raises as `contact` and `send` do.
 
         Sends no paid call, loads no model and fetches nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class Starting(Protocol):
+    """A backend that may have to start a server before its first call.
+
+    Both hooks, when set, are called on the event loop's thread. `stage` is told in a few words
+    what is being waited for, and the empty text when the server answers; `capacity`, then, how
+    many calls it is known to take at once.
+    """
+
+    stage: Callable[[str], None] | None
+    capacity: Callable[[int], None] | None
+
+    def give_up(self) -> None:
+        """Start nothing any more: calls that wait for the server fail with a BackendError."""
+        ...
+
+
+@runtime_checkable
+class Scoring(Protocol):
+    """A backend that can say how likely a given text is; see Capabilities.prompt_logprobs."""
+
+    async def score(self, text: str, *, given: str = "") -> tuple[TokenLogprob, ...]:
+        """Return the tokens of `text` with their log probabilities where it follows `given`.
+
+        The tokens join to `text`, but that the first begins earlier where a token crosses the
+        border. The very first token of a prompt has no probability and is left out. Raises what
+        `Backend.send` raises.
         """
         ...
 

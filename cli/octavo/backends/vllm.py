@@ -1,0 +1,315 @@
+"""A model that vLLM serves: by a server that Octavo starts and stops, or by one that runs already.
+
+It is spoken to as any OpenAI-compatible server. On top of that vLLM keeps the beginnings of prompts
+computed and tells how much of each it had, takes an order of calls, constrains replies to a
+schema, counts a prompt with its own tokenizer, and scores a given text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from octavo.backends.completion import scored
+from octavo.backends.openai import OpenAI
+from octavo.backends.shape import count, record, text
+from octavo.backends.vllm_model import named, tokenizer_file
+from octavo.backends.vllm_server import VLLMServer, root_transport
+from octavo.errors import BackendError, ContextError, ModelError, UsageError
+from octavo.protocols.backends import BackendType, Capabilities, Profile, Transient
+from octavo.protocols.calls import Reply, Request, TokenLogprob
+from octavo.protocols.transport import Transport
+
+__all__ = ["BACKEND", "VLLM"]
+
+_URL = "OCTAVO_VLLM_URL"
+_COMPUTED = 256
+"""Calls that a server computes at once, where nothing else is said."""
+_SMALL = 1024
+"""Tokens of a small call. A server that is sent more than fits its cache keeps the rest waiting, in
+their order; one that is sent less stands idle."""
+_DYING = 7.0
+"""Seconds in which a server that lost its engine ends: vLLM looks for that every five."""
+_RESTARTS = 1
+_CACHE = re.compile(r"vllm:cache_config_info\{([^}]*)\}")
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+class VLLM:
+    """A model behind vLLM; nothing is started, imported or connected before it is needed.
+
+    `base_url` in the profile, else OCTAVO_VLLM_URL, names a server that runs. Raises UsageError
+    for an address or options that cannot be.
+    """
+
+    def __init__(self, name: str, profile: Profile) -> None:
+        if not name:
+            hint = "write -m vllm:Qwen/Qwen3-8B"
+            raise UsageError("`vllm:` needs a model's name or directory", hint=hint)
+        self._name = name
+        self._profile = profile
+        self._url = _with_version(profile.base_url or os.environ.get(_URL))
+        if self._url is not None:
+            self._talker(self._url, name)  # says now what is wrong with the address
+        self._server: VLLMServer | None = None
+        self._client: OpenAI | None = None
+        self._root: Transport | None = None
+        self._window: int | None = None
+        self._counted = False
+        self._capacity: int | None = None
+        self._starts = 0
+        self._starting = asyncio.Lock()
+        self._start: asyncio.Task[VLLMServer] | None = None
+        self._given_up = False
+        self.stage: Callable[[str], None] | None = None
+        self.capacity: Callable[[int], None] | None = None
+
+    @property
+    def identity(self) -> str:
+        """The profile's word, else `vllm`; with the options, which change the answers."""
+        name = self._profile.identity or "vllm"
+        if not self._profile.options:
+            return name
+        options = json.dumps(self._profile.options, sort_keys=True, default=str)
+        return f"{name}#{hashlib.sha256(options.encode()).hexdigest()[:16]}"
+
+    @property
+    def model(self) -> str:
+        """The model with its revision and quantization; see `vllm_model.named`."""
+        return named(self._name, self._profile.serve)
+
+    @property
+    def known(self) -> Capabilities:
+        """What holds for any vLLM, what the profile says, and the tokenizer if it is here."""
+        profile = self._profile
+        return Capabilities(
+            window=profile.window or profile.serve.max_model_len,
+            tokenizer=profile.tokenizer or tokenizer_file(self._name, profile.serve),
+            structured=True,
+            logprobs=True,
+            prompt_logprobs=True,
+            tokenize=True,
+            samples=True,
+            cached_usage=True,
+            priority=True,
+            parallel=profile.parallel,
+        )
+
+    async def contact(self) -> Capabilities:
+        """Return what is known, with the window and the capacity that the server tells.
+
+        Starts the server if it is Octavo's own. Raises what `send` raises.
+        """
+        await self._ready()
+        known = self.known
+        return replace(
+            known,
+            window=known.window or self._window,
+            parallel=known.parallel or self._parallel(),
+        )
+
+    async def send(self, request: Request, started: Callable[[], None]) -> Reply:
+        """Answer one request, starting the server first if this is the first one.
+
+        A server of Octavo's own that dies is started once more, and the calls that were in flight
+        are sent again. Raises what the openai backend raises, UsageError when there is no vLLM,
+        BackendError and ModelError when it does not come up or dies again.
+        """
+        while True:
+            client = await self._ready()
+            server = self._server
+            try:
+                await self._verify(request)
+                return await client.send(request, started)
+            except Transient as fault:
+                lost = fault.kind in {"connection", "server"}
+                if not lost or server is None or not await server.ended(_DYING):
+                    raise
+
+    async def score(self, text: str, *, given: str = "") -> tuple[TokenLogprob, ...]:
+        """Return the tokens of a text with their log probabilities; see protocols.Scoring."""
+        client = await self._ready()
+        body = {"prompt": given + text, "echo": True, "logprobs": 1, "max_tokens": 1}
+        return scored(await client.complete(body), given + text, len(given))
+
+    async def close(self) -> None:
+        """Stop a server of Octavo's own and close all connections; safe to call twice."""
+        self.give_up()
+        if self._start is not None:
+            with suppress(BaseException):
+                await self._start
+        await self._hang_up()
+        server, self._server = self._server, None
+        if server is not None:
+            await server.close()
+
+    def give_up(self) -> None:
+        """Start nothing any more; see protocols.Starting."""
+        # Cancelled once: a second time would interrupt the server's end.
+        if self._start is not None and not self._given_up:
+            self._start.cancel()
+        self._given_up = True
+
+    async def _ready(self) -> OpenAI:
+        """Return the way to the server, starting it when there is none or it has died."""
+        async with self._starting:
+            if self._client is not None and (self._server is None or self._server.alive):
+                return self._client
+            await self._hang_up()
+            if self._url is not None:
+                return await self._greet(self._url, {})
+            await self._bury()
+            server = self._server = await self._begin()
+            return await self._greet(server.base_url, server.headers)
+
+    async def _bury(self) -> None:
+        """Clear up after a server that died; raises BackendError when it was the second one."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        words = server.last_words
+        last = self._starts > _RESTARTS
+        await server.close(keep_log=last)
+        if last:
+            raise BackendError(
+                f"vLLM ended {self._starts} times while it answered: {words}",
+                hint="run the same command again: what was answered is kept",
+            )
+        self._tell(f"vLLM ended while it answered ({words}); starting it again")
+
+    async def _begin(self) -> VLLMServer:
+        if self._given_up:
+            raise BackendError("the run was stopped before vLLM had started")
+        self._starts += 1
+        # A task of its own, so that it can be given up while several calls wait for it.
+        self._start = asyncio.ensure_future(VLLMServer.start(self._name, self._profile, self._tell))
+        try:
+            return await self._start
+        except asyncio.CancelledError:
+            if not self._given_up:
+                self._start.cancel()
+                raise
+            raise BackendError("the run was stopped before vLLM had started") from None
+        finally:
+            self._tell("")
+
+    def _tell(self, stage: str) -> None:
+        if self.stage is not None:
+            self.stage(stage)
+
+    async def _greet(self, url: str, headers: Mapping[str, str]) -> OpenAI:
+        """Learn what a server that answers can do, and how it calls the model."""
+        self._root = root_transport(url, dict(headers), self._profile.timeout)
+        own = self._server is not None
+        client = self._talker(url, self._server.name if self._server else self._name, headers)
+        models = await client.models()
+        mine = next((each for each in models if self._name in _names(each)), None)
+        if own and models:
+            mine = models[0]
+        if mine is None and models:
+            await client.close()
+            served = ", ".join(sorted(text(each.get("id")) for each in models))
+            raise ModelError(
+                f"the server at {url} does not serve the model {self._name!r}",
+                hint=f"choose one of: {served}",
+            )
+        if mine is not None and not own and text(mine.get("id")) != self._name:
+            await client.close()
+            client = self._talker(url, text(mine.get("id")), headers)
+        self._window = count(mine.get("max_model_len")) if mine is not None else None
+        self._capacity = self._server.capacity if self._server else None
+        if self._capacity is None:
+            self._capacity = await self._measured()
+        self._counted = self.known.tokenizer is not None
+        self._client = client
+        if self.capacity is not None and (parallel := self._parallel()):
+            self.capacity(parallel)
+        return client
+
+    def _talker(self, url: str, name: str, headers: Mapping[str, str] | None = None) -> OpenAI:
+        profile = self._profile
+        changes: dict[str, Any] = {
+            "base_url": url,
+            "headers": {**profile.headers, **(headers or {})},
+            "stream": True,  # the first token is what calls that share a prompt wait for
+            "structured": profile.structured is not False,
+            "logprobs": True,
+            "priority": True,
+        }
+        return OpenAI(name, profile.model_copy(update=changes))
+
+    async def _measured(self) -> int | None:
+        """Return the tokens that the server's cache holds, by its metrics."""
+        assert self._root is not None
+        try:
+            reply = await self._root.get("/metrics")
+        except Transient:
+            return None
+        blocks = 0
+        for found in _CACHE.finditer(reply.body if isinstance(reply.body, str) else ""):
+            labels = dict(_LABEL.findall(found[1]))
+            with suppress(KeyError, ValueError):
+                blocks += int(labels["num_gpu_blocks"]) * int(labels["block_size"])
+        return blocks or None
+
+    def _parallel(self) -> int | None:
+        if self._capacity is None:
+            return None
+        most = self._profile.serve.max_num_seqs or _COMPUTED
+        return max(1, min(most, self._capacity // _SMALL))
+
+    async def _verify(self, request: Request) -> None:
+        """Have the server count a prompt that may not fit, which costs no computing.
+
+        Raises ContextError with the numbers when it does not.
+        """
+        window = self._profile.window or self._window
+        if window is None or self._root is None or self._counted:
+            return
+        size = sum(len(message.content.encode("utf-8", "replace")) for message in request.messages)
+        if size / 2 + request.max_tokens <= window:  # text takes more than two bytes a token
+            return
+        messages = [{"role": each.role, "content": each.content} for each in request.messages]
+        reply = await self._root.post("/tokenize", {"messages": messages})
+        tokens = count(record(reply.body).get("count"))
+        if tokens is not None and tokens + request.max_tokens > window:
+            raise ContextError(
+                f"a prompt of {tokens:,} tokens and a reply of {request.max_tokens:,} do not fit"
+                f" the window of {window:,} tokens of {self._name}",
+                hint="split to fewer tokens, or raise max_model_len in the profile's `serve`",
+            )
+
+    async def _hang_up(self) -> None:
+        client, self._client = self._client, None
+        root, self._root = self._root, None
+        for each in (client, root):
+            if each is not None:
+                await each.close()
+
+
+def _names(model: Mapping[str, Any]) -> set[str]:
+    """Return the names that a served model answers to, and the one it was loaded by."""
+    return {text(model.get("id")), text(model.get("root"))}
+
+
+def _with_version(url: str | None) -> str | None:
+    """Return a server's address with the `/v1` that its users tend to leave out."""
+    if not url:
+        return None
+    plain = url.rstrip("/")
+    return plain if "/" in plain.partition("://")[2] else f"{plain}/v1"
+
+
+BACKEND = BackendType(
+    name="vllm",
+    about=f"a model by vLLM, which is started for the run; or a server that runs, at {_URL}",
+    open=VLLM,
+)
+"""The backend of `-m vllm:Qwen/Qwen3-8B`."""

@@ -1,0 +1,175 @@
+"""A vLLM server that Octavo starts, watches and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from octavo.backends.endpoint import Endpoint
+from octavo.backends.vllm_command import command, free_port
+from octavo.backends.vllm_log import ServerLog
+from octavo.backends.vllm_model import served_name
+from octavo.errors import BackendError, UsageError
+from octavo.protocols.backends import Profile, Transient
+from octavo.protocols.transport import Transport
+
+__all__ = ["VLLMServer", "root_transport"]
+
+_FAREWELL = 20.0
+"""Seconds for the guard to end everything, before it is killed itself."""
+_BEAT = 0.2
+"""Seconds between two looks at a server that starts."""
+_GLANCE = 5.0
+"""Seconds that a server may take to say that it is well."""
+
+
+class VLLMServer:
+    """A server in a process of its own; made by `start`, which returns when it answers.
+
+    `capacity` is the tokens that its cache holds, if it said so. Only who has `headers` may ask.
+    """
+
+    def __init__(self, process: Process, log: ServerLog, model: str, port: int, key: str) -> None:
+        self.name = served_name(model)
+        self.headers = {"Authorization": f"Bearer {key}"}
+        self.base_url = f"http://127.0.0.1:{port}/v1"
+        self._process = process
+        self._log = log
+        self._model = model
+        self._port = port
+        self._group = 0
+
+    @classmethod
+    async def start(cls, model: str, profile: Profile, stage: Callable[[str], None]) -> VLLMServer:
+        """Start a server for a model and wait until it answers.
+
+        `stage` is told how far it is. Raises UsageError when there is no vLLM, BackendError with
+        the end of the server's log when it does not come up.
+        """
+        serve = profile.serve
+        port = serve.port or free_port()
+        argv = command(model, served_name(model), serve, port)
+        log = ServerLog(f"{os.getpid()}-{port}")
+        key = secrets.token_hex(16)
+        guard = str(Path(__file__).with_name("vllm_guard.py"))
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", guard, *argv,
+                stdin=PIPE, stdout=PIPE, stderr=log.file, start_new_session=True,
+                env={"PYTHONUNBUFFERED": "1", **os.environ, "VLLM_API_KEY": key},
+            )  # fmt: skip
+        except BaseException as error:
+            log.remove()
+            if isinstance(error, OSError):
+                raise BackendError(f"vLLM could not be started: {error}") from None
+            raise
+        started = cls(process, log, model, port, key)
+        try:
+            await started._come_up(stage, profile.timeout)
+        except BaseException as error:
+            # What the log says is only needed where the server failed.
+            await started._end(keep_log=isinstance(error, BackendError))
+            raise
+        return started
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server has not ended."""
+        return self._process.returncode is None
+
+    @property
+    def capacity(self) -> int | None:
+        """Tokens that fit the server's cache, as its log says."""
+        return self._log.capacity
+
+    @property
+    def last_words(self) -> str:
+        """What the log says last, and where it lies."""
+        return f"{self._log.end()} ({self._log.where})"
+
+    async def ended(self, within: float) -> bool:
+        """Tell whether the server has ended, waiting up to `within` seconds for it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._process.wait()
+        return not self.alive
+
+    async def close(self, *, keep_log: bool = False) -> None:
+        """End the server and all its processes; safe to call twice."""
+        await self._end(keep_log=keep_log)
+
+    async def _come_up(self, stage: Callable[[str], None], patience: float) -> None:
+        assert self._process.stdout is not None
+        first = await self._process.stdout.readline()
+        self._group = int(first) if first.strip().isdigit() else 0
+        root = root_transport(self.base_url, self.headers, _GLANCE)
+        told: str | None = None
+        try:
+            while True:
+                self._log.read()
+                if told != self._log.stage:
+                    told = self._log.stage
+                    stage(f"starting vLLM for {self.name}" + (f": {told}" if told else ""))
+                if await self.ended(_BEAT):
+                    code = self._process.returncode or 0
+                    raise self._failed(code, first)
+                if await _healthy(root):
+                    self._log.read()
+                    return
+                if time.monotonic() - self._log.grown > patience:
+                    raise BackendError(
+                        f"vLLM said nothing for {patience:g} s while it started;"
+                        f" its last words: {self.last_words}",
+                        hint="raise `timeout` in the profile if it needs longer",
+                    )
+        finally:
+            await root.close()
+
+    def _failed(self, code: int, first: bytes) -> BackendError | UsageError:
+        error = self._log.failure(self._model, self._port, code)
+        if not first:  # the guard never got to start it
+            return UsageError(f"vLLM could not be started: {self._log.end()}", hint=error.hint)
+        return error
+
+    async def _end(self, *, keep_log: bool) -> None:
+        process = self._process
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            async with asyncio.timeout(_FAREWELL):
+                await process.wait()
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        if (process.returncode or 0) < 0 and self._group:  # the guard itself was killed
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._group, signal.SIGKILL)
+        if keep_log:
+            self._log.close()
+        else:
+            self._log.remove()
+
+
+def root_transport(base_url: str, headers: dict[str, str], timeout: float) -> Transport:
+    """Return a transport for the routes of vLLM that are not below `/v1`."""
+    from octavo.backends.transports.aiohttp import (  # noqa: PLC0415 - only at the first call
+        AiohttpTransport,
+    )
+
+    return AiohttpTransport(Endpoint(base_url.removesuffix("/v1"), timeout, headers))
+
+
+async def _healthy(root: Transport) -> bool:
+    try:
+        return (await root.get("/health")).status == 200
+    except Transient:
+        return False

@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from bench import vllm_standin
+from tests.mock import Answer, Behaviour, failure, serving
+
+from octavo.backends.vllm import VLLM
+from octavo.errors import BackendError, ContextError, ModelError, UsageError
+from octavo.protocols import Message, Profile, Request, Scoring, Serve, Starting
+
+PROGRAM = (sys.executable, vllm_standin.__file__, "serve")
+
+
+def asked(say="When is it?", **more):
+    return Request((Message("user", say),), **{"max_tokens": 60, **more})
+
+
+def profile(*arguments, model="some/model", **serve):
+    started = Serve(command=PROGRAM, arguments=arguments, **serve)
+    return Profile(model=f"vllm:{model}", serve=started)
+
+
+@contextmanager
+def stages(backend):
+    told = []
+    backend.stage = told.append
+    yield told
+
+
+def opened(*arguments, model="some/model", **serve):
+    return VLLM(model, profile(*arguments, model=model, **serve))
+
+
+def alive(process):
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def gone(processes, seconds=15):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not any(map(alive, processes)):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def listed(path):
+    return [int(word) for word in path.read_text().split()]
+
+
+def run(backend, *requests):
+    """Send requests at the same time and stop the server."""
+
+    async def all_of_them():
+        try:
+            return await asyncio.gather(*(backend.send(each, lambda: None) for each in requests))
+        finally:
+            await backend.close()
+
+    return asyncio.run(all_of_them())
+
+
+def test_a_server_is_started_for_the_first_call_and_leaves_no_process(tmp_path):
+    processes = tmp_path / "processes"
+    backend = opened("--standin-processes", str(processes), "--standin-start=0.4")
+    assert isinstance(backend, Starting)
+    assert isinstance(backend, Scoring)
+    assert not processes.exists()
+    with stages(backend) as told:
+        (reply,) = run(backend, asked())
+    assert reply.text
+    assert "starting vLLM for some/model: loading the weights, 100 %" in told
+    assert told[-1] == ""
+    assert len(listed(processes)) == 2
+    assert gone(listed(processes))
+
+
+def test_the_server_tells_its_window_and_how_many_calls_it_takes():
+    async def contact(backend):
+        try:
+            return await backend.contact()
+        finally:
+            await backend.close()
+
+    widened = []
+    backend = opened("--standin-cache=65536", max_model_len=4096)
+    backend.capacity = widened.append
+    known = asyncio.run(contact(backend))
+    assert (known.window, known.parallel) == (4096, 64)
+    assert widened == [64]
+    known = asyncio.run(contact(opened("--max-model-len=2048", max_num_seqs=5)))
+    assert (known.window, known.parallel) == (2048, 5)
+
+
+def test_replies_say_which_tokens_were_cached_and_records_fit_their_schema():
+    schema = {
+        "type": "object",
+        "properties": {"ok": {"type": "boolean"}},
+        "required": ["ok"],
+        "additionalProperties": False,
+    }
+    say = "word " * 1000
+
+    async def both():
+        backend = opened()
+        try:
+            first = await backend.send(asked(say), lambda: None)
+            second = await backend.send(asked(say, schema=schema), lambda: None)
+        finally:
+            await backend.close()
+        return first, second
+
+    first, second = asyncio.run(both())
+    assert first.usage.cached == 0
+    assert second.usage.cached > 0.9 * second.usage.prompt
+    assert second.text in {'{"ok":true}', '{"ok":false}'}
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message", "hint"),
+    [
+        ("no/model", ModelError, "does not find the model 'no/model': OSError", "HF_TOKEN"),
+        ("no/gpu", BackendError, "no GPU that it can use: RuntimeError", "nvidia-smi"),
+        ("no/memory", BackendError, "memory is too small .* max seq len", "max_model_len"),
+        ("no/port", BackendError, r"the port \d+ is taken: OSError", "free one"),
+        ("no/reason", BackendError, "ended with 1 .*the moon is full", "what it says"),
+    ],
+)
+def test_why_a_server_does_not_start_is_one_line(empty_home, tmp_path, model, error, message, hint):
+    processes = tmp_path / "processes"
+    backend = opened("--standin-processes", str(processes), model=model)
+    with pytest.raises(error, match=message) as raised:
+        run(backend, asked())
+    assert "\n" not in str(raised.value)
+    assert hint in raised.value.hint
+    log = Path(raised.value.hint.partition("its log is ")[2])
+    assert "Resolved architecture" in log.read_text()
+    assert gone(listed(processes))
+
+
+def test_wrong_arguments_are_told_as_such():
+    with pytest.raises(BackendError, match=r"does not take its arguments: .*--no-such"):
+        run(opened("--no-such"), asked())
+
+
+def test_without_vllm_the_line_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="no vLLM to start") as raised:
+        run(VLLM("some/model", Profile(model="vllm:some/model")), asked())
+    assert "octavo[vllm]" in raised.value.hint
+
+
+def test_a_command_that_is_not_there_is_told():
+    with pytest.raises((UsageError, BackendError), match=r"could not be started: .*No such file"):
+        run(
+            VLLM("m", Profile(model="vllm:m", serve=Serve(command=("/no/such/vllm",)))),
+            asked(),
+        )
+
+
+def test_the_command_vllm_is_found_on_the_path(monkeypatch, tmp_path):
+    program = tmp_path / "vllm"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {vllm_standin.__file__} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    (reply,) = run(VLLM("some/model", Profile(model="vllm:some/model")), asked())
+    assert reply.text
+
+
+def test_a_server_that_dies_is_started_once_more_and_its_calls_are_sent_again(tmp_path):
+    requests = [asked(f"question {number}") for number in range(12)]
+    expected = [reply.text for reply in run(opened(), *requests)]
+    dying = ("--standin-die-after=5", "--standin-latency=0.05")
+    backend = opened(*dying, f"--standin-mark={tmp_path / 'mark'}")
+    with stages(backend) as told:
+        replies = run(backend, *requests)
+    assert [reply.text for reply in replies] == expected
+    assert any("starting it again" in stage for stage in told)
+    with pytest.raises(BackendError, match="vLLM ended 2 times while it answered"):
+        run(opened(*dying), *requests)
+
+
+def test_killing_octavo_ends_all_processes_of_the_server(tmp_path):
+    processes = tmp_path / "processes"
+    script = f"""
+import asyncio
+from octavo.backends.vllm import VLLM
+from octavo.protocols import Message, Profile, Request, Serve
+serve = Serve(command={PROGRAM!r}, arguments=["--standin-processes", {str(processes)!r}])
+backend = VLLM("m", Profile(model="vllm:m", serve=serve))
+async def main():
+    await backend.send(Request((Message("user", "Hello"),), max_tokens=20), lambda: None)
+    print("answered", flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == b"answered\n"
+        assert all(map(alive, listed(processes)))
+        child.send_signal(signal.SIGKILL)
+    assert gone(listed(processes))
+
+
+def test_giving_up_ends_a_start_at_once(tmp_path):
+    processes = tmp_path / "processes"
+
+    async def main():
+        backend = opened("--standin-start=60", "--standin-processes", str(processes))
+        call = asyncio.ensure_future(backend.send(asked(), lambda: None))
+        loading = asyncio.Event()
+        backend.stage = lambda stage: loading.set() if "100 %" in stage else None
+        await loading.wait()
+        backend.give_up()
+        with pytest.raises(BackendError, match="stopped before vLLM had started"):
+            await call
+        await backend.close()
+
+    asyncio.run(main())
+    assert gone(listed(processes))
+
+
+def test_a_prompt_that_does_not_fit_is_counted_by_the_server_and_refused_with_the_numbers():
+    message = r"a prompt of 5,000 tokens and a reply of 60 do not fit the window of 4,096"
+    with pytest.raises(ContextError, match=message):
+        run(opened(max_model_len=4096), asked("a" * 20_000))
+
+
+def test_a_given_text_is_scored():
+    async def scores():
+        backend = opened()
+        try:
+            return await backend.score("a rainy day", given="It was ")
+        finally:
+            await backend.close()
+
+    found = asyncio.run(scores())
+    assert [(each.token, each.logprob) for each in found] == [
+        (" a", -2.0),
+        (" rainy", -6.0),
+        (" day", -4.0),
+    ]
+    assert found[0].top == ((" a", -1.0),)
+
+
+@contextmanager
+def attached(answer=None, **behaviour):
+    """Serve a model `short` that was loaded as `org/model`, as a vLLM that runs already does."""
+
+    def chosen(call):
+        if call.path == "/models":
+            card = {"id": "short", "root": "org/model", "max_model_len": 9000}
+            return Answer(body={"data": [card]})
+        if call.path == "/metrics":
+            info = 'vllm:cache_config_info{block_size="16",num_gpu_blocks="1024"} 1.0'
+            return Answer(body=info)
+        return answer(call) if answer else None
+
+    with serving(Behaviour(model="short", **behaviour), answer=chosen) as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", ["short", "org/model"])
+def test_a_running_server_is_used_by_either_name_of_its_model(monkeypatch, name):
+    async def contact_and_send(backend):
+        known = await backend.contact()
+        await backend.send(asked(priority=3), lambda: None)
+        await backend.close()
+        return known
+
+    with attached() as server:
+        monkeypatch.setenv("OCTAVO_VLLM_URL", server.url.removesuffix("/v1"))
+        known = asyncio.run(contact_and_send(VLLM(name, Profile(model=f"vllm:{name}"))))
+        chat = server.calls[-1]
+    assert (known.window, known.parallel) == (9000, 16)
+    assert (chat.body["model"], chat.body["priority"]) == ("short", 3)
+
+
+def test_a_running_server_with_another_model_is_refused():
+    with attached() as server, pytest.raises(ModelError, match="does not serve") as raised:
+        run(VLLM("other", Profile(model="vllm:other", base_url=server.url)), asked())
+    assert "short" in raised.value.hint
+
+
+def test_a_server_that_does_not_schedule_by_priority_is_sent_none():
+    def refuse(call):
+        if call.path == "/chat/completions" and "priority" in call.body:
+            return failure(400, "Got priority 3 but Priority scheduling is not enabled.", "x")
+        return None
+
+    with attached(refuse) as server:
+        backend = VLLM("short", Profile(model="vllm:short", base_url=server.url))
+        replies = run(backend, asked(priority=3))
+        bodies = [call.body for call in server.calls if call.path == "/chat/completions"]
+    assert replies[0].text
+    assert ["priority" in body for body in bodies] == [True, False]
+
+
+def test_keys_name_the_weights_and_not_where_they_are(tmp_path):
+    def model_of(name, **serve):
+        return VLLM(name, Profile(model=f"vllm:{name}", serve=Serve(**serve))).model
+
+    assert model_of("org/m") == "org/m"
+    assert model_of("org/m", revision="v2", quantization="fp8", dtype="half") == "org/m@v2+fp8"
+    for place in ("here", "there"):
+        folder = tmp_path / place / "tiny"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_bytes(b"123")
+    here, there = tmp_path / "here" / "tiny", tmp_path / "there" / "tiny"
+    assert model_of(str(here)) == model_of(str(there))
+    (there / "model.safetensors").write_bytes(b"1234")
+    assert model_of(str(here)) != model_of(str(there))
+    plain = VLLM("m", Profile(model="vllm:m"))
+    assert plain.identity == "vllm"
+    warm = VLLM("m", Profile(model="vllm:m", options={"top_p": 0.5}))
+    assert warm.identity != plain.identity
+
+
+def test_a_name_is_needed():
+    with pytest.raises(UsageError, match="needs a model's name"):
+        VLLM("", Profile(model="vllm:"))
