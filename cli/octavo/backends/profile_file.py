@@ -135,7 +135,7 @@ class _Reader(TomlFile):
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_input=False):
                 place = tuple(key for key in detail["loc"] if key not in {"str", "Profile"})
-                inner = place[0] == "serve" and len(place) > 1
+                inner = place[:1] == ("serve",) and len(place) > 1
                 what, table = ("'serve'", Serve) if inner else ("a profile", Profile)
                 self.complain(what, table.model_fields, (*keys, *place), detail)
             return None

@@ -20,6 +20,7 @@ from typing import Any
 from octavo.backends.completion import scored
 from octavo.backends.openai import OpenAI
 from octavo.backends.shape import count, record, text
+from octavo.backends.vllm_command import command
 from octavo.backends.vllm_model import named, tokenizer_file
 from octavo.backends.vllm_server import VLLMServer, root_transport
 from octavo.errors import BackendError, ContextError, ModelError, UsageError
@@ -114,6 +115,17 @@ class VLLM:
             window=known.window or self._window,
             parallel=known.parallel or self._parallel(),
         )
+
+    async def check(self) -> str:
+        """Return how a running server is, or that there is a vLLM to start; starts nothing.
+
+        Raises what `contact` and `send` raise.
+        """
+        if self._url is not None:
+            await self._ready()
+            return "it answers and has the model"
+        command(self._name, self._name, self._profile.serve, 0)
+        return "vLLM is here and is started for a run"
 
     async def send(self, request: Request, started: Callable[[], None]) -> Reply:
         """Answer one request, starting the server first if this is the first one.

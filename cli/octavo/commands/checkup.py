@@ -19,7 +19,7 @@ from octavo.commands.settings import PREFIX, variable
 from octavo.engine.storage import choose_journal, connect, journal_path
 from octavo.errors import OctavoError, SpecErrors
 from octavo.pipeline.registry import Registry
-from octavo.protocols import Backend, Capabilities, Checking, Transient
+from octavo.protocols import Backend, Capabilities, Checking, Starting, Transient
 from octavo.tokens.choose import ESTIMATE, counter, tokenizer_for
 
 __all__ = ["Checkup", "Finding"]
@@ -137,7 +137,8 @@ async def _contact(backend: Backend) -> Finding | tuple[Capabilities, Finding]:
     """Ask the backend what it can do and whether it would answer."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            known = await backend.contact()
+            # Where contact would start a server, what is known without it has to do.
+            known = backend.known if isinstance(backend, Starting) else await backend.contact()
             told = await backend.check() if isinstance(backend, Checking) else "ready"
     except TimeoutError:
         message = f"no answer within {_PATIENCE:g} s"
