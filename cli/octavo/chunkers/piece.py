@@ -14,8 +14,10 @@ from octavo.text.span import Span
 
 __all__ = ["Pieces", "pieces"]
 
-_FEW = 2
-"""One in so many of the borders between short parts is considered: a path needs no more."""
+_DENSE = 2
+"""Two neighbours with fewer characters together than the room has tokens, divided by this, are
+short. Of the borders between such, only some are considered: a path needs no more than a dozen
+for each chunk."""
 
 _SURE = 6
 """Characters a token, more than text has on average. What is longer for the room is cut without
@@ -96,7 +98,7 @@ def _cut(
         start, end = whole.starts[index], whole.ends[index]
         places, prices = level.cuts(text, Span(start, end))
         if thin:
-            places, prices = _thinned([start, *places, end], prices, room // 2)
+            places, prices = _thinned([start, *places, end], prices, room // _DENSE)
         floor = level.floor if end - start > _ENDLESS * room else 0
         drawn = weights(borders(text, places))
         first = len(cut.starts)
@@ -112,9 +114,7 @@ def _cut(
     return cut, fresh
 
 
-def _count(
-    text: str, found: Pieces, fresh: Sequence[int], room: int, counter: Counter
-) -> None:
+def _count(text: str, found: Pieces, fresh: Sequence[int], room: int, counter: Counter) -> None:
     """Count some of the pieces, but not those that are too long to fit."""
     starts, ends, counts = found.starts, found.ends, found.counts
     sure = _SURE * room
@@ -127,14 +127,16 @@ def _count(
 def _thinned(
     bounds: Sequence[int], prices: Sequence[int], short: int
 ) -> tuple[list[int], list[int]]:
-    """Return few of the places to cut where the parts between them are short.
+    """Return the places to cut, but only some where the two parts beside them are short.
 
-    Which are kept follows from the lengths beside them, which are as good as drawn, so an edit
-    elsewhere changes nothing.
+    The shorter they are, the fewer are kept. Which follows from their length alone, which is as
+    good as drawn, so an edit elsewhere changes nothing.
     """
     kept = [
         index
         for index, price in enumerate(prices)
-        if (length := bounds[index + 2] - bounds[index]) > short or length % _FEW == 0 or price < 0
+        if (length := bounds[index + 2] - bounds[index]) > short
+        or not length % (1 + short // length)
+        or price < 0
     ]
     return [bounds[index + 1] for index in kept], [prices[index] for index in kept]

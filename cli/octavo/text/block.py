@@ -62,7 +62,7 @@ def blocks(text: str, outline: Sequence[Heading]) -> Blocks:
         start, end = heading.span
         # What stands after blank lines at the very beginning is of the first block.
         index = bisect_left(starts, start) if start > lead else 0
-        if index == len(starts) or starts[index] != start and index:
+        if index == len(starts) or (starts[index] != start and index):
             continue
         costs[index] = _SECTION
         if index + 1 < len(starts) and not text[end : starts[index + 1]].strip():
