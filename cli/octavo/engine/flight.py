@@ -95,9 +95,18 @@ class Answers(Vectors, Protocol):
     """Something that answers requests: the journal, then a backend or a prediction."""
 
     def answer(
-        self, request: Request, key: bytes, *, quotes: Sequence[Quote], priority: Priority
+        self,
+        request: Request,
+        key: bytes,
+        *,
+        quotes: Sequence[Quote],
+        priority: Priority,
+        behind: Flight | None = None,
     ) -> Flight:
-        """Return the flight of a request; equal keys share one."""
+        """Return the flight of a request; equal keys share one.
+
+        It is sent once `behind`, whose prompt begins as this one does, has started or ended.
+        """
         ...
 
 
@@ -109,6 +118,7 @@ class _Call:
     key: bytes
     packed: Packed
     priority: Priority
+    behind: Flight | None
 
 
 @dataclass
@@ -140,16 +150,22 @@ class Flights:
         return self._embeddings.embed(texts, priority=priority)
 
     def answer(
-        self, request: Request, key: bytes, *, quotes: Sequence[Quote], priority: Priority
+        self,
+        request: Request,
+        key: bytes,
+        *,
+        quotes: Sequence[Quote],
+        priority: Priority,
+        behind: Flight | None = None,
     ) -> Flight:
-        """Return the flight of a request; equal keys share one."""
+        """Return the flight of a request; see Answers."""
         if flight := self._flying.get(key):
             return flight
         if reply := self.journal.find(key):
             return Flight.landed(reply, cached=True)
         self.fits(request)
         flight = self._flying[key] = Flight()
-        call = _Call(request, key, pack(request.messages, quotes), priority)
+        call = _Call(request, key, pack(request.messages, quotes), priority, behind)
         flight.ride(self.group.create_task(self._fly(flight, call)))
         return flight
 
@@ -168,6 +184,9 @@ class Flights:
             del self._flying[call.key]
 
     async def _send(self, flight: Flight, call: _Call) -> Reply:
+        if call.behind is not None:
+            # Not by awaiting it: what became of it is no concern of this call.
+            await asyncio.wait((call.behind.started,))
         while True:
             await self.limit.acquire(call.priority)
             try:
