@@ -17,8 +17,8 @@ from octavo.engine.flight import Answers, Flight
 from octavo.engine.key import key_of
 from octavo.engine.leads import Leads
 from octavo.engine.ledger import Account, Ledger
-from octavo.engine.limit import Priority
 from octavo.engine.packing import quotes_in
+from octavo.engine.queue import Priority
 from octavo.engine.records import Invalid, instructed, mended, read_record, retold
 from octavo.engine.report import Outcome, Watch
 from octavo.engine.verdict import Verdict, complete_part, verdict

@@ -12,7 +12,7 @@ from octavo.engine.embed import Batch
 from octavo.engine.example import example
 from octavo.engine.flight import Flight
 from octavo.engine.journal import Journal
-from octavo.engine.limit import Priority
+from octavo.engine.queue import Priority
 from octavo.engine.vectors import find_vector, vector_key
 from octavo.protocols import Reply, Request, Usage
 from octavo.text.ngrams import spelt
