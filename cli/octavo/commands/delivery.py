@@ -6,6 +6,7 @@ import asyncio
 import sys
 
 from octavo.commands.failure import describe
+from octavo.commands.inventory import Inventory
 from octavo.commands.order import Order
 from octavo.commands.output import Output, Stream
 from octavo.commands.progress import Display
@@ -21,11 +22,13 @@ class Delivery:
 
     When nothing can be written any more, because the reader went away or the disk is full, the run
     is cancelled in order: what is in flight still reaches the journal. `broken` then says why.
+    `inventory`, when set, is told which file holds which result.
     """
 
     def __init__(self, order: Order, output: Output, display: Display) -> None:
         self.failures: list[OctavoError] = []
         self.broken: Exception | None = None
+        self.inventory: Inventory | None = None
         self._order = order
         self._output = output
         self._display = display
@@ -52,7 +55,9 @@ class Delivery:
                 with self._display.paused():
                     self._output.put(result.source, text, suffix)
             else:
-                self._output.put(result.source, text, suffix)
+                path = self._output.put(result.source, text, suffix)
+                if path is not None and self.inventory is not None:
+                    self.inventory.enter(path, text, result)
         except (OctavoError, OSError) as error:
             self.broken = error
             if self._task is not None:

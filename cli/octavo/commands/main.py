@@ -32,6 +32,7 @@ COMMANDS = {
     "ls": "List the pipelines.",
     "show": "Print a pipeline and where it comes from.",
     "eject": "Copy a pipeline and its prompts here, to edit them.",
+    "check": "Check pipelines, and whether committed results are stale. Asks no model.",
     "split": "Split documents into chunks, one JSON object a line.",
     "tokens": "Count the tokens of documents.",
     "schema": "Print the JSON Schema of pipeline files, for editors.",

@@ -47,6 +47,7 @@ class Order:
     json: bool = False
     format: Format | None = None
     front_matter: bool = False
+    lock: bool = True
     dry_run: bool = False
     glob: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -62,7 +63,6 @@ class Order:
     progress: Progress = Progress.AUTO
     events: str | None = None
     timeout: float | None = None
-    hedge: float | None = None
     max_calls: int | None = None
     max_tokens: int | None = None
     max_cost: float | None = None
@@ -155,6 +155,13 @@ def options(
             " document, with its metadata. Else by the ending of -o.",
         ),
     ] = None,
+    lock: Annotated[
+        bool,
+        typer.Option(
+            "--lock/--no-lock",
+            help="Keep octavo.lock beside results written with -o, for `octavo check`.",
+        ),
+    ] = True,
     front_matter: Annotated[
         bool,
         typer.Option(
@@ -241,15 +248,6 @@ def options(
     max_minutes: Annotated[
         float | None,
         typer.Option("--max-minutes", metavar="MINUTES", help="The same for the time."),
-    ] = None,
-    hedge: Annotated[
-        float | None,
-        typer.Option(
-            "--hedge",
-            metavar="TIMES",
-            help="Send a second copy of a call that takes so many times as long as usual; the first"
-            " reply is taken, and both may be billed.",
-        ),
     ] = None,
     progress: Annotated[
         Progress, typer.Option("--progress", help="What standard error shows of the run.")

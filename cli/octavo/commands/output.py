@@ -23,6 +23,11 @@ __all__ = ["File", "Output", "Stream", "Tree", "open_output"]
 class Output(Protocol):
     """Takes the finished documents, in the order in which they are to appear."""
 
+    @property
+    def folder(self) -> Path | None:
+        """The directory that the results are written to, if it is one."""
+        ...
+
     def expect(self, document: Input) -> InputError | None:
         """Prepare for a document; returns an error when its result has no place of its own."""
         ...
@@ -42,6 +47,7 @@ class Stream:
         self._stream = stream
         self._headed = headed
         self._first = True
+        self.folder = None
 
     def expect(self, document: Input) -> None:
         del document
@@ -61,6 +67,7 @@ class File:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.folder = path.parent
         _check_folder(path.parent, path)
 
     def expect(self, document: Input) -> InputError | None:
@@ -80,6 +87,7 @@ class Tree:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self.folder = root
         self._places: dict[str, str] = {}
         self._taken: set[str] = set()
         if root.exists() and not root.is_dir():

@@ -8,6 +8,7 @@ import sys
 from octavo.commands.assembly import assemble, may_be_several, reads_only_stdin
 from octavo.commands.delivery import Delivery
 from octavo.commands.interruption import run_interruptibly
+from octavo.commands.inventory import Inventory
 from octavo.commands.order import Order
 from octavo.commands.output import open_output
 from octavo.commands.pipelines import by_pipeline
@@ -32,6 +33,8 @@ def _perform(order: Order) -> int:
     delivery = Delivery(order, output, display)
     try:
         job = assemble(order, display, output)
+        if order.lock and output.folder is not None:
+            delivery.inventory = Inventory(order, job, output.folder)
         report = run_interruptibly(
             _run(job, display, delivery),
             first=lambda: display.line(
@@ -44,6 +47,9 @@ def _perform(order: Order) -> int:
         if not isinstance(error, BrokenPipeError):
             _say_how_to_go_on(order, display, display.run)
         raise
+    finally:
+        if delivery.inventory is not None:
+            delivery.inventory.save()
     display.close()
     return _conclude(order, display, delivery, report)
 

@@ -43,7 +43,6 @@ class StepWork:
     position: int
     heights: list[int]
     missing: list[Span]
-    said: set[str]
 
     @property
     def counter(self) -> Counter:
@@ -90,9 +89,7 @@ class StepWork:
 
     def notice(self, message: str) -> None:
         """Say one line about the document that the user should see on standard error."""
-        if message not in self.said:
-            self.said.add(message)
-            self.engine.watch.notice(f"{self.document.source}: {message}")
+        self.engine.watch.notice(f"{self.document.source}: {message}")
 
     def tell(self, note: Note) -> None:
         """Show a note to whoever watches the run; one that a plan made up is not shown."""

@@ -1,0 +1,59 @@
+"""What a run has written and from what, for the lock beside its results."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from octavo.commands.lock import LOCK, Locked, write_lock
+from octavo.commands.order import Order
+from octavo.commands.render import encode
+from octavo.engine.execute import Job
+from octavo.engine.report import Result
+from octavo.loaders.inputs import STDIN
+from octavo.pipeline.lookup import BUILT_IN
+
+__all__ = ["Inventory"]
+
+
+class Inventory:
+    """The files that a run wrote into a directory."""
+
+    def __init__(self, order: Order, job: Job, folder: Path) -> None:
+        self._order = order
+        self._job = job
+        self._folder = folder
+        self._entries: dict[str, Locked] = {}
+
+    def enter(self, path: Path, text: str, result: Result) -> None:
+        """Note that a result was written to a file; a pipe or a device is none."""
+        if result.error is not None or not path.is_file():
+            return
+        pipeline = self._order.pipeline
+        params = {name: value for name, value in self._job.params.items() if value is not None}
+        self._entries[self._relative(str(path))] = Locked(
+            source=result.source if result.source == STDIN else self._relative(result.source),
+            source_hash=result.hash,
+            pipeline=(
+                pipeline.path
+                if pipeline.path.startswith(BUILT_IN)
+                else self._relative(pipeline.path)
+            ),
+            pipeline_hash=pipeline.digest,
+            model=self._job.profile.model,
+            params=dict(sorted(params.items())),
+            result_hash=hashlib.sha256(encode(text)).hexdigest(),
+            encoding=self._order.encoding,
+        )
+
+    def save(self) -> None:
+        """Write the lock, if there is anything to tell.
+
+        Raises RunFailed when it cannot be written, UsageError when what is there is no lock.
+        """
+        if self._entries:
+            write_lock(self._folder / LOCK, self._entries)
+
+    def _relative(self, path: str) -> str:
+        return Path(os.path.relpath(path, self._folder)).as_posix()

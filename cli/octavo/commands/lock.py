@@ -1,0 +1,106 @@
+"""`octavo.lock`: what results in a directory were made from, so that CI can tell stale ones.
+
+The file stands beside the results and is meant to be committed with them. It holds hashes, no
+times and no runs, one entry a result in the order of their names: the same results give the same
+bytes. Paths are relative to the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from octavo.commands.atomic import write_whole
+from octavo.commands.render import encode
+from octavo.errors import RunFailed, UsageError
+
+__all__ = ["LOCK", "Locked", "read_lock", "write_lock"]
+
+LOCK = "octavo.lock"
+_VERSION = 1
+_TEXTS = ("source", "source_hash", "pipeline", "pipeline_hash", "model", "result_hash")
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What one result was made from.
+
+    `source` and `pipeline` are paths relative to the lock's directory; a pipeline that is built in
+    is `builtin:NAME`, standard input is `-`. Hashes are SHA-256: of the source's text, of
+    what the pipeline does, and of the result's bytes.
+    """
+
+    source: str
+    source_hash: str
+    pipeline: str
+    pipeline_hash: str
+    model: str
+    params: Mapping[str, Any]
+    result_hash: str
+    encoding: str | None = None
+    """What the source is read in, where it was named."""
+
+
+def read_lock(path: Path) -> dict[str, Locked]:
+    """Return the entries by the result's path, relative to the lock's directory.
+
+    Raises UsageError when the file is no lock of this version.
+    """
+    try:
+        data: object = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(
+            f"{path} is no JSON: {error}",
+            hint="resolve the conflict in it, or remove it and run the pipeline again",
+        ) from error
+    top = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+    if top.get("version") != _VERSION or not isinstance(top.get("results"), dict):
+        raise UsageError(
+            f"{path} is not what this Octavo writes (version {_VERSION})",
+            hint="remove it and run the pipeline again: what was answered is not asked again",
+        )
+    return {name: _entry(path, name, row) for name, row in top["results"].items()}
+
+
+def write_lock(path: Path, entries: Mapping[str, Locked]) -> None:
+    """Add entries to a lock, or replace those of the same results; drops those without a result.
+
+    Raises RunFailed when the file cannot be written, UsageError when what is there is no lock.
+    """
+    kept = read_lock(path) if path.exists() else {}
+    kept.update(entries)
+    kept = {name: entry for name, entry in kept.items() if (path.parent / name).exists()}
+    rows = {name: _row(kept[name]) for name in sorted(kept)}
+    text = json.dumps({"version": _VERSION, "results": rows}, ensure_ascii=False, indent=2)
+    try:
+        write_whole(path, encode(text + "\n"))
+    except OSError as error:
+        raise RunFailed(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _row(entry: Locked) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(entry, name) for name in _TEXTS}
+    if entry.params:
+        row["params"] = dict(entry.params)
+    if entry.encoding:
+        row["encoding"] = entry.encoding
+    return row
+
+
+def _entry(path: Path, name: str, row: object) -> Locked:
+    fields = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+    if not all(isinstance(fields.get(each), str) for each in _TEXTS):
+        raise UsageError(
+            f"{path}: the entry of {name} is incomplete",
+            hint="run its pipeline again: what was answered is not asked again",
+        )
+    return Locked(
+        **{each: fields[each] for each in _TEXTS},
+        params=fields.get("params", {}),
+        encoding=fields.get("encoding"),
+    )
