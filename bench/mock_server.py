@@ -40,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             per_reply_token=options.per_reply_token,
             per_prompt_token=options.per_prompt_token,
             rate=options.rate,
+            token_rate=options.token_rate,
+            burst=options.burst,
+            told=not options.untold,
             in_flight=options.in_flight,
             faults=dict(options.fault),
             seed=options.seed,
@@ -94,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--per-reply-token", type=float, default=0.0, metavar="S")
     add("--per-prompt-token", type=float, default=0.0, metavar="S", help="for uncached ones")
     add("--rate", type=float, default=0.0, metavar="N", help="calls a minute, then status 429")
+    add("--token-rate", type=float, default=0.0, metavar="N", help="tokens a minute, likewise")
+    add("--burst", type=float, default=1.0, metavar="S", help="seconds' worth of both at once")
+    add("--untold", action="store_true", help="do not tell the limits in headers")
     add("--in-flight", type=int, default=0, metavar="N", help="calls at once, then status 429")
     add("--fault", type=_fault, action="append", default=[], metavar="KIND=SHARE",
         help=f"of {', '.join(FAULTS)}; may be repeated")  # fmt: skip

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -26,6 +27,16 @@ def ask(url: str, text: str = "When is it?", **fields) -> dict:
     request = Request(url + "/chat/completions", json.dumps(body).encode(), method="POST")
     with urlopen(request, timeout=10) as response:
         return json.load(response)
+
+
+def headers(url: str) -> dict[str, str]:
+    try:
+        body = {"model": "mock", "messages": [{"role": "user", "content": "When?"}]}
+        request = Request(url + "/chat/completions", json.dumps(body).encode(), method="POST")
+        with urlopen(request, timeout=10) as response:
+            return dict(response.headers)
+    except HTTPError as error:
+        return dict(error.headers)
 
 
 @given(number=st.integers(0, 2**64), limit=st.integers(1, 3000))
@@ -89,13 +100,33 @@ def test_latencies_vary_as_asked():
     assert 2.9 < max(usual) <= 3.0
 
 
-def test_the_rate_limit_tells_how_long_to_wait():
-    limit = RateLimit(60)
+def test_the_rate_limit_tells_what_remains_and_how_long_to_wait():
+    limit = RateLimit(120, burst=2)
     assert limit.wait(10.0) == 0
-    wait = limit.wait(10.25)
-    assert wait == pytest.approx(0.75)
-    assert limit.headers(wait)["retry-after-ms"] == "750"
-    assert limit.wait(11.01) == 0
+    limit.take()
+    assert limit.headers() == {
+        "x-ratelimit-limit-requests": "120",
+        "x-ratelimit-remaining-requests": "3",
+        "x-ratelimit-reset-requests": "500ms",
+    }
+    limit.take(3)
+    assert limit.wait(10.0) == pytest.approx(0.5)
+    assert limit.wait(10.25) == pytest.approx(0.25)
+    assert limit.wait(10.5) == 0
+    assert limit.wait(10.5, cost=99) == pytest.approx(1.5)  # a full bucket will have to do
+
+
+def test_calls_and_tokens_beyond_the_limits_are_refused_and_all_answers_tell_them():
+    with serving(Behaviour(rate=60)) as server:
+        first, second = headers(server.url), headers(server.url)
+    assert (first["x-ratelimit-remaining-requests"], first.get("retry-after")) == ("0", None)
+    assert 0 < int(second["retry-after-ms"]) <= 1000
+    with serving(Behaviour(token_rate=6000)) as server:
+        assert headers(server.url)["x-ratelimit-limit-tokens"] == "6000"
+        assert "retry-after" in headers(server.url)  # a prompt and a reply of up to 256 tokens
+    with serving(Behaviour(rate=60, told=False)) as server:
+        assert headers(server.url).keys() == headers(server.url).keys()
+    assert [entry.status for entry in server.log] == [200, 429]
 
 
 def test_the_prefix_cache_counts_leading_blocks():

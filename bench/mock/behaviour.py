@@ -41,6 +41,12 @@ class Behaviour:
     """Share of a streamed call's time that passes before its first token."""
     rate: float = 0.0
     """Calls a minute before answers turn to status 429; 0 is no limit."""
+    token_rate: float = 0.0
+    """Tokens a minute, of prompts and of the longest replies, likewise."""
+    burst: float = 1.0
+    """Seconds' worth of both that may come at once."""
+    told: bool = True
+    """Whether every answer has headers that tell the limits and what remains of them."""
     in_flight: int = 0
     """Calls at once before answers turn to status 429; 0 is no limit."""
     faults: Mapping[str, float] = field(default_factory=dict)
@@ -86,33 +92,40 @@ class Behaviour:
 
 
 class RateLimit:
-    """A bucket of calls that refills evenly; its size is one second's worth, at least one."""
+    """A bucket of calls or tokens that refills evenly and holds `burst` seconds' worth."""
 
-    def __init__(self, per_minute: float) -> None:
+    def __init__(self, per_minute: float, *, burst: float = 1.0, of: str = "requests") -> None:
+        self._of = of
         self._refill = per_minute / 60
-        self._size = max(1.0, self._refill)
+        self._size = max(1.0, self._refill * burst)
         self._left = self._size
         self._last = 0.0
 
-    def wait(self, now: float) -> float:
-        """Take one call at `now`; return 0, or the seconds until there is one."""
+    def wait(self, now: float, cost: float = 1.0) -> float:
+        """Return 0 when there is as much as `cost` at `now`, or the seconds until there is.
+
+        What costs more than the bucket holds needs a full one.
+        """
         self._left = min(self._size, self._left + (now - self._last) * self._refill)
         self._last = now
-        if self._left >= 1:
-            self._left -= 1
-            return 0.0
-        return (1 - self._left) / self._refill
+        missing = min(cost, self._size) - self._left
+        return missing / self._refill if missing > 1e-9 else 0.0
 
-    def headers(self, wait: float) -> dict[str, str]:
-        """Return the headers that tell a client about the limit."""
-        shown = {
-            "x-ratelimit-limit-requests": f"{self._refill * 60:.0f}",
-            "x-ratelimit-remaining-requests": f"{math.floor(self._left)}",
-            "x-ratelimit-reset-requests": f"{wait:.3f}s",
+    def take(self, cost: float = 1.0) -> None:
+        """Take so much out of the bucket."""
+        self._left -= cost
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that tell a client about the limit, as OpenAI's servers do.
+
+        The reset is the time until the bucket is full.
+        """
+        full = (self._size - self._left) / self._refill
+        return {
+            f"x-ratelimit-limit-{self._of}": f"{self._refill * 60:.0f}",
+            f"x-ratelimit-remaining-{self._of}": f"{max(0, math.floor(self._left))}",
+            f"x-ratelimit-reset-{self._of}": f"{full * 1000:.0f}ms",
         }
-        if wait:
-            shown |= {"retry-after": f"{math.ceil(wait)}", "retry-after-ms": f"{wait * 1000:.0f}"}
-        return shown
 
 
 class PrefixCache:

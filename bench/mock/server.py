@@ -7,10 +7,11 @@ would be slower than the clients that this is made to measure.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import blake2b
 from typing import Any, TextIO
 
@@ -50,7 +51,7 @@ class MockServer:
         self._keep = keep
         self._file = log
         self._turns: Counter[bytes] = Counter()
-        self._limit = RateLimit(self.behaviour.rate) if self.behaviour.rate else None
+        self._limits = self._limits_of(self.behaviour)
         self._cache = PrefixCache() if self.behaviour.cached else None
         self._start = time.monotonic()
         self._server: asyncio.Server | None = None
@@ -109,9 +110,12 @@ class MockServer:
         if call.method == "POST" and call.path == "/chat/completions":
             if not isinstance(call.body, dict) or not call.body.get("messages"):
                 return failure(400, "a chat has messages", "invalid_request_error")
-            return self._limited() or self._chat(call)
+            if (refused := self._limited(call.body)) is not None:
+                return refused
+            answer = self._chat(call)
+            return replace(answer, headers={**answer.headers, **self._told()})
         if call.method == "POST" and call.path == "/embeddings":
-            return self._limited() or self._embeddings(call)
+            return self._embeddings(call)
         return failure(404, f"no such path: {call.path}", "not_found")
 
     def _embeddings(self, call: Call) -> Answer:
@@ -134,19 +138,44 @@ class MockServer:
         listed = {"object": "list", "model": body.get("model"), "data": data, "usage": usage}
         return Answer(body=listed, broken=fault == "cut", **spent)
 
-    def _limited(self) -> Answer | None:
+    @staticmethod
+    def _limits_of(behaviour: Behaviour) -> dict[str, RateLimit]:
+        rates = {"requests": behaviour.rate, "tokens": behaviour.token_rate}
+        return {
+            of: RateLimit(rate, burst=behaviour.burst, of=of) for of, rate in rates.items() if rate
+        }
+
+    def _limited(self, body: Mapping[str, Any]) -> Answer | None:
+        """Refuse a call that is beyond the limits, or take what it costs."""
         if 0 < self.behaviour.in_flight <= self.in_flight:
             return failure(429, "too many calls at once", "rate_limit_exceeded")
-        wait = self._limit.wait(self.now()) if self._limit is not None else 0.0
-        if self._limit is None or not wait:
+        if not self._limits:
             return None
-        return failure(429, "too many calls", "rate_limit_exceeded", self._limit.headers(wait))
+        tokens = len(orjson.dumps(body["messages"])) // 4 + _longest(body)
+        costs = {"requests": 1.0, "tokens": float(tokens)}
+        wait = max(each.wait(self.now(), costs[of]) for of, each in self._limits.items())
+        if wait:
+            headers = self._told() | {"retry-after": f"{math.ceil(wait)}"}
+            headers["retry-after-ms"] = f"{wait * 1000:.0f}"
+            shown = headers if self.behaviour.told else {}
+            return failure(429, "too many calls", "rate_limit_exceeded", shown)
+        for of, each in self._limits.items():
+            each.take(costs[of])
+        return None
+
+    def _told(self) -> dict[str, str]:
+        """Return the headers that every answer has."""
+        if not self.behaviour.told:
+            return {}
+        return {
+            name: value for each in self._limits.values() for name, value in each.headers().items()
+        }
 
     def _chat(self, call: Call) -> Answer:
         behaviour, body = self.behaviour, call.body
         messages = orjson.dumps(body["messages"])
         prompt = len(messages) // 4
-        limit = body.get("max_completion_tokens") or body.get("max_tokens") or 256
+        limit = _longest(body)
         if behaviour.window and prompt + limit > behaviour.window:
             return too_long(prompt + limit, behaviour.window)
         chosen = messages + b"%d" % (body.get("seed") or 0)
@@ -179,3 +208,8 @@ class MockServer:
             usage = {}
         sent = events(head, None if empty else message, finish, usage)
         return Answer(events=sent, reply=tokens, broken=broken, **spent)
+
+
+def _longest(body: Mapping[str, Any]) -> int:
+    """Return the most tokens that a reply may have."""
+    return body.get("max_completion_tokens") or body.get("max_tokens") or 256

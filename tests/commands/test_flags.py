@@ -43,7 +43,7 @@ def test_every_option_reaches_the_order():
     made = order(
         *("a.txt", "docs", "-o", "out/", "-m", "openai:x", "-j", "4", "-k", "-n", "--fresh"),
         *("--private", "--json", "--glob", "*.md", "--glob", "*.txt", "--exclude", "old/*"),
-        *("--encoding", "latin-1", "--timeout", "2.5", "--progress", "plain", "-q"),
+        *("--encoding", "latin-1", "--timeout", "2.5", "--hedge", "3", "--progress", "plain", "-q"),
     )
     assert made == Order(
         made.pipeline,
@@ -63,6 +63,7 @@ def test_every_option_reaches_the_order():
         exclude=("old/*",),
         encoding="latin-1",
         timeout=2.5,
+        hedge=3,
         progress=Progress.PLAIN,
         quiet=True,
     )

@@ -10,12 +10,13 @@ from tests.clock import run_virtually
 from octavo.backends.scripted import ScriptedBackend
 from octavo.engine.ask import Asker
 from octavo.engine.flight import Flights
+from octavo.engine.hedge import Hedge
 from octavo.engine.journal import Journal
 from octavo.engine.ledger import Account, Ledger
 from octavo.engine.limit import Limit
 from octavo.engine.patience import Patience
 from octavo.engine.report import Silence
-from octavo.engine.runs import begin
+from octavo.engine.runs import begin, ledger_of
 from octavo.protocols import Capabilities, Message
 
 __all__ = ["Desk", "Line"]
@@ -56,6 +57,8 @@ class Desk:
     embedding: object = None
     known: Capabilities = ALL
     heard: Heard = field(default_factory=Heard)
+    hedge: Hedge | None = None
+    limit: Limit | None = None
     seconds: float = 0.0
 
     def __post_init__(self):
@@ -70,11 +73,12 @@ class Desk:
                     flights = Flights(
                         self.backend,
                         journal,
-                        Limit(self.jobs),
+                        self.limit or Limit(self.jobs),
                         self.patience,
                         calls,
                         lambda _: None,
                         self.embedding or self.backend,
+                        self.hedge,
                     )
                     outcome = await asyncio.gather(
                         self._document(scenario, flights, ledger), return_exceptions=True
@@ -85,6 +89,12 @@ class Desk:
         if isinstance(value, BaseException):
             raise value
         return value
+
+    def attempts(self, node):
+        """Return how often the call of a node was sent, as the ledger on disk has it."""
+        with Journal(self.path) as journal:
+            (row,) = (row for row in ledger_of(journal, 1) if row.node == node)
+        return row.attempts
 
     async def _document(self, scenario, flights, ledger):
         async with asyncio.TaskGroup() as group:

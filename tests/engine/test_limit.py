@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from tests.clock import run_virtually
 
-from octavo.engine.limit import Limit, Priority, Stopped
+from octavo.engine.limit import Limit, Stopped
+from octavo.engine.queue import Priority
 
 
 def test_waiting_calls_are_let_in_by_document_then_by_levels_left_then_in_order():

@@ -8,6 +8,7 @@ from typing import Any
 
 from octavo.backends.endpoint import Endpoint
 from octavo.backends.pause import retry_after
+from octavo.backends.rate_limits import rate_limits
 from octavo.backends.shape import first, items, record, text
 from octavo.errors import (
     AuthError,
@@ -150,6 +151,7 @@ def fault(reply: TransportReply, endpoint: Endpoint, model: str) -> OctavoError 
             f"{place} answered {status}: {words}",
             kind=_WAIT.get(status, "server"),
             retry_after=retry_after(reply.headers) if told is None else told,
+            limits=rate_limits(reply.headers),
         )
     elif status < 400:
         error = BackendError(

@@ -18,6 +18,7 @@ from octavo.backends.completion import Draft, read
 from octavo.backends.dialect import Dialect, dialect_of
 from octavo.backends.endpoint import Endpoint, locate
 from octavo.backends.faults import fault, filtered, named, said, status_of, too_long
+from octavo.backends.rate_limits import rate_limits
 from octavo.backends.shape import count, items, record, text
 from octavo.backends.vectors import read_vectors
 from octavo.errors import BackendError, ContextError, ModelError, UsageError
@@ -143,7 +144,7 @@ class OpenAI:
                     raise Transient(
                         f"{self._endpoint.place}: the answer is no JSON but {kind}", kind="server"
                     )
-                return read(completion)
+                return _metered(read(completion), reply.headers)
             if filtered(reply):
                 return Reply(said(reply.body), finish=Finish.REFUSAL)
             name = named(reply, body)
@@ -277,6 +278,12 @@ class OpenAI:
                 self._endpoint = replace(self._endpoint, key=key)
                 self._transport = _transport(self._profile.client, self._endpoint)
             return self._transport
+
+
+def _metered(reply: Reply, headers: Mapping[str, str]) -> Reply:
+    """Return a reply with what the server said of its rate limits, if it did."""
+    told = rate_limits(headers)
+    return replace(reply, limits=told) if told else reply
 
 
 def _transport(client: str, endpoint: Endpoint) -> Transport:

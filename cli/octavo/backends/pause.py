@@ -6,10 +6,10 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-__all__ = ["retry_after"]
+__all__ = ["number", "retry_after", "seconds_until"]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -25,7 +25,7 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time
     """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name)
-        if value is not None and (seconds := _number(value)) is not None:
+        if value is not None and (seconds := number(value)) is not None:
             return max(0.0, seconds * scale)
     if (date := headers.get("retry-after")) is not None:
         return _until(date, now())
@@ -33,12 +33,33 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time
     return max((seconds for seconds in resets if seconds is not None), default=None)
 
 
-def _number(value: str) -> float | None:
+def number(value: str) -> float | None:
+    """Return a finite number, or None for what is none."""
     try:
-        number = float(value)
+        found = float(value)
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return found if math.isfinite(found) else None
+
+
+def seconds_until(value: str, now: float) -> float | None:
+    """Return the seconds until a time that is written as `1m30s`, `250ms`, `12` or a date.
+
+    Dates are ISO 8601, or seconds or milliseconds since 1970. None for anything else.
+    """
+    value = value.strip()
+    if value and _SPAN.sub("", value) == "":
+        return sum(float(count) * _UNITS[unit] for count, unit in _SPAN.findall(value))
+    seconds = number(value)
+    if seconds is None:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
+    if seconds >= _EPOCH:
+        seconds = (seconds / 1000 if seconds >= _EPOCH * 1000 else seconds) - now
+    return max(0.0, seconds)
 
 
 def _until(date: str, now: float) -> float | None:
@@ -52,15 +73,7 @@ def _until(date: str, now: float) -> float | None:
 
 
 def _reset(headers: Mapping[str, str], limit: str, now: float) -> float | None:
-    """Return the seconds until a used-up limit is renewed: `1m30s`, `250ms`, `12` or a date."""
-    value = headers.get(f"x-ratelimit-reset{limit}", "").strip()
-    if not value or (_number(headers.get(f"x-ratelimit-remaining{limit}", "0")) or 0) > 0:
+    """Return the seconds until a used-up limit is renewed."""
+    if (number(headers.get(f"x-ratelimit-remaining{limit}", "0")) or 0) > 0:
         return None
-    if _SPAN.sub("", value) == "":
-        return sum(float(number) * _UNITS[unit] for number, unit in _SPAN.findall(value))
-    number = _number(value)
-    if number is None:
-        return None
-    if number >= _EPOCH:
-        number = (number / 1000 if number >= _EPOCH * 1000 else number) - now
-    return max(0.0, number)
+    return seconds_until(headers.get(f"x-ratelimit-reset{limit}", ""), now)

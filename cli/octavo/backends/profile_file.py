@@ -48,6 +48,9 @@ _KEYED = {
     "cookie",
 }
 _FILES = (".gguf", ".yaml", ".yml")
+_LEAST = {"window": 0, "parallel": 0, "timeout": 0, "requests_per_minute": 0,
+          "tokens_per_minute": 0, "hedge": 1}  # fmt: skip
+"""What the values of a profile must be more than."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +168,11 @@ class _Reader(TomlFile):
                 error = self.error("key-in-file", message, (*keys, "headers", header), hint)
                 error.position = replace(error.position, source="")
                 self.take(error)
-        for limit in ("window", "parallel", "timeout"):
+        for limit, least in _LEAST.items():
             value = getattr(profile, limit)
-            if value is not None and value <= 0:
-                message = f"{limit!r} must be more than 0"
-                self.add("wrong-value", message, (*keys, limit), "write more than 0")
+            if value is not None and value <= least:
+                message = f"{limit!r} must be more than {least}"
+                self.add("wrong-value", message, (*keys, limit), f"write more than {least}")
         if backend != "vllm" and profile.serve != Serve():
             message = f"'serve' starts a server for a vllm: model, and this is {profile.model!r}"
             hint = f'write model = "vllm:{name}", or remove it'

@@ -14,8 +14,10 @@ from octavo.text.span import Span
 
 __all__ = ["Pieces", "pieces"]
 
-_FEW = 2
-"""One in so many of the borders between short parts is considered: a path needs no more."""
+_DENSE = 2
+"""Two neighbours with fewer characters together than the room has tokens, divided by this, are
+short. Of the borders between such, only some are considered: a path needs no more than a dozen
+for each chunk."""
 
 _SURE = 6
 """Characters a token, more than text has on average. What is longer for the room is cut without
@@ -40,21 +42,12 @@ class Pieces:
     costs: list[int]
     counts: list[int]
 
-    def pick(self, indices: Sequence[int]) -> Pieces:
-        """Return some of the pieces."""
-        return Pieces(
-            [self.starts[index] for index in indices],
-            [self.ends[index] for index in indices],
-            [self.costs[index] for index in indices],
-            [self.counts[index] for index in indices],
-        )
-
-    def add(self, other: Pieces) -> None:
-        """Append other pieces."""
-        self.starts.extend(other.starts)
-        self.ends.extend(other.ends)
-        self.costs.extend(other.costs)
-        self.counts.extend(other.counts)
+    def extend(self, other: Pieces, first: int, last: int) -> None:
+        """Append some of another text's pieces."""
+        self.starts.extend(other.starts[first:last])
+        self.ends.extend(other.ends[first:last])
+        self.costs.extend(other.costs[first:last])
+        self.counts.extend(other.counts[first:last])
 
 
 def pieces(text: str, parts: Blocks, room: int, counter: Counter) -> Pieces:
@@ -64,29 +57,24 @@ def pieces(text: str, parts: Blocks, room: int, counter: Counter) -> Pieces:
     above the room. Lines come before sentences, these before words, these before characters.
     Raises FitError when one character alone has more tokens than the room.
     """
-    found = Pieces([], [], [], [])
     total = counter.count(text) if len(text) <= _SURE * room else room + 1
-    loose = Pieces([0], [len(text)], [0], [total])
+    found = Pieces([0], [len(text)], [0], [total])
+    wide = [0] if total > room else []
     for level in levels(parts, room):
         for thin in (True, False):
-            wide = [index for index, count in enumerate(loose.counts) if count > room]
             if not wide:
-                break
-            if len(wide) < len(loose.counts):
-                found.add(loose.pick([i for i, count in enumerate(loose.counts) if count <= room]))
-                loose = loose.pick(wide)
-            loose = _cut(text, loose, level, room, counter, thin=thin)
-    if max(loose.counts) > room:
-        raise _too_large(text, loose, room)
-    if not found.starts:
-        return loose
-    found.add(loose)
-    return found.pick(sorted(range(len(found.starts)), key=found.starts.__getitem__))
+                return found
+            found, fresh = _cut(text, found, wide, level, room, thin=thin)
+            _count(text, found, fresh, room, counter)
+            wide = [index for index in fresh if found.counts[index] > room]
+    if wide:
+        raise _too_large(text, found, room)
+    return found
 
 
-def _too_large(text: str, wide: Pieces, room: int) -> FitError:
-    count = max(wide.counts)
-    character = text[wide.starts[wide.counts.index(count)]]
+def _too_large(text: str, found: Pieces, room: int) -> FitError:
+    count = max(found.counts)
+    character = text[found.starts[found.counts.index(count)]]
     return FitError(
         f"the character {character!r} alone has {count} tokens, more than the {room} of a chunk",
         hint="allow more tokens for a chunk",
@@ -94,52 +82,61 @@ def _too_large(text: str, wide: Pieces, room: int) -> FitError:
 
 
 def _cut(
-    text: str, wide: Pieces, level: Level, room: int, counter: Counter, *, thin: bool
-) -> Pieces:
-    """Cut all of these pieces by one level, and count what that gives."""
-    starts: list[int] = []
-    ends: list[int] = []
-    costs: list[int] = []
-    counts: list[int] = []
-    placed: list[int] = []
+    text: str, whole: Pieces, wide: Sequence[int], level: Level, room: int, *, thin: bool
+) -> tuple[Pieces, list[int]]:
+    """Return all pieces with some of them cut by one level, and the indices of what those gave.
+
+    The parts of a piece are not counted yet: they are taken for as large as the piece.
+    """
+    cut = Pieces([], [], [], [])
     fresh: list[int] = []
-    for start, end, cost, count in zip(
-        wide.starts, wide.ends, wide.costs, wide.counts, strict=True
-    ):
+    done = 0
+    for index in wide:
+        if done < index:
+            cut.extend(whole, done, index)
+        done = index + 1
+        start, end = whole.starts[index], whole.ends[index]
         places, prices = level.cuts(text, Span(start, end))
         if thin:
-            places, prices = _thinned([start, *places, end], prices, room // 2)
-        if level.floor and end - start > _ENDLESS * room:
-            prices = [price - level.floor for price in prices]
-        first = len(starts)
-        starts += [start, *places]
-        ends += [*places, end]
-        costs += [cost, *prices]
-        counts += [count] * (len(places) + 1)
-        placed += range(first + 1, len(starts))
-        if places:
-            fresh += range(first, len(starts))
-    drawn = weights(borders(text, [starts[index] for index in placed]))
-    for index, weight in zip(placed, drawn, strict=True):
-        costs[index] += weight
-    fresh = [index for index in fresh if ends[index] - starts[index] <= _SURE * room]
+            places, prices = _thinned([start, *places, end], prices, room // _DENSE)
+        floor = level.floor if end - start > _ENDLESS * room else 0
+        drawn = weights(borders(text, places))
+        first = len(cut.starts)
+        cut.starts.extend((start, *places))
+        cut.ends.extend((*places, end))
+        cut.costs.append(whole.costs[index])
+        cut.costs.extend(
+            [price + weight - floor for price, weight in zip(prices, drawn, strict=True)]
+        )
+        cut.counts.extend([whole.counts[index]] * (len(places) + 1))
+        fresh.extend(range(first, len(cut.starts)))
+    cut.extend(whole, done, len(whole.starts))
+    return cut, fresh
+
+
+def _count(text: str, found: Pieces, fresh: Sequence[int], room: int, counter: Counter) -> None:
+    """Count some of the pieces, but not those that are too long to fit."""
+    starts, ends, counts = found.starts, found.ends, found.counts
+    sure = _SURE * room
+    fresh = [index for index in fresh if ends[index] - starts[index] <= sure]
     sizes = counter.count_batch([text[starts[index] : ends[index]] for index in fresh])
     for index, size in zip(fresh, sizes, strict=True):
         counts[index] = size
-    return Pieces(starts, ends, costs, counts)
 
 
 def _thinned(
     bounds: Sequence[int], prices: Sequence[int], short: int
 ) -> tuple[list[int], list[int]]:
-    """Return few of the places to cut where the parts between them are short.
+    """Return the places to cut, but only some where the two parts beside them are short.
 
-    Which are kept follows from the lengths beside them, which are as good as drawn, so an edit
-    elsewhere changes nothing.
+    The shorter they are, the fewer are kept. Which follows from their length alone, which is as
+    good as drawn, so an edit elsewhere changes nothing.
     """
     kept = [
         index
         for index, price in enumerate(prices)
-        if (length := bounds[index + 2] - bounds[index]) > short or length % _FEW == 0 or price < 0
+        if (length := bounds[index + 2] - bounds[index]) > short
+        or not length % (1 + short // length)
+        or price < 0
     ]
     return [bounds[index + 1] for index in kept], [prices[index] for index in kept]

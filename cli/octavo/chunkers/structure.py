@@ -105,7 +105,7 @@ async def _run(
 CHUNKER = ChunkerType(
     name="structure",
     about="headings, paragraphs, lists and code, then sentences, then words",
-    version=1,
+    version=2,
     options=Structure,
     run=_run,
 )

@@ -45,9 +45,11 @@ def _seams(text: str, starts: Sequence[int], counter: Counter) -> list[int]:
     if not isinstance(counter, LineCounter):
         return [*range(1, len(starts)), len(starts)]
     crosses = counter.crossing.match
+    opening = {text[start] for start in starts}
+    suspect = {sign for sign in opening if sign.isspace() or crosses(sign)}
     seams = [
         index
         for index, start in enumerate(starts)
-        if text[start - 1] != "\n" or (not text[start].isalnum() and crosses(text, start))
+        if text[start - 1] != "\n" or (text[start] in suspect and crosses(text, start))
     ]
     return [*seams, len(starts)]

@@ -31,6 +31,9 @@ def assemble(order: Order, display: Display, output: Output | None = None) -> Jo
     for option, value in {"--jobs": order.jobs, "--timeout": order.timeout, **limits}.items():
         if value is not None and value <= 0:
             raise UsageError(f"{option} {value} is not above 0", hint=f"leave {option} out")
+    if order.hedge is not None and order.hedge <= 1:
+        hint = "write how many times as long as usual a call may take, for example --hedge 2.5"
+        raise UsageError(f"--hedge {order.hedge:g} is not above 1", hint=hint)
     params = resolve_params(order.pipeline.params, order.params)
     profile = _profile(order, display)
     found = find(
@@ -90,9 +93,9 @@ def _profile(order: Order, display: Display) -> Profile:
     choice = resolve(order.model, cwd=Path.cwd(), env=os.environ)
     for notice in choice.notices:
         display.notice(notice)
-    if order.timeout is None:
-        return choice.profile
-    return choice.profile.model_copy(update={"timeout": order.timeout})
+    asked = {"timeout": order.timeout, "hedge": order.hedge}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return choice.profile.model_copy(update=given) if given else choice.profile
 
 
 def _repeatable(command: tuple[str, ...]) -> tuple[str, ...]:

@@ -63,6 +63,7 @@ class Order:
     progress: Progress = Progress.AUTO
     events: str | None = None
     timeout: float | None = None
+    hedge: float | None = None
     max_calls: int | None = None
     max_tokens: int | None = None
     max_cost: float | None = None
@@ -248,6 +249,15 @@ def options(
     max_minutes: Annotated[
         float | None,
         typer.Option("--max-minutes", metavar="MINUTES", help="The same for the time."),
+    ] = None,
+    hedge: Annotated[
+        float | None,
+        typer.Option(
+            "--hedge",
+            metavar="TIMES",
+            help="Send a second copy of a call that takes so many times as long as usual; the first"
+            " reply is taken, and both may be billed.",
+        ),
     ] = None,
     progress: Annotated[
         Progress, typer.Option("--progress", help="What standard error shows of the run.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from octavo.engine.report import Result, Totals
+from octavo.engine.report import Answered, Result, Totals
+from octavo.text.span import Span
 
 __all__ = ["as_json", "as_text", "encode"]
 
@@ -22,21 +23,37 @@ def as_text(result: Result) -> str:
 
 
 def as_json(result: Result, run: str) -> str:
-    """Return one line: the result, where it came from, its coverage, its usage and the run."""
+    """Return one line: the result, where it came from, its coverage, its usage and the run.
+
+    A pipeline that gives an answer for each question has `answers`, each with its own sources.
+    """
     line: dict[str, Any] = {
         "source": result.source,
         "result": result.value,
-        "sources": [
-            {"source": result.source, "start": span.start, "end": span.end, "place": place}
-            for span, place in zip(result.spans, result.places, strict=True)
-        ],
+        "sources": _sources(result.source, result.spans, result.places),
         "coverage": round(result.coverage, 6),
         "usage": usage(result.totals),
         "run": run,
     }
+    if result.answers:
+        line["answers"] = [_answer(each, result.source) for each in result.answers]
     if result.error is not None:
         line["error"] = result.error.message
     return json.dumps(line, ensure_ascii=False) + "\n"
+
+
+def _answer(answer: Answered, source: str) -> Mapping[str, Any]:
+    sources = _sources(source, answer.spans, answer.places)
+    return {answer.name: answer.asked, "result": answer.value, "sources": sources}
+
+
+def _sources(
+    source: str, spans: Sequence[Span], places: Sequence[str | None]
+) -> list[Mapping[str, Any]]:
+    return [
+        {"source": source, "start": span.start, "end": span.end, "place": place}
+        for span, place in zip(spans, places, strict=True)
+    ]
 
 
 def usage(totals: Totals) -> Mapping[str, Any]:

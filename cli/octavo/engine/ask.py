@@ -15,9 +15,10 @@ from octavo.engine.depth import Following, follow
 from octavo.engine.embed import Batch, batches
 from octavo.engine.flight import Answers, Flight
 from octavo.engine.key import key_of
+from octavo.engine.leads import Leads
 from octavo.engine.ledger import Account, Ledger
-from octavo.engine.limit import Priority
 from octavo.engine.packing import quotes_in
+from octavo.engine.queue import Priority
 from octavo.engine.records import Invalid, instructed, mended, read_record, retold
 from octavo.engine.report import Outcome, Watch
 from octavo.engine.verdict import Verdict, complete_part, verdict
@@ -115,6 +116,7 @@ class Asker:
     known: Capabilities = field(
         default_factory=lambda: Capabilities(logprobs=True, embeddings=True)
     )
+    leads: Leads | None = None
     _sites: dict[tuple[object, ...], int] = field(default_factory=dict[tuple[object, ...], int])
 
     def __call__(
@@ -245,7 +247,16 @@ class Asker:
         quotes = quotes_in(variables)
         if question.before is not None:
             quotes.append(Quote("", Origin("call", short_id(question.before), 0)))
-        flight = self.answers.answer(request, key, quotes=quotes, priority=question.priority)
+        priority, behind = question.priority, None
+        place = (self.step, question.prompt.digest, question.node, str(question.sample))
+        if self.leads is not None and attempt == 0:
+            behind = self.leads.before(place, request.messages)
+        if behind is not None:
+            # While the server still has the text, this call goes before those on other texts.
+            priority = priority._replace(levels_done=priority.levels_done - 1)
+        flight = self.answers.answer(request, key, quotes=quotes, priority=priority, behind=behind)
+        if self.leads is not None and attempt == 0:
+            self.leads.enter(place, request.messages, flight)
         return key, flight
 
     def _variables(self, question: _Question, attempt: int) -> Mapping[str, object]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from octavo.engine.journal import Journal
-from octavo.engine.limit import Limit, Priority
+from octavo.engine.limit import Limit
+from octavo.engine.pace import Cost
 from octavo.engine.patience import Patience
+from octavo.engine.queue import Priority
 from octavo.engine.vectors import find_vector, keep_vectors, vector_key
 from octavo.errors import BackendError, BudgetReached
 from octavo.protocols import Embedding, Transient, Usage
@@ -131,7 +133,8 @@ class Embeddings:
         self, batch: Batch, missing: dict[bytes, str], priority: Priority
     ) -> Sequence[Vector]:
         while True:
-            await self.limit.acquire(priority)
+            # Another model has limits of its own.
+            await self.limit.acquire(priority, cost=Cost(requests=0.0))
             try:
                 batch.sent += 1
                 embedded = await self.embedding.embed(tuple(missing.values()))

@@ -12,9 +12,11 @@ from octavo.engine.contact import contacted, known_without_contact
 from octavo.engine.counting import Counts
 from octavo.engine.engine import Engine
 from octavo.engine.garbage import seldom_collected
+from octavo.engine.hedge import Hedge
 from octavo.engine.journal import Journal
 from octavo.engine.ledger import Ledger
 from octavo.engine.limit import Limit
+from octavo.engine.pace import Pace
 from octavo.engine.patience import Patience
 from octavo.engine.plan import Plan, plan
 from octavo.engine.price import Price, price_of
@@ -94,6 +96,7 @@ async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> 
                 limit=limit,
                 patience=Patience(sleep=lambda seconds: limit.pause(min(seconds, budget.left))),
                 sink=sink,
+                hedge=Hedge(job.profile.hedge) if job.profile.hedge else None,
                 keep_going=job.keep_going,
                 embedding=_metered(job, embedding, budget),
                 give_up=backend.give_up if isinstance(backend, Starting) else None,
@@ -239,7 +242,10 @@ class _Opened:
 
     def limit(self) -> Limit:
         size = self.job.jobs or self.known.parallel
-        return Limit(size or _UNKNOWN_CAPACITY, adapts=size is None)
+        profile = self.job.profile
+        stated = {"requests": profile.requests_per_minute, "tokens": profile.tokens_per_minute}
+        pace = Pace({kind: limit for kind, limit in stated.items() if limit is not None})
+        return Limit(size or _UNKNOWN_CAPACITY, adapts=size is None, pace=pace)
 
 
 def _status(stream: Stream) -> str:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from octavo.engine.embed import Batch, Embeddings, Vectors
+from octavo.engine.hedge import Hedge
 from octavo.engine.journal import Journal
-from octavo.engine.limit import Limit, Priority
+from octavo.engine.limit import Limit
+from octavo.engine.pace import Ticket
 from octavo.engine.packing import Packed, pack
 from octavo.engine.patience import Patience
+from octavo.engine.queue import Priority
 from octavo.errors import BudgetReached
 from octavo.protocols import Backend, Embedding, Reply, Request, Transient
 from octavo.text.note import Prediction
 from octavo.text.quote import Quote
 
 __all__ = ["Answers", "Flight", "Flights"]
+
+_PREFIX = 2_000
+"""Characters that tell whether two prompts begin alike, for a server's prefix cache."""
 
 
 class Flight:
@@ -95,9 +102,18 @@ class Answers(Vectors, Protocol):
     """Something that answers requests: the journal, then a backend or a prediction."""
 
     def answer(
-        self, request: Request, key: bytes, *, quotes: Sequence[Quote], priority: Priority
+        self,
+        request: Request,
+        key: bytes,
+        *,
+        quotes: Sequence[Quote],
+        priority: Priority,
+        behind: Flight | None = None,
     ) -> Flight:
-        """Return the flight of a request; equal keys share one."""
+        """Return the flight of a request; equal keys share one.
+
+        It is sent once `behind`, whose prompt begins as this one does, has started or ended.
+        """
         ...
 
 
@@ -109,13 +125,21 @@ class _Call:
     key: bytes
     packed: Packed
     priority: Priority
+    behind: Flight | None
+
+    @property
+    def prefix(self) -> int:
+        """Tells what the prompt begins with: calls that share it are sent one after the other."""
+        messages = self.request.messages
+        return hash((messages[0].content[:_PREFIX], messages[-1].content[:_PREFIX]))
 
 
 @dataclass
 class Flights:
     """Answers from the journal, else from the backend under the run's limit and patience.
 
-    `fits` is called before a request is sent and raises FitError when it cannot.
+    `fits` is called before a request is sent and raises FitError when it cannot. With `hedge`, a
+    call that is overdue gets a second copy; the first reply wins and the other copy is cancelled.
     """
 
     backend: Backend
@@ -125,6 +149,7 @@ class Flights:
     group: asyncio.TaskGroup
     fits: Callable[[Request], None]
     embedding: Embedding | None = None
+    hedge: Hedge | None = None
 
     def __post_init__(self) -> None:
         self._flying: dict[bytes, Flight] = {}
@@ -140,22 +165,28 @@ class Flights:
         return self._embeddings.embed(texts, priority=priority)
 
     def answer(
-        self, request: Request, key: bytes, *, quotes: Sequence[Quote], priority: Priority
+        self,
+        request: Request,
+        key: bytes,
+        *,
+        quotes: Sequence[Quote],
+        priority: Priority,
+        behind: Flight | None = None,
     ) -> Flight:
-        """Return the flight of a request; equal keys share one."""
+        """Return the flight of a request; see Answers."""
         if flight := self._flying.get(key):
             return flight
         if reply := self.journal.find(key):
             return Flight.landed(reply, cached=True)
         self.fits(request)
         flight = self._flying[key] = Flight()
-        call = _Call(request, key, pack(request.messages, quotes), priority)
+        call = _Call(request, key, pack(request.messages, quotes), priority, behind)
         flight.ride(self.group.create_task(self._fly(flight, call)))
         return flight
 
     async def _fly(self, flight: Flight, call: _Call) -> None:
         try:
-            reply = await self._send(flight, call)
+            reply = await self._answered(flight, call)
         except asyncio.CancelledError:
             flight.started.cancel()
             flight.reply.cancel()
@@ -167,31 +198,64 @@ class Flights:
         finally:
             del self._flying[call.key]
 
-    async def _send(self, flight: Flight, call: _Call) -> Reply:
+    async def _answered(self, flight: Flight, call: _Call) -> Reply:
+        """Try a call until it is answered or the patience ends."""
+        if call.behind is not None:
+            # Not by awaiting it: what became of it is no concern of this call.
+            await asyncio.wait((call.behind.started,))
         while True:
-            await self.limit.acquire(call.priority)
             try:
-                self.journal.require()
-                flight.sent += 1
-                begun = self.patience.now()
-                reply = await self.backend.send(call.request, flight.begin)
-                seconds = self.patience.now() - begun
-                # The journal commits at the end of this turn of the loop, and who comes next
-                # sends in a later one: what is not yet durable and what is in flight are together
-                # never more than the limit.
-                kept = self.journal.keep(call.key, call.packed, reply, seconds=seconds)
-            except BudgetReached:
-                flight.sent -= 1
-                raise
+                if self.hedge is None:
+                    return await self._send(flight, call)
+                send = partial(self._send, flight, call)
+                return await self.hedge.race(send, call.request.max_tokens)
             except Transient as fault:
-                if fault.kind in {"rate", "timeout"}:
-                    self.limit.pushed_back()
                 delay = self.patience.refuse_or_wait(fault, flight.sent)
-            else:
-                self.patience.succeeded()
-                self.limit.succeeded()
-                break
-            finally:
-                self.limit.release()
             await self.patience.sleep(delay)
+
+    async def _send(
+        self, flight: Flight, call: _Call, sent: Callable[[], object] | None = None
+    ) -> Reply:
+        """Send one copy of a call as soon as it may be sent; return the durable reply."""
+        limit, pace = self.limit, self.limit.pace
+        ticket = await limit.acquire(
+            call.priority, cost=pace.cost(call.request), prefix=call.prefix
+        )
+        try:
+            self.journal.require()
+            flight.sent += 1
+            if sent is not None:
+                sent()
+            begun = self.patience.now()
+            reply = await self.backend.send(call.request, flight.begin)
+            seconds = self.patience.now() - begun
+            # The journal commits at the end of this turn of the loop, and who comes next sends in
+            # a later one: what is not yet durable and what is in flight are together never more
+            # than the limit.
+            kept = self.journal.keep(call.key, call.packed, reply, seconds=seconds)
+            pace.told(ticket, reply.limits)
+            pace.measure(call.request, reply.usage)
+            self.patience.succeeded()
+            limit.succeeded()
+            if self.hedge is not None:
+                self.hedge.took(call.request.max_tokens, seconds)
+        except BudgetReached:
+            flight.sent -= 1
+            raise
+        except Transient as fault:
+            self._pushed_back(fault, ticket)
+            raise
+        finally:
+            limit.release()
         return await kept
+
+    def _pushed_back(self, fault: Transient, ticket: Ticket) -> None:
+        match fault.kind:
+            case "timeout":
+                self.limit.pushed_back()
+            case "rate":
+                told = self.limit.pace.refused(ticket, fault.limits, fault.retry_after)
+                if not told:
+                    self.limit.pushed_back()
+            case _:
+                pass

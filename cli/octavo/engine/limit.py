@@ -1,37 +1,22 @@
-"""How many calls are in flight at once, and which comes next."""
+"""How many calls are in flight at once, and when the next one may be sent."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import NamedTuple
 
-__all__ = ["Limit", "Priority", "Stopped"]
+from octavo.engine.pace import Cost, Pace, Ticket
+from octavo.engine.queue import Priority, Queue, Waiter
+
+__all__ = ["Limit", "Stopped"]
 
 _CEILING = 256
 """What a limit of unknown capacity may grow to."""
 
-_LEVELS = 4096
-"""Levels of calls that a priority's number tells apart."""
-
 
 class Stopped(Exception):  # noqa: N818 - a request to end, not an error
     """The run was asked to stop: nothing more is sent, what is in flight may land."""
-
-
-class Priority(NamedTuple):
-    """The order of the queue: earlier documents first, then more levels left, then first come."""
-
-    document: int
-    levels_done: int
-    """Minus the number of calls that still stand between this one and the result."""
-
-    @property
-    def number(self) -> int:
-        """The same order as one number, for servers that schedule by it: lower is earlier."""
-        return self.document * _LEVELS + max(0, _LEVELS - 1 + self.levels_done)
 
 
 class Limit:
@@ -39,16 +24,17 @@ class Limit:
 
     It starts at `start`. When it `adapts`, it grows by one with every reply until the first
     push-back, then by one for each full round of replies, and halves at a push-back, at most once
-    for the calls that were in flight together. Waiting calls are let in by priority. `on_idle` is
-    called once when fewer calls wait than may fly.
+    for the calls that were in flight together. Waiting calls are let in by priority, and none
+    before `pace` allows it. `on_idle` is called once when fewer calls wait than may fly.
     """
 
-    def __init__(self, start: int, *, adapts: bool = False) -> None:
+    def __init__(self, start: int, *, adapts: bool = False, pace: Pace | None = None) -> None:
         self.size = max(1, start)
         self.adapts = adapts
+        self.pace = pace or Pace()
         self.flying = 0
-        self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
-        self._arrivals = 0
+        self._queue = Queue()
+        self._timer: asyncio.TimerHandle | None = None
         self._pushed = False
         self._gain = 0.0
         self._grace = 0
@@ -59,22 +45,34 @@ class Limit:
     @property
     def waiting(self) -> int:
         """How many calls wait for a place."""
-        return len(self._waiting)
+        return len(self._queue)
 
-    async def acquire(self, priority: Priority) -> None:
-        """Wait for a place. Raises Stopped once the limit is stopped."""
+    async def acquire(
+        self, priority: Priority, *, cost: Cost | None = None, prefix: Hashable = None
+    ) -> Ticket:
+        """Wait for a place and for the rate limits; `prefix` is what the prompt begins with.
+
+        Returns what the pace will want to know with the reply. Raises Stopped once the limit is
+        stopped.
+        """
         if self.stopped:
             raise Stopped
-        if self.flying < self.size and not self._waiting:
-            self.flying += 1
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._arrivals += 1
-        heapq.heappush(self._waiting, (priority, self._arrivals, future))
+        cost = cost or Cost()
+        if self.flying < self.size and not self._queue:
+            taken = self.pace.take(cost)
+            if isinstance(taken, Ticket):
+                self.flying += 1
+                return taken
+        turn: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
+        waiter = Waiter(priority, cost, prefix, turn)
+        self._queue.push(waiter)
+        self._admit()
         try:
-            await future
+            return await turn
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and not future.exception():
+            if turn.cancelled():
+                self._queue.remove(waiter)
+            elif not turn.exception():
                 self.release()
             raise
 
@@ -92,10 +90,11 @@ class Limit:
         """Refuse all further calls; those in flight are not touched."""
         self.stopped = True
         self._end.set()
-        for _, _, future in self._waiting:
-            if not future.done():
-                future.set_exception(Stopped())
-        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        for waiter in self._queue.clear():
+            if not waiter.turn.done():
+                waiter.turn.set_exception(Stopped())
 
     async def pause(self, seconds: float) -> None:
         """Wait so many seconds, or until the limit is stopped."""
@@ -106,7 +105,7 @@ class Limit:
     def succeeded(self) -> None:
         """Count a reply; may grow the limit."""
         self._grace = max(0, self._grace - 1)
-        if not self.adapts or self.size >= _CEILING or not self._waiting:
+        if not self.adapts or self.size >= _CEILING or not self._queue:
             return
         self._gain += 1.0 if not self._pushed else 1.0 / self.size
         if self._gain >= 1.0:
@@ -123,11 +122,20 @@ class Limit:
         self.size = max(1, self.size // 2)
 
     def _admit(self) -> None:
-        while self._waiting and self.flying < self.size:
-            _, _, future = heapq.heappop(self._waiting)
-            if not future.done():
-                self.flying += 1
-                future.set_result(None)
-        if self.on_idle and len(self._waiting) < self.size:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self.flying < self.size and (waiter := self._queue.first()) is not None:
+            if waiter.turn.done():  # given up, and not yet awake to say so
+                self._queue.remove(waiter)
+                continue
+            taken = self.pace.take(waiter.cost)
+            if not isinstance(taken, Ticket):
+                self._timer = asyncio.get_running_loop().call_later(taken, self._admit)
+                break
+            self._queue.remove(waiter, sent=True)
+            self.flying += 1
+            waiter.turn.set_result(taken)
+        if self.on_idle and len(self._queue) < self.size:
             idle, self.on_idle = self.on_idle, None
             idle()

@@ -12,7 +12,7 @@ from octavo.engine.embed import Batch
 from octavo.engine.example import example
 from octavo.engine.flight import Flight
 from octavo.engine.journal import Journal
-from octavo.engine.limit import Priority
+from octavo.engine.queue import Priority
 from octavo.engine.vectors import find_vector, vector_key
 from octavo.protocols import Reply, Request, Usage
 from octavo.text.ngrams import spelt
@@ -50,7 +50,13 @@ class Predictions:
     _asked: dict[bytes, Flight] = field(default_factory=dict[bytes, Flight])
 
     def answer(
-        self, request: Request, key: bytes, *, quotes: Sequence[Quote], priority: Priority
+        self,
+        request: Request,
+        key: bytes,
+        *,
+        quotes: Sequence[Quote],
+        priority: Priority,
+        behind: Flight | None = None,
     ) -> Flight:
         """Return a flight that has landed."""
         del priority
@@ -59,7 +65,8 @@ class Predictions:
         self.tally.calls += 1
         # A call may also go on from another's prompt without waiting for its reply.
         before = (self.depths.get(q.origin.id, 0) for q in quotes if q.origin.kind == "call")
-        depth = self.depths[short_id(key)] = 1 + max(calls_before(), *before, 0)
+        waits = (calls_before(), behind.depth if behind else 0)
+        depth = self.depths[short_id(key)] = 1 + max(*waits, *before)
         if reply := self.journal.find(key):
             self.tally.cached += 1
             flight = Flight.landed(reply, cached=True)

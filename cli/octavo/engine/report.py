@@ -10,7 +10,17 @@ from octavo.errors import OctavoError, Outcome
 from octavo.text.note import Note, Record
 from octavo.text.span import Span
 
-__all__ = ["NoteWatch", "Outcome", "Report", "Result", "Silence", "Totals", "Watch"]
+__all__ = [
+    "Answered",
+    "NoteWatch",
+    "Outcome",
+    "Report",
+    "Result",
+    "Silence",
+    "Totals",
+    "Value",
+    "Watch",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +43,44 @@ class Totals:
         return sum(self.outcomes.values())
 
 
+Value = str | Record | list[Record]
+"""What a document is folded to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer of a pipeline that gives one for each value of a parameter.
+
+    `name` is the parameter's and `asked` the value; `spans` and `places` are those of this answer,
+    as a Result has them.
+    """
+
+    name: str
+    asked: object
+    value: Value
+    spans: tuple[Span, ...] = ()
+    places: tuple[str | None, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What became of one document: a value, or the error that ended it.
 
     `spans` are the parts of the document that reached the result, `places` where each of them
     stands in a reader's words, and `coverage` their share of its chunks, 0 to 1. `hash` is that of
-    the document's text.
+    the document's text. `answers` has each answer where the pipeline gives one for each question;
+    the value is then the only one, or all of them under their questions.
     """
 
     source: str
-    value: str | Record | list[Record] | None
+    value: Value | None
     spans: tuple[Span, ...] = ()
     places: tuple[str | None, ...] = ()
     coverage: float = 0.0
     totals: Totals = Totals()
     error: OctavoError | None = None
     hash: str = ""
+    answers: tuple[Answered, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

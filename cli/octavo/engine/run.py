@@ -10,6 +10,7 @@ from octavo.engine.document import Reading
 from octavo.engine.engine import Engine
 from octavo.engine.failure import blamed
 from octavo.engine.flight import Flights
+from octavo.engine.hedge import Hedge
 from octavo.engine.limit import Limit, Stopped
 from octavo.engine.patience import Patience
 from octavo.engine.report import Result
@@ -45,6 +46,7 @@ class Stream:
     limit: Limit
     patience: Patience
     sink: Callable[[Result], None]
+    hedge: Hedge | None = None
     keep_going: bool = False
     embedding: Embedding | None = None
     give_up: Callable[[], None] | None = None
@@ -84,6 +86,7 @@ class Stream:
                 calls,
                 self.engine.fits,
                 self.embedding,
+                self.hedge,
             )
             async with asyncio.TaskGroup() as group:
                 number = 0

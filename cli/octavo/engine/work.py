@@ -43,6 +43,7 @@ class StepWork:
     position: int
     heights: list[int]
     missing: list[Span]
+    said: set[str]
 
     @property
     def counter(self) -> Counter:
@@ -89,7 +90,9 @@ class StepWork:
 
     def notice(self, message: str) -> None:
         """Say one line about the document that the user should see on standard error."""
-        self.engine.watch.notice(f"{self.document.source}: {message}")
+        if message not in self.said:
+            self.said.add(message)
+            self.engine.watch.notice(f"{self.document.source}: {message}")
 
     def tell(self, note: Note) -> None:
         """Show a note to whoever watches the run; one that a plan made up is not shown."""

@@ -22,7 +22,7 @@ from octavo.pipeline.registry import Registry
 from octavo.pipeline.schemas import Schemas
 from octavo.pipeline.source import Source
 from octavo.pipeline.spec import Head, Parameter, ParamSpec, Pipeline, Use, Whole, WholeSpec
-from octavo.pipeline.spelling import shorten
+from octavo.pipeline.spelling import shorten, suggestion
 from octavo.pipeline.steps import read_steps
 from octavo.pipeline.tree import Listing, Mapping
 
@@ -94,6 +94,7 @@ class _Reading:
         gather = read_steps("gather", self._registry, problems, taken)
         references = references_in((*steps, *gather), whole)
         params = self._params(root, names_of(references))
+        self._check_each(head, params)
         prompts = Prompts(self._lookup, dict(texts_in(references, problems)))
         schemas = Schemas(self._lookup)
         named = References(prompts, schemas, frozenset(params), problems)
@@ -110,6 +111,7 @@ class _Reading:
             [_content(use) for use in gathered],
             named.digests,
             schemas.content(),
+            head.each,
         ]
         return Pipeline(
             name=self._name,
@@ -122,6 +124,7 @@ class _Reading:
             path=problems.source.path,
             prompts=prompts,
             schemas=schemas,
+            each=head.each,
         )
 
     def _emptiness(self) -> SpecErrors:
@@ -175,6 +178,19 @@ class _Reading:
             spec = validate(ParamSpec, each.value, owner, self._problems)
             found[name] = declare(name, spec, reserved, self._problems) if spec else None
         return found
+
+    def _check_each(self, head: Head | None, params: dict[str, Parameter | None]) -> None:
+        name = head.each if head else None
+        if name is None:
+            return
+        if name not in params:
+            message = f"{shorten(name)!r} is no parameter"
+            hint = suggestion(name, params) if params else f"declare it under `params`: {name}"
+            self._problems.add("unknown-name", message, ("each",), hint=hint)
+        elif (parameter := params[name]) is not None and not parameter.repeatable:
+            message = f"the parameter {name!r} takes one value only"
+            hint = "add `repeatable: true` to it"
+            self._problems.add("wrong-value", message, ("each",), hint=hint)
 
 
 def _content(use: Use) -> list[object]:

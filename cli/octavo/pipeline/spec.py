@@ -82,6 +82,11 @@ class Head(BaseModel):
 
     octavo: Literal[1] = Field(description="The version of this format: 1.")
     about: str = Field(default="", description="One line that says what the pipeline does.")
+    each: str | None = Field(
+        default=None,
+        description="A repeatable parameter: the steps are run, and answer, for each of its values,"
+        " which prompts see one at a time.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,8 @@ class Pipeline:
     """A pipeline in which everything that can be checked without a document was checked.
 
     `digest` changes with what the pipeline does, its prompts and schemas included, not with its
-    comments or its place; `path` is for people only.
+    comments or its place; `path` is for people only. `each` names the parameter for each of whose
+    values the steps give an answer.
     """
 
     name: str
@@ -143,6 +149,7 @@ class Pipeline:
     path: str
     prompts: Prompts = field(repr=False, compare=False)
     schemas: Schemas = field(repr=False, compare=False)
+    each: str | None = None
 
     def prompt(self, reference: str | PromptText) -> Prompt:
         """Return a prompt that the pipeline names or holds; raises SpecError for others."""

@@ -18,7 +18,16 @@ from octavo.protocols.backends import (
     Starting,
     Transient,
 )
-from octavo.protocols.calls import Finish, JsonSchema, Message, Reply, Request, TokenLogprob, Usage
+from octavo.protocols.calls import (
+    Finish,
+    JsonSchema,
+    Message,
+    RateLimit,
+    Reply,
+    Request,
+    TokenLogprob,
+    Usage,
+)
 from octavo.protocols.embeddings import Embedded, Embedding
 from octavo.protocols.reference import (
     ChunkerMark,
@@ -64,6 +73,7 @@ __all__ = [
     "PromptMark",
     "PromptRef",
     "PromptText",
+    "RateLimit",
     "Reply",
     "Request",
     "SchemaMark",

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from octavo.protocols.calls import Reply, Request, TokenLogprob
+from octavo.protocols.calls import RateLimit, Reply, Request, TokenLogprob
 
 __all__ = [
     "Backend",
@@ -104,6 +104,12 @@ class Profile(BaseModel):
     """US dollars for a million tokens of prompts; needs `price_out`."""
     price_out: float | None = Field(default=None, ge=0)
     """US dollars for a million tokens of replies."""
+    requests_per_minute: float | None = None
+    """A rate limit to keep under, beside those that the server tells."""
+    tokens_per_minute: float | None = None
+    """The same for tokens of prompts and replies together."""
+    hedge: float | None = None
+    """How many times as long as usual a call may take before a second copy of it is sent."""
     serve: Serve = Serve()
     headers: Mapping[str, str] = Field(default_factory=dict[str, str])
     options: Mapping[str, Any] = Field(default_factory=dict[str, Any])
@@ -216,11 +222,20 @@ class BackendType:
 class Transient(Exception):  # noqa: N818 - a state of the server, not an error of the run
     """An attempt that may be tried again.
 
-    `kind` is `rate`, `server`, `timeout` or `connection`; `retry_after` is in seconds.
+    `kind` is `rate`, `server`, `timeout` or `connection`; `retry_after` is in seconds;
+    `limits` is what the server said of its rate limits.
     """
 
-    def __init__(self, message: str, *, kind: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str,
+        retry_after: float | None = None,
+        limits: tuple[RateLimit, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.kind = kind
         self.retry_after = retry_after
+        self.limits = limits

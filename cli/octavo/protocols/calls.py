@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-__all__ = ["Finish", "JsonSchema", "Message", "Reply", "Request", "TokenLogprob", "Usage"]
+__all__ = [
+    "Finish",
+    "JsonSchema",
+    "Message",
+    "RateLimit",
+    "Reply",
+    "Request",
+    "TokenLogprob",
+    "Usage",
+]
 
 
 JsonSchema = Mapping[str, Any]
@@ -72,8 +81,28 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What a server says of one of its rate limits when it takes or refuses a call.
+
+    `name` is the kind, alone or with the window, which tells limits of one kind apart. `limit` and
+    `remaining` are requests or tokens (`tokens` are those of prompt and reply together), `period`
+    the seconds that the limit is for, `reset` those until it is renewed; None where unsaid.
+    """
+
+    kind: Literal["requests", "tokens", "input", "output"]
+    name: str
+    remaining: float
+    limit: float | None = None
+    reset: float | None = None
+    period: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """What a backend answered, before anything checked it."""
+    """What a backend answered, before anything checked it.
+
+    `limits` are what the server said of its rate limits beside it; they are not kept.
+    """
 
     text: str
     finish: Finish = Finish.STOP
@@ -81,3 +110,4 @@ class Reply:
     reasoning: str | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     model: str | None = None
+    limits: tuple[RateLimit, ...] = field(default=(), compare=False, repr=False)

@@ -34,7 +34,8 @@ class LineCounter(Counter, Protocol):
 
     The counts of two texts are together that of both joined when the first ends in a line feed and
     `crossing` does not match at the start of the second: it matches the beginnings of lines that
-    the tokenizer may join with the line before.
+    the tokenizer may join with the line before. It matches what starts with white space, or else
+    by the first character alone.
     """
 
     @property

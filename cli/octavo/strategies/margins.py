@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Literal, Self, cast
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from octavo.errors import FitError, Outcome, ReplyError, UsageError
+from octavo.errors import FitError, Outcome, ReplyError
 from octavo.protocols import Kind, Options, PromptLike, PromptMark, PromptRef, StepType, Work
 from octavo.strategies.pages import VERDICT_TOKENS, Page, Reader, read_apart, read_together
 from octavo.text.note import Note, Slot
@@ -59,10 +59,6 @@ class MarginsOptions(Options):
         default="segments",
         description="Whether a document larger than the window is read by segments, or refused.",
     )
-    each: str | None = Field(
-        default=None,
-        description="A parameter that may be given several times: each value gets an answer.",
-    )
     tokens: int = Field(default=250, ge=1, description="The most tokens of a margin.")
     words: int | None = Field(default=None, ge=1, description="The length of a margin, in words.")
     answer_tokens: int = Field(default=600, ge=1, description="The most tokens of an answer.")
@@ -89,11 +85,7 @@ class MarginsOptions(Options):
 
 
 async def run(slots: Sequence[Slot], options: MarginsOptions, work: Work) -> Sequence[Slot]:
-    """Return a slot for the answer to each question.
-
-    Raises FitError when the prompts cannot fit the window, and UsageError when `each` names no
-    parameter.
-    """
+    """Return a slot for the answer. Raises FitError when the prompts cannot fit the window."""
     if not slots:
         return slots
     reader = _fitted(
@@ -105,7 +97,6 @@ async def run(slots: Sequence[Slot], options: MarginsOptions, work: Work) -> Seq
             judge=work.prompt(options.judge)
             if options.judge and options.classify == "separate"
             else None,
-            questions=_questions(options, work),
             cumulative=options.mode == "cumulative",
         ),
         slots,
@@ -117,27 +108,10 @@ async def run(slots: Sequence[Slot], options: MarginsOptions, work: Work) -> Seq
         Slot(
             spans=union(span for slot in slots for span in slot.spans),
             bound=options.answer_tokens + shown,
-            note=work.start(_answer(reader, slots, pages, number)),
+            note=work.start(_answer(reader, slots, pages)),
             border=slots[0].border,
         )
-        for number in range(len(reader.questions))
     ]
-
-
-def _questions(options: MarginsOptions, work: Work) -> Sequence[Mapping[str, object]]:
-    if options.each is None:
-        return ({},)
-    if options.each not in work.params:
-        raise UsageError(
-            f"step {work.step!r}: `each` names {options.each!r}, which is no parameter",
-            hint=f"declare it under `params`, with `repeatable: true`: {options.each}",
-        )
-    value = work.params[options.each]
-    values = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
-    if not values:
-        flag = f"--{options.each.replace('_', '-')}"
-        raise UsageError(f"step {work.step!r}: nothing is asked", hint=f"add {flag} VALUE")
-    return tuple({options.each: each} for each in values)
 
 
 def _fitted(reader: Reader, slots: Sequence[Slot]) -> Reader:
@@ -188,10 +162,9 @@ def _is_at_once(reader: Reader, slots: Sequence[Slot]) -> bool:
 def _lack(
     reader: Reader, prompt: PromptLike, variables: Mapping[str, object], tokens: int, size: int
 ) -> FitError | None:
-    """Return what is wrong when texts of `size` tokens do not fit beside the longest question."""
-    rooms = [reader.work.room(prompt, {**variables, **each}, tokens) for each in reader.questions]
-    room = min((room for room in rooms if room is not None), default=size)
-    if size <= room:
+    """Return what is wrong when texts of `size` tokens do not fit beside the question."""
+    room = reader.work.room(prompt, variables, tokens)
+    if room is None or size <= room:
         return None
     if reader.cumulative:
         hint = "use a model with a larger window, or `overflow: segments`"
@@ -208,12 +181,11 @@ def _lack(
 
 
 async def _answer(
-    reader: Reader, slots: Sequence[Slot], reading: Awaitable[Sequence[Page]], number: int
+    reader: Reader, slots: Sequence[Slot], reading: Awaitable[Sequence[Page]]
 ) -> Note:
-    """Answer one question as soon as its own margins are there."""
     options, work = reader.options, reader.work
     pages = await reading
-    found = [await page.margins[number] for page in pages if page.margins]
+    found = [await page.margin for page in pages if page.margin]
     kept = [note for note in found if note is not None]
     # A model that says YES and no more knows that the segment helps, but left no margin to show.
     margins = [note for note in kept if note.text]
@@ -227,7 +199,6 @@ async def _answer(
             "segments": tuple(page.text for page in pages) if reader.cumulative else (),
             "margins": tuple(note.value for note in margins),
             "words": options.answer_words,
-            **reader.questions[number],
         },
         tokens=options.answer_tokens,
         words=options.answer_words,
@@ -265,6 +236,6 @@ STEP = StepType(
     about="Read in order, note in the margins what helps, and answer with the document and them.",
     options=MarginsOptions,
     takes=frozenset({Kind.CHUNKS, Kind.NOTES}),
-    gives=Kind.NOTES,
+    gives=Kind.NOTE,
     run=run,
 )

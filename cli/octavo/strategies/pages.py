@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,17 +24,13 @@ VERDICT_TOKENS = 64
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What all calls of one document share.
-
-    `questions` are the variables that tell the questions apart, one mapping for each answer.
-    """
+    """What all calls of one document share."""
 
     options: MarginsOptions
     work: Work
     read: PromptLike
     answer: PromptLike
     judge: PromptLike | None
-    questions: Sequence[Mapping[str, object]]
     cumulative: bool
 
     def variables(self, headings: Sequence[str]) -> dict[str, object]:
@@ -45,14 +41,11 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A segment: its call for the first question, and a margin for each question.
-
-    There is neither where the document is one segment, which is answered at once.
-    """
+    """A segment, its call and its margin; neither where it is all, and answered at once."""
 
     text: str | Record
     lead: Asked | None = None
-    margins: Sequence[Awaitable[Note | None]] = ()
+    margin: Awaitable[Note | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +101,16 @@ async def read_apart(reader: Reader, slots: Sequence[Slot]) -> Sequence[Page]:
 
 
 def _page(reader: Reader, segment: _Segment, before: Asked | None = None) -> Page:
-    """Ask the first question about a segment, and the others once that call has started."""
-    first, *others = reader.questions
-
-    def ask(question: Mapping[str, object], prefix: Asked | None) -> Asked:
-        return reader.work.ask(
-            reader.read,
-            {"segments": segment.texts, **reader.variables(segment.slot.headings), **question},
-            tokens=reader.options.tokens,
-            words=reader.options.words,
-            node=segment.place,
-            levels=segment.levels,
-            prefix=prefix,
-        )
-
-    async def follow(question: Mapping[str, object]) -> Note | None:
-        await _begun(reader, lead)
-        return await _margin(reader, segment, question, ask(question, lead))
-
-    lead = ask(first, before)
-    margins = [_margin(reader, segment, first, lead), *(follow(each) for each in others)]
-    return Page(segment.note.value, lead, [reader.work.start(margin) for margin in margins])
+    lead = reader.work.ask(
+        reader.read,
+        {"segments": segment.texts, **reader.variables(segment.slot.headings)},
+        tokens=reader.options.tokens,
+        words=reader.options.words,
+        node=segment.place,
+        levels=segment.levels,
+        prefix=before,
+    )
+    return Page(segment.note.value, lead, reader.work.start(_margin(reader, segment, lead)))
 
 
 async def _begun(reader: Reader, asked: Asked) -> None:
@@ -141,9 +123,7 @@ async def _begun(reader: Reader, asked: Asked) -> None:
             raise
 
 
-async def _margin(
-    reader: Reader, segment: _Segment, question: Mapping[str, object], asked: Asked
-) -> Note | None:
+async def _margin(reader: Reader, segment: _Segment, asked: Asked) -> Note | None:
     """Return a margin; None when its verdict is no, or when a call failed and may."""
     try:
         answer = await asked.reply
@@ -152,7 +132,7 @@ async def _margin(
             case "inline":
                 kept = _without_verdict(margin)
             case "separate":
-                kept = await _judged(reader, segment, question, margin)
+                kept = await _judged(reader, segment, margin)
             case "none":
                 kept = margin
     except CallError as error:
@@ -173,13 +153,11 @@ def _without_verdict(margin: Note) -> Note | None:
     return None if found.relevant is False else replace(margin, value=_rest(margin, found.start))
 
 
-async def _judged(
-    reader: Reader, segment: _Segment, question: Mapping[str, object], margin: Note
-) -> Note | None:
+async def _judged(reader: Reader, segment: _Segment, margin: Note) -> Note | None:
     assert reader.judge is not None
     verdict = await reader.work.ask(
         reader.judge,
-        {"margin": margin.value, **question},
+        {"margin": margin.value},
         tokens=VERDICT_TOKENS,
         node=f"verdict on {segment.place}",
         levels=segment.levels,

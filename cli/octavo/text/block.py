@@ -46,14 +46,7 @@ def blocks(text: str, outline: Sequence[Heading]) -> Blocks:
     Blocks end with the blank lines after them, so a block starts at a line with text in it.
     """
     starts = [match.end() for match in _BLANK.finditer(text)]
-    known = set(starts)
-    extra = [
-        heading.span.start
-        for heading in outline
-        if heading.span.start not in known and _starts_line(text, heading.span.start)
-    ]
-    if extra:
-        starts = sorted([*starts, *set(extra)])
+    starts = _with_headings(text, starts, outline)
     begin = _TEXT.search(text)
     lead = begin.start() if begin else len(text)
     first = bisect_right(starts, lead)
@@ -64,13 +57,12 @@ def blocks(text: str, outline: Sequence[Heading]) -> Blocks:
     costs = [0] * len(starts)
     for index in _after_gaps(text, starts):
         costs[index] = _SECTION
-    places = dict(zip(starts, range(len(starts)), strict=True))
     orphans: list[int] = []
     for heading in outline:
         start, end = heading.span
         # What stands after blank lines at the very beginning is of the first block.
-        index = places.get(start, 0 if start <= lead else -1)
-        if index < 0:
+        index = bisect_left(starts, start) if start > lead else 0
+        if index == len(starts) or (starts[index] != start and index):
             continue
         costs[index] = _SECTION
         if index + 1 < len(starts) and not text[end : starts[index + 1]].strip():
@@ -84,6 +76,17 @@ def blocks(text: str, outline: Sequence[Heading]) -> Blocks:
     return Blocks(starts, costs, fenced)
 
 
+def _with_headings(text: str, starts: list[int], outline: Sequence[Heading]) -> list[int]:
+    """Return the places after blank lines and those of the headings, in order."""
+    known = set(starts)
+    extra = {
+        start
+        for heading in outline
+        if (start := heading.span[0]) not in known and _starts_line(text, start)
+    }
+    return sorted([*starts, *extra]) if extra else starts
+
+
 def _starts_line(text: str, position: int) -> bool:
     """Say whether a line starts here; what an outline says is only used where one does."""
     before = text[position - 1 : position]
@@ -92,7 +95,8 @@ def _starts_line(text: str, position: int) -> bool:
 
 def _after_gaps(text: str, starts: Sequence[int]) -> Iterator[int]:
     """Yield the indices of the blocks that stand after two blank lines or more."""
-    for gap in ("\n\n\n", "\r\n\r\n\r\n"):
+    # A sign is looked for much faster than a string.
+    for gap in ("\n\n\n", "\r\n\r\n\r\n") if "\r" in text else ("\n\n\n",):
         at = text.find(gap)
         while at >= 0 and (index := bisect_right(starts, at)) < len(starts):
             yield index

@@ -20,7 +20,10 @@ def fences(text: str) -> list[Span]:
     One that is never closed is no fence: what follows it is most likely not code, and an edit
     should not change what a far-away line is.
     """
-    marks = sorted([*_marks("`", text), *_marks("~", text)])
+    marks = [mark for sign in "`~" if sign in text for mark in _marks(sign, text)]
+    if not marks:
+        return []
+    marks.sort()
     found: list[Span] = []
     opening = ""
     since = 0
