@@ -129,6 +129,10 @@ def split(
     if isinstance(loaded, InputError):
         raise loaded
     chunker = Registry().chunker(by)
+    if chunker.asks:
+        raise UsageError(
+            f"the chunker {by!r} asks a model", hint="put it into a pipeline, and run that"
+        )
     try:
         checked = chunker.options.model_validate({"tokens": tokens, **options})
     except ValueError as error:

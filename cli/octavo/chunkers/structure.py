@@ -21,9 +21,8 @@ from pydantic import Field
 
 from octavo.chunkers.piece import pieces
 from octavo.chunkers.tally import Tally
-from octavo.protocols.ask import Ask
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options
+from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
 from octavo.text.block import blocks
 from octavo.text.border import UNIT, borders
@@ -96,9 +95,9 @@ def _recut(
 
 
 async def _run(
-    document: Document, options: Structure, counter: Counter, ask: Ask | None
+    document: Document, options: Structure, counter: Counter, work: Work | None
 ) -> tuple[Chunk, ...]:
-    del ask
+    del work
     return await asyncio.to_thread(split, document, options.tokens, counter)
 
 

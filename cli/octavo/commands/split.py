@@ -52,6 +52,9 @@ def split(
     """
     intake = Intake(files, glob, exclude, encoding)
     chunker = Registry().chunker(by)
+    if chunker.asks:
+        hint = "put it into a pipeline, and run that"
+        raise UsageError(f"the chunker {by!r} asks a model", hint=hint)
     options = _options(chunker, tokens)
     counting = counter_for(tokenizer, model)
     for document in intake:

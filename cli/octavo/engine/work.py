@@ -28,6 +28,9 @@ __all__ = ["StepWork"]
 
 Given = TypeVar("Given")
 
+_TABLE = 2
+"""The form of chunk tables in the journal."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepWork:
@@ -129,6 +132,7 @@ class StepWork:
         checked = chunker.options.model_validate(options)
         name = orjson.dumps(
             [
+                _TABLE,
                 chunker.name,
                 chunker.version,
                 checked.model_dump(mode="json"),
@@ -139,14 +143,15 @@ class StepWork:
             option=orjson.OPT_SORT_KEYS,
         )
         key = hashlib.sha256(name).digest()
-        if (table := self.engine.journal.table(key)) is not None:
+        if not chunker.asks and (table := self.engine.journal.table(key)) is not None:
             return tuple(
-                Chunk(Span(start, end), tokens, tuple(headings), border)
-                for start, end, tokens, headings, border in orjson.loads(table)
+                Chunk(Span(start, end), tokens, tuple(headings), border, tuple(map(tuple, context)))
+                for start, end, tokens, headings, border, context in orjson.loads(table)
             )
-        chunks = await chunker.run(self.document, checked, self.engine.counter, self.ask)
+        chunks = await chunker.run(self.document, checked, self.engine.counter, self)
         if "".join(self.document.slice(chunk.span) for chunk in chunks) != self.document.text:
             raise UsageError(f"the chunker {by!r} lost or repeated text of {self.document.source}")
-        rows = [[*c.span, c.tokens, list(c.headings), c.border] for c in chunks]
-        self.engine.journal.keep_table(key, orjson.dumps(rows))
+        if not chunker.asks:
+            rows = [[*c.span, c.tokens, list(c.headings), c.border, c.context] for c in chunks]
+            self.engine.journal.keep_table(key, orjson.dumps(rows))
         return chunks

@@ -12,7 +12,7 @@ from octavo.pipeline.tree import Mapping, Node
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, StepType
 
-__all__ = ["read_options"]
+__all__ = ["chunker_options", "read_options"]
 
 
 def read_options(
@@ -32,6 +32,18 @@ def read_options(
     own = frozenset(step.options.model_fields)
     beside = Owner(owner.label, owner.path, own.difference(chunker.options.model_fields), own)
     return options if validate(chunker.options, node, beside, problems) is not None else None
+
+
+def chunker_options(options: Options, registry: Registry) -> Options | None:
+    """Return the options of the chunker that checked options name, or None when they name none."""
+    field = chunker_field(type(options))
+    if field is None:
+        return None
+    chunker = registry.chunker(getattr(options, field))
+    known = {each.alias or name for name, each in chunker.options.model_fields.items()}
+    given = options.model_dump(by_alias=True)
+    own = {name: value for name, value in given.items() if name in known}
+    return chunker.options.model_validate(own)
 
 
 def _chunker(

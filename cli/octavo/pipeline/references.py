@@ -55,7 +55,8 @@ def references_in(drafts: tuple[Draft, ...], whole: WholeSpec | None) -> tuple[R
     for draft in drafts:
         if draft.type is None or draft.options is None:
             continue
-        for each in marked(draft.options):
+        beside = marked(draft.beside) if draft.beside is not None else ()
+        for each in (*marked(draft.options), *beside):
             path = (*draft.path, draft.key, *each.path)
             variables = _given(each) or draft.type.variables
             found.append(Reference(path, f"`{draft.key}`", draft, each.mark, each.value, variables))

@@ -9,7 +9,7 @@ from typing import Literal
 from octavo.errors import UsageError
 from octavo.pipeline.complaints import Owner
 from octavo.pipeline.flow import check_kind, check_source
-from octavo.pipeline.options import read_options
+from octavo.pipeline.options import chunker_options, read_options
 from octavo.pipeline.problems import Path, Problems
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.spec import Use
@@ -28,7 +28,8 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
 class Draft:
     """A step as far as it could be read; what could not is None and was complained about.
 
-    `path` leads to the step in the file, `key` is the key that says its type.
+    `path` leads to the step in the file, `key` is the key that says its type. `beside` are the
+    options of the chunker that stand beside the step's.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Draft:
     source: str | None
     type: StepType | None
     options: Options | None
+    beside: Options | None
 
     @property
     def use(self) -> Use:
@@ -86,10 +88,11 @@ def _draft(
     node: Mapping, path: Path, registry: Registry, problems: Problems, taken: set[str]
 ) -> Draft:
     key, step = _type(node, path, registry, problems)
-    options = None
+    options = beside = None
     if step is not None:
         owner = Owner(f"`{key}`", (*path, key))
         options = read_options(step, node.entries[key].value, owner, registry, problems)
+        beside = chunker_options(options, registry) if options is not None else None
     name = _text(node, "name", path, problems)
     if name is not None and not _NAME.fullmatch(name):
         message = f"{shorten(name)!r} cannot be the name of a step"
@@ -102,7 +105,7 @@ def _draft(
         name = None
     name = name or _free(key, taken)
     taken.add(name)
-    return Draft(path, key, name, _text(node, "from", path, problems), step, options)
+    return Draft(path, key, name, _text(node, "from", path, problems), step, options, beside)
 
 
 def _type(

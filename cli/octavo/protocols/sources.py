@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from octavo.protocols.ask import Ask
-from octavo.protocols.steps import Options
+from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
@@ -19,15 +18,19 @@ __all__ = ["ChunkerType", "LoaderType"]
 class ChunkerType:
     """One way to split. `version` changes when borders would; spans cover the document, in order.
 
-    `run(document, options, counter, ask)` returns chunks that join to the document's text, none
-    over `options.tokens`.
+    `run(document, options, counter, work)` returns chunks that join to the document's text, none
+    over `options.tokens`. `work` is the step's, or None where a program or a command splits without
+    a run. A chunker that `asks` a model needs it: its calls go through `work.ask`, and its prompts
+    are options of their own, marked with the names that each may use. What the others return
+    depends on the document, the options and the counter alone, so it is kept and not done again.
     """
 
     name: str
     about: str
     version: int
     options: type[Options]
-    run: Callable[[Document, Any, Counter, Ask | None], Awaitable[tuple[Chunk, ...]]]
+    run: Callable[[Document, Any, Counter, Work | None], Awaitable[tuple[Chunk, ...]]]
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
