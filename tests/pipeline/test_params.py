@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from octavo.errors import UsageError
+from octavo.errors import SpecError, UsageError
 from octavo.pipeline.params import parse, resolve
 from octavo.pipeline.spec import Parameter, ParamType
 
@@ -79,3 +79,38 @@ def test_values_of_other_types_are_refused(parameter, value):
 def test_a_pair_needs_an_equals_sign():
     with pytest.raises(UsageError, match="not a parameter: 'question', '=x'"):
         parse(["question", "tone=dry", "=x"])
+
+
+SHAPE = Parameter("shape", ParamType.JSON)
+
+
+@pytest.mark.parametrize("given", ['{"a": [1]}', ' {"a": [1]}', {"a": [1]}, ['{"a": [1]}']])
+def test_json_is_given_as_it_is(given):
+    shape = resolve([SHAPE], {"shape": given})["shape"]
+    assert shape.value == {"a": [1]}
+    assert shape.path == "--shape"
+
+
+def test_json_is_read_from_a_file_and_errors_name_its_line(tmp_path):
+    path = tmp_path / "shape.json"
+    path.write_bytes(b"\xef\xbb\xbf[{}, 2]")
+    for given in (path, str(path), [str(path)]):
+        shape = resolve([SHAPE], {"shape": given})["shape"]
+        assert shape.value == [{}, 2]
+        assert shape.path == str(path)
+    path.write_text('{\n  "a": 1\n  "b": 2\n}')
+    with pytest.raises(SpecError) as wrong:
+        resolve([SHAPE], {"shape": path})
+    assert (wrong.value.position.line, wrong.value.position.column) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "cannot be read"), (b"\xff{}", "not UTF-8 at byte 0"), (b" " * 1_000_001, "more than")],
+)
+def test_a_file_that_is_none_is_said_to_be(tmp_path, content, message):
+    path = tmp_path / "shape.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        resolve([SHAPE], {"shape": path})

@@ -18,7 +18,7 @@ __all__ = ["command_for", "flag"]
 
 _OWN = inspect.signature(options, eval_str=True).parameters
 _RESERVED = {*_OWN, "help", "inputs"}
-_METAVARS = {ParamType.INTEGER: "INTEGER", ParamType.NUMBER: "NUMBER"}
+_METAVARS = {ParamType.INTEGER: "INTEGER", ParamType.NUMBER: "NUMBER", ParamType.JSON: "FILE"}
 
 
 def command_for(pipeline: Pipeline, act: Callable[[Order], int]) -> Callable[..., None]:

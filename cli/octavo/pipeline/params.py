@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import cast
 
 from octavo.errors import UsageError
+from octavo.pipeline.json_value import json_text
 from octavo.pipeline.spec import Parameter, ParamType, Scalar
 from octavo.pipeline.spelling import shorten, suggestion
 
@@ -76,10 +78,17 @@ def resolve(
 
 
 def convert(parameter: Parameter, value: object) -> Scalar | tuple[Scalar, ...]:
-    """Return a value as the parameter's type; raises UsageError when it is none."""
+    """Return a value as the parameter's type.
+
+    Raises UsageError when it is none, SpecError for a file that is not JSON.
+    """
     if parameter.repeatable:
         return tuple(_convert(parameter, each) for each in _several(value))
     several = _several(value)
+    if parameter.type is ParamType.JSON and not all(
+        isinstance(each, str | Path) for each in several
+    ):
+        several = (value,)  # a list that is the JSON itself
     if len(several) != 1:
         message = f"the parameter {parameter.name!r} takes one value, not {len(several)}"
         raise UsageError(message, hint="give it once")
@@ -104,6 +113,8 @@ def _convert(parameter: Parameter, value: object) -> Scalar:
         case ParamType.BOOLEAN:
             found = value if isinstance(value, bool) else _TRUTH.get(str(value).lower())
             hint = "write true or false"
+        case ParamType.JSON:
+            return json_text(parameter.name, value)
         case ParamType.CHOICE:
             found = value if isinstance(value, str) and value in parameter.choices else None
             hint = suggestion(str(value), parameter.choices)
@@ -120,6 +131,7 @@ _NAMED = {
     ParamType.NUMBER: "a number",
     ParamType.BOOLEAN: "true or false",
     ParamType.CHOICE: "one of its choices",
+    ParamType.JSON: "a JSON file",
 }
 
 

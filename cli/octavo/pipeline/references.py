@@ -178,6 +178,8 @@ class References:
             message = f"{shorten(name)!r} is no field of the notes that {reference.owner} gets"
             if _over(reference) == "replies":
                 message = f"{shorten(name)!r} is no field of what {reference.owner} asks for"
+            elif _over(reference) == "params":
+                message = f"{shorten(name)!r} is no parameter, which {reference.owner} needs here"
             if names == TEXT:
                 message = f"{message}: they are text"
             hint = suggestion(name, known)
@@ -202,6 +204,8 @@ def _names_over(reference: Reference, given: Names) -> frozenset[str] | None:
             listed: object = getattr(options, "each", None)
             names = given.taken.lists.get(str(listed)) if listed else given.taken.names
             return None if names is None else names | {"item"}
+        case "params":
+            return frozenset()
         case _:
             return given.taken.names
 

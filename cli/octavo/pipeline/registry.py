@@ -36,6 +36,7 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "memory": "octavo.strategies.memory",
         "vote": "octavo.strategies.vote",
         "tally": "octavo.strategies.tally",
+        "extract": "octavo.strategies.extract",
         "margins": "octavo.strategies.margins",
         "tree": "octavo.strategies.tree",
     },

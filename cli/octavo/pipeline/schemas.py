@@ -12,7 +12,7 @@ from octavo.pipeline.source import Source, problem
 from octavo.pipeline.spelling import shorten, suggestion
 from octavo.protocols.calls import JsonSchema
 
-__all__ = ["Schemas", "fields", "lists"]
+__all__ = ["Schemas", "checked", "fields", "lists"]
 
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _INNER: dict[str, type | None] = {
@@ -42,7 +42,7 @@ class Schemas:
         """
         if name not in self._schemas:
             self.found[name] = found = self._find(name)
-            self._schemas[name] = _checked(found.source)
+            self._schemas[name] = checked(found.source)
         return self._schemas[name]
 
     def content(self) -> JsonSchema:
@@ -86,7 +86,11 @@ def _members(node: object, key: str) -> dict[str, Any]:
     return cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
 
 
-def _checked(source: Source) -> JsonSchema:
+def checked(source: Source) -> JsonSchema:
+    """Return the JSON Schema that a text is, which must be one of an object.
+
+    Raises SpecError at the place where it is none.
+    """
     schema = _parse(source)
     for word, message, hint in _faults(schema, schema, 0):
         raise problem(source, "bad-schema", message, 1, word=word, hint=hint)

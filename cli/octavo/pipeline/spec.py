@@ -39,6 +39,7 @@ class ParamType(StrEnum):
     NUMBER = "number"
     BOOLEAN = "boolean"
     CHOICE = "choice"
+    JSON = "json"
 
 
 class ParamSpec(BaseModel):

@@ -55,10 +55,11 @@ class ExpressionMark:
     """Marks an option that holds an expression over a note: its record's fields, or `text`.
 
     `over` says whose names it uses: those of the notes that the step gets, those of the replies
-    that it asks for, or those of the items that its option `each` lists, one of which is `item`.
+    that it asks for, those of the items that its option `each` lists, one of which is `item`, or
+    those of the parameters alone.
     """
 
-    def __init__(self, over: Literal["notes", "replies", "items"] = "notes") -> None:
+    def __init__(self, over: Literal["notes", "replies", "items", "params"] = "notes") -> None:
         self.over = over
 
 
