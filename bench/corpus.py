@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import accumulate
 
 __all__ = ["markdown", "prose"]
 
@@ -30,10 +31,10 @@ class _Writer:
             for _ in range(count)
         ]
         # Zipf's law: the word of rank r is about 1/r as frequent as the first.
-        self.weights = [1 / rank for rank in range(5, count + 5)]
+        self.weights = list(accumulate(1 / rank for rank in range(5, count + 5)))
 
     def clause(self, length: int) -> str:
-        long = iter(self.random.choices(self.words, self.weights, k=length))
+        long = iter(self.random.choices(self.words, cum_weights=self.weights, k=length))
         return " ".join(
             self.random.choice(_SHORT) if self.random.random() < 0.5 else next(long)
             for _ in range(length)

@@ -125,6 +125,28 @@ def test_a_reader_that_goes_away_ends_the_run_silently(tmp_path, command):
         assert max(Counter(asked(server)).values()) == 1
 
 
+def test_a_reader_that_does_not_read_stops_no_call(tmp_path, command):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for number in range(12):
+        (docs / f"{number:02}.md").write_text(f"Document {number} says something.")
+
+    def at_length(call):
+        if call.method == "GET":
+            return None
+        choice = {"message": {"content": f"{call.digest.hex()} says more. " * 1000}}
+        return Answer(body={"choices": [choice]})
+
+    with serving(answer=at_length) as server:
+        run = command(server, "docs", "-j", "1", "--progress", "none")
+        with started(run) as process:
+            wait_for_calls(server, 12, process)  # though a pipe holds two of their replies
+            out, err = process.communicate(timeout=20)
+        assert (process.returncode, err.count(b"\n")) == (0, 1)
+        assert out == subprocess.run(**run, capture_output=True, timeout=30, check=True).stdout
+    assert len(out) > 12 * 40_000
+
+
 def test_a_key_is_never_told(tmp_path, command, empty_home):
     (tmp_path / "a.md").write_text("Something.")
 

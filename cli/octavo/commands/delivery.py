@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable
 
 from octavo.commands.failure import describe
 from octavo.commands.inventory import Inventory
@@ -39,25 +40,31 @@ class Delivery:
         """Name the task that is cancelled when nothing can be written any more."""
         self._task = task
 
-    def __call__(self, result: Result) -> None:
-        """Write one result, or the error that ended its document."""
+    def __call__(self, result: Result) -> Awaitable[None] | None:
+        """Write one result, or the error that ended its document.
+
+        A pipe that nobody reads from blocks a thread and not the run.
+        """
         if result.error is not None:
             self._failed(result, result.error)
         if self.broken is not None or (result.error is not None and not self._order.json):
-            return
+            return None
         if self._order.json:
             text, suffix = as_json(result, self._display.run), ".json"
         else:
             text = as_text(result)
             suffix = ".md" if isinstance(result.value, str) else ".json"
+        return self._write(result, text, suffix)
+
+    async def _write(self, result: Result, text: str, suffix: str) -> None:
         try:
             if self._shared:
                 with self._display.paused():
-                    self._output.put(result.source, text, suffix)
+                    path = self._output.put(result.source, text, suffix)
             else:
-                path = self._output.put(result.source, text, suffix)
-                if path is not None and self.inventory is not None:
-                    self.inventory.enter(path, text, result)
+                path = await asyncio.to_thread(self._output.put, result.source, text, suffix)
+            if path is not None and self.inventory is not None:
+                self.inventory.enter(path, text, result)
         except (OctavoError, OSError) as error:
             self.broken = error
             if self._task is not None:

@@ -13,6 +13,9 @@ __all__ = ["Counts"]
 _PER_MESSAGE = 8
 """Tokens that a chat template may add around one message."""
 
+_KNOWN = 10_000
+"""Counts that are kept at hand; the journal has the others."""
+
 
 class Counts:
     """A Counter that looks into the journal first; for prompts and notes, not for whole books."""
@@ -43,8 +46,9 @@ class Counts:
         if tokens is None:
             tokens = self._counter.count(text)
             self._journal.keep_count(key, tokens)
-        if len(text) < 64_000:
-            self._known[key] = tokens
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        self._known[key] = tokens
         return tokens
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +20,7 @@ from octavo.engine.pace import Pace
 from octavo.engine.patience import Patience
 from octavo.engine.plan import Plan, plan
 from octavo.engine.price import Price, price_of
-from octavo.engine.report import Report, Result, Silence, Watch
+from octavo.engine.report import Report, Silence, Sink, Watch
 from octavo.engine.run import Stream
 from octavo.engine.runs import begin, finish, fresh_generation
 from octavo.engine.storage import journal_path
@@ -65,7 +65,7 @@ class Job:
     allowance: Allowance = field(default_factory=Allowance)
 
 
-async def execute(job: Job, *, watch: Watch, sink: Callable[[Result], None]) -> Report:
+async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
     """Run a job; `sink` receives each document's result, in the order of the inputs, when durable.
 
     Returns a report with `error` set when the backend became unusable or a budget was reached.

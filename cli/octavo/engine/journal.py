@@ -22,6 +22,7 @@ from typing import Any, Self
 import orjson
 
 from octavo.engine.packing import Packed, unpack
+from octavo.engine.recent import Recent
 from octavo.engine.spare import Spare
 from octavo.engine.storage import check, connect, explain, no_room
 from octavo.errors import JournalError, RunFailed
@@ -42,6 +43,8 @@ _APART = 0.02
 """Seconds that a row which nobody waits for may wait for the next commit."""
 _SPEED = 1
 """zlib's level: on a novel level 6 took four times as long to save a seventh more."""
+_REMEMBERED = 10_000
+"""Texts and prompts that are known to be stored; for others the file is asked."""
 _CAPABILITIES = frozenset(Capabilities.__dataclass_fields__)
 
 
@@ -75,7 +78,7 @@ class Journal:
         self._calls: list[_Kept] = []
         self._writes: dict[str, list[_Row]] = {}
         self._commit: asyncio.Future[None] | None = None
-        self._seen: set[int] = set()
+        self._seen = Recent[int](_REMEMBERED)
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._failure: JournalError | None = None

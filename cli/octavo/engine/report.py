@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ __all__ = [
     "Report",
     "Result",
     "Silence",
+    "Sink",
     "Totals",
     "Value",
     "Watch",
@@ -93,6 +94,10 @@ class Report:
     totals: Totals
     seconds: float
     error: OctavoError | None = None
+
+
+Sink = Callable[[Result], Awaitable[None] | None]
+"""Takes a result; what it returns, if anything, is awaited before the next one is handed over."""
 
 
 class Watch(Protocol):

@@ -13,7 +13,7 @@ from octavo.engine.flight import Flights
 from octavo.engine.hedge import Hedge
 from octavo.engine.limit import Limit, Stopped
 from octavo.engine.patience import Patience
-from octavo.engine.report import Result
+from octavo.engine.report import Result, Sink
 from octavo.errors import (
     BackendError,
     BudgetReached,
@@ -35,8 +35,8 @@ class Stream:
     """Reads inputs one at a time, folds several documents at once, gives results in input order.
 
     A new document is opened while fewer calls wait than may fly, so that the limit is always used
-    and memory holds a few documents however many there are. After a failure no new document is
-    opened unless `keep_going`.
+    and memory holds a few documents however many there are, also while a slow `sink` takes their
+    results. After a failure no new document is opened unless `keep_going`.
     """
 
     engine: Engine
@@ -45,7 +45,7 @@ class Stream:
     params: Mapping[str, object]
     limit: Limit
     patience: Patience
-    sink: Callable[[Result], None]
+    sink: Sink
     hedge: Hedge | None = None
     keep_going: bool = False
     embedding: Embedding | None = None
@@ -56,6 +56,7 @@ class Stream:
     ended: OctavoError | None = None
     _results: dict[int, Result | None] = field(default_factory=dict[int, Result | None])
     _next: int = 0
+    _giving: bool = False
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _open: int = 0
 
@@ -96,30 +97,29 @@ class Stream:
                         break
                     self._results[number] = None
                     self._open += 1
-                    group.create_task(self._one(number, document, flights))
+                    group.create_task(self._one(number, document, flights, group))
                     number += 1
                     await asyncio.sleep(0)  # the new document queues its calls first
         # What was stopped gave nothing; those that finished behind it still have results.
         for number in sorted(self._results):
             if (result := self._results[number]) is not None:
-                self.sink(result)
+                await self._hand_over(result)
 
     async def _may_open(self) -> bool:
         while True:
             if self.limit.stopped or self.ended or (self.failed and not self.keep_going):
                 return False
-            held = len(self._results)
-            if self._open < 2 or (
-                self.limit.waiting < self.limit.size
-                and self._open < 2 * self.limit.size
-                and held < max(64, 4 * self.limit.size)
-            ):
+            idle = self.limit.waiting < self.limit.size and self._open < 2 * self.limit.size
+            room = len(self._results) < max(64, 4 * self.limit.size)
+            if room and (idle or self._open < 2):
                 return True
             self._room.clear()
             self.limit.on_idle = self._room.set
             await self._room.wait()
 
-    async def _one(self, number: int, document: _Input, flights: Flights) -> None:
+    async def _one(
+        self, number: int, document: _Input, flights: Flights, group: asyncio.TaskGroup
+    ) -> None:
         source = document.source
         self.engine.watch.document_started(source)
         try:
@@ -134,7 +134,9 @@ class Stream:
         self.failed += result.error is not None
         self.engine.watch.document_done(result)
         self._results[number] = result
-        self._give()
+        if not self._giving and number == self._next:
+            self._giving = True
+            group.create_task(self._give())
 
     async def _fold(self, number: int, document: _Input, flights: Flights) -> Result:
         if isinstance(document, InputError):
@@ -155,12 +157,16 @@ class Stream:
             raise error
         return Result(document.source, None, totals=reading.account.totals(), error=error)
 
-    def _give(self) -> None:
-        """Hand over the results that nothing earlier waits for."""
-        while self._next in self._results:
-            result = self._results[self._next]
-            if result is None:
-                return
+    async def _give(self) -> None:
+        """Hand over the results that nothing earlier waits for, one when the other was taken."""
+        while (result := self._results.get(self._next)) is not None:
+            await self._hand_over(result)
             del self._results[self._next]
             self._next += 1
-            self.sink(result)
+            self._room.set()
+        self._giving = False
+
+    async def _hand_over(self, result: Result) -> None:
+        taken = self.sink(result)
+        if taken is not None:
+            await taken
