@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from octavo.commands.lock import LOCK, Locked, write_lock
 from octavo.commands.order import Order
 from octavo.commands.render import encode
 from octavo.engine.execute import Job
-from octavo.engine.report import Result
+from octavo.engine.report import Member, Result
 from octavo.loaders.inputs import STDIN
 from octavo.pipeline.lookup import BUILT_IN
 
@@ -33,8 +34,7 @@ class Inventory:
         pipeline = self._order.pipeline
         params = {name: value for name, value in self._job.params.items() if value is not None}
         self._entries[self._relative(str(path))] = Locked(
-            source=result.source if result.source == STDIN else self._relative(result.source),
-            source_hash=result.hash,
+            sources=dict(self._sources(result)),
             pipeline=(
                 pipeline.path
                 if pipeline.path.startswith(BUILT_IN)
@@ -46,6 +46,10 @@ class Inventory:
             result_hash=hashlib.sha256(encode(text)).hexdigest(),
             encoding=self._order.encoding,
         )
+
+    def _sources(self, result: Result) -> Iterator[tuple[str, str]]:
+        for each in result.members or (Member(result.source, result.hash),):
+            yield each.source if each.source == STDIN else self._relative(each.source), each.hash
 
     def save(self) -> None:
         """Write the lock, if there is anything to tell.

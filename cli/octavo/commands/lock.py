@@ -21,20 +21,19 @@ __all__ = ["LOCK", "Locked", "read_lock", "write_lock"]
 
 LOCK = "octavo.lock"
 _VERSION = 1
-_TEXTS = ("source", "source_hash", "pipeline", "pipeline_hash", "model", "result_hash")
+_TEXTS = ("pipeline", "pipeline_hash", "model", "result_hash")
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
     """What one result was made from.
 
-    `source` and `pipeline` are paths relative to the lock's directory; a pipeline that is built in
-    is `builtin:NAME`, standard input is `-`. Hashes are SHA-256: of the source's text, of
-    what the pipeline does, and of the result's bytes.
+    `sources` has the hash of each document's text; these and `pipeline` are paths relative to the
+    lock's directory. A pipeline that is built in is `builtin:NAME`, standard input is `-`. Hashes
+    are SHA-256: of texts, of what the pipeline does, and of the result's bytes.
     """
 
-    source: str
-    source_hash: str
+    sources: Mapping[str, str]
     pipeline: str
     pipeline_hash: str
     model: str
@@ -84,7 +83,8 @@ def write_lock(path: Path, entries: Mapping[str, Locked]) -> None:
 
 
 def _row(entry: Locked) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(entry, name) for name in _TEXTS}
+    row: dict[str, Any] = {"sources": dict(entry.sources)}
+    row |= {name: getattr(entry, name) for name in _TEXTS}
     if entry.params:
         row["params"] = dict(entry.params)
     if entry.encoding:
@@ -94,12 +94,15 @@ def _row(entry: Locked) -> dict[str, Any]:
 
 def _entry(path: Path, name: str, row: object) -> Locked:
     fields = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
-    if not all(isinstance(fields.get(each), str) for each in _TEXTS):
+    sources = fields.get("sources")
+    whole = isinstance(sources, dict) and all(isinstance(fields.get(each), str) for each in _TEXTS)
+    if not whole:
         raise UsageError(
             f"{path}: the entry of {name} is incomplete",
             hint="run its pipeline again: what was answered is not asked again",
         )
     return Locked(
+        sources=cast("dict[str, str]", sources),
         **{each: fields[each] for each in _TEXTS},
         params=fields.get("params", {}),
         encoding=fields.get("encoding"),

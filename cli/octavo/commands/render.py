@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import repeat
 from typing import Any
 
 from octavo.engine.report import Answered, Result, Totals
-from octavo.text.span import Span
 
 __all__ = ["as_json", "as_text", "encode"]
 
@@ -30,7 +30,7 @@ def as_json(result: Result, run: str) -> str:
     line: dict[str, Any] = {
         "source": result.source,
         "result": result.value,
-        "sources": _sources(result.source, result.spans, result.places),
+        "sources": _sources(result, result.source),
         "coverage": round(result.coverage, 6),
         "usage": usage(result.totals),
         "run": run,
@@ -43,16 +43,15 @@ def as_json(result: Result, run: str) -> str:
 
 
 def _answer(answer: Answered, source: str) -> Mapping[str, Any]:
-    sources = _sources(source, answer.spans, answer.places)
+    sources = _sources(answer, source)
     return {answer.name: answer.asked, "result": answer.value, "sources": sources}
 
 
-def _sources(
-    source: str, spans: Sequence[Span], places: Sequence[str | None]
-) -> list[Mapping[str, Any]]:
+def _sources(told: Result | Answered, source: str) -> list[Mapping[str, Any]]:
+    origins = told.origins or repeat(source, len(told.spans))
     return [
-        {"source": source, "start": span.start, "end": span.end, "place": place}
-        for span, place in zip(spans, places, strict=True)
+        {"source": origin, "start": span.start, "end": span.end, "place": place}
+        for origin, span, place in zip(origins, told.spans, told.places, strict=True)
     ]
 
 

@@ -28,7 +28,8 @@ def _perform(order: Order) -> int:
     """Run the order and return the exit code; what ends the whole run is raised."""
     if order.dry_run:
         return print_plan(order)
-    output = open_output(order.output, several=may_be_several(order.inputs), json=order.json)
+    several = may_be_several(order.inputs) and not order.pipeline.gather
+    output = open_output(order.output, several=several, json=order.json)
     display = open_display(order.progress, sys.stderr, quiet=order.quiet)
     delivery = Delivery(order, output, display)
     try:

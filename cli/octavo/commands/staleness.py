@@ -51,27 +51,30 @@ def _reasons(
         yield "missing-result", f"the result {result} is not there"
     elif hashlib.sha256(result.read_bytes()).hexdigest() != entry.result_hash:
         yield "edited-result", "the result is not what the pipeline wrote"
-    if (reason := _source(folder, entry, registry)) is not None:
-        yield "stale-result", reason
+    for source, text in entry.sources.items():
+        if (reason := _source(folder, source, text, entry.encoding, registry)) is not None:
+            yield "stale-result", reason
     if (reason := _pipeline(folder, entry, registry)) is not None:
         yield "stale-result", reason
 
 
-def _source(folder: Path, entry: Locked, registry: Registry) -> str | None:
-    """Return why the source is no longer what the result was made from."""
-    if entry.source == STDIN:
+def _source(
+    folder: Path, source: str, text: str, encoding: str | None, registry: Registry
+) -> str | None:
+    """Return why a source has no longer the text of this hash."""
+    if source == STDIN:
         return None
-    path = _at(folder, entry.source)
-    file, colon, row = entry.source.rpartition(":")
+    path = _at(folder, source)
+    file, colon, row = source.rpartition(":")
     if not path.exists() and colon and row.isdigit() and (_at(folder, file)).exists():
         path = _at(folder, file)  # a row of a table: `table.csv:3`
     if not path.is_file():
         return f"its source {path} is not there"
-    found = documents(find([str(path)], loaders=registry.loaders()), entry.encoding)
+    found = documents(find([str(path)], loaders=registry.loaders()), encoding)
     for document in found:
         if isinstance(document, InputError):
             return f"its source cannot be read: {document.message}"
-        if document.hash == entry.source_hash:
+        if document.hash == text:
             return None
     return f"its source {path} has changed"
 
@@ -98,7 +101,7 @@ def _named(folder: Path, entry: Locked) -> str:
 
 def _command(folder: Path, name: str, entry: Locked) -> str:
     """Return the command that makes the result anew."""
-    source = "-" if entry.source == STDIN else str(_at(folder, entry.source))
+    sources = ["-" if each == STDIN else str(_at(folder, each)) for each in entry.sources]
     words = ["octavo", "run", _named(folder, entry), "-m", entry.model]
     for key, value in entry.params.items():
         values = cast("list[object]", value) if isinstance(value, list) else [value]
@@ -106,7 +109,7 @@ def _command(folder: Path, name: str, entry: Locked) -> str:
             words += ["-p", f"{key}={each}"]
     if entry.encoding:
         words += ["--encoding", entry.encoding]
-    return shlex.join([*words, source, "-o", str(_at(folder, name))])
+    return shlex.join([*words, *sources, "-o", str(_at(folder, name))])
 
 
 def _at(folder: Path, path: str) -> Path:

@@ -136,11 +136,6 @@ async def forecast(job: Job, *, watch: Watch | None = None) -> Plan:
 
 
 def _journal(job: Job) -> Journal:
-    if job.pipeline.gather:
-        raise UsageError(
-            f"the pipeline {job.pipeline.name!r} has `gather`, which this version cannot run",
-            hint="remove `gather`, and run another pipeline over the results",
-        )
     journal = Journal(
         None if job.private else journal_path(), generation=job.generation, base=job.base
     )

@@ -12,6 +12,7 @@ from octavo.text.span import Span
 
 __all__ = [
     "Answered",
+    "Member",
     "NoteWatch",
     "Outcome",
     "Report",
@@ -52,8 +53,8 @@ Value = str | Record | list[Record]
 class Answered:
     """An answer of a pipeline that gives one for each value of a parameter.
 
-    `name` is the parameter's and `asked` the value; `spans` and `places` are those of this answer,
-    as a Result has them.
+    `name` is the parameter's and `asked` the value; `spans`, `places` and `origins` are those of
+    this answer, as a Result has them.
     """
 
     name: str
@@ -61,6 +62,15 @@ class Answered:
     value: Value
     spans: tuple[Span, ...] = ()
     places: tuple[str | None, ...] = ()
+    origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A document of a result over several: its source and the hash of its text."""
+
+    source: str
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,8 @@ class Result:
     `spans` are the parts of the document that reached the result, `places` where each of them
     stands in a reader's words, and `coverage` their share of its chunks, 0 to 1. `hash` is that of
     the document's text. `answers` has each answer where the pipeline gives one for each question;
-    the value is then the only one, or all of them under their questions.
+    the value is then the only one, or all of them under their questions. A result over several
+    documents names them as `members`, and in `origins` the document of each span.
     """
 
     source: str
@@ -81,6 +92,8 @@ class Result:
     totals: Totals = Totals()
     error: OctavoError | None = None
     hash: str = ""
+    origins: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
     answers: tuple[Answered, ...] = ()
 
 

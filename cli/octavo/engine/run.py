@@ -10,6 +10,7 @@ from octavo.engine.document import Reading
 from octavo.engine.engine import Engine
 from octavo.engine.failure import blamed
 from octavo.engine.flight import Flights
+from octavo.engine.gathering import GATHERED, Gathered, Gathering
 from octavo.engine.hedge import Hedge
 from octavo.engine.limit import Limit, Stopped
 from octavo.engine.patience import Patience
@@ -55,6 +56,7 @@ class Stream:
     failed: int = 0
     ended: OctavoError | None = None
     _results: dict[int, Result | None] = field(default_factory=dict[int, Result | None])
+    _gathered: dict[int, Gathered] = field(default_factory=dict[int, Gathered])
     _next: int = 0
     _giving: bool = False
     _room: asyncio.Event = field(default_factory=asyncio.Event)
@@ -100,10 +102,32 @@ class Stream:
                     group.create_task(self._one(number, document, flights, group))
                     number += 1
                     await asyncio.sleep(0)  # the new document queues its calls first
+            await self._gather(flights)
         # What was stopped gave nothing; those that finished behind it still have results.
         for number in sorted(self._results):
             if (result := self._results[number]) is not None:
                 await self._hand_over(result)
+
+    async def _gather(self, flights: Flights) -> None:
+        """Fold what all documents gave, unless something ended the run before."""
+        stopped = self.limit.stopped or self.ended or (self.failed and not self.keep_going)
+        if not self.pipeline.gather or stopped or not self.documents:
+            return
+        gathering = Gathering(
+            self.engine,
+            lambda _: flights,
+            self.pipeline,
+            self.params,
+            [self._gathered[number] for number in sorted(self._gathered)],
+        )
+        self.engine.watch.document_started(GATHERED)
+        try:
+            result = await self._outcome(GATHERED, gathering)
+        except Stopped:
+            return
+        self.failed += result.error is not None
+        self.engine.watch.document_done(result)
+        await self._hand_over(result)
 
     async def _may_open(self) -> bool:
         while True:
@@ -144,8 +168,15 @@ class Stream:
         reading = Reading(
             self.engine, lambda _: flights, self.pipeline, self.params, document, number
         )
+        result = await self._outcome(document.source, reading)
+        if self.pipeline.gather:
+            self._gathered[number] = Gathered.of(document, reading.given, result.coverage)
+        return result
+
+    async def _outcome(self, source: str, work: Reading | Gathering) -> Result:
+        """Return what came of a document or of all, or the error that ended it."""
         try:
-            return await reading.result()
+            return await work.result()
         except BaseExceptionGroup as group:
             error = blamed(group)
         except OctavoError as single:
@@ -155,7 +186,7 @@ class Stream:
             self.limit.stop()
         if not isinstance(error, OctavoError):
             raise error
-        return Result(document.source, None, totals=reading.account.totals(), error=error)
+        return Result(source, None, totals=work.account.totals(), error=error)
 
     async def _give(self) -> None:
         """Hand over the results that nothing earlier waits for, one when the other was taken."""
@@ -167,6 +198,9 @@ class Stream:
         self._giving = False
 
     async def _hand_over(self, result: Result) -> None:
+        """Hand over a result; what is gathered is no result of its own, its failure is."""
+        if self.pipeline.gather and result.error is None and not result.members:
+            return
         taken = self.sink(result)
         if taken is not None:
             await taken

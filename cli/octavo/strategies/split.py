@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pydantic import ConfigDict, Field
 
 from octavo.protocols import ChunkerRef, Kind, Options, StepType, Work
-from octavo.strategies.ready import ready
 from octavo.text.note import Note, Slot
+from octavo.text.ready import ready
 
 __all__ = ["STEP", "SplitOptions"]
 

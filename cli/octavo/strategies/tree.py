@@ -36,10 +36,10 @@ from octavo.strategies.branch import TITLE, Branch, Joints, branch, join
 from octavo.strategies.contents import Node, contents
 from octavo.strategies.fit import require_room
 from octavo.strategies.outlining import MOST, OUTLINE, Found, Outline
-from octavo.strategies.ready import ready
 from octavo.text.border import border, borders
 from octavo.text.doctree import Section, doctree
 from octavo.text.note import Note, Slot
+from octavo.text.ready import ready
 from octavo.text.span import Span
 from octavo.text.union import union
 

@@ -1,4 +1,4 @@
-"""A note that is there already."""
+"""A note that is there already, or known to be none."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from octavo.text.note import Note
 __all__ = ["ready"]
 
 
-def ready(note: Note) -> Awaitable[Note]:
+def ready(note: Note | None) -> Awaitable[Note | None]:
     """Return an awaitable that gives the note at once, to any number of readers."""
-    future: asyncio.Future[Note] = asyncio.get_running_loop().create_future()
+    future: asyncio.Future[Note | None] = asyncio.get_running_loop().create_future()
     future.set_result(note)
     return future

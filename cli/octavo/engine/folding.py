@@ -1,0 +1,144 @@
+"""Steps that follow one another, of one document or over all documents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from octavo.engine.ask import Asker
+from octavo.engine.engine import Engine
+from octavo.engine.flight import Answers
+from octavo.engine.leads import Leads
+from octavo.engine.ledger import Account
+from octavo.engine.report import Answered, Value
+from octavo.engine.work import StepWork
+from octavo.pipeline.spec import Pipeline, Use
+from octavo.protocols import Kind
+from octavo.text.document import Document
+from octavo.text.note import Note, Slot
+from octavo.text.span import Span
+
+__all__ = ["Folding", "joined", "value_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """Steps under way.
+
+    `answers(step)` is what answers a step's calls; `uses` are the steps and `document` what they
+    work on; `number` is its place in the run, `account` the calls so far.
+    """
+
+    engine: Engine
+    answers: Callable[[str], Answers]
+    pipeline: Pipeline
+    uses: Sequence[Use]
+    document: Document
+    number: int
+    account: Account = field(default_factory=Account)
+    missing: list[Span] = field(default_factory=list[Span])
+    heights: list[int] = field(default_factory=list[int])
+    leads: Leads = field(default_factory=Leads)
+    said: set[str] = field(default_factory=set[str])
+
+    def __post_init__(self) -> None:
+        """Take each step for one call until it says more."""
+        self.heights.extend(1 for _ in self.uses)
+
+    async def fold(
+        self, slots: Sequence[Slot], params: Mapping[str, object], group: asyncio.TaskGroup
+    ) -> Sequence[Slot]:
+        """Run the steps on slots and return what the last one gives.
+
+        A document that is one chunk is asked once, where the pipeline says how.
+        """
+        done: dict[str, Sequence[Slot]] = {}
+        for position, use in enumerate(self.uses):
+            work = self._work(use.name, params, group, position)
+            taken = done[use.source] if use.source else slots
+            slots = await use.type.run(taken, use.options, work)
+            done[use.name] = slots
+            if position == 0 and use.type.gives is Kind.CHUNKS and len(slots) == 1:
+                whole = await self._whole(slots[0], work)
+                if whole is not None:
+                    return [whole]
+        return slots
+
+    async def _whole(self, slot: Slot, work: StepWork) -> Slot | None:
+        whole = self.pipeline.whole
+        note = await slot.note
+        if whole is None or note is None:
+            return None
+        asked = work.ask(
+            work.prompt(whole.prompt),
+            {"text": note.value, "headings": slot.headings, "words": whole.words},
+            tokens=whole.tokens,
+            words=whole.words,
+            node="the whole document",
+        )
+
+        async def answer() -> Note:
+            reply = await asked.reply
+            return Note(reply.value, note.spans, predicted=reply.predicted)
+
+        return Slot(spans=slot.spans, bound=whole.tokens, note=work.start(answer()))
+
+    def _work(
+        self, step: str, params: Mapping[str, object], group: asyncio.TaskGroup, position: int
+    ) -> StepWork:
+        engine = self.engine
+        asker = Asker(
+            answers=self.answers(step),
+            ledger=engine.ledger,
+            account=self.account,
+            watch=engine.watch,
+            group=group,
+            identity=engine.identity,
+            model=engine.model,
+            model_hash=engine.model_hash,
+            source=self.document.source,
+            step=step,
+            document=self.number,
+            params=params,
+            known=engine.known,
+            leads=self.leads if self.pipeline.each else None,
+        )
+        return StepWork(
+            engine=engine,
+            pipeline=self.pipeline,
+            document=self.document,
+            step=step,
+            params=params,
+            ask=asker,
+            group=group,
+            position=position,
+            heights=self.heights,
+            missing=self.missing,
+            said=self.said,
+        )
+
+
+def joined(answers: Sequence[Answered]) -> Value:
+    """Return the one answer, or all of them, texts as Markdown with the questions as headings."""
+    if len(answers) == 1:
+        return answers[0].value
+    texts = [
+        f"## {' '.join(str(each.asked).split())}\n\n{each.value}"
+        for each in answers
+        if isinstance(each.value, str)
+    ]
+    if len(texts) == len(answers):
+        return "\n\n".join(texts)
+    return [{each.name: each.asked, "answer": each.value} for each in answers]
+
+
+def value_of(notes: Sequence[Note]) -> Value:
+    """Return one note's value, several texts with a blank line between, or a list of records."""
+    if len(notes) == 1:
+        return notes[0].value
+    if all(isinstance(note.value, str) for note in notes):
+        return "\n\n".join(note.text for note in notes)
+    return [
+        note.value if not isinstance(note.value, str) else {"text": note.value} for note in notes
+    ]

@@ -1,0 +1,173 @@
+"""The steps over the notes of all documents.
+
+They begin when all documents are done, since how notes are grouped depends on how many there are.
+The documents count as one long text, one after the other in the order of the inputs, so that a span
+tells which document it is in; that text itself is not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+
+from octavo.engine.depth import follow, restart
+from octavo.engine.document import Given
+from octavo.engine.engine import Engine
+from octavo.engine.flight import Answers
+from octavo.engine.folding import Folding, joined, value_of
+from octavo.engine.ledger import Account
+from octavo.engine.questions import Question, questions
+from octavo.engine.report import Answered, Member, Result
+from octavo.errors import Outcome, ReplyError
+from octavo.pipeline.spec import Pipeline
+from octavo.text.document import Document
+from octavo.text.note import Slot
+from octavo.text.place import place
+from octavo.text.quote import short_id
+from octavo.text.ready import ready
+from octavo.text.span import Span
+from octavo.text.union import union
+
+__all__ = ["GATHERED", "Gathered", "Gathering"]
+
+GATHERED = "gathered"
+"""What stands for the source of a result over all documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the gathering steps need of one document: all but its text.
+
+    `length` and `covered` are in characters: of the document, and of what reached its notes.
+    """
+
+    document: Document
+    member: Member
+    length: int
+    covered: float
+    given: Sequence[Given] = ()
+
+    @classmethod
+    def of(cls, document: Document, given: Sequence[Given], coverage: float) -> Gathered:
+        """Return a document without its text."""
+        length = len(document.text)
+        member = Member(document.source, document.hash)
+        return cls(replace(document, text=""), member, length, coverage * length, given)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """The gathering steps under way; `longest` is the longest chain of calls behind them."""
+
+    engine: Engine
+    answers: Callable[[str], Answers]
+    pipeline: Pipeline
+    params: Mapping[str, object]
+    gathered: Sequence[Gathered]
+    longest: int = 0
+    account: Account = field(default_factory=Account)
+
+    async def result(self) -> Result:
+        """Run the steps and return what they made of all notes; raises what ended them."""
+        restart()
+        follow(self.longest)
+        starts = tuple(accumulate((each.length for each in self.gathered), initial=0))
+        hashes = "".join(each.member.hash for each in self.gathered)
+        folding = Folding(
+            self.engine,
+            self.answers,
+            self.pipeline,
+            self.pipeline.gather,
+            Document("", GATHERED),
+            len(self.gathered),
+            account=self.account,
+        )
+        async with asyncio.TaskGroup() as group:
+            asked = [
+                group.create_task(self._answer(folding, number, question, starts, group))
+                for number, question in enumerate(questions(self.pipeline, self.params))
+            ]
+            answers = [await each for each in asked]
+        cited = union(span for answer in answers for span in answer.spans)
+        places = list(self._places(cited, starts))
+        lost = sum(span.length for span in union(folding.missing))
+        return Result(
+            source=GATHERED,
+            value=joined(answers),
+            spans=tuple(span for _, span, _ in places),
+            places=tuple(where for _, _, where in places),
+            origins=tuple(source for source, _, _ in places),
+            coverage=(sum(each.covered for each in self.gathered) - lost) / max(starts[-1], 1),
+            totals=self.account.totals(),
+            hash=hashlib.sha256(hashes.encode()).hexdigest(),
+            answers=tuple(self._told(each, starts) for each in answers)
+            if self.pipeline.each
+            else (),
+            members=tuple(each.member for each in self.gathered),
+        )
+
+    async def _answer(
+        self,
+        folding: Folding,
+        number: int,
+        question: Question,
+        starts: Sequence[int],
+        group: asyncio.TaskGroup,
+    ) -> Answered:
+        name, asked, params = question
+        slots = [
+            slot
+            for each, start in zip(self.gathered, starts, strict=False)
+            if each.given
+            for slot in _moved(each, each.given[number], start)
+        ]
+        if not slots:
+            raise ReplyError("no document gave a note to gather", outcome=Outcome.SKIPPED)
+        last = await folding.fold(slots, params, group)
+        notes = [note for slot in last if (note := await slot.note) is not None]
+        spans = union(span for note in notes for span in note.spans)
+        return Answered(name, asked, value_of(notes), spans)
+
+    def _told(self, answer: Answered, starts: Sequence[int]) -> Answered:
+        places = list(self._places(answer.spans, starts))
+        return replace(
+            answer,
+            spans=tuple(span for _, span, _ in places),
+            places=tuple(where for _, _, where in places),
+            origins=tuple(source for source, _, _ in places),
+        )
+
+    def _places(
+        self, spans: Sequence[Span], starts: Sequence[int]
+    ) -> Iterator[tuple[str, Span, str | None]]:
+        """Yield the document, the span in it, and its place, of each span of the long text."""
+        for span in spans:
+            at = span.start
+            while at < span.end:
+                number = bisect_right(starts, at) - 1
+                end = min(span.end, starts[number + 1])
+                inside = Span(at - starts[number], end - starts[number])
+                document = self.gathered[number].document
+                yield document.source, inside, place(document, inside)
+                at = end
+
+
+def _moved(gathered: Gathered, given: Given, start: int) -> Iterator[Slot]:
+    """Yield a document's slots where they stand in the long text.
+
+    Groups of notes follow the documents: the first slot of each has a border made of all its text.
+    """
+    for number, (slot, note) in enumerate(given):
+        moved = replace(note, spans=_shifted(note.spans, start), source=gathered.member.source)
+        border = short_id(gathered.member.hash) & 0xFFFFFFFF if number == 0 else slot.border
+        yield replace(
+            slot, spans=_shifted(slot.spans, start), note=ready(moved), border=border, headings=()
+        )
+
+
+def _shifted(spans: Sequence[Span], by: int) -> tuple[Span, ...]:
+    return tuple(Span(span.start + by, span.end + by) for span in spans)
