@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
-from octavo.errors import FitError, RequestError, UsageError
+from octavo.errors import FitError, RequestError
 
 MAP = """
 octavo: 1
@@ -65,14 +65,3 @@ def test_documents_come_out_in_the_order_they_went_in(tmp_path):
     kit = Kit(MAP % "", first_words, tmp_path)
     results = kit.run(*(f"Document {n}." for n in range(30))).results
     assert [result.value for result in results] == [f"Document {n}." for n in range(30)]
-
-
-def test_gathering_is_refused_rather_than_left_out(tmp_path):
-    kit = Kit(
-        MAP % "" + 'gather:\n  - reduce: {prompt: "All: {{ notes }}"}\n', first_words, tmp_path
-    )
-    with pytest.raises(UsageError, match="gather"):
-        kit.run(paragraphs(2))
-    with pytest.raises(UsageError, match="gather"):
-        kit.plan(paragraphs(2))
-    assert kit.requests == []
