@@ -107,7 +107,7 @@ class Gathering:
             answers=tuple(self._told(each, starts) for each in answers)
             if self.pipeline.each
             else (),
-            members=tuple(each.member for each in self.gathered),
+            members=tuple(each.member for each in self.gathered if each.given),
         )
 
     async def _answer(
