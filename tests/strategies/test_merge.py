@@ -43,7 +43,7 @@ def test_a_merge_waits_for_its_own_children_only(tmp_path):
     """While one leaf hangs, every merge that doesn't need it is asked."""
     text = paragraphs(40)
     plan = Kit(MERGE, collect, tmp_path).plan(text)
-    others = plan.calls[0] - (plan.depth - 1)  # all but the path from this leaf to the root
+    others = plan.sent[0] - (plan.depth - 1)  # all but the path from this leaf to the root
     seen = []
     released = []
 
@@ -66,7 +66,7 @@ def test_the_plan_of_a_tree_is_exact(tmp_path):
     text = paragraphs(60)
     plan = kit.plan(text)
     kit.run(text)
-    assert plan.calls == (len(kit.requests), len(kit.requests))
+    assert plan.sent == (len(kit.requests), len(kit.requests))
 
 
 def test_notes_that_cannot_be_merged_are_refused_before_anything_is_sent(tmp_path):

@@ -94,4 +94,4 @@ def test_the_run_lies_within_the_plan(tmp_path):
     kit = Kit(REDUCE, collect, tmp_path)
     plan = kit.plan(paragraphs(40))
     kit.run(paragraphs(40))
-    assert plan.calls[0] <= len(kit.requests) <= plan.calls[1]
+    assert plan.sent[0] <= len(kit.requests) <= plan.sent[1]

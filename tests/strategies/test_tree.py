@@ -337,7 +337,7 @@ def test_parents_see_confidence_and_the_built_in_pipeline_answers(tmp_path):
     assert planned.calls == (3, 3)
     (result,) = run(kit, BOOK).results
     assert [each["title"] for each in result.value["sections"]] == ["One", "Two", "Three"]
-    low, high = kit.plan(PLAIN * 20).calls
+    low, high = kit.plan(PLAIN * 20).sent
     (result,) = kit.run(PLAIN * 20).results
     assert result.error is None
     assert low <= len(kit.requests) <= high

@@ -28,7 +28,7 @@ __all__ = ["COMMANDS", "app", "load", "main", "root_options", "shell"]
 
 COMMANDS = {
     "run": "Run a pipeline over files, directories or standard input.",
-    "plan": "Say what a run would do: calls, tokens, depth. Sends nothing.",
+    "plan": "Say what a run would do: calls, tokens, cost, time. Sends nothing.",
     "ls": "List the pipelines.",
     "show": "Print a pipeline and where it comes from.",
     "eject": "Copy a pipeline and its prompts here, to edit them.",

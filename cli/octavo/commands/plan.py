@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from octavo.commands.assembly import assemble
 from octavo.commands.failure import describe
 from octavo.commands.order import Order
 from octavo.commands.pipelines import by_pipeline
-from octavo.commands.progress import open_display, plural
+from octavo.commands.progress import duration, open_display, plural
 from octavo.commands.table import aligned
 from octavo.commands.terminal import say
 from octavo.engine.plan import Plan, PlanStep
@@ -41,64 +42,102 @@ def print_plan(order: Order) -> int:
 def _as_object(plan: Plan) -> dict[str, Any]:
     return {
         "documents": plan.documents,
-        "calls": _calls(plan.steps),
-        "tokens": _tokens(plan.steps),
-        "cost": None,  # no prices are known; unknown is never 0
+        **_counted(plan.steps),
         "depth": plan.depth,
         "largest": plan.largest,
         "window": plan.window,
         "tokenizer": plan.tokenizer,
-        "steps": [
-            {"step": step.step, "calls": _calls([step]), "tokens": _tokens([step])}
-            for step in plan.steps
-        ],
+        "price": plan.priced,
+        "seconds": _bounds(*plan.seconds) if plan.seconds is not None else None,
+        "jobs": plan.jobs,
+        "steps": [{"step": step.step, **_counted([step])} for step in plan.steps],
     }
 
 
-def _calls(steps: Sequence[PlanStep]) -> dict[str, int]:
+def _counted(steps: Sequence[PlanStep]) -> dict[str, Any]:
+    """Return what is counted of some steps; what is not known is null, never 0."""
+    costs = [(step.cost_low, step.cost_high) for step in steps]
+    known = [(low, high) for low, high in costs if low is not None and high is not None]
+    reasons: Counter[str] = Counter()
+    for step in steps:
+        reasons.update({str(reason): count for reason, count in step.reasons.items()})
     return {
-        "low": sum(step.calls_low for step in steps),
-        "high": sum(step.calls_high for step in steps),
-        "cached": sum(step.cached for step in steps),
+        "calls": {
+            "low": sum(step.calls_low for step in steps),
+            "high": sum(step.calls_high for step in steps),
+            "cached": sum(step.cached for step in steps),
+            "sent": _bounds(
+                sum(step.sent_low for step in steps), sum(step.sent_high for step in steps)
+            ),
+        },
+        "tokens": {
+            "prompt": _bounds(
+                sum(step.prompt_low for step in steps), sum(step.prompt_high for step in steps)
+            ),
+            "completion": _bounds(
+                sum(step.completion_low for step in steps),
+                sum(step.completion_high for step in steps),
+            ),
+        },
+        "cost": _bounds(*map(sum, zip(*known, strict=True))) if len(known) == len(costs) else None,
+        "reasons": dict(reasons),
     }
 
 
-def _tokens(steps: Sequence[PlanStep]) -> dict[str, dict[str, int]]:
-    return {
-        "prompt": {
-            "low": sum(step.prompt_low for step in steps),
-            "high": sum(step.prompt_high for step in steps),
-        },
-        "completion": {
-            "low": sum(step.completion_low for step in steps),
-            "high": sum(step.completion_high for step in steps),
-        },
-    }
+def _bounds(low: float, high: float) -> dict[str, float]:
+    return {"low": low, "high": high}
 
 
 def _as_lines(plan: Plan) -> Iterable[str]:
-    rows = [("step", "calls", "cached", "tokens in", "tokens out")]
+    rows = [("step", "calls", "cached", "tokens in", "tokens out", "why")]
     rows += [_row(step.step, [step]) for step in plan.steps]
     if len(plan.steps) > 1:
-        rows.append(_row("total", plan.steps))
-    yield from aligned(rows, right=range(1, len(rows[0])))
+        rows.append((*_row("total", plan.steps)[:-1], ""))
+    yield from aligned(rows, right=range(1, len(rows[0]) - 1))
     yield ""
     parts = [plural(plan.documents, "document"), f"depth {plan.depth}"]
     if plan.largest:
         window = f" of a window of {plan.window:,}" if plan.window else ""
         parts.append(f"largest call {plan.largest:,} tokens{window}")
     yield f"{', '.join(parts)} ({plan.tokenizer})"
+    if plan.sent[1]:
+        yield f"cost: {_cost(plan)}; time: {_time(plan)}"
+    else:
+        yield "nothing would be sent: the journal answers every call"
 
 
-def _row(name: str, steps: Sequence[PlanStep]) -> tuple[str, str, str, str, str]:
-    calls, tokens = _calls(steps), _tokens(steps)
+def _row(name: str, steps: Sequence[PlanStep]) -> tuple[str, ...]:
+    counted = _counted(steps)
+    calls, tokens = counted["calls"], counted["tokens"]
+    reasons = sorted(counted["reasons"].items(), key=lambda each: -each[1])
+    why = ", ".join(
+        reason if len(reasons) == 1 else f"{count:,} {reason}" for reason, count in reasons
+    )
     return (
         name,
         _range(calls["low"], calls["high"]),
         f"{calls['cached']:,}",
         _range(tokens["prompt"]["low"], tokens["prompt"]["high"]),
         _range(tokens["completion"]["low"], tokens["completion"]["high"]),
+        why,
     )
+
+
+def _cost(plan: Plan) -> str:
+    if plan.cost is None:
+        return "unknown (price_in and price_out in the profile say it)"
+    low, high = plan.cost
+    if not high:
+        return f"none ({plan.priced})"
+    amounts = [f"${each:.4f}" if each < 1 else f"${each:,.2f}" for each in (low, high)]
+    return f"{' to '.join(dict.fromkeys(amounts))} ({plan.priced})"
+
+
+def _time(plan: Plan) -> str:
+    if plan.seconds is None:
+        return "unknown before a first run"
+    low, high = map(duration, plan.seconds)
+    return f"about {low if low == high else f'{low} to {high}'} with {plan.jobs} in flight"
 
 
 def _range(low: int, high: int) -> str:
@@ -111,7 +150,7 @@ def _perform(order: Order) -> int:
 
 plan = by_pipeline(
     "plan",
-    "Say what a run would do: calls, tokens, depth. Sends nothing.\n\n"
+    "Say what a run would do: calls, tokens, cost, time, and why. Sends nothing.\n\n"
     "Takes the same options as `octavo run`.",
     _perform,
 )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from octavo.engine.budget import Allowance, Budget, Metered, MeteredEmbedding
 from octavo.engine.contact import contacted, known_without_contact
@@ -13,12 +14,13 @@ from octavo.engine.counting import Counts
 from octavo.engine.engine import Engine
 from octavo.engine.garbage import seldom_collected
 from octavo.engine.hedge import Hedge
+from octavo.engine.history import History, latency
 from octavo.engine.journal import Journal
 from octavo.engine.ledger import Ledger
 from octavo.engine.limit import Limit
 from octavo.engine.pace import Pace
 from octavo.engine.patience import Patience
-from octavo.engine.plan import Plan, plan
+from octavo.engine.plan import Known, Plan, plan
 from octavo.engine.price import Price, price_of
 from octavo.engine.report import Report, Silence, Sink, Watch
 from octavo.engine.run import Stream
@@ -75,7 +77,7 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
     started = clock()
     with _journal(job) as journal, seldom_collected():
         async with _backend(job, watch) as backend, _embedding(job, backend, watch) as embedding:
-            price = _price(job, backend) if job.allowance.cost is not None else None
+            price = _required_price(job, backend) if job.allowance.cost is not None else None
             known = await contacted(backend, job.profile, journal, watch)
             opened = _Opened(job, journal, backend, known, embedding)
             limit = opened.limit()
@@ -134,7 +136,15 @@ async def forecast(job: Job, *, watch: Watch | None = None) -> Plan:
             known = known_without_contact(backend, job.profile, journal) or backend.known
             opened = _Opened(job, journal, backend, known, embedding)
             engine = opened.engine(Ledger(journal, None), quiet)
-            return await plan(engine, job.pipeline, job.params, job.inputs)
+            name = job.pipeline.name
+            expected = Known(
+                History(journal, name, job.command, fresh=job.fresh),
+                price=cache(lambda: _price(job, backend)),
+                price_embedding=cache(lambda: _price_embedding(job, embedding)),
+                latency=latency(journal, model=f"{backend.identity} {backend.model}", pipeline=name),
+                jobs=opened.limit().size,
+            )
+            return await plan(engine, job.pipeline, job.params, job.inputs, expected)
 
 
 def _journal(job: Job) -> Journal:
@@ -146,8 +156,12 @@ def _journal(job: Job) -> Journal:
     return journal
 
 
-def _price(job: Job, backend: Backend) -> Price:
-    price = price_of(job.profile, backend.place if isinstance(backend, Served) else None)
+def _price(job: Job, backend: Backend) -> Price | None:
+    return price_of(job.profile, backend.place if isinstance(backend, Served) else None)
+
+
+def _required_price(job: Job, backend: Backend) -> Price:
+    price = _price(job, backend)
     if price is None:
         raise UsageError(
             f"--max-cost: the price of {job.profile.model} is not known",
@@ -159,18 +173,20 @@ def _price(job: Job, backend: Backend) -> Price:
 def _metered(job: Job, embedding: Embedding | None, budget: Budget) -> Embedding | None:
     if embedding is None or not job.allowance:
         return embedding
-    price = None
-    if job.allowance.cost is not None:
-        profile, named = job.profile, job.profile.embeddings
-        if isinstance(named, Profile):
-            profile = named
-        elif named is not None:
-            kind, _, _ = profile.model.partition(":")
-            # What the profile says of prices is said of the model that replies.
-            changes = {"model": f"{kind}:{named}", "price_in": None, "price_out": None}
-            profile = profile.model_copy(update=changes)
-        price = price_of(profile, embedding.place if isinstance(embedding, Served) else None)
+    price = _price_embedding(job, embedding) if job.allowance.cost is not None else None
     return MeteredEmbedding(embedding, budget, price)
+
+
+def _price_embedding(job: Job, embedding: Embedding | None) -> Price | None:
+    profile, named = job.profile, job.profile.embeddings
+    if isinstance(named, Profile):
+        profile = named
+    elif named is not None:
+        kind, _, _ = profile.model.partition(":")
+        # What the profile says of prices is said of the model that replies.
+        changes = {"model": f"{kind}:{named}", "price_in": None, "price_out": None}
+        profile = profile.model_copy(update=changes)
+    return price_of(profile, embedding.place if isinstance(embedding, Served) else None)
 
 
 @asynccontextmanager

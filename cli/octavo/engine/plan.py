@@ -2,39 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from octavo.engine.document import Reading
 from octavo.engine.engine import Engine
 from octavo.engine.failure import blamed
-from octavo.engine.predict import Predictions, Tally
+from octavo.engine.history import History, Latency, Reason
+from octavo.engine.predict import Forecast, Predictions, Tally
+from octavo.engine.price import Price
 from octavo.engine.report import Silence, Watch
 from octavo.errors import InputError, ReplyError
 from octavo.pipeline.spec import Pipeline
 from octavo.text.document import Document
 from octavo.text.note import Prediction
 
-__all__ = ["Plan", "PlanStep", "plan"]
+__all__ = ["Known", "Plan", "PlanStep", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known beside the pipeline: earlier runs, prices, and calls that fly at once.
+
+    `price` looks up the price of the model that replies, `price_embedding` of the one that embeds,
+    and gives None where it is unknown. `latency` is None before the first run.
+    """
+
+    history: History
+    price: Callable[[], Price | None] = lambda: None
+    price_embedding: Callable[[], Price | None] = lambda: None
+    latency: Latency | None = None
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
     """One step of the plan, over all documents.
 
-    `calls` counts what the step asks for, `cached` those that the journal answers; low and high
-    bound both, and the tokens of the calls to be sent. The bounds of `calls` are equal where the
-    number of calls does not depend on what replies say.
+    `calls` counts what the step asks for, `cached` those that the journal answers, `sent` the
+    others; low and high bound them, and the tokens and the cost, in US dollars, of those to be
+    sent. The bounds are equal where nothing depends on what replies say. `reasons` counts why calls
+    would be sent. A cost is None when a price is not known.
     """
 
     step: str
     calls_low: int = 0
     calls_high: int = 0
     cached: int = 0
+    sent_low: int = 0
+    sent_high: int = 0
     prompt_low: int = 0
     prompt_high: int = 0
     completion_low: int = 0
     completion_high: int = 0
+    cost_low: float | None = 0.0
+    cost_high: float | None = 0.0
+    reasons: Mapping[Reason, int] = field(default_factory=dict[Reason, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +67,9 @@ class Plan:
 
     `depth` is the longest chain of calls that wait for one another; `largest` the most tokens that
     one prompt and its reply may take, counted by `tokenizer`; `window` what the model takes, or
-    None when unknown. `unreadable` are the inputs that a run would fail on.
+    None when unknown. `priced` says where the price is from. `seconds` are the least and the most
+    by the latencies of earlier runs with `jobs` calls in flight; None before there were any.
+    `unreadable` are the inputs that a run would fail on.
     """
 
     steps: tuple[PlanStep, ...]
@@ -52,6 +78,9 @@ class Plan:
     largest: int
     window: int | None
     tokenizer: str
+    priced: str | None = None
+    seconds: tuple[float, float] | None = None
+    jobs: int = 1
     unreadable: tuple[InputError, ...] = ()
 
     @property
@@ -59,24 +88,75 @@ class Plan:
         """Least and most calls, answered by the journal or sent."""
         return sum(s.calls_low for s in self.steps), sum(s.calls_high for s in self.steps)
 
+    @property
+    def sent(self) -> tuple[int, int]:
+        """Least and most calls that would be sent."""
+        return sum(s.sent_low for s in self.steps), sum(s.sent_high for s in self.steps)
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Least and most tokens of prompts and replies together."""
+        return (
+            sum(s.prompt_low + s.completion_low for s in self.steps),
+            sum(s.prompt_high + s.completion_high for s in self.steps),
+        )
+
+    @property
+    def cost(self) -> tuple[float, float] | None:
+        """Least and most US dollars, or None when a price is not known."""
+        low = [step.cost_low for step in self.steps]
+        high = [step.cost_high for step in self.steps]
+        if None in low or None in high:
+            return None
+        return sum(filter(None, low)), sum(filter(None, high))
+
 
 @dataclass
 class _Scenario:
-    """One pass over a document with all replies short, or all long."""
+    """All documents with all replies short, or all long."""
 
     engine: Engine
     replies: Prediction
-    depths: dict[int, int] = field(default_factory=dict[int, int])
-    steps: dict[str, Predictions] = field(default_factory=dict[str, Predictions])
+    known: Known
+    asked: set[int] = field(default_factory=set[int])
+    """Calls of earlier documents that would be sent: no later document sends them again."""
 
-    def answers(self, step: str) -> Predictions:
-        """Return what answers a step's calls."""
-        if step not in self.steps:
-            engine = self.engine
-            self.steps[step] = Predictions(
-                engine.journal, engine.counts, self.replies, self.depths, engine.embedder
-            )
-        return self.steps[step]
+    async def read(
+        self,
+        pipeline: Pipeline,
+        params: Mapping[str, object],
+        document: Document,
+        number: int,
+    ) -> tuple[Mapping[str, Tally], int]:
+        """Return what each step of a document comes to, and the longest chain of calls."""
+        forecast = Forecast(self.known.history, self.asked)
+        depths: dict[int, int] = {}
+        engine = replace(self.engine, ledger=forecast)
+        steps: dict[str, Predictions] = {}
+
+        def answers(step: str) -> Predictions:
+            if step not in steps:
+                steps[step] = Predictions(
+                    engine.journal,
+                    engine.counts,
+                    self.replies,
+                    depths,
+                    forecast,
+                    forecast.tallies[step],
+                    embedder=engine.embedder,
+                    price=self.known.price,
+                    price_embedding=self.known.price_embedding,
+                )
+            return steps[step]
+
+        try:
+            await Reading(engine, answers, pipeline, params, document, number).result()
+        except BaseExceptionGroup as group:
+            error = blamed(group)
+            # With the fewest replies nothing may be left to go on with; a run may have more.
+            if not (isinstance(error, ReplyError) and self.replies is Prediction.SHORT):
+                raise error from group
+        return forecast.tallies, max(depths.values(), default=0)
 
 
 class _Once(Silence):
@@ -97,6 +177,7 @@ async def plan(
     pipeline: Pipeline,
     params: Mapping[str, object],
     inputs: Iterable[Document | InputError],
+    known: Known,
 ) -> Plan:
     """Return what a run over these inputs would do; sends nothing.
 
@@ -106,46 +187,69 @@ async def plan(
     steps = {use.name: PlanStep(use.name) for use in pipeline.steps}
     documents = depth = largest = 0
     unreadable: list[InputError] = []
+    scenarios = [_Scenario(engine, replies, known) for replies in Prediction]
     for number, document in enumerate(inputs):
         if isinstance(document, InputError):
             unreadable.append(document)
             continue
         documents += 1
-        scenarios = [_Scenario(engine, replies) for replies in Prediction]
-        for scenario in scenarios:
-            reading = Reading(engine, scenario.answers, pipeline, params, document, number)
-            try:
-                await reading.result()
-            except BaseExceptionGroup as group:
-                error = blamed(group)
-                # With the fewest replies nothing may be left to go on with; a run may have more.
-                if not (isinstance(error, ReplyError) and scenario.replies is Prediction.SHORT):
-                    raise error from group
-        low, high = scenarios
-        depth = max(depth, *low.depths.values(), *high.depths.values(), 0)
+        low, low_depth = await scenarios[0].read(pipeline, params, document, number)
+        high, high_depth = await scenarios[1].read(pipeline, params, document, number)
+        depth = max(depth, low_depth, high_depth)
         for name, step in steps.items():
-            least, most = low.answers(name).tally, high.answers(name).tally
-            largest = max(largest, least.largest, most.largest)
-            steps[name] = _plus(step, least, most)
+            largest = max(largest, low[name].largest, high[name].largest)
+            steps[name] = _plus(step, low[name], high[name])
+    found = tuple(steps.values())
+    price = known.price() if any(step.sent_high for step in found) else None
     return Plan(
-        steps=tuple(steps.values()),
+        steps=found,
         documents=documents,
         depth=depth,
         largest=largest,
         window=engine.window,
         tokenizer=engine.counter.name,
+        priced=price.origin if price is not None else None,
+        seconds=_seconds(found, depth, known),
+        jobs=known.jobs,
         unreadable=tuple(unreadable),
     )
 
 
 def _plus(step: PlanStep, least: Tally, most: Tally) -> PlanStep:
+    sent = sorted((least.sent, most.sent))
+    reasons = Counter(step.reasons) + (most if most.sent >= least.sent else least).reasons
     return replace(
         step,
         calls_low=step.calls_low + min(least.calls, most.calls),
         calls_high=step.calls_high + max(least.calls, most.calls),
-        cached=step.cached + max(least.cached, most.cached),
+        cached=step.cached + max(least.calls - least.sent, most.calls - most.sent),
+        sent_low=step.sent_low + sent[0],
+        sent_high=step.sent_high + sent[1],
         prompt_low=step.prompt_low + least.prompt,
         prompt_high=step.prompt_high + most.prompt,
         completion_low=step.completion_low + least.completion,
         completion_high=step.completion_high + most.completion,
+        cost_low=_sum(step.cost_low, least.cost),
+        cost_high=_sum(step.cost_high, most.cost),
+        reasons=reasons,
     )
+
+
+def _sum(cost: float | None, more: float | None) -> float | None:
+    return None if cost is None or more is None else cost + more
+
+
+def _seconds(steps: Iterable[PlanStep], depth: int, known: Known) -> tuple[float, float] | None:
+    """Return the least and the most seconds: all places busy, or the longest chain alone."""
+    latency = known.latency
+    if latency is None:
+        return None
+    low = high = chain_low = chain_high = 0.0
+    for step in steps:
+        each = latency.of(step.step)
+        low += step.sent_low * each / known.jobs
+        high += step.sent_high * each / known.jobs
+        chain_low = max(chain_low, each if step.sent_low else 0.0)
+        chain_high = max(chain_high, each if step.sent_high else 0.0)
+    sent = sum(step.sent_high for step in steps)
+    return max(low, chain_low), max(high, chain_high * min(depth, sent))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from octavo.engine.counting import Counts
@@ -11,26 +12,85 @@ from octavo.engine.depth import calls_before
 from octavo.engine.embed import Batch
 from octavo.engine.example import example
 from octavo.engine.flight import Flight
+from octavo.engine.history import History, Reason, Site
 from octavo.engine.journal import Journal
+from octavo.engine.ledger import Ledger
+from octavo.engine.price import Price
 from octavo.engine.queue import Priority
+from octavo.engine.report import Outcome
 from octavo.engine.vectors import find_vector, vector_key
 from octavo.protocols import Reply, Request, Usage
 from octavo.text.ngrams import spelt
 from octavo.text.note import Prediction
 from octavo.text.quote import Quote, short_id
 
-__all__ = ["Predictions", "Tally"]
+__all__ = ["Forecast", "Predictions", "Tally"]
 
 
 @dataclass
 class Tally:
-    """What a plan counted: calls, those the journal answers, and tokens of the others."""
+    """What a plan counted of a step: calls, and of those to be sent tokens, cost and reasons.
+
+    `cost` is in US dollars, and None once a price was not known.
+    """
 
     calls: int = 0
-    cached: int = 0
+    sent: int = 0
     prompt: int = 0
     completion: int = 0
     largest: int = 0
+    cost: float | None = 0.0
+    reasons: Counter[Reason] = field(default_factory=Counter[Reason])
+
+    def send(self, prompt: int, completion: int, price: Price | None) -> None:
+        """Count the tokens of a call to be sent."""
+        self.prompt += prompt
+        self.completion += completion
+        if price is None or self.cost is None:
+            self.cost = None
+        else:
+            self.cost += price.cost(prompt, completion)
+
+
+class Forecast(Ledger):
+    """The ledger of a plan: counts calls, and why those to be sent would be, and writes nothing.
+
+    `asked` are the ids of the calls that documents read before would send.
+    """
+
+    def __init__(self, history: History, asked: set[int]) -> None:
+        super().__init__(history.journal, None)
+        self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        self._history = history
+        self._asked = asked
+        self._sending: set[int] = set()
+        self._places: list[tuple[str, Site]] = []
+
+    def will_send(self, key: bytes) -> bool:
+        """Note that a call is not in the journal; tell whether it is the first with its key."""
+        number = short_id(key)
+        if number in self._asked:
+            return False
+        self._asked.add(number)
+        self._sending.add(number)
+        return True
+
+    def site(self, source: str, step: str, *, prompt: str, model: bytes, options: bytes) -> int:
+        """Remember the site of a step."""
+        site = Site(step, bytes.fromhex(prompt[:16]), model[:8], options[:8])
+        self._places.append((source, site))
+        return len(self._places) - 1
+
+    def enter(self, site: int, node: str, key: bytes, outcome: Outcome, attempts: int) -> None:
+        """Count a call, and why it would be sent unless something answers it."""
+        del node, outcome, attempts
+        source, where = self._places[site]
+        tally = self.tallies[where.step]
+        tally.calls += 1
+        if short_id(key) in self._sending:
+            self._sending.discard(short_id(key))
+            tally.sent += 1
+            tally.reasons[self._history.reason(source, where, key)] += 1
 
 
 @dataclass
@@ -45,8 +105,11 @@ class Predictions:
     counts: Counts
     replies: Prediction
     depths: dict[int, int]
+    forecast: Forecast
+    tally: Tally
     embedder: str = ""
-    tally: Tally = field(default_factory=Tally)
+    price: Callable[[], Price | None] = lambda: None
+    price_embedding: Callable[[], Price | None] = lambda: None
     _asked: dict[bytes, Flight] = field(default_factory=dict[bytes, Flight])
 
     def answer(
@@ -62,13 +125,11 @@ class Predictions:
         del priority
         if flight := self._asked.get(key):
             return flight
-        self.tally.calls += 1
         # A call may also go on from another's prompt without waiting for its reply.
         before = (self.depths.get(q.origin.id, 0) for q in quotes if q.origin.kind == "call")
         waits = (calls_before(), behind.depth if behind else 0)
         depth = self.depths[short_id(key)] = 1 + max(*waits, *before)
         if reply := self.journal.find(key):
-            self.tally.cached += 1
             flight = Flight.landed(reply, cached=True)
         else:
             flight = self._predict(request, key)
@@ -80,7 +141,6 @@ class Predictions:
         """Return a batch that is there; what the journal lacks is a vector by spelling."""
         del priority
         batch = Batch(vector_key(self.embedder, "\0".join(texts)))
-        self.tally.calls += 1
         batch.depth = self.depths[short_id(batch.key)] = 1 + calls_before()
         missing: list[str] = []
         for text in texts:
@@ -90,16 +150,16 @@ class Predictions:
                 missing.append(text)
         if missing:
             batch.predicted = self.replies
-            self.tally.prompt += sum(self.counts.count_batch(missing))
-        else:
-            self.tally.cached += 1
+            if self.forecast.will_send(batch.key):
+                tokens = sum(self.counts.count_batch(missing))
+                self.tally.send(tokens, 0, self.price_embedding())
         return batch
 
     def _predict(self, request: Request, key: bytes) -> Flight:
         prompt = self.counts.prompt_once(request.messages)
         completion = request.max_tokens if self.replies is Prediction.LONG else 1
-        self.tally.prompt += prompt
-        self.tally.completion += completion
+        if self.forecast.will_send(key):
+            self.tally.send(prompt, completion, self.price())
         self.tally.largest = max(self.tally.largest, prompt + request.max_tokens)
         # Different calls give different replies, or what is made of them would be one call.
         mark = key.hex()[: 6 if completion > 1 else 2]

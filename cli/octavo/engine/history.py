@@ -1,0 +1,154 @@
+"""What earlier runs tell of a run to come: why a call would be sent, and how long calls take."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from statistics import fmean
+
+import orjson
+
+from octavo.engine.journal import Journal
+from octavo.text.quote import short_id
+
+__all__ = ["History", "Latency", "Reason", "Site", "latency"]
+
+_RUNS = 5
+_CALLS = 500
+"""How many of the last runs, and of their calls, an estimate of time rests on."""
+
+
+class Reason(StrEnum):
+    """Why a call would be sent, by comparison with the last run of its source and pipeline."""
+
+    NEW = "new"
+    INPUT = "input changed"
+    PROMPT = "prompt changed"
+    MODEL = "model changed"
+    OPTIONS = "options changed"
+    UNANSWERED = "not answered yet"
+    FRESH = "asked afresh"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the calls of a step share beside their input: hashes of prompt, model and options."""
+
+    step: str
+    prompt: bytes
+    model: bytes
+    options: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The last run of one source: its sites, its calls, and whether it went to its end."""
+
+    sites: Sequence[Site]
+    calls: frozenset[int]
+    complete: bool
+
+
+@dataclass
+class History:
+    """The last runs of a pipeline, looked up when they are asked for.
+
+    `command` is the command line of the run to come: runs in other directories, whose sources may
+    have the same names, are no part of its history.
+    """
+
+    journal: Journal
+    pipeline: str
+    command: Sequence[str] = ()
+    fresh: bool = False
+    _last: dict[str, _Last | None] = field(default_factory=dict[str, "_Last | None"])
+
+    def reason(self, source: str, site: Site, key: bytes) -> Reason:
+        """Return why a call that the journal does not answer would be sent."""
+        if self.fresh:
+            return Reason.FRESH
+        if source not in self._last:
+            self._last[source] = self._find(source)
+        last = self._last[source]
+        if last is None:
+            return Reason.NEW
+        if short_id(key) in last.calls:
+            return Reason.UNANSWERED
+        same = [each for each in last.sites if each.step == site.step]
+        if not same:
+            return Reason.NEW if last.complete else Reason.UNANSWERED
+        for reason, part in _PARTS:
+            same = [each for each in same if getattr(each, part) in {getattr(site, part), b""}]
+            if not same:
+                return reason
+        return Reason.INPUT if last.complete else Reason.UNANSWERED
+
+    def _find(self, source: str) -> _Last | None:
+        rows = self.journal.query(
+            "SELECT DISTINCT runs.id, runs.status, runs.command FROM sites"
+            " JOIN runs ON runs.id = sites.run WHERE sites.source = ? AND runs.pipeline = ?"
+            " ORDER BY runs.id DESC LIMIT 20",
+            (source, self.pipeline),
+        )
+        here = _directory(self.command)
+        run, status = next(
+            (row[:2] for row in rows if _directory(orjson.loads(row[2])) == here), (None, None)
+        )
+        if run is None:
+            return None
+        sites = self.journal.query(
+            "SELECT step, prompt, model, options FROM sites WHERE run = ? AND source = ?",
+            (run, source),
+        )
+        calls = self.journal.query(
+            "SELECT call FROM ledger JOIN sites ON sites.id = ledger.site"
+            " WHERE sites.run = ? AND sites.source = ?",
+            (run, source),
+        )
+        found = frozenset(call for (call,) in calls)
+        return _Last([Site(*row) for row in sites], found, status == "complete")
+
+
+_PARTS = ((Reason.MODEL, "model"), (Reason.PROMPT, "prompt"), (Reason.OPTIONS, "options"))
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How many seconds a call has taken on average, by step and over all, in so many calls."""
+
+    seconds: float
+    calls: int
+    steps: Mapping[str, float]
+
+    def of(self, step: str) -> float:
+        """Return the seconds of a call of a step."""
+        return self.steps.get(step, self.seconds)
+
+
+def latency(journal: Journal, *, model: str, pipeline: str) -> Latency | None:
+    """Return how long calls to a model took in its last runs, or None when there were none."""
+    times: dict[str, list[float]] = defaultdict(list)
+    everything: list[float] = []
+    runs = journal.query(
+        "SELECT id, pipeline FROM runs WHERE model = ? ORDER BY id DESC LIMIT ?", (model, _RUNS)
+    )
+    for run, name in runs:
+        for step, seconds in journal.query(
+            "SELECT step, seconds FROM sites JOIN ledger ON ledger.site = sites.id"
+            " JOIN calls ON calls.id = ledger.call"
+            " WHERE sites.run = ? AND ledger.attempts > 0 AND seconds IS NOT NULL LIMIT ?",
+            (run, _CALLS),
+        ):
+            everything.append(seconds)
+            if name == pipeline:
+                times[step].append(seconds)
+    if not everything:
+        return None
+    means = {step: fmean(each) for step, each in times.items()}
+    return Latency(fmean(everything), len(everything), means)
+
+
+def _directory(command: Sequence[str]) -> str:
+    return command[1] if len(command) > 1 and command[0] == "-C" else ""
