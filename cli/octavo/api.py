@@ -60,6 +60,7 @@ def run(
     keep_going: bool = False,
     fresh: bool = False,
     private: bool = False,
+    until: str | None = None,
     max_calls: int | None = None,
     max_tokens: int | None = None,
     max_cost: float | None = None,
@@ -71,9 +72,10 @@ def run(
     `pipeline` is a name or a path. `model` is `BACKEND:NAME`, a profile's name, a Backend, or None
     for the configured one. `params` are the pipeline's parameters. `jobs` fixes how many calls are
     in flight. Without `keep_going` no new document is started after one failed. `fresh` asks
-    everything anew; `private` keeps the journal in memory. `watch` is told what happens. The run
-    ends before it sends more than `max_calls` calls or `max_tokens` tokens of prompts and replies,
-    spends `max_cost` dollars or takes `max_minutes` minutes; run again, it goes on.
+    everything anew; `private` keeps the journal in memory. `until` names the step whose notes are
+    the result, instead of the last one's. The run ends before it sends more than `max_calls` calls
+    or `max_tokens` tokens of prompts and replies, spends `max_cost` dollars or takes `max_minutes`
+    minutes; run again, it goes on. `watch` is told what happens.
 
     Raises BudgetReached when it ended so, UsageError or SpecErrors for what is wrong before
     anything runs, BackendError when the backend is unusable, JournalError when the journal is.
@@ -89,6 +91,7 @@ def run(
         keep_going=keep_going,
         fresh=fresh,
         private=private,
+        until=until,
         allowance=Allowance(max_calls, max_tokens, max_cost, max_minutes),
     )
     results: list[Result] = []
@@ -103,13 +106,20 @@ def plan(
     *inputs: Source,
     model: str | Backend | None = None,
     params: Mapping[str, object] | None = None,
+    jobs: int | None = None,
+    fresh: bool = False,
+    private: bool = False,
+    until: str | None = None,
 ) -> Plan:
     """Return what `octavo.run` would do with the same arguments; sends nothing.
 
     Raises FitError when a prompt cannot fit the model's window, UsageError or SpecErrors for wrong
     arguments or pipelines.
     """
-    return wait(forecast(_job(pipeline, inputs, model, params)))
+    job = _job(
+        pipeline, inputs, model, params, jobs=jobs, fresh=fresh, private=private, until=until
+    )
+    return wait(forecast(job))
 
 
 def split(
@@ -151,10 +161,12 @@ def _job(
     keep_going: bool = False,
     fresh: bool = False,
     private: bool = False,
+    until: str | None = None,
     allowance: Allowance | None = None,
 ) -> Job:
     registry = Registry()
     spec = load(str(pipeline), registry)
+    spec = spec.until(until) if until else spec
     backend = None if model is None or isinstance(model, str) else model
     if backend is not None:
         profile = Profile(model=backend.model)

@@ -241,9 +241,13 @@ def test_a_dry_run_is_the_plan_and_asks_nothing(place, octavo):
     assert octavo("run", "again.yaml", "docs", *MODEL, "-n").stdout == planned.stdout
     assert octavo("runs", "list").stdout == b""
     lines = planned.out.splitlines()
-    assert lines[0].split() == ["step", "calls", "cached", "tokens", "in", "tokens", "out"]
+    assert lines[0].split() == [
+        *("step", "calls", "cached", "tokens", "in", "tokens", "out", "why"),
+    ]
     assert lines[2].split()[:3] == ["map", "2", "0"]
-    assert "2 documents, depth 1" in lines[-1]
+    assert lines[2].endswith("  new")
+    assert "2 documents, depth 1" in lines[-2]
+    assert lines[-1] == "cost: none (it runs on this machine); time: unknown before a first run"
 
 
 def test_the_plan_as_json_says_what_the_run_then_does(place, octavo):
@@ -253,12 +257,20 @@ def test_the_plan_as_json_says_what_the_run_then_does(place, octavo):
     before = plan()
     assert before["calls"] == {"low": 2, "high": 2, "cached": 0}
     assert before["depth"] == 1
-    assert before["cost"] is None
+    assert before["sent"] == {"low": 2, "high": 2}
+    assert before["cost"] == {"low": 0.0, "high": 0.0}
+    assert before["seconds"] is None
+    assert before["reasons"] == {"new": 2}
     assert before["tokens"]["prompt"]["high"] > 0
     assert [step["step"] for step in before["steps"]] == ["split", "map"]
     ran = octavo("run", "again.yaml", "docs", *MODEL, "--json")
     assert sum(json.loads(line)["usage"]["calls"] for line in ran.out.splitlines()) == 2
-    assert plan()["calls"] == {"low": 2, "high": 2, "cached": 2}
+    after = plan()
+    assert after["calls"] == {"low": 2, "high": 2, "cached": 2}
+    assert after["reasons"] == {}
+    assert after["sent"] == {"low": 0, "high": 0}
+    lines = octavo("plan", "again.yaml", "docs", *MODEL).out.splitlines()
+    assert lines[-1] == "nothing would be sent: the journal answers every call"
 
 
 def test_a_plan_with_an_unreadable_input_says_so(place, octavo):

@@ -34,6 +34,7 @@ def assemble(order: Order, display: Display, output: Output | None = None) -> Jo
     if order.hedge is not None and order.hedge <= 1:
         hint = "write how many times as long as usual a call may take, for example --hedge 2.5"
         raise UsageError(f"--hedge {order.hedge:g} is not above 1", hint=hint)
+    pipeline = order.pipeline.until(order.until) if order.until else order.pipeline
     params = resolve_params(order.pipeline.params, order.params)
     profile = _profile(order, display)
     found = find(
@@ -47,7 +48,7 @@ def assemble(order: Order, display: Display, output: Output | None = None) -> Jo
         # Read before the run starts: a thread that waits for the keyboard cannot be interrupted.
         inputs = list(inputs)
     return Job(
-        pipeline=order.pipeline,
+        pipeline=pipeline,
         params=params,
         inputs=inputs,
         profile=profile,

@@ -64,6 +64,7 @@ class Order:
     events: str | None = None
     timeout: float | None = None
     hedge: float | None = None
+    until: str | None = None
     max_calls: int | None = None
     max_tokens: int | None = None
     max_cost: float | None = None
@@ -231,6 +232,12 @@ def options(
     timeout: Annotated[
         float | None,
         typer.Option("--timeout", metavar="SECONDS", help="How long a call may stay unanswered."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", metavar="STEP", help="End with this step: its notes are the result."
+        ),
     ] = None,
     max_calls: Annotated[
         int | None,

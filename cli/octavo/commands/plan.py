@@ -66,18 +66,21 @@ def _counted(steps: Sequence[PlanStep]) -> dict[str, Any]:
             "low": sum(step.calls_low for step in steps),
             "high": sum(step.calls_high for step in steps),
             "cached": sum(step.cached for step in steps),
-            "sent": _bounds(
-                sum(step.sent_low for step in steps), sum(step.sent_high for step in steps)
-            ),
         },
+        "sent": _bounds(
+            sum(step.sent_low for step in steps), sum(step.sent_high for step in steps)
+        ),
         "tokens": {
             "prompt": _bounds(
                 sum(step.prompt_low for step in steps), sum(step.prompt_high for step in steps)
             ),
-            "completion": _bounds(
-                sum(step.completion_low for step in steps),
-                sum(step.completion_high for step in steps),
-            ),
+            "completion": {
+                **_bounds(
+                    sum(step.completion_low for step in steps),
+                    sum(step.completion_high for step in steps),
+                ),
+                "likely": sum(step.completion_likely for step in steps),
+            },
         },
         "cost": _bounds(*map(sum, zip(*known, strict=True))) if len(known) == len(costs) else None,
         "reasons": dict(reasons),

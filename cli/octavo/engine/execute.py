@@ -14,7 +14,7 @@ from octavo.engine.counting import Counts
 from octavo.engine.engine import Engine
 from octavo.engine.garbage import seldom_collected
 from octavo.engine.hedge import Hedge
-from octavo.engine.history import History, latency
+from octavo.engine.history import History, usual
 from octavo.engine.journal import Journal
 from octavo.engine.ledger import Ledger
 from octavo.engine.limit import Limit
@@ -81,7 +81,7 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
             known = await contacted(backend, job.profile, journal, watch)
             opened = _Opened(job, journal, backend, known, embedding)
             limit = opened.limit()
-            model = f"{backend.identity} {backend.model}"
+            model = _named(backend)
             journal.prepare()
             number = begin(journal, pipeline=job.pipeline.name, model=model, command=job.command)
             watch.run_started(str(number))
@@ -141,7 +141,7 @@ async def forecast(job: Job, *, watch: Watch | None = None) -> Plan:
                 History(journal, name, job.command, fresh=job.fresh),
                 price=cache(lambda: _price(job, backend)),
                 price_embedding=cache(lambda: _price_embedding(job, embedding)),
-                latency=latency(journal, model=f"{backend.identity} {backend.model}", pipeline=name),
+                usual=usual(journal, model=f"{backend.identity} {backend.model}", pipeline=name),
                 jobs=opened.limit().size,
             )
             return await plan(engine, job.pipeline, job.params, job.inputs, expected)
@@ -259,6 +259,11 @@ class _Opened:
         stated = {"requests": profile.requests_per_minute, "tokens": profile.tokens_per_minute}
         pace = Pace({kind: limit for kind, limit in stated.items() if limit is not None})
         return Limit(size or _UNKNOWN_CAPACITY, adapts=size is None, pace=pace)
+
+
+def _named(backend: Backend) -> str:
+    """Return what the list of runs calls a model."""
+    return f"{backend.identity} {backend.model}"
 
 
 def _status(stream: Stream) -> str:

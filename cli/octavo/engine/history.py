@@ -1,4 +1,4 @@
-"""What earlier runs tell of a run to come: why a call would be sent, and how long calls take."""
+"""What earlier runs tell of a run to come: why calls would be sent, and what they usually take."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import orjson
 from octavo.engine.journal import Journal
 from octavo.text.quote import short_id
 
-__all__ = ["History", "Latency", "Reason", "Site", "latency"]
+__all__ = ["History", "Reason", "Site", "Usual", "usual"]
 
 _RUNS = 5
 _CALLS = 500
-"""How many of the last runs, and of their calls, an estimate of time rests on."""
+"""How many of the last runs, and of the calls of each, an estimate rests on."""
 
 
 class Reason(StrEnum):
@@ -115,39 +115,47 @@ _PARTS = ((Reason.MODEL, "model"), (Reason.PROMPT, "prompt"), (Reason.OPTIONS, "
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
-    """How many seconds a call has taken on average, by step and over all, in so many calls."""
+class Usual:
+    """What calls to a model usually took, by step and over all: seconds, and tokens of replies.
 
-    seconds: float
+    `calls` is how many calls this rests on; the maps lack steps that never ran.
+    """
+
     calls: int
-    steps: Mapping[str, float]
-
-    def of(self, step: str) -> float:
-        """Return the seconds of a call of a step."""
-        return self.steps.get(step, self.seconds)
+    seconds: float
+    step_seconds: Mapping[str, float]
+    step_tokens: Mapping[str, float]
 
 
-def latency(journal: Journal, *, model: str, pipeline: str) -> Latency | None:
-    """Return how long calls to a model took in its last runs, or None when there were none."""
+def usual(journal: Journal, *, model: str, pipeline: str) -> Usual | None:
+    """Return what calls took in a model's last runs, or None when there were none."""
     times: dict[str, list[float]] = defaultdict(list)
+    tokens: dict[str, list[int]] = defaultdict(list)
     everything: list[float] = []
     runs = journal.query(
         "SELECT id, pipeline FROM runs WHERE model = ? ORDER BY id DESC LIMIT ?", (model, _RUNS)
     )
     for run, name in runs:
-        for step, seconds in journal.query(
-            "SELECT step, seconds FROM sites JOIN ledger ON ledger.site = sites.id"
+        for step, seconds, usage in journal.query(
+            "SELECT step, seconds, usage FROM sites JOIN ledger ON ledger.site = sites.id"
             " JOIN calls ON calls.id = ledger.call"
             " WHERE sites.run = ? AND ledger.attempts > 0 AND seconds IS NOT NULL LIMIT ?",
             (run, _CALLS),
         ):
             everything.append(seconds)
-            if name == pipeline:
-                times[step].append(seconds)
+            if name != pipeline:
+                continue
+            times[step].append(seconds)
+            if usage and (completion := orjson.loads(usage)[1]) is not None:
+                tokens[step].append(completion)
     if not everything:
         return None
-    means = {step: fmean(each) for step, each in times.items()}
-    return Latency(fmean(everything), len(everything), means)
+    return Usual(
+        calls=len(everything),
+        seconds=fmean(everything),
+        step_seconds={step: fmean(each) for step, each in times.items()},
+        step_tokens={step: fmean(each) for step, each in tokens.items()},
+    )
 
 
 def _directory(command: Sequence[str]) -> str:

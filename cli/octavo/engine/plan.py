@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from octavo.engine.document import Reading
 from octavo.engine.engine import Engine
 from octavo.engine.failure import blamed
-from octavo.engine.history import History, Latency, Reason
+from octavo.engine.history import History, Reason, Usual
 from octavo.engine.predict import Forecast, Predictions, Tally
 from octavo.engine.price import Price
 from octavo.engine.report import Silence, Watch
@@ -26,13 +26,13 @@ class Known:
     """What is known beside the pipeline: earlier runs, prices, and calls that fly at once.
 
     `price` looks up the price of the model that replies, `price_embedding` of the one that embeds,
-    and gives None where it is unknown. `latency` is None before the first run.
+    and gives None where it is unknown. `usual` is None before the first run.
     """
 
     history: History
     price: Callable[[], Price | None] = lambda: None
     price_embedding: Callable[[], Price | None] = lambda: None
-    latency: Latency | None = None
+    usual: Usual | None = None
     jobs: int = 1
 
 
@@ -42,8 +42,9 @@ class PlanStep:
 
     `calls` counts what the step asks for, `cached` those that the journal answers, `sent` the
     others; low and high bound them, and the tokens and the cost, in US dollars, of those to be
-    sent. The bounds are equal where nothing depends on what replies say. `reasons` counts why calls
-    would be sent. A cost is None when a price is not known.
+    sent. The bounds are equal where nothing depends on what replies say. The likely tokens of
+    replies are by their length in earlier runs, else by three quarters of what they may have.
+    `reasons` counts why calls would be sent. A cost is None when a price is not known.
     """
 
     step: str
@@ -56,6 +57,7 @@ class PlanStep:
     prompt_high: int = 0
     completion_low: int = 0
     completion_high: int = 0
+    completion_likely: int = 0
     cost_low: float | None = 0.0
     cost_high: float | None = 0.0
     reasons: Mapping[Reason, int] = field(default_factory=dict[Reason, int])
@@ -68,7 +70,7 @@ class Plan:
     `depth` is the longest chain of calls that wait for one another; `largest` the most tokens that
     one prompt and its reply may take, counted by `tokenizer`; `window` what the model takes, or
     None when unknown. `priced` says where the price is from. `seconds` are the least and the most
-    by the latencies of earlier runs with `jobs` calls in flight; None before there were any.
+    by what calls took in earlier runs, with `jobs` calls in flight; None before there were any.
     `unreadable` are the inputs that a run would fail on.
     """
 
@@ -102,6 +104,15 @@ class Plan:
         )
 
     @property
+    def likely(self) -> int:
+        """The likely tokens of prompts and replies together."""
+        low, high = (
+            sum(s.prompt_low for s in self.steps),
+            sum(s.prompt_high for s in self.steps),
+        )
+        return (low + high) // 2 + sum(s.completion_likely for s in self.steps)
+
+    @property
     def cost(self) -> tuple[float, float] | None:
         """Least and most US dollars, or None when a price is not known."""
         low = [step.cost_low for step in self.steps]
@@ -133,6 +144,7 @@ class _Scenario:
         depths: dict[int, int] = {}
         engine = replace(self.engine, ledger=forecast)
         steps: dict[str, Predictions] = {}
+        usual = self.known.usual
 
         def answers(step: str) -> Predictions:
             if step not in steps:
@@ -146,6 +158,7 @@ class _Scenario:
                     embedder=engine.embedder,
                     price=self.known.price,
                     price_embedding=self.known.price_embedding,
+                    usual=usual.step_tokens.get(step) if usual is not None else None,
                 )
             return steps[step]
 
@@ -229,6 +242,7 @@ def _plus(step: PlanStep, least: Tally, most: Tally) -> PlanStep:
         prompt_high=step.prompt_high + most.prompt,
         completion_low=step.completion_low + least.completion,
         completion_high=step.completion_high + most.completion,
+        completion_likely=step.completion_likely + round((least.likely + most.likely) / 2),
         cost_low=_sum(step.cost_low, least.cost),
         cost_high=_sum(step.cost_high, most.cost),
         reasons=reasons,
@@ -241,12 +255,12 @@ def _sum(cost: float | None, more: float | None) -> float | None:
 
 def _seconds(steps: Iterable[PlanStep], depth: int, known: Known) -> tuple[float, float] | None:
     """Return the least and the most seconds: all places busy, or the longest chain alone."""
-    latency = known.latency
-    if latency is None:
+    usual = known.usual
+    if usual is None:
         return None
     low = high = chain_low = chain_high = 0.0
     for step in steps:
-        each = latency.of(step.step)
+        each = usual.step_seconds.get(step.step, usual.seconds)
         low += step.sent_low * each / known.jobs
         high += step.sent_high * each / known.jobs
         chain_low = max(chain_low, each if step.sent_low else 0.0)

@@ -26,6 +26,9 @@ from octavo.text.quote import Quote, short_id
 
 __all__ = ["Forecast", "Predictions", "Tally"]
 
+_OFTEN = 0.75
+"""The share of what a reply may have that it is taken to have before any is known."""
+
 
 @dataclass
 class Tally:
@@ -38,6 +41,7 @@ class Tally:
     sent: int = 0
     prompt: int = 0
     completion: int = 0
+    likely: float = 0.0
     largest: int = 0
     cost: float | None = 0.0
     reasons: Counter[Reason] = field(default_factory=Counter[Reason])
@@ -98,7 +102,8 @@ class Predictions:
     """Answers that cost nothing.
 
     A predicted reply has as many tokens as it may have, or next to none. `depths` holds,
-    for each call of the document, how many calls follow one another up to it.
+    for each call of the document, how many calls follow one another up to it; `usual` is how many
+    tokens replies usually have.
     """
 
     journal: Journal
@@ -110,6 +115,7 @@ class Predictions:
     embedder: str = ""
     price: Callable[[], Price | None] = lambda: None
     price_embedding: Callable[[], Price | None] = lambda: None
+    usual: float | None = None
     _asked: dict[bytes, Flight] = field(default_factory=dict[bytes, Flight])
 
     def answer(
@@ -160,6 +166,8 @@ class Predictions:
         completion = request.max_tokens if self.replies is Prediction.LONG else 1
         if self.forecast.will_send(key):
             self.tally.send(prompt, completion, self.price())
+            usual = _OFTEN * request.max_tokens if self.usual is None else self.usual
+            self.tally.likely += min(usual, request.max_tokens)
         self.tally.largest = max(self.tally.largest, prompt + request.max_tokens)
         # Different calls give different replies, or what is made of them would be one call.
         mark = key.hex()[: 6 if completion > 1 else 2]

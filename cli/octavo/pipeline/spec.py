@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from octavo.errors import UsageError
 from octavo.protocols.calls import JsonSchema
 from octavo.protocols.reference import PromptMark, PromptRef, PromptText
 from octavo.protocols.steps import Options, StepType
@@ -151,6 +153,26 @@ class Pipeline:
     prompts: Prompts = field(repr=False, compare=False)
     schemas: Schemas = field(repr=False, compare=False)
     each: str | None = None
+
+    def until(self, step: str) -> Pipeline:
+        """Return the pipeline that ends with a step; its result is that step's notes.
+
+        Raises UsageError for a step that it does not have.
+        """
+        names = [use.name for use in self.steps]
+        if step not in names:
+            raise UsageError(
+                f"the pipeline {self.name!r} has no step {step!r}",
+                hint=f"its steps: {', '.join(names)}",
+            )
+        end = names.index(step) + 1
+        return replace(
+            self,
+            steps=self.steps[:end],
+            gather=(),
+            whole=self.whole if end > 1 else None,  # of a document that is only split, the chunks
+            digest=hashlib.sha256(f"{self.digest} until {step}".encode()).hexdigest(),
+        )
 
     def prompt(self, reference: str | PromptText) -> Prompt:
         """Return a prompt that the pipeline names or holds; raises SpecError for others."""

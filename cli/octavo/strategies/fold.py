@@ -14,7 +14,7 @@ from pydantic import Field
 
 from octavo.protocols import Answer, Kind, Options, PromptMark, PromptRef, StepType, Work
 from octavo.strategies.fit import require_room
-from octavo.text.note import Note, Slot
+from octavo.text.note import Note, Prediction, Slot
 from octavo.text.union import union
 
 __all__ = ["STEP", "FoldOptions"]
@@ -99,8 +99,11 @@ async def _update(
 async def _shortened(
     answer: Answer, node: str, options: FoldOptions, work: Work, levels: int
 ) -> Answer:
-    """Shorten a running text that is too long; keep the shortest if none gets there."""
-    if options.shorten is None or answer.predicted:
+    """Shorten a running text that is too long; keep the shortest if none gets there.
+
+    A plan takes short replies to need no shortening, and long ones all that there may be.
+    """
+    if options.shorten is None or answer.predicted is Prediction.SHORT:
         return answer
     prompt = work.prompt(options.shorten)
     for _ in range(_SHORTENINGS):
@@ -115,7 +118,7 @@ async def _shortened(
             node=f"shortening {node}",
             levels=levels,
         ).reply
-        if _words(shorter) >= have:
+        if _words(shorter) >= have and not shorter.predicted:
             break
         answer = shorter
     return answer
