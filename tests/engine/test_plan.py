@@ -23,7 +23,13 @@ EXACT = {"count", "map", "outline", "summarize"}
 """Nothing that these ask depends on what replies say; the outline is that of real headings."""
 REPEATING = {"memory"}
 """Its prompts hold what replies put into the memory, which may be more than any one reply."""
-VALUES = {"question": "Who saw word7?", "what": "words", "instruction": "List the words."}
+SCHEMA = '{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
+VALUES = {
+    "schema": SCHEMA,
+    "question": "Who saw word7?",
+    "what": "words",
+    "instruction": "List the words.",
+}
 
 
 def book(sections=6):
