@@ -165,10 +165,11 @@ class Journal:
             "SELECT body FROM prompts JOIN calls ON calls.prompt = prompts.id WHERE calls.id = ?",
             (call,),
         ):
-            return unpack(body, self._text)
+            return unpack(body, self.text)
         raise KeyError(call)
 
-    def _text(self, kind: int, number: int) -> str:
+    def text(self, kind: int, number: int) -> str:
+        """Return a stored text (kind 0) or reply (kind 1); see packing.py."""
         if kind == 1:
             sql = "SELECT text FROM calls WHERE id = ? ORDER BY generation DESC"
             for (text,) in self._query(sql, (number,)):

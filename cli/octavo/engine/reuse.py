@@ -1,0 +1,165 @@
+"""How much of a run's prompts a server could have kept computed, and how much it had.
+
+A server with a prefix cache computes each beginning that prompts share once. Laid one over another,
+the prompts of a run form a tree; what lies in it more than once is the most that such a cache can
+save: with prompts laid out well, all but the document, the instructions and the replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from octavo.engine.journal import Journal
+
+__all__ = ["Reuse", "reuse_of"]
+
+_COMPARED = 4
+"""Texts that a new one is compared with: one that grows begins with the last, and those that differ
+in a mark do so alike."""
+
+_Part = str | int | tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Tokens of the prompts that a run sent: all, those the server had cached, and those it could.
+
+    `ideal` is told from the shares of characters that prompts have in common, and so is exact to
+    about a percent.
+    """
+
+    prompt: int
+    cached: int
+    ideal: int
+
+    @property
+    def rate(self) -> float:
+        """The share that was cached, 0 to 1."""
+        return self.cached / self.prompt if self.prompt else 0.0
+
+    @property
+    def ideal_rate(self) -> float:
+        """The share that could have been cached, 0 to 1."""
+        return self.ideal / self.prompt if self.prompt else 0.0
+
+
+def reuse_of(journal: Journal, run: int, source: str | None = None) -> Reuse | None:
+    """Return the reuse of a run's calls, or of one source's; None if no server told any.
+
+    Calls answered by the journal are left out, and so are those whose server told no tokens.
+    """
+    journal.flush()
+    rows = journal.query(
+        "SELECT ledger.rowid, usage, body FROM sites JOIN ledger ON ledger.site = sites.id"
+        " JOIN calls ON calls.id = ledger.call JOIN prompts ON prompts.id = calls.prompt"
+        " WHERE sites.run = ? AND ledger.attempts > 0 AND (? IS NULL OR source = ?)"
+        " ORDER BY ledger.rowid, generation",
+        (run, source, source),
+    )
+    newest = {row: (usage, body) for row, usage, body in rows}
+    tree = _Tree(journal)
+    prompt = cached = 0
+    ideal = 0.0
+    told = False
+    for usage, body in newest.values():
+        tokens, _, kept, *_ = orjson.loads(usage) if usage else (None, None, None)
+        parts = _parts(body)
+        if "assistant" in parts:  # asked again, below a reply that was no good
+            tree.add(parts[: parts.index("assistant")])
+        shared, whole = tree.add(parts)
+        if not tokens or not whole:
+            continue
+        told = told or kept is not None
+        prompt += tokens
+        cached += kept or 0
+        ideal += tokens * shared / whole
+    return Reuse(prompt, cached, int(ideal)) if told else None
+
+
+@dataclass
+class _Node:
+    """A place in the tree: what follows it, and of that the texts, and how long its quotes are."""
+
+    children: dict[_Part, _Node] = field(default_factory=dict[_Part, "_Node"])
+    texts: list[str | int] = field(default_factory=list[str | int])
+    quoted: dict[tuple[int, int, int], int] = field(default_factory=dict[tuple[int, int, int], int])
+
+
+class _Tree:
+    """The prompts so far, laid one over another, piece by piece as they are stored."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._root = _Node()
+        self._lengths: dict[int, int] = {}
+
+    def add(self, parts: Sequence[_Part]) -> tuple[int, int]:
+        """Add a prompt; return how many of its characters an earlier one begins with, and all."""
+        node = self._root
+        shared = whole = 0
+        alike = True
+        for part in parts:
+            size = self._size(part)
+            whole += size
+            child = node.children.get(part)
+            if child is not None and alike:
+                shared += size
+            else:
+                if alike:
+                    shared += self._common(node, part)
+                alike = False
+                child = node.children[part] = _Node()
+                if isinstance(part, tuple):
+                    begin = part[:3]
+                    node.quoted[begin] = max(size, node.quoted.get(begin, 0))
+                else:
+                    node.texts.append(part)
+            node = child
+        return shared, whole
+
+    def _size(self, part: _Part) -> int:
+        match part:
+            case str():
+                return len(part)
+            case int():
+                if part not in self._lengths:
+                    self._lengths[part] = len(self._journal.text(0, part))
+                return self._lengths[part]
+            case _:
+                return part[3]
+
+    def _common(self, node: _Node, part: _Part) -> int:
+        """Return how many characters of a piece begin another one at this place."""
+        if isinstance(part, tuple):
+            return min(part[3], node.quoted.get(part[:3], 0))
+        text = self._text(part)
+        others = map(self._text, node.texts[-_COMPARED:])
+        return max((_alike(text, other) for other in others), default=0)
+
+    def _text(self, part: str | int) -> str:
+        return part if isinstance(part, str) else self._journal.text(0, part)
+
+
+def _parts(body: bytes) -> list[_Part]:
+    """Return the pieces of a packed prompt, the roles of its messages among them."""
+    return [_piece(part) for message in orjson.loads(body) for part in message]
+
+
+def _piece(part: Any) -> _Part:  # noqa: ANN401 - as stored
+    return part if isinstance(part, (str, int)) else tuple(part)
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
