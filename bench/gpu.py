@@ -1,0 +1,183 @@
+"""What vLLM gives on a GPU, and what Octavo gets out of it.
+
+    python bench/gpu.py speed MODEL --dummy            # the ceiling, and map against it
+    python bench/gpu.py strategies MODEL --dummy       # each strategy over 100,000 tokens
+    python bench/gpu.py real MODEL                     # every pipeline on real weights
+    python bench/gpu.py survival MODEL                 # the server killed, and Octavo
+    python bench/gpu.py all MODEL --dummy --real SMALL_MODEL
+    python bench/gpu.py table                          # docs/gpu.md from the results
+
+MODEL is a directory or a name that vLLM loads. `--dummy` takes its shape with random weights: they
+measure speed, and nothing else. Results are written to `bench/results` as they come, so that a run
+which is cut short leaves what it had; `--budget` seconds end it in order. Without a GPU, `--command
+"python bench/vllm_standin.py serve"` tries the whole with a stand-in, whose figures mean nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from serving.host import facts
+from serving.real import real
+from serving.speed import ceiling, offline, strategies
+from serving.survival import survival
+from serving.table import table
+
+from octavo.backends.vllm_server import VLLMServer
+from octavo.protocols import Profile, Serve
+
+RESULTS = Path(__file__).resolve().parent / "results"
+BEGUN = time.monotonic()
+
+
+def note(words):
+    print(f"[{time.monotonic() - BEGUN:6.1f}] {words}", flush=True)
+
+
+class Book:
+    """The results of one part, written whenever something is added."""
+
+    def __init__(self, name, options):
+        self.path = Path(options.results) / f"{name}.json"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.told = {
+            "host": facts(),
+            "model": Path(options.model).name,
+            "dummy": options.dummy,
+            "stand_in": bool(options.command),
+        }
+
+    def keep(self, name, rows):
+        self.told[name] = rows
+        self.path.write_text(json.dumps(self.told, indent=1, default=str) + "\n")
+
+
+def serve_of(options, *, eager=False):
+    """Return the options of the server, as a profile has them."""
+    said = {"max_model_len": options.max_model_len}
+    if options.dummy:
+        said["load_format"] = "dummy"
+    if options.command:
+        said["command"] = shlex.split(options.command)
+    arguments = shlex.split(options.arguments)
+    if eager and not options.command:
+        arguments.append("--enforce-eager")
+    if arguments:
+        said["arguments"] = arguments
+    return said
+
+
+async def served(options, work):
+    """Start a server, do the work with it, and stop it."""
+    serve = Serve(**serve_of(options))
+    profile = Profile(model=f"vllm:{options.model}", serve=serve)
+    begun = time.monotonic()
+    server = await VLLMServer.start(options.model, profile, note)
+    note(f"answers after {time.monotonic() - begun:.0f} s; cache of {server.capacity} tokens")
+    try:
+        return await work(server)
+    finally:
+        await server.close()
+        note("server stopped")
+
+
+def left(options):
+    return lambda: options.budget - (time.monotonic() - BEGUN)
+
+
+def speed(options):
+    book = Book("speed", options)
+    if not options.command and options.offline:
+        book.keep("offline", offline(options, note))
+    asyncio.run(served(options, lambda server: ceiling(options, server, note, book.keep)))
+
+
+def each_strategy(options):
+    book = Book("strategies", options)
+    time_left = left(options)
+
+    async def work(server):
+        book.keep("capacity", server.capacity)
+        return await strategies(options, server, note, book.keep, time_left)
+
+    asyncio.run(served(options, work))
+
+
+def on_real_weights(options):
+    book = Book("real", options)
+    time_left = left(options)
+
+    async def work(server):
+        return await asyncio.to_thread(real, options, server, note, book.keep, time_left)
+
+    asyncio.run(served(options, work))
+
+
+def killed(options):
+    book = Book("survival", options)
+    survival(options, serve_of(options, eager=True), note, book.keep)
+
+
+def everything(options):
+    speed(options)
+    each_strategy(options)
+    small = argparse.Namespace(**vars(options))
+    small.model, small.dummy = options.real or options.model, options.dummy and not options.real
+    small.max_model_len = min(options.max_model_len, 8192)
+    on_real_weights(small)
+    killed(small)
+    table(Path(options.results))
+
+
+PARTS = {
+    "speed": speed,
+    "strategies": each_strategy,
+    "real": on_real_weights,
+    "survival": killed,
+    "all": everything,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("part", choices=[*PARTS, "table"])
+    add("model", nargs="?")
+    add("--real", metavar="MODEL", help="real weights for what random ones cannot show")
+    add("--dummy", action="store_true", help="random weights")
+    add("--max-model-len", type=int, default=131072)
+    add("--requests", type=int, default=512, help="chunks of 2,000 tokens")
+    add("--rounds", type=int, default=2, help="of the widest client and of map, in turn")
+    add("--tokens", type=int, default=100_000, help="of the document of each strategy")
+    add("--only", nargs="*", metavar="STRATEGY")
+    add("--text", metavar="FILE", help="what the real weights read")
+    add("--killed", type=int, default=60_000, help="characters read while something is killed")
+    add("--budget", type=float, default=560.0, help="seconds after which nothing is begun")
+    add("--no-offline", dest="offline", action="store_false")
+    add("--command", help="what starts the server, where vLLM is not here")
+    add("--arguments", default="", help="further arguments of the server, in one word")
+    add("--results", default=str(RESULTS))
+    options = parser.parse_args()
+    if options.part == "table":
+        print(table(Path(options.results)))
+        return
+    if options.model is None:
+        parser.error("which model?")
+    for name in ("OCTAVO_VLLM_URL",):
+        os.environ.pop(name, None)
+    PARTS[options.part](options)
+
+
+if __name__ == "__main__":
+    main()
