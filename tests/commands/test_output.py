@@ -99,7 +99,7 @@ def test_a_result_never_replaces_its_input(tmp_path, name, monkeypatch):
 def test_where_results_go(tmp_path, monkeypatch, target, several, kind):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
-    assert isinstance(open_output(target, several=several, json=False), kind)
+    assert isinstance(open_output(target, several=several, lines=False), kind)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_place_that_cannot_be_written_is_wrong_usage(tmp_path, monkeypatch, ta
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError):
-        open_output(target, several=several, json=False)
+        open_output(target, several=several, lines=False)
 
 
 def test_a_failed_write_says_how_to_go_on(tmp_path):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable
 
 from octavo.commands.failure import describe
+from octavo.commands.findings import OutputFormat
 from octavo.commands.inventory import Inventory
 from octavo.commands.order import Order
 from octavo.commands.output import Output, Stream
@@ -14,6 +15,7 @@ from octavo.commands.progress import Display
 from octavo.commands.render import as_json, as_text
 from octavo.engine.report import Result
 from octavo.errors import BackendError, BudgetReached, JournalError, OctavoError
+from octavo.text.finding import Finding
 
 __all__ = ["Delivery"]
 
@@ -23,18 +25,22 @@ class Delivery:
 
     When nothing can be written any more, because the reader went away or the disk is full, the run
     is cancelled in order: what is in flight still reaches the journal. `broken` then says why.
-    `inventory`, when set, is told which file holds which result.
+    `inventory`, when set, is told which file holds which result. `findings` are all that reviews
+    found.
     """
 
     def __init__(self, order: Order, output: Output, display: Display) -> None:
         self.failures: list[OctavoError] = []
         self.broken: Exception | None = None
+        self.findings: list[Finding] = []
         self.inventory: Inventory | None = None
         self._order = order
         self._output = output
         self._display = display
         self._task: asyncio.Task[object] | None = None
         self._shared = isinstance(output, Stream) and sys.stdout.isatty()
+        # Annotations are capped over all documents, and JSON is one array: both are written last.
+        self._deferred = isinstance(output, Stream) and order.output_format is not OutputFormat.TEXT
 
     def cancels(self, task: asyncio.Task[object] | None) -> None:
         """Name the task that is cancelled when nothing can be written any more."""
@@ -49,11 +55,15 @@ class Delivery:
             self._failed(result, result.error)
         if self.broken is not None or (result.error is not None and not self._order.json):
             return None
+        self.findings.extend(result.findings or ())
+        if result.findings is not None and self._deferred:
+            return None
         if self._order.json:
             text, suffix = as_json(result, self._display.run), ".json"
         else:
             text = as_text(result)
-            suffix = ".md" if isinstance(result.value, str) else ".json"
+            lines = isinstance(result.value, str) or result.findings is not None
+            suffix = ".md" if lines else ".json"
         return self._write(result, text, suffix)
 
     async def _write(self, result: Result, text: str, suffix: str) -> None:

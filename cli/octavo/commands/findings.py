@@ -9,7 +9,6 @@ from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 
-from octavo.commands.render import encode
 from octavo.commands.terminal import clean
 from octavo.errors import RunFailed
 from octavo.text.finding import Finding, Severity
@@ -55,7 +54,7 @@ def summarize_for_github(findings: Sequence[Finding], title: str) -> None:
     text = "\n".join(_table(findings, title)) + "\n\n"
     try:
         with Path(target).open("ab") as file:
-            file.write(encode(text))
+            file.write(text.encode("utf-8", "replace"))
     except OSError as error:
         raise RunFailed(
             f"the step summary {target} cannot be written: {error.strerror}",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from octavo.commands.findings import OutputFormat
 from octavo.commands.invocation import Invocation
 from octavo.commands.progress import Progress
 
@@ -48,6 +49,8 @@ class Order:
     format: Format | None = None
     front_matter: bool = False
     lock: bool = True
+    output_format: OutputFormat = OutputFormat.TEXT
+    exit_zero: bool = False
     dry_run: bool = False
     glob: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -157,6 +160,17 @@ def options(
             " document, with its metadata. Else by the ending of -o.",
         ),
     ] = None,
+    output_format: Annotated[
+        OutputFormat,
+        typer.Option(
+            "--output-format",
+            help="How a review's findings are written: lines, JSON, or GitHub's annotations.",
+        ),
+    ] = OutputFormat.TEXT,
+    exit_zero: Annotated[
+        bool,
+        typer.Option("--exit-zero", help="End with 0 whatever a review finds or a document fails."),
+    ] = False,
     lock: Annotated[
         bool,
         typer.Option(

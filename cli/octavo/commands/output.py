@@ -122,14 +122,15 @@ class Tree:
         return path
 
 
-def open_output(target: str | None, *, several: bool, json: bool) -> Output:
+def open_output(target: str | None, *, several: bool, lines: bool) -> Output:
     """Return the place that `-o` names.
 
-    `several` says that there may be more than one result. Raises UsageError when nothing could be
+    `several` says that there may be more than one result, `lines` that each line of it names its
+    source. Raises UsageError when nothing could be
     written there, before anything runs.
     """
     if target is None or target == STDIN:
-        return Stream(sys.stdout.buffer, headed=several and not json)
+        return Stream(sys.stdout.buffer, headed=several and not lines)
     path = Path(target)
     if several or target.endswith(("/", os.sep)) or path.is_dir():
         return Tree(path)

@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from itertools import repeat
 from typing import Any
 
+from octavo.commands.findings import OutputFormat, formatted
 from octavo.engine.report import Answered, Result, Totals
 
 __all__ = ["as_json", "as_text", "encode"]
 
 
 def as_text(result: Result) -> str:
-    """Return the result's value, ending with exactly one newline; records as indented JSON."""
+    """Return the result's value, ending with exactly one newline; records as indented JSON.
+
+    What a review found is one line a finding, and its quote under it.
+    """
     value = result.value
+    if result.findings is not None:
+        return formatted(result.findings, OutputFormat.TEXT)
     if value is None:
         return ""
     if not isinstance(value, str):

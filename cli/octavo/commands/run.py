@@ -7,6 +7,7 @@ import sys
 
 from octavo.commands.assembly import assemble, may_be_several, reads_only_stdin
 from octavo.commands.delivery import Delivery
+from octavo.commands.findings import OutputFormat, formatted, summarize_for_github
 from octavo.commands.interruption import run_interruptibly
 from octavo.commands.inventory import Inventory
 from octavo.commands.order import Order
@@ -14,6 +15,7 @@ from octavo.commands.output import open_output
 from octavo.commands.pipelines import by_pipeline
 from octavo.commands.plan import print_plan
 from octavo.commands.progress import Display, duration, open_display, plural
+from octavo.commands.render import encode
 from octavo.engine.execute import Job, execute
 from octavo.engine.report import Outcome, Report
 from octavo.errors import RunFailed
@@ -29,7 +31,8 @@ def _perform(order: Order) -> int:
     if order.dry_run:
         return print_plan(order)
     several = may_be_several(order.inputs) and not order.pipeline.gather
-    output = open_output(order.output, several=several, json=order.json)
+    lines = order.json or any(use.type.finds for use in order.pipeline.steps)
+    output = open_output(order.output, several=several, lines=lines)
     display = open_display(order.progress, sys.stderr, quiet=order.quiet)
     delivery = Delivery(order, output, display)
     try:
@@ -82,13 +85,29 @@ def _conclude(order: Order, display: Display, delivery: Delivery, report: Report
     if report.error is not None:
         _say_how_to_go_on(order, display, report.run)
         raise report.error
-    if not report.failed:
+    _write_findings(order, delivery)
+    failed = any(finding.fails for finding in delivery.findings)
+    if order.exit_zero or not (report.failed or failed):
         return 0
+    if not report.failed:
+        return RunFailed.exit_code
     nothing_ran = report.failed == report.documents and not report.totals.calls
     if nothing_ran and {error.exit_code for error in delivery.failures} == {2}:
         return 2
     _say_how_to_go_on(order, display, report.run)
     return RunFailed.exit_code
+
+
+def _write_findings(order: Order, delivery: Delivery) -> None:
+    """Write what stands for all documents together."""
+    if order.output_format is OutputFormat.TEXT or not any(
+        use.type.finds for use in order.pipeline.steps
+    ):
+        return
+    sys.stdout.buffer.write(encode(formatted(delivery.findings, order.output_format)))
+    sys.stdout.flush()
+    if order.output_format is OutputFormat.GITHUB:
+        summarize_for_github(delivery.findings, f"octavo run {order.pipeline.name}")
 
 
 def _summary(report: Report) -> str:

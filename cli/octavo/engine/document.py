@@ -76,6 +76,7 @@ class Reading:
                 self.engine.journal.keep_text(short_id(document.hash), document.text)
         if self.pipeline.gather:
             self.given.extend(given for _, given in answers)
+        finds = any(use.type.finds for use in self.pipeline.steps)
         lost = sum(span.length for span in union(folding.missing))
         spans = union(span for answer, _ in answers for span in answer.spans)
         return Result(
@@ -87,6 +88,7 @@ class Reading:
             totals=self.account.totals(),
             hash=document.hash,
             answers=tuple(answer for answer, _ in answers) if self.pipeline.each else (),
+            findings=tuple(folding.findings) if finds else None,
         )
 
     async def _answer(

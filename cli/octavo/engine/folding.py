@@ -16,6 +16,7 @@ from octavo.engine.work import StepWork
 from octavo.pipeline.spec import Pipeline, Use
 from octavo.protocols import Kind
 from octavo.text.document import Document
+from octavo.text.finding import Finding
 from octavo.text.note import Note, Slot
 from octavo.text.span import Span
 
@@ -38,6 +39,7 @@ class Folding:
     number: int
     account: Account = field(default_factory=Account)
     missing: list[Span] = field(default_factory=list[Span])
+    findings: list[Finding] = field(default_factory=list[Finding])
     heights: list[int] = field(default_factory=list[int])
     leads: Leads = field(default_factory=Leads)
     said: set[str] = field(default_factory=set[str])
@@ -115,6 +117,7 @@ class Folding:
             position=position,
             heights=self.heights,
             missing=self.missing,
+            findings=self.findings,
             said=self.said,
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from octavo.errors import OctavoError, Outcome
+from octavo.text.finding import Finding
 from octavo.text.note import Note, Record
 from octavo.text.span import Span
 
@@ -81,7 +82,8 @@ class Result:
     stands in a reader's words, and `coverage` their share of its chunks, 0 to 1. `hash` is that of
     the document's text. `answers` has each answer where the pipeline gives one for each question;
     the value is then the only one, or all of them under their questions. A result over several
-    documents names them as `members`, and in `origins` the document of each span.
+    documents names them as `members`, and in `origins` the document of each span. `findings` are
+    what a review found, None without one.
     """
 
     source: str
@@ -94,6 +96,7 @@ class Result:
     hash: str = ""
     origins: tuple[str, ...] = ()
     members: tuple[Member, ...] = ()
+    findings: tuple[Finding, ...] | None = None
     answers: tuple[Answered, ...] = ()
 
 

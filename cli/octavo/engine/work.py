@@ -21,6 +21,7 @@ from octavo.pipeline.spec import Pipeline
 from octavo.protocols import Capabilities, Counter, JsonSchema, PromptLike, PromptText
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
+from octavo.text.finding import Finding
 from octavo.text.note import Note, Slot
 from octavo.text.span import Span
 
@@ -46,6 +47,7 @@ class StepWork:
     position: int
     heights: list[int]
     missing: list[Span]
+    findings: list[Finding]
     said: set[str]
 
     @property
@@ -90,6 +92,10 @@ class StepWork:
         self.missing.extend(slot.spans)
         self.ask.account.outcomes[Outcome.SKIPPED] += 1
         self.engine.watch.notice(f"{self.document.source}: left out: {error.message}")
+
+    def find(self, finding: Finding) -> None:
+        """Report something that is wrong at a place of the document."""
+        self.findings.append(finding)
 
     def notice(self, message: str) -> None:
         """Say one line about the document that the user should see on standard error."""

@@ -50,7 +50,7 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
     if tree.body is not None:
         for node, entered in _walk(tree.body):
             (page.enter if entered else page.leave)(node)
-    return Document(page.text, source, tuple(page.outline), metadata)
+    return Document(page.text, source, tuple(page.outline), metadata, verbatim=False)
 
 
 def _decode(data: bytes, source: str, encoding: str | None) -> str:

@@ -68,6 +68,7 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
         metadata={"title": found.title} if found.title else {},
         pages=pages,
         page_unit=found.unit,
+        verbatim=False,
     )
 
 

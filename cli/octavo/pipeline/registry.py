@@ -31,6 +31,7 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "filter": "octavo.strategies.filter",
         "select": "octavo.strategies.select",
         "reduce": "octavo.strategies.reduce",
+        "review": "octavo.strategies.review",
         "merge": "octavo.strategies.merge",
         "fold": "octavo.strategies.fold",
         "memory": "octavo.strategies.memory",

@@ -17,6 +17,7 @@ from octavo.protocols.reference import PromptText
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
+from octavo.text.finding import Finding
 from octavo.text.note import Note, Slot
 
 __all__ = ["Kind", "Options", "StepType", "Work"]
@@ -83,6 +84,10 @@ class Work(Protocol):
         """Record that a slot's part of the document is missing from the result, and why."""
         ...
 
+    def find(self, finding: Finding) -> None:
+        """Report something that is wrong at a place of the document."""
+        ...
+
     def notice(self, message: str) -> None:
         """Say one line about the document that the user should see on standard error."""
         ...
@@ -126,7 +131,8 @@ class StepType:
     prompts may use beside the pipeline's parameters; the step always gives all of them, None where
     one has no value. An option whose prompt sees other names says so in its PromptMark. `fields`
     tells, from the options, the names that what the step gives has in expressions, where they are
-    not those of its schema or of what it takes; None says that they are.
+    not those of its schema or of what it takes; None says that they are. A step that `finds`
+    reports what is wrong by Work.find.
     """
 
     name: str
@@ -137,3 +143,4 @@ class StepType:
     run: Callable[[Sequence[Slot], Any, Work], Awaitable[Sequence[Slot]]]
     variables: frozenset[str] = frozenset()
     fields: Callable[[Any], frozenset[str] | None] | None = None
+    finds: bool = False

@@ -28,7 +28,8 @@ class Document:
 
     `source` is the path as given, or `-` for standard input: two equal files are two documents.
     `outline` lists the headings in the order of the text. `pages` are the positions at which the
-    pages start, for a format that has them; each is a `page_unit`, such as a slide.
+    pages start, for a format that has them; each is a `page_unit`, such as a slide. `verbatim`
+    tells whether the lines of the text are those of the file.
     """
 
     text: str
@@ -37,6 +38,7 @@ class Document:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     pages: tuple[int, ...] = ()
     page_unit: str = "page"
+    verbatim: bool = True
 
     @cached_property
     def hash(self) -> str:

@@ -27,7 +27,8 @@ class Finding:
 
     `line` and `column` count from 1; a line of 0 stands for the whole file. `rule` is a short
     stable word, `hint` the one thing to do about it. `quote` is what the file says there, and
-    `start` and `end` its place in characters, where a model found it.
+    `start` and `end` its place in characters, where a model found it. One that `fails` makes the
+    command end with 1.
     """
 
     path: str
@@ -40,3 +41,4 @@ class Finding:
     quote: str | None = None
     start: int | None = None
     end: int | None = None
+    fails: bool = True
