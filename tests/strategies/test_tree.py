@@ -240,6 +240,21 @@ def test_a_text_without_headings_is_outlined_by_anchors(tmp_path):
     assert low < len(kit.requests) <= high
 
 
+def test_a_plan_knows_of_outlined_sections_that_narrow_joins_can_use(tmp_path):
+    def halves(request):
+        if head(request) != "Sections?":
+            return "A note."
+        words = fenced(request)[0].split()
+        parts = [words[: len(words) // 2], words[len(words) // 2 :]]
+        ends = [{"head": " ".join(p[:5]), "tail": " ".join(p[-5:])} for p in parts]
+        return json.dumps({"sections": [{"title": "Half", **each} for each in ends]})
+
+    kit = Kit(TREE % f"{ANCHORS}      fan_in: 3\n", halves, tmp_path)
+    low, high = kit.plan(paragraphs(1)).calls
+    kit.run(paragraphs(1))
+    assert low < len(kit.requests) == 4 <= high
+
+
 def reply_with(sections):
     return lambda request: (
         json.dumps({"sections": sections}) if head(request) == "Sections?"
@@ -406,5 +421,5 @@ def test_a_model_that_misbehaves_neither_hangs_a_run_nor_gets_into_later_prompts
     assert joins
     assert not any("FAULT" in r.messages[-1].content for r in joins)
     totals = result.totals
-    assert sum(totals.outcomes.values()) == totals.calls
+    assert sum(totals.outcomes.values()) - totals.outcomes[Outcome.SKIPPED] == totals.calls
     assert {Outcome.INVALID, Outcome.REFUSED, Outcome.FAILED} & totals.outcomes.keys()

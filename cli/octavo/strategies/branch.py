@@ -61,6 +61,13 @@ class Joints:
     room: int | None
     count: Callable[[str], int]
 
+    @property
+    def width(self) -> int:
+        """How many notes without a title one call joins at most."""
+        if self.room is None:
+            return self.most
+        return min(self.most, self.room // (self.size + FENCE))
+
 
 def branch(section: Section, piece: Callable[[Span, Section], Slot], joints: Joints) -> Branch:
     """Return the branch of a section; sections without any text of their own or below are not in.

@@ -52,11 +52,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Asks for outlines; `tokens` bounds a reply."""
+    """Asks for outlines; `tokens` bounds a reply, and `width` the sections that are of use."""
 
     prompt: PromptLike
     tokens: int
     work: Work
+    width: int = MOST
 
     async def sections(self, chunk: Note, *, levels: int) -> Sequence[Found]:
         """Return the sections of a chunk, which cover it, or none where the reply has no such.
@@ -76,7 +77,8 @@ class Outline:
             check=lambda record: _faults(text, record),
         ).reply
         if answer.predicted is Prediction.LONG:
-            return [Found("", Span(start + span.start, start + span.end)) for span in _even(text)]
+            spans = _even(text, min(MOST, self.width))
+            return [Found("", Span(start + span.start, start + span.end)) for span in spans]
         if isinstance(answer.value, str):
             return ()
         found = placed(text, _anchors(answer.value))
@@ -98,6 +100,6 @@ def _anchors(record: Mapping[str, Any]) -> list[Anchor]:
     return [Anchor(each["head"], each["tail"]) for each in record["sections"]]
 
 
-def _even(text: str) -> list[Span]:
-    cuts = [len(text) * number // MOST for number in range(MOST + 1)]
+def _even(text: str, count: int) -> list[Span]:
+    cuts = [len(text) * number // count for number in range(count + 1)] if count > 0 else []
     return [Span(start, end) for start, end in pairwise(cuts) if start < end]

@@ -289,7 +289,7 @@ async def _outlined(at: Branch, leaf: Slot, above: int, reader: _Reader) -> Node
     note = await leaf.note
     if note is None or reader.outline is None:
         return None
-    outline = Outline(reader.outline, options.outline_tokens, work)
+    outline = Outline(reader.outline, options.outline_tokens, work, reader.joints.width)
     try:
         found = await outline.sections(note, levels=work.after + above + 2)
     except CallError as error:
