@@ -52,6 +52,7 @@ class Desk:
     handler: object
     path: object = None
     jobs: int = 8
+    fits: object = lambda _: None
     patience: Patience = field(default_factory=lambda: Patience(jitter=lambda: 1.0))
     account: Account = field(default_factory=Account)
     embedding: object = None
@@ -76,7 +77,7 @@ class Desk:
                         self.limit or Limit(self.jobs),
                         self.patience,
                         calls,
-                        lambda _: None,
+                        self.fits,
                         self.embedding or self.backend,
                         self.hedge,
                     )

@@ -10,7 +10,7 @@ from tests.engine.test_ask import failing, one
 
 from octavo.engine.example import example
 from octavo.engine.records import mended, read_record
-from octavo.errors import Outcome, ReplyError
+from octavo.errors import FitError, Outcome, ReplyError
 from octavo.protocols import Finish, Reply
 
 SCHEMA = {
@@ -59,13 +59,34 @@ def test_small_faults_that_stay_are_mended_and_marked():
     assert desk.account.sent == 2
 
 
-@pytest.mark.parametrize("reply", [Reply("Sorry, no."), Reply("{}"), Reply(GOOD, Finish.LENGTH)])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply("Sorry, no."),
+        Reply("{}"),
+        Reply(GOOD, Finish.LENGTH),
+        Reply('{"name": "Ishmael", "age": 3'),  # cut by a server that does not say so
+        Reply('{"name": "Ish'),
+        Reply('{"name": "Ishmael", "age": NaN}'),
+        Reply("{'name': 'Ishmael', 'age': 1e999}"),
+    ],
+)
 def test_prose_a_misfit_or_a_cut_reply_is_never_a_value(reply):
     desk = Desk(lambda request: reply)
     error = failing(desk, one(schema=SCHEMA))
     assert isinstance(error, ReplyError)
     assert error.outcome is Outcome.INVALID
     assert desk.account.outcomes == {Outcome.INVALID: 1}
+
+
+def test_a_bad_reply_that_does_not_fit_beside_its_prompt_is_not_shown():
+    def narrow(request):
+        if sum(len(message.content) for message in request.messages) > 2000:
+            raise FitError("too long")
+
+    desk = Desk(lambda request: "no " * 700 if request.attempt == 0 else GOOD, fits=narrow)
+    assert desk.run(one(schema=SCHEMA)).value["age"] == 30
+    assert len(desk.backend.requests[1].messages) == 2
 
 
 def test_a_cut_reply_is_asked_for_again_without_showing_the_half():

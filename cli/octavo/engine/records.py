@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -20,6 +21,8 @@ _RETELL = (
     "That reply cannot be used: {error}. Reply again with one JSON object that fits the schema,"
     " and nothing else."
 )
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class Invalid(ValueError):  # noqa: N818 - a property of a reply
@@ -70,14 +73,22 @@ def read_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
 def mended(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
     """Return the record that can be made of a reply with small faults in its JSON.
 
-    Raises Invalid when the reply was cut, holds no object, or still does not fit.
+    Raises Invalid when the reply was cut, holds no object, or still does not fit. One that ends
+    before its object does was cut too, whatever the server says.
     """
-    if reply.finish is Finish.LENGTH or "{" not in reply.text:
+    _, brace, rest = reply.text.partition("{")
+    if reply.finish is Finish.LENGTH or not brace or _is_open(brace + rest):
         raise Invalid("there is no whole object in it")
     from json_repair import repair_json  # noqa: PLC0415 - seldom needed
 
-    value = repair_json(reply.text[reply.text.index("{") :], return_objects=True)
+    value = repair_json(brace + rest, return_objects=True)
     return _checked(value, schema)
+
+
+def _is_open(text: str) -> bool:
+    rest = _STRING.sub("", text)
+    pairs = ("{}", "[]")
+    return '"' in rest or any(rest.count(left) > rest.count(right) for left, right in pairs)
 
 
 def _unfenced(text: str) -> str:
@@ -96,6 +107,11 @@ def _checked(value: object, schema: JsonSchema) -> Mapping[str, Any]:
     if errors:
         places = "; ".join(f"{error.json_path}: {error.message[:200]}" for error in errors[:3])
         raise Invalid(f"it does not fit the schema at {places}")
+    try:
+        json.dumps(record, allow_nan=False)
+    except ValueError as error:
+        # Python reads NaN and 1e999; no schema excludes them, nothing sorts them, no JSON has them.
+        raise Invalid("it holds a number that is not finite") from error
     return record
 
 
