@@ -30,6 +30,7 @@ __all__ = [
 class Totals:
     """Calls by outcome, attempts sent, and tokens as the backend counted them.
 
+    `skipped` counts parts of documents that were left out, beside the calls that failed for them.
     `prompt`, `completion` and `cached` are of the calls sent in this run; they are None when the
     backend never said.
     """
@@ -43,7 +44,7 @@ class Totals:
     @property
     def calls(self) -> int:
         """How many calls the run asked for, answered by the journal or by the backend."""
-        return sum(self.outcomes.values())
+        return sum(self.outcomes.values()) - self.outcomes.get(Outcome.SKIPPED, 0)
 
 
 Value = str | Record | list[Record]

@@ -90,7 +90,8 @@ class StepWork:
     def skip(self, slot: Slot, error: CallError) -> None:
         """Record that a slot's part of the document is missing from the result, and why."""
         self.missing.extend(slot.spans)
-        self.ask.account.outcomes[Outcome.SKIPPED] += 1
+        for account in (self.ask.account, self.engine.ledger.account):
+            account.outcomes[Outcome.SKIPPED] += 1
         self.engine.watch.notice(f"{self.document.source}: left out: {error.message}")
 
     def find(self, finding: Finding) -> None:
