@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from tests.engine.desk import Desk, Line
@@ -213,3 +215,35 @@ def test_a_temperature_of_its_own_is_that_of_the_first_attempt():
     desk = Desk(lambda _: "Fine.")
     desk.run(scenario)
     assert [request.temperature for request in desk.backend.requests] == [0.0, 0.3]
+
+
+def test_a_call_whose_document_ends_before_it_is_waited_for_is_not_sent_and_is_entered():
+    async def scenario(asker):
+        ask(asker)
+        raise RequestError("another part failed")
+
+    desk = Desk(lambda request: "An answer.")
+    assert isinstance(failing(desk, scenario), RequestError)
+    assert desk.backend.requests == []
+    assert desk.account.outcomes == {Outcome.DISCARDED: 1}
+
+
+def test_who_gives_up_before_a_shared_call_is_sent_does_not_account_for_it():
+    async def slow(request):
+        await asyncio.sleep(1)
+        return "An answer."
+
+    async def scenario(asker):
+        ask(asker, "first")
+        with suppress(ExceptionGroup):
+            async with asyncio.TaskGroup() as group:
+                ask(replace(asker, group=group), "shared")
+                kept = ask(asker, "shared")
+                await asyncio.sleep(0.5)
+                raise RequestError("another part failed")
+        return (await kept.reply).value
+
+    desk = Desk(slow, jobs=1)
+    assert desk.run(scenario) == "An answer."
+    assert desk.account.outcomes == {Outcome.OK: 2, Outcome.DISCARDED: 1}
+    assert desk.account.sent == 2

@@ -86,6 +86,7 @@ class _Trail:
     """What one ask has come to: the key of its last attempt, what was sent, and the outcome."""
 
     key: bytes
+    begun: bool = False
     sent: int = 0
     outcome: Outcome = Outcome.FAILED
 
@@ -164,8 +165,11 @@ class Asker:
         self.watch.call_planned(self.source, self.step)
         key, flight = self._fly(question, 0)
         reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        trail = _Trail(key)
         context = copy_context()
-        self.group.create_task(self._deliver(question, key, flight, reply), context=context)
+        delivery = self._deliver(question, flight, trail, reply)
+        task = self.group.create_task(delivery, context=context)
+        task.add_done_callback(lambda _: self._abandon(question, flight, trail))
         return Asking(flight.started, Following(reply, context), key)
 
     async def embed(self, texts: Sequence[str], *, node: str, levels: int = 0) -> Embedded:
@@ -208,7 +212,7 @@ class Asker:
         return vectors
 
     async def _deliver(
-        self, question: _Question, key: bytes, flight: Flight, reply: asyncio.Future[Answer]
+        self, question: _Question, flight: Flight, trail: _Trail, reply: asyncio.Future[Answer]
     ) -> None:
         """Settle a question and hand over what comes of it, an error too.
 
@@ -216,7 +220,7 @@ class Asker:
         would end it at once.
         """
         try:
-            answer = await self._settle(question, key, flight)
+            answer = await self._settle(question, flight, trail)
         except asyncio.CancelledError:
             reply.cancel()
             raise
@@ -255,6 +259,7 @@ class Asker:
             # While the server still has the text, this call goes before those on other texts.
             priority = priority._replace(levels_done=priority.levels_done - 1)
         flight = self.answers.answer(request, key, quotes=quotes, priority=priority, behind=behind)
+        flight.board()
         if self.leads is not None and attempt == 0:
             self.leads.enter(place, request.messages, flight)
         return key, flight
@@ -271,8 +276,8 @@ class Asker:
         messages = question.prompt.render(variables)
         return instructed(messages, question.schema) if question.schema else messages
 
-    async def _settle(self, question: _Question, key: bytes, flight: Flight) -> Answer:
-        trail = _Trail(key)
+    async def _settle(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
+        trail.begun = True
         try:
             seek = self._seek_text if question.schema is None else self._seek_record
             return await seek(question, flight, trail)
@@ -284,11 +289,22 @@ class Asker:
             error.add_note(f"in step {self.step!r}, {question.node}")
             raise
         finally:
-            self.account.outcomes[trail.outcome] += 1
-            options = (question.tokens, question.words, question.temperature, question.logprobs)
-            site = self._site(question.prompt.digest, *options, schema=question.schema)
-            self.ledger.enter(site, question.node, trail.key, trail.outcome, trail.sent)
-            self.watch.call_done(self.source, self.step, trail.outcome)
+            self._enter(question, trail)
+
+    def _abandon(self, question: _Question, flight: Flight, trail: _Trail) -> None:
+        """Enter a call whose document ended before it could even be waited for."""
+        if not trail.begun:
+            trail.outcome = Outcome.DISCARDED
+            self._claim(flight, trail)
+            self._enter(question, trail)
+
+    def _enter(self, question: _Question, trail: _Trail) -> None:
+        """Enter in the ledger how a call ended."""
+        self.account.outcomes[trail.outcome] += 1
+        options = (question.tokens, question.words, question.temperature, question.logprobs)
+        site = self._site(question.prompt.digest, *options, schema=question.schema)
+        self.ledger.enter(site, question.node, trail.key, trail.outcome, trail.sent)
+        self.watch.call_done(self.source, self.step, trail.outcome)
 
     async def _seek_text(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
         reply = await self._land(flight, trail)
@@ -296,6 +312,8 @@ class Asker:
             trail.key, flight = self._fly(question, 1)
             reply = await self._land(flight, trail)
         end = len(reply.text)
+        if question.strict and _is_over(reply, question.tokens):
+            raise _cut(question)
         match verdict(reply):
             case Verdict.WHOLE:
                 trail.outcome = trail.answered
@@ -319,6 +337,8 @@ class Asker:
         reply = await self._land(flight, trail)
         try:
             answer = self._record(reply, schema, flight, trail)
+            if question.strict and _is_over(reply, question.tokens):
+                raise _cut(question)
         except Invalid as error:
             if question.strict:
                 raise _no_record(error) from error
@@ -328,7 +348,11 @@ class Asker:
         else:
             faults = question.faults(answer)
             return await self._better(question, reply, answer, faults, trail) if faults else answer
-        trail.key, flight = self._fly(question, 1, again)
+        try:
+            trail.key, flight = self._fly(question, 1, again)
+        except FitError:
+            # The bad reply does not fit beside its prompt: ask again without showing it.
+            trail.key, flight = self._fly(question, 1)
         second = await self._land(flight, trail)
         try:
             return self._record(second, schema, flight, trail)
@@ -378,14 +402,20 @@ class Asker:
             reply = await flight.wait()
             follow(flight.depth)
         finally:
-            sent = flight.claim()
-            trail.sent += sent
-            for account in (self.account, self.ledger.account):
-                account.sent += sent
+            sent = self._claim(flight, trail)
         if sent:
             for account in (self.account, self.ledger.account):
                 account.used(reply.usage)
         return reply
+
+    def _claim(self, flight: Flight, trail: _Trail) -> int:
+        """Leave a flight; return how many of its attempts are this call's to account for."""
+        flight.leave()
+        sent = flight.claim()
+        trail.sent += sent
+        for account in (self.account, self.ledger.account):
+            account.sent += sent
+        return sent
 
     def _site(self, prompt: str, *options: object, schema: JsonSchema | None = None) -> int:
         """Return the number of the site: calls that differ in their inputs only share one."""
@@ -400,6 +430,12 @@ class Asker:
                 options=hashlib.sha256(said.encode()).digest(),
             )
         return self._sites[key]
+
+
+def _is_over(reply: Reply, tokens: int) -> bool:
+    """Tell whether a server let a reply grow beyond its bound."""
+    usage = reply.usage
+    return usage.completion is not None and usage.completion - (usage.reasoning or 0) > tokens
 
 
 def _cut(question: _Question) -> ReplyError:

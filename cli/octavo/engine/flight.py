@@ -42,7 +42,7 @@ class Flight:
         self.predicted = predicted
         self.sent = 0
         self.depth = 0
-        self._claimed = False
+        self._claimed = 0
         self._waiters = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -79,23 +79,24 @@ class Flight:
         self._task = task
 
     def claim(self) -> int:
-        """Return how often the call was sent, to the first who asks; 0 to all others."""
-        if self._claimed:
-            return 0
-        self._claimed = True
-        return self.sent
+        """Return how often the call was sent since somebody last asked."""
+        sent = self.sent - self._claimed
+        self._claimed = self.sent
+        return sent
+
+    def board(self) -> None:
+        """Count one more who wants the reply; each of them calls `leave` once."""
+        self._waiters += 1
+
+    def leave(self) -> None:
+        """Count one less; the last to leave drops a flight that was not sent."""
+        self._waiters -= 1
+        if not self._waiters and not self.sent and self._task:
+            self._task.cancel()
 
     async def wait(self) -> Reply:
-        """Wait for the reply; the last one to give up drops a flight that was not sent."""
-        if self.reply.done():
-            return self.reply.result()
-        self._waiters += 1
-        try:
-            return await asyncio.shield(self.reply)
-        finally:
-            self._waiters -= 1
-            if not self._waiters and not self.sent and self._task:
-                self._task.cancel()
+        """Wait for the reply; whoever gives up does not end it for the others."""
+        return await asyncio.shield(self.reply)
 
 
 class Answers(Vectors, Protocol):

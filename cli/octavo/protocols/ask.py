@@ -79,8 +79,8 @@ class Ask(Protocol):
         `words`, when given, is the variable of that name and is lowered when a reply is cut;
         `levels` is how many calls stand between this one and the result; `prefix` is a call whose
         prompt this one continues; `temperature` is that of the first attempt where it is not the
-        run's own. A `strict` reply is taken as it comes or not at all: one that is cut, empty or no
-        record is a ReplyError at once, neither asked for again nor mended.
+        run's own. A `strict` reply is taken as it comes or not at all: one that is cut, empty, over
+        `tokens` or no record is a ReplyError at once, neither asked for again nor mended.
 
         `check` names what is wrong with a record that fits its schema. Such a record is asked for
         once more, with what is wrong; of the two, the one with fewer faults is the answer, so
