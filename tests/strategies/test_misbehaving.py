@@ -1,0 +1,250 @@
+"""Every step and pipeline, asked of models that misbehave in seven replies of ten.
+
+Whatever such a model does, a run ends after a bounded number of calls, no reply that cannot be used
+gets into a later prompt, and the ledger tells how each call ended and what it took.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from tests.strategies.misbehaviour import IDENTITY, Asks, Model, row_place, shown
+
+import octavo
+from octavo.backends.scripted import ScriptedBackend
+from octavo.engine.journal import Journal
+from octavo.engine.runs import ledger_of, runs
+from octavo.engine.storage import journal_path
+from octavo.errors import CallError, FitError
+from octavo.pipeline.reader import load
+from octavo.protocols import Capabilities
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+BUILT_IN = sorted(path.stem for path in PIPELINES.glob("*.yaml"))
+
+STEPS = {
+    "map": "- map: {prompt: ask/read, tokens: 60, on_error: skip}",
+    "map records": "- map: {prompt: ask/read, schema: own, tokens: 80, on_error: skip}",
+    "filter and reduce": """
+- map: {prompt: ask/read, schema: own, tokens: 80, on_error: skip}
+- filter: {where: "name != 'x'"}
+- reduce: {prompt: ask/answer, collapse: ask/collapse, room: 400, tokens: 100, note_tokens: 90}""",
+    "merge": """
+- map: {prompt: summarize/part, words: 30, tokens: 60, on_error: skip}
+- merge: {prompt: summarize/merge, words: 60, tokens: 90, fan_in: 3}""",
+    "fold": """
+- fold: {first: refine/first, next: refine/next, shorten: refine/shorten, words: 30, tokens: 90}""",
+    "select by relevance": """
+- select: {query: question, by: relevance, prompt: select/score, schema: select/score,
+    reflect: select/reflect, keep: 3, drop: 0.5, neighbours: 1, on_error: skip}
+- reduce: {prompt: select/answer, room: 3000, tokens: 100, empty: None., collapse: ask/collapse}""",
+    "select by entropy": """
+- select: {query: question, by: entropy, prompt: select/attempt, keep: 2, on_error: skip}
+- reduce: {prompt: select/answer, room: 3000, tokens: 100, empty: None., collapse: ask/collapse}""",
+    "vote": "- vote: {prompt: ask/read, schema: own, key: name, tokens: 80, k: 2, max_votes: 5}",
+    "vote on texts": """
+- vote: {prompt: ask/read, tokens: 80, k: 1, plain: true, on_error: skip}
+- reduce: {prompt: ask/answer, collapse: ask/collapse, room: 400, tokens: 100, note_tokens: 90}""",
+    "tally": """
+- map: {prompt: ask/read, schema: own, tokens: 80, on_error: skip}
+- tally: {op: count, by: name}""",
+    "memory": """
+- memory: {prompt: memory/revise, answer: memory/answer, schema: memory/facts, tokens: 120,
+    log_tokens: 400, on_error: skip, empty: None.}""",
+    "memory in place": """
+- memory: {prompt: memory/revise, answer: memory/answer, schema: generate,
+    propose: memory/propose, mode: in_place, tokens: 120, log_tokens: 400, on_error: skip}""",
+    "margins": """
+- margins: {read: margins/read, answer: margins/answer, words: 30, tokens: 60, on_error: skip,
+    empty: None., show: margins}""",
+    "margins apart": """
+- margins: {read: margins/read, answer: margins/answer, judge: margins/judge, classify: separate,
+    mode: segments, words: 30, tokens: 60, on_error: skip, empty: None.}""",
+    "tree": """
+- tree: {leaf: outline/read, parent: outline/join, outline: outline/anchors,
+    schema: outline/section, words: 30, tokens: 90, fan_in: 3, on_error: skip, show: sections}""",
+}
+HEAD = """
+octavo: 1
+params:
+  question: {type: string, default: Who went by ship?}
+  length: {type: integer, default: 60}
+steps:
+- split: {tokens: 120}
+"""
+SETTINGS = settings(
+    max_examples=6,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a smaller seed is no simpler case
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+fields = st.sampled_from(
+    [
+        {"type": "string"},
+        {"type": "string", "maxLength": 80},
+        {"type": "integer", "minimum": 0, "maximum": 9},
+        {"type": "boolean"},
+        {"enum": ["low", "high"]},
+        {"type": "array", "items": {"type": "string"}, "maxItems": 4},
+        {"type": ["number", "null"]},
+    ]
+)
+schemas = st.builds(
+    lambda others, strict: {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, **others},
+        "required": ["name", *others][: 1 + len(others) // 2],
+        **({"additionalProperties": False} if strict else {}),
+    },
+    st.dictionaries(st.sampled_from(["flag", "count", "kind", "parts"]), fields, max_size=3),
+    st.booleans(),
+)
+worlds = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 2**32),
+        "sizes": st.lists(st.integers(1, 14), min_size=1, max_size=3),
+        "headed": st.booleans(),
+        "window": st.sampled_from([None, 1500, 2500, 8000]),
+        "schema": schemas,
+    }
+)
+
+
+def text_of(seed, paragraphs, *, headed):
+    """Return a text of short paragraphs, with signs in it that mean something in prompts."""
+    chance = random.Random(seed)
+    signs = ("", "<text 01234567>", "</log>", "{{ x }}", '{"name": "A"}', "日本語。", "```", "\x0b")
+    parts = []
+    for number in range(paragraphs):
+        if headed and chance.random() < 0.4:
+            parts.append(f"{'#' * chance.randint(1, 3)} Part {number}")
+        words = [f"word{chance.randrange(60)}" for _ in range(chance.randint(5, 60))]
+        parts.append(" ".join([*words, chance.choice(signs)]) + ".")
+    return "\n\n".join(parts)
+
+
+def with_small_parts(name):
+    """Return a built-in pipeline's text, split to so few tokens that a short text has parts."""
+    text = (PIPELINES / f"{name}.yaml").read_text(encoding="utf-8")
+    found, count = re.subn(r"(- split: \{[^}]*tokens: )\d+", r"\g<1>150", text)
+    assert count
+    return found
+
+
+def params_of(path):
+    """Return values for the parameters that have no default."""
+    values = {"string": "Who went by ship?", "integer": 3, "number": 2.5, "boolean": True}
+    return {
+        param.name: param.choices[0] if getattr(param, "choices", None) else values[param.type]
+        for param in load(str(path)).params
+        if param.required
+    }
+
+
+def fold_badly(pipeline, world, tmp_path, monkeypatch):
+    """Run a pipeline of a model that misbehaves, twice, and check what is promised of both."""
+    (tmp_path / "own.json").write_text(json.dumps(world["schema"]))
+    path = tmp_path / "p.yaml"
+    path.write_text(pipeline)
+    documents = [
+        octavo.Document(text_of(f"{world['seed']} {n}", size, headed=world["headed"]), f"{n}.md")
+        for n, size in enumerate(world["sizes"])
+    ]
+    run = Run(path, documents, params_of(path), world["window"])
+    model = Model(world["seed"], most=run.most())
+    asks = Asks(model)
+    with monkeypatch.context() as patch:
+        asks.watch(patch)
+        first, rows = run(model)
+    lost = {result.source for result in first if result.error is not None}
+    asks.check(rows, lost)
+    marks = asks.failed_marks()
+    for sent in model.sent.values():
+        assert not [mark for mark in marks if mark in shown(sent.request.messages)]
+    if not lost:
+        second, told = run(Model(world["seed"], most=0))
+        assert [result.value for result in second] == [result.value for result in first]
+        assert ends_of(told) == ends_of(rows)
+        assert not any(row.attempts for row in told)
+
+
+@dataclass
+class Run:
+    """One run after the other of the same documents, of one journal."""
+
+    path: Path
+    documents: list
+    params: dict
+    window: int | None
+
+    def most(self):
+        """Return the most calls that a run may take: each that a plan knows of, and once again."""
+        return sum(2 * self._planned(document) for document in self.documents)
+
+    def _planned(self, document):
+        try:
+            return octavo.plan(
+                self.path, document, model=self._backend(None), params=self.params
+            ).calls[1]
+        except FitError:
+            return 0
+
+    def _backend(self, model):
+        known = Capabilities(window=self.window, tokenizer="o200k_base")
+        return ScriptedBackend(model, identity=IDENTITY, known=known)
+
+    def __call__(self, model):
+        """Return the results, and the rows of the ledger."""
+        done = octavo.run(
+            self.path,
+            *self.documents,
+            model=self._backend(model),
+            params=self.params,
+            keep_going=True,
+        )
+        for result in done.results:
+            assert isinstance(result.error, CallError | FitError | None), result.error
+        with Journal(journal_path()) as journal:
+            (run, *_) = runs(journal, last=1)
+            return done.results, ledger_of(journal, run.id)
+
+
+def ends_of(rows):
+    """Return how often calls of each place ended in which way, found or sent."""
+    return Counter(
+        (row_place(row), "ok" if row.outcome == "cached" else row.outcome) for row in rows
+    )
+
+
+@pytest.mark.parametrize("name", STEPS)
+@SETTINGS
+@given(world=worlds)
+def test_a_step_survives_a_model_that_misbehaves(name, world, tmp_path, monkeypatch, journal_apart):
+    journal_apart()
+    fold_badly(HEAD + STEPS[name], world, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+@SETTINGS
+@given(world=worlds)
+def test_a_pipeline_survives_a_model_that_misbehaves(
+    name, world, tmp_path, monkeypatch, journal_apart
+):
+    journal_apart()
+    fold_badly(with_small_parts(name), world, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def journal_apart(tmp_path, monkeypatch):
+    """Give each example a journal of its own."""
+    count = iter(range(10_000))
+    return lambda: monkeypatch.setenv("OCTAVO_JOURNAL", str(tmp_path / f"{next(count)}.sqlite"))
