@@ -10,7 +10,7 @@ import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 from octavo.commands.main import shell
-from octavo.errors import SpecErrors
+from octavo.errors import FitError, SpecErrors
 
 EACH = """
 octavo: 1
@@ -156,3 +156,10 @@ def octavo_json(tmp_path, monkeypatch, capfd):
         return json.loads(out)
 
     return run
+
+
+def test_what_cannot_fit_for_one_question_is_refused_before_any_call_of_the_others(tmp_path):
+    kit = Kit(EACH, reader, tmp_path, window=400)
+    (result,) = kit.run(paragraphs(12), params={"question": ["7", "word " * 260]}).results
+    assert isinstance(result.error, FitError)
+    assert kit.requests == []

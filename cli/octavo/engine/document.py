@@ -66,9 +66,14 @@ class Reading:
         )
         try:
             async with asyncio.TaskGroup() as group:
-                asked = [
-                    group.create_task(self._answer(folding, question, group))
+                # What cannot fit shows while the steps are laid out. That is done here, and not in
+                # tasks, so that such an error ends the document before any of its calls is sent.
+                laid_out = [
+                    (question, await folding.fold((), question[2], group))
                     for question in questions(self.pipeline, self.params)
+                ]
+                asked = [
+                    group.create_task(self._answer(question, slots)) for question, slots in laid_out
                 ]
                 answers = [await each for each in asked]
         finally:
@@ -91,11 +96,8 @@ class Reading:
             findings=tuple(folding.findings) if finds else None,
         )
 
-    async def _answer(
-        self, folding: Folding, question: Question, group: asyncio.TaskGroup
-    ) -> tuple[Answered, Given]:
-        name, asked, params = question
-        slots = await folding.fold((), params, group)
+    async def _answer(self, question: Question, slots: Sequence[Slot]) -> tuple[Answered, Given]:
+        name, asked, _ = question
         given = [(slot, note) for slot in slots if (note := await slot.note) is not None]
         notes = [note for _, note in given]
         spans = union(span for note in notes for span in note.spans)
