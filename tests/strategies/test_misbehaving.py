@@ -140,13 +140,13 @@ def with_small_parts(name):
     return found
 
 
-def params_of(path):
+def params_of(path, schema):
     """Return values for the parameters that have no default."""
-    values = {"string": "Who went by ship?", "integer": 3, "number": 2.5, "boolean": True}
+    values = {"string": "Who went by ship?", "integer": 3, "json": schema}
     return {
-        param.name: param.choices[0] if getattr(param, "choices", None) else values[param.type]
+        param.name: values[param.type]
         for param in load(str(path)).params
-        if param.required
+        if param.required and param.default is None
     }
 
 
@@ -159,7 +159,7 @@ def fold_badly(pipeline, world, tmp_path, monkeypatch):
         octavo.Document(text_of(f"{world['seed']} {n}", size, headed=world["headed"]), f"{n}.md")
         for n, size in enumerate(world["sizes"])
     ]
-    run = Run(path, documents, params_of(path), world["window"])
+    run = Run(path, documents, params_of(path, world["schema"]), world["window"])
     model = Model(world["seed"], most=run.most())
     asks = Asks(model)
     with monkeypatch.context() as patch:
@@ -199,7 +199,7 @@ class Run:
             return 0
 
     def _backend(self, model):
-        known = Capabilities(window=self.window, tokenizer="o200k_base")
+        known = Capabilities(window=self.window, tokenizer="o200k_base", logprobs=True)
         return ScriptedBackend(model, identity=IDENTITY, known=known)
 
     def __call__(self, model):
