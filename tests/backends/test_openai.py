@@ -439,3 +439,70 @@ def test_a_stream_that_breaks_off_is_tried_again():
     ):
         send(server.url, stream=True)
     assert raised.value.kind == "connection"
+
+
+def sampled(url, number=3, **fields):
+    """Ask for samples 1 to `number` of one prompt, twice, and return the replies of both."""
+
+    async def run():
+        opened = backend(url, **fields)
+        requests = [replace(REQUEST, sample=each + 1, temperature=0.5) for each in range(number)]
+        try:
+            return [await opened.sample(requests, lambda: None) for _ in range(2)]
+        finally:
+            await opened.close()
+
+    return asyncio.run(run())
+
+
+def choices(*said, usage=None):
+    listed = [
+        {"index": index, "message": {"content": each}, "finish_reason": "stop"}
+        for index, each in enumerate(said)
+    ]
+    return Answer(body={"choices": listed[::-1], "usage": usage})
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_samples_are_the_choices_of_one_request(client):
+    usage = {
+        "prompt_tokens": 50,
+        "completion_tokens": 10,
+        "prompt_tokens_details": {"cached_tokens": 40},
+    }
+    answer = chat(lambda _: choices("one", "two", "threefour", usage=usage))
+    with serving(answer=answer) as server:
+        replies, _ = sampled(server.url, client=client, stream=True)
+    assert [reply.text for reply in replies] == ["one", "two", "threefour"]
+    assert [reply.usage for reply in replies] == [Usage(50, 2, 40), Usage(0, 2, 0), Usage(0, 6, 0)]
+    body = server.calls[0].body
+    assert body["n"] == 3
+    # One seed for all of them could make them all the same.
+    assert not {"seed", "stream"} & body.keys()
+    assert len(server.calls) == 2
+
+
+def test_a_server_that_does_as_if_there_were_no_n_is_not_asked_so_again():
+    with serving(answer=chat(lambda _: choices("one"))) as server:
+        first, second = sampled(server.url)
+    assert [reply.text for reply in (*first, *second)] == ["one", "one"]
+    assert [call.body.get("n") for call in server.calls] == [3, None]
+
+
+def test_a_server_that_refuses_n_is_asked_for_one():
+    refuses = refusing("n is not supported", lambda body: "n" in body, param="n")
+    with serving(answer=refuses) as server:
+        first, second = sampled(server.url)
+    assert len(first) == len(second) == 1
+    assert [call.body.get("n") for call in server.calls] == [3, None, None]
+
+
+def test_a_choice_that_was_given_up_is_no_sample():
+    broken = {
+        "choices": [
+            {"index": 0, "message": {"content": "a"}, "finish_reason": "stop"},
+            {"index": 1, "finish_reason": "error"},
+        ]
+    }
+    with serving(answer=chat(lambda _: Answer(body=broken))) as server, pytest.raises(Transient):
+        sampled(server.url)

@@ -15,8 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.strategies.kit import Kit, fenced, paragraphs
 
+import octavo
+from octavo.backends.scripted import ScriptedBackend
+from octavo.commands.main import shell
 from octavo.errors import FitError, Outcome, ReplyError, RequestError, SpecErrors, UsageError
-from octavo.protocols import Finish, Reply
+from octavo.protocols import Capabilities, Finish, Reply
 from octavo.strategies.ballot import Ballot
 from octavo.strategies.reliability import lead_for, reliability_of, votes_expected
 
@@ -66,6 +69,40 @@ def test_the_first_to_lead_by_k_wins_and_no_sample_past_the_deciding_one_is_sent
     }
     assert [request.sample for request in kit.requests] == [0, 1, 2, 3, 4]
     assert result.spans == ((0, 17),)
+
+
+class Sampling(ScriptedBackend):
+    """A backend that answers several samples by one request; `asked` has their numbers."""
+
+    def __init__(self, handler):
+        super().__init__(
+            handler, identity="scripted:kit", known=Capabilities(samples=True, logprobs=True)
+        )
+        self.asked = []
+
+    async def sample(self, requests, started):
+        self.asked.append([request.sample for request in requests])
+        return [await self.send(request, started) for request in requests]
+
+
+def test_the_votes_that_no_decision_can_do_without_are_one_request_beside_the_first(tmp_path):
+    votes = ["Pequod", "Rachel", "Pequod", "Pequod", "Rachel", "Pequod", "Pequod"]
+    kit = kit_of(tmp_path, ", k: 3", voting(*votes))
+    backend = Sampling(voting(*votes))
+    document = octavo.Document("The Pequod sails.", "0.txt")
+    plan = octavo.plan(kit.path, document, model=backend)
+    (result,) = octavo.run(kit.path, document, model=backend).results
+    assert result.value["tally"][0] == {"value": "Pequod", "votes": 5}
+    # After three votes two more are needed at least, after five again two.
+    assert backend.asked == [[1, 2], [3, 4], [5, 6]]
+    assert result.totals.outcomes == {Outcome.OK: 7}
+    low, high = plan.calls
+    assert low == 3 <= 7 <= high
+    step = plan.steps[-1]
+    # Asked for together, further samples share their prompt.
+    assert step.prompt_high / high == pytest.approx(step.prompt_low / 2)
+    # A backend that answers one by one finds every vote.
+    assert only(kit).totals.sent == 0
 
 
 def test_the_first_sample_is_cold_and_later_ones_are_warmer(tmp_path):
@@ -286,6 +323,17 @@ def test_a_plan_shows_the_votes_that_a_reliability_takes(tmp_path):
     options = ", reliability: 0.999, accuracy: 0.8, max_votes: 5"
     with pytest.raises(UsageError, match="lead of"):
         kit_of(tmp_path, options, voting("Pequod")).plan(text)
+
+
+def test_the_command_plan_says_which_lead_decides_and_a_run_does_not(tmp_path, capfd):
+    kit = kit_of(tmp_path, ", reliability: 0.999, accuracy: 0.9", voting("Pequod"))
+    (tmp_path / "rules.yaml").write_text("default: Pequod\n")
+    (tmp_path / "book.txt").write_text("The Pequod sails.")
+    rest = (str(kit.path), "-m", f"scripted:{tmp_path}/rules.yaml", str(tmp_path / "book.txt"))
+    assert shell(["plan", *rest]) == 0
+    assert "a lead of 4 votes decides" in capfd.readouterr().err
+    assert shell(["run", *rest]) == 0
+    assert "decides" not in capfd.readouterr().err
 
 
 def test_a_vote_that_cannot_fit_is_refused_before_anything_is_sent(tmp_path):

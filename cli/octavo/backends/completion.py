@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from octavo.backends.shape import count, first, items, record, text
 from octavo.protocols.backends import Transient
 from octavo.protocols.calls import Finish, Reply, TokenLogprob, Usage
 
-__all__ = ["Draft", "read", "scored"]
+__all__ = ["Draft", "read", "read_all", "scored"]
 
 _FINISH = {
     "length": Finish.LENGTH,
@@ -33,7 +34,32 @@ def read(body: Mapping[str, Any]) -> Reply:
 
     A refusal keeps the server's words as its text. Raises Transient when there is no choice in it.
     """
-    choice = first(body.get("choices"))
+    return _read(body, first(body.get("choices")))
+
+
+def read_all(body: Mapping[str, Any], most: int) -> tuple[Reply, ...]:
+    """Return the choices of a completion as replies, at most so many, in their order.
+
+    Servers tell the tokens of all choices together. The first reply carries those of the prompt;
+    those of the replies are shared out by their length. Raises Transient when there is no choice,
+    or one was given up.
+    """
+    listed = [record(each) for each in items(body.get("choices"))]
+    listed.sort(key=lambda choice: count(choice.get("index")) or 0)
+    head, *rest = [_read(body, choice) for choice in listed[:most]] or [read(body)]
+    total = head.usage.completion
+    letters = len(head.text) + sum(len(reply.text) for reply in rest) or 1
+    parts = [total and total * len(reply.text) // letters for reply in rest]
+    if total is not None:
+        own = replace(head.usage, completion=total - sum(part or 0 for part in parts))
+        head = replace(head, usage=own)
+    shared = (
+        replace(reply, usage=Usage(0, part, 0)) for reply, part in zip(rest, parts, strict=True)
+    )
+    return head, *shared
+
+
+def _read(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
     if not choice:
         raise Transient("the server sent no choices", kind="server")
     reason = text(choice.get("finish_reason")).lower()

@@ -12,7 +12,7 @@ from octavo.protocols.calls import JsonSchema, Message, Request
 
 __all__ = ["Dialect", "dialect_of"]
 
-_OPTIONAL = {"temperature", "seed", "stream", "stream_options", "response_format", "priority"}
+_OPTIONAL = {"temperature", "seed", "n", "stream", "stream_options", "response_format", "priority"}
 """Fields without which a call is still the same question."""
 _OURS = {
     "model": 'write the model as model = "openai:NAME"',
@@ -63,6 +63,17 @@ class Dialect:
             body |= self.options
             body = {name: value for name, value in body.items() if value is not None}
         return body
+
+    def several(self, model: str, request: Request, number: int) -> dict[str, Any]:
+        """Return the body that asks for so many samples, or for one, where the server refuses that.
+
+        It has no seed, from which some servers would make all of them the same.
+        """
+        body = self.body(model, request)
+        if "n" in self.refused:
+            return body
+        left_out = {"seed", "stream", "stream_options"} - self.options.keys()
+        return {name: each for name, each in body.items() if name not in left_out} | {"n": number}
 
     def without(self, name: str) -> Dialect | None:
         """Return the dialect of a server that refused a field, or None when no other is left.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from octavo.backends.completion import Draft, read
+from octavo.backends.completion import Draft, read, read_all
 from octavo.backends.dialect import Dialect, dialect_of
 from octavo.backends.endpoint import Endpoint, locate
 from octavo.backends.faults import fault, filtered, named, said, status_of, too_long
@@ -132,21 +132,47 @@ class OpenAI:
         Raises Transient for what may be tried again, MissingKeyError, AuthError, QuotaError and
         ModelError for what ends a run, ContextError and RequestError for what ends a call.
         """
+        reply = await self._answer(lambda dialect: dialect.body(self._name, request), started)
+        if filtered(reply):
+            return Reply(said(reply.body), finish=Finish.REFUSAL)
+        return _metered(read(record(reply.body)), reply.headers)
+
+    async def sample(
+        self, requests: Sequence[Request], started: Callable[[], None]
+    ) -> Sequence[Reply]:
+        """Answer samples of one prompt by one request with `n`; see Sampling.
+
+        A server that refuses `n`, or does as if it were not there, answers the first alone.
+        """
+        request, most = requests[0], len(requests)
+        reply = await self._answer(
+            lambda dialect: dialect.several(self._name, request, most), started
+        )
+        if filtered(reply):
+            return [Reply(said(reply.body), finish=Finish.REFUSAL)] * most
+        replies = read_all(record(reply.body), most)
+        if len(replies) < most and "n" not in self._dialect.refused:
+            self._learn(self._dialect, "n")
+        return [_metered(each, reply.headers) for each in replies]
+
+    async def _answer(
+        self, body_of: Callable[[Dialect], Mapping[str, Any]], started: Callable[[], None]
+    ) -> TransportReply:
+        """Return what a chat was answered: a completion, or that its prompt was filtered."""
         transport = await self._open()
         while True:
             dialect = self._dialect
-            body = dialect.body(self._name, request)
+            body = body_of(dialect)
             reply = await self._post(transport, body, started)
             if status_of(reply) < 300:
-                completion = record(reply.body)
-                if not completion:
-                    kind = reply.headers.get("content-type", "no type")
-                    raise Transient(
-                        f"{self._endpoint.place}: the answer is no JSON but {kind}", kind="server"
-                    )
-                return _metered(read(completion), reply.headers)
+                if record(reply.body):
+                    return reply
+                kind = reply.headers.get("content-type", "no type")
+                raise Transient(
+                    f"{self._endpoint.place}: the answer is no JSON but {kind}", kind="server"
+                )
             if filtered(reply):
-                return Reply(said(reply.body), finish=Finish.REFUSAL)
+                return reply
             name = named(reply, body)
             if name is None or not self._learn(dialect, name):
                 raise await self._fault(reply)

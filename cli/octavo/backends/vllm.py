@@ -12,10 +12,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from octavo.backends.completion import scored
 from octavo.backends.openai import OpenAI
@@ -29,6 +29,8 @@ from octavo.protocols.calls import Reply, Request, TokenLogprob
 from octavo.protocols.transport import Transport
 
 __all__ = ["BACKEND", "VLLM"]
+
+Given = TypeVar("Given")
 
 _URL = "OCTAVO_VLLM_URL"
 _COMPUTED = 256
@@ -134,12 +136,22 @@ class VLLM:
         are sent again. Raises what the openai backend raises, UsageError when there is no vLLM,
         BackendError and ModelError when it does not come up or dies again.
         """
+        return await self._tried(request, lambda client: client.send(request, started))
+
+    async def sample(
+        self, requests: Sequence[Request], started: Callable[[], None]
+    ) -> Sequence[Reply]:
+        """Answer samples of one prompt by one request; see Sampling. Raises what `send` raises."""
+        return await self._tried(requests[0], lambda client: client.sample(requests, started))
+
+    async def _tried(self, request: Request, send: Callable[[OpenAI], Awaitable[Given]]) -> Given:
+        """Return what a server gives, its successor where it dies meanwhile."""
         while True:
             client = await self._ready()
             server = self._server
             try:
                 await self._verify(request)
-                return await client.send(request, started)
+                return await send(client)
             except Transient as fault:
                 lost = fault.kind in {"connection", "server"}
                 if not lost or server is None or not await server.ended(_DYING):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from octavo.engine.price import Price
+from octavo.engine.samples import together
 from octavo.errors import BudgetReached, OctavoError, UsageError
 from octavo.protocols import (
     Backend,
@@ -17,6 +18,7 @@ from octavo.protocols import (
     Message,
     Reply,
     Request,
+    Sampling,
     Transient,
     Usage,
 )
@@ -51,6 +53,7 @@ class _Hold:
     tokens: int
     price: Price | None
     cost: float = 0.0
+    calls: int = 1
 
 
 @dataclass
@@ -86,14 +89,18 @@ class Budget:
             return math.inf
         return max(0.0, self.allowance.minutes * 60 - (self.now() - self._started))
 
-    async def reserve(self, request: Request) -> _Hold:
-        """Set aside what a request may take at most. Raises BudgetReached when that is too much."""
-        hold = _Hold(0, 0, self.price)
+    async def reserve(self, request: Request, samples: int = 1) -> _Hold:
+        """Set aside what a request may take at most, for one sample or several.
+
+        Raises BudgetReached when that is too much.
+        """
+        hold = _Hold(0, 0, self.price, calls=samples)
         if self._counts:
             hold.prompt = self.count(request)
-            hold.tokens = hold.prompt + request.max_tokens
+            most = request.max_tokens * samples
+            hold.tokens = hold.prompt + most
             if self.price is not None:
-                hold.cost = self.price.cost(hold.prompt, request.max_tokens)
+                hold.cost = self.price.cost(hold.prompt, most)
         return await self._reserve(hold)
 
     async def reserve_texts(self, texts: Sequence[str], price: Price | None) -> _Hold:
@@ -116,7 +123,7 @@ class Budget:
                 )
             self._settled.clear()
             await self._settled.wait()
-        self.calls += 1
+        self.calls += hold.calls
         self._flying += 1
         self._held_tokens += hold.tokens
         self._held_cost += hold.cost
@@ -147,7 +154,7 @@ class Budget:
         allowed = self.allowance
         if self.left <= 0:
             return True, f"--max-minutes {allowed.minutes:g} is over"
-        if allowed.calls is not None and self.calls + 1 > allowed.calls:
+        if allowed.calls is not None and self.calls + hold.calls > allowed.calls:
             return True, f"--max-calls {allowed.calls:,} is reached"
         if allowed.tokens is not None:
             final = self.tokens + hold.tokens > allowed.tokens
@@ -194,6 +201,21 @@ class Metered:
             raise
         self._budget.settle(hold, reply.usage)
         return reply
+
+    async def sample(
+        self, requests: Sequence[Request], started: Callable[[], None]
+    ) -> Sequence[Reply]:
+        """Answer samples of one prompt by one request; raises what `send` raises."""
+        if not isinstance(self._backend, Sampling):
+            return [await self.send(requests[0], started)]
+        hold = await self._budget.reserve(requests[0], len(requests))
+        try:
+            replies = await self._backend.sample(requests, started)
+        except BaseException as error:
+            self._budget.settle(hold, None, billed=_maybe_billed(error))
+            raise
+        self._budget.settle(hold, together(reply.usage for reply in replies))
+        return replies
 
     async def close(self) -> None:
         """Close the backend."""

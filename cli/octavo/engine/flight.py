@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from octavo.engine.embed import Batch, Embeddings, Vectors
 from octavo.engine.hedge import Hedge
@@ -16,12 +16,15 @@ from octavo.engine.pace import Ticket
 from octavo.engine.packing import Packed, pack
 from octavo.engine.patience import Patience
 from octavo.engine.queue import Priority
+from octavo.engine.samples import may_join, prompt_key, together
 from octavo.errors import BudgetReached
-from octavo.protocols import Backend, Embedding, Reply, Request, Transient
+from octavo.protocols import Backend, Embedding, Reply, Request, Sampling, Transient
 from octavo.text.note import Prediction
 from octavo.text.quote import Quote
 
 __all__ = ["Answers", "Flight", "Flights"]
+
+Sent = TypeVar("Sent")
 
 _PREFIX = 2_000
 """Characters that tell whether two prompts begin alike, for a server's prefix cache."""
@@ -154,6 +157,10 @@ class Flights:
 
     def __post_init__(self) -> None:
         self._flying: dict[bytes, Flight] = {}
+        self._alike: dict[bytes, list[tuple[Flight, _Call]]] = {}
+        self._sampling: Sampling | None = None
+        if self.backend.known.samples and isinstance(self.backend, Sampling):
+            self._sampling = self.backend
         self._embeddings: Embeddings | None = None
         if self.embedding is not None:
             self._embeddings = Embeddings(
@@ -182,37 +189,121 @@ class Flights:
         self.fits(request)
         flight = self._flying[key] = Flight()
         call = _Call(request, key, pack(request.messages, quotes), priority, behind)
-        flight.ride(self.group.create_task(self._fly(flight, call)))
+        if self._sampling is not None and may_join(request):
+            self._join(flight, call)
+        else:
+            flight.ride(self.group.create_task(self._fly(flight, call)))
         return flight
+
+    def _join(self, flight: Flight, call: _Call) -> None:
+        """Let a sample fly with those of the same prompt that are asked for in the same turn."""
+        name = prompt_key(call.request)
+        if name not in self._alike:
+            self._alike[name] = []
+            self.group.create_task(self._fly_alike(name))
+        self._alike[name].append((flight, call))
+
+    async def _fly_alike(self, name: bytes) -> None:
+        alike = self._alike.pop(name)
+        if len(alike) > 1:
+            try:
+                replies = await self._patiently(alike[0][0], partial(self._sample, alike))
+            except asyncio.CancelledError:
+                for flight, call in alike:
+                    self._end(flight, call, None)
+                raise
+            except Exception as error:  # noqa: BLE001 - whoever waits decides what it means
+                for flight, call in alike:
+                    self._end(flight, call, error)
+                return
+            for (flight, call), reply in zip(alike, replies, strict=False):
+                self._end(flight, call, reply)
+            alike = alike[len(replies) :]
+        for flight, call in alike:
+            flight.ride(self.group.create_task(self._fly(flight, call)))
+
+    def _end(self, flight: Flight, call: _Call, outcome: Reply | Exception | None) -> None:
+        """Hand over what became of a call; None says that it was cancelled."""
+        del self._flying[call.key]
+        if isinstance(outcome, Reply):
+            flight.land(outcome)
+        elif outcome is not None:
+            flight.fail(outcome)
+        else:
+            flight.started.cancel()
+            flight.reply.cancel()
 
     async def _fly(self, flight: Flight, call: _Call) -> None:
         try:
             reply = await self._answered(flight, call)
         except asyncio.CancelledError:
-            flight.started.cancel()
-            flight.reply.cancel()
+            self._end(flight, call, None)
             raise
         except Exception as error:  # noqa: BLE001 - whoever waits decides what it means
-            flight.fail(error)
+            self._end(flight, call, error)
         else:
-            flight.land(reply)
-        finally:
-            del self._flying[call.key]
+            self._end(flight, call, reply)
 
     async def _answered(self, flight: Flight, call: _Call) -> Reply:
         """Try a call until it is answered or the patience ends."""
         if call.behind is not None:
             # Not by awaiting it: what became of it is no concern of this call.
             await asyncio.wait((call.behind.started,))
+        send = partial(self._send, flight, call)
+        if self.hedge is None:
+            return await self._patiently(flight, send)
+        return await self._patiently(
+            flight, partial(self.hedge.race, send, call.request.max_tokens)
+        )
+
+    async def _patiently(self, flight: Flight, send: Callable[[], Awaitable[Sent]]) -> Sent:
         while True:
             try:
-                if self.hedge is None:
-                    return await self._send(flight, call)
-                send = partial(self._send, flight, call)
-                return await self.hedge.race(send, call.request.max_tokens)
+                return await send()
             except Transient as fault:
                 delay = self.patience.refuse_or_wait(fault, flight.sent)
             await self.patience.sleep(delay)
+
+    async def _sample(self, alike: Sequence[tuple[Flight, _Call]]) -> Sequence[Reply]:
+        """Send samples of one prompt together; return the durable replies, of the first ones."""
+        assert self._sampling is not None
+        limit, pace = self.limit, self.limit.pace
+        first = alike[0][1]
+        ticket = await limit.acquire(
+            first.priority, cost=pace.cost(first.request, len(alike)), prefix=first.prefix
+        )
+        unsent = [flight for flight, _ in alike]
+        try:
+            self.journal.require()
+            for flight in unsent:
+                flight.sent += 1
+            begun = self.patience.now()
+            replies = await self._sampling.sample([call.request for _, call in alike], _unheard)
+            seconds = self.patience.now() - begun
+            unsent = unsent[len(replies) :]
+            kept = [
+                self.journal.keep(call.key, call.packed, reply, seconds=seconds)
+                for (_, call), reply in zip(alike, replies, strict=False)
+            ]
+            pace.told(ticket, replies[0].limits)
+            pace.measure(first.request, together(reply.usage for reply in replies))
+            self.patience.succeeded()
+            limit.succeeded()
+            self._take_back(unsent)  # the server gave no reply for them
+        except BudgetReached:
+            self._take_back(unsent)
+            raise
+        except Transient as fault:
+            self._pushed_back(fault, ticket)
+            raise
+        finally:
+            limit.release()
+        return [await each for each in kept]
+
+    @staticmethod
+    def _take_back(flights: Sequence[Flight]) -> None:
+        for flight in flights:
+            flight.sent -= 1
 
     async def _send(
         self, flight: Flight, call: _Call, sent: Callable[[], object] | None = None
@@ -260,3 +351,7 @@ class Flights:
                     self.limit.pushed_back()
             case _:
                 pass
+
+
+def _unheard() -> None:
+    """Take no note of a first token: it is not known of which sample."""

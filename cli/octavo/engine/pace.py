@@ -113,11 +113,12 @@ class Pace:
             burst, rate = max(1.0, limit / 60), limit / 60 * _MARGIN
             self._buckets[f"{kind} stated"] = _Bucket(burst, 60.0, rate, burst)
 
-    def cost(self, request: Request) -> Cost:
-        """Estimate what a request takes: prompt and the longest reply, as servers count it."""
+    def cost(self, request: Request, samples: int = 1) -> Cost:
+        """Estimate what a request takes: prompt and the longest replies, as servers count it."""
         letters = sum(len(message.content) for message in request.messages)
         prompt = letters / self._letters
-        return Cost(1.0, prompt + request.max_tokens, prompt, float(request.max_tokens))
+        most = float(request.max_tokens * samples)
+        return Cost(1.0, prompt + most, prompt, most)
 
     def measure(self, request: Request, usage: Usage) -> None:
         """Learn from a reply how many characters make a token."""

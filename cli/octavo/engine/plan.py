@@ -156,6 +156,7 @@ class _Scenario:
                     forecast,
                     forecast.tallies[step],
                     embedder=engine.embedder,
+                    samples=engine.known.samples,
                     price=self.known.price,
                     price_embedding=self.known.price_embedding,
                     usual=usual.step_tokens.get(step) if usual is not None else None,
@@ -183,6 +184,9 @@ class _Once(Silence):
         if message not in self._said:
             self._said.add(message)
             self._watch.notice(message)
+
+    def explained(self, message: str) -> None:
+        self.notice(message)
 
 
 async def plan(

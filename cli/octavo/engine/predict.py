@@ -18,6 +18,7 @@ from octavo.engine.ledger import Ledger
 from octavo.engine.price import Price
 from octavo.engine.queue import Priority
 from octavo.engine.report import Outcome
+from octavo.engine.samples import may_join, prompt_key
 from octavo.engine.vectors import find_vector, vector_key
 from octavo.protocols import Reply, Request, Usage
 from octavo.text.ngrams import spelt
@@ -113,10 +114,12 @@ class Predictions:
     forecast: Forecast
     tally: Tally
     embedder: str = ""
+    samples: bool = False
     price: Callable[[], Price | None] = lambda: None
     price_embedding: Callable[[], Price | None] = lambda: None
     usual: float | None = None
     _asked: dict[bytes, Flight] = field(default_factory=dict[bytes, Flight])
+    _prompts: set[bytes] = field(default_factory=set[bytes])
 
     def answer(
         self,
@@ -163,12 +166,17 @@ class Predictions:
 
     def _predict(self, request: Request, key: bytes) -> Flight:
         prompt = self.counts.prompt_once(request.messages)
+        self.tally.largest = max(self.tally.largest, prompt + request.max_tokens)
+        if may_join(request) and self.replies is Prediction.SHORT and self.samples:
+            # Asked for by one request, samples share their prompt.
+            name = prompt_key(request)
+            prompt = 0 if name in self._prompts else prompt
+            self._prompts.add(name)
         completion = request.max_tokens if self.replies is Prediction.LONG else 1
         if self.forecast.will_send(key):
             self.tally.send(prompt, completion, self.price())
             usual = _OFTEN * request.max_tokens if self.usual is None else self.usual
             self.tally.likely += min(usual, request.max_tokens)
-        self.tally.largest = max(self.tally.largest, prompt + request.max_tokens)
         # Different calls give different replies, or what is made of them would be one call.
         mark = key.hex()[: 6 if completion > 1 else 2]
         text = " ".join([mark, *["word"] * (completion - 1)])

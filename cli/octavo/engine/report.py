@@ -16,6 +16,7 @@ __all__ = [
     "Member",
     "NoteWatch",
     "Outcome",
+    "PlanWatch",
     "Report",
     "Result",
     "Silence",
@@ -147,6 +148,15 @@ class NoteWatch(Protocol):
 
     def note(self, source: str, step: str, note: Note) -> None:
         """Take a note that a step of the document `source` has made."""
+        ...
+
+
+@runtime_checkable
+class PlanWatch(Protocol):
+    """A watch of a plan, told what steps explain about themselves."""
+
+    def explained(self, message: str) -> None:
+        """Take one line about what a step will do."""
         ...
 
 

@@ -15,7 +15,7 @@ from octavo.engine.ask import Asker
 from octavo.engine.depth import Following
 from octavo.engine.engine import Engine
 from octavo.engine.records import instructed
-from octavo.engine.report import NoteWatch
+from octavo.engine.report import NoteWatch, PlanWatch
 from octavo.errors import CallError, FitError, Outcome, UsageError
 from octavo.pipeline.spec import Pipeline
 from octavo.protocols import Capabilities, Counter, JsonSchema, PromptLike, PromptText
@@ -103,6 +103,11 @@ class StepWork:
         if message not in self.said:
             self.said.add(message)
             self.engine.watch.notice(f"{self.document.source}: {message}")
+
+    def explain(self, message: str) -> None:
+        """Say one line about what the step will do to whoever plans."""
+        if isinstance(self.engine.watch, PlanWatch):
+            self.engine.watch.explained(f"{self.document.source}: {message}")
 
     def tell(self, note: Note) -> None:
         """Show a note to whoever watches the run; one that a plan made up is not shown."""

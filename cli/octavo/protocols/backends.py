@@ -17,6 +17,7 @@ __all__ = [
     "Checking",
     "Fetching",
     "Profile",
+    "Sampling",
     "Scoring",
     "Serve",
     "Served",
@@ -145,6 +146,24 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """Release connections, processes and memory; safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Sampling(Protocol):
+    """A backend that answers several samples of one prompt by one request.
+
+    One whose capabilities say `samples` must be such.
+    """
+
+    async def sample(
+        self, requests: Sequence[Request], started: Callable[[], None]
+    ) -> Sequence[Reply]:
+        """Answer requests that differ in their sample numbers alone, in their order.
+
+        A server that gives fewer answers than asked for leaves the last ones out; there is at least
+        one. The usage of all replies together is that of the request. Raises what `send` raises.
+        """
         ...
 
 

@@ -92,6 +92,10 @@ class Work(Protocol):
         """Say one line about the document that the user should see on standard error."""
         ...
 
+    def explain(self, message: str) -> None:
+        """Say one line about what the step will do, which a plan shows and a run does not."""
+        ...
+
     def tell(self, note: Note) -> None:
         """Show a note to whoever watches the run, while the document is still read."""
         ...

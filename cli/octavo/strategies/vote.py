@@ -32,7 +32,7 @@ from octavo.protocols import (
 )
 from octavo.strategies.ballot import Ballot
 from octavo.strategies.fit import require_room
-from octavo.strategies.reliability import lead_for
+from octavo.strategies.reliability import lead_for, votes_expected
 from octavo.text.alike import Alike, likeness
 from octavo.text.note import Note, Prediction, Record, Slot
 
@@ -148,6 +148,12 @@ def _lead(options: VoteOptions, items: int, work: Work) -> int:
             f" {options.max_votes:,}",
             hint=f"raise `max_votes` to {_MOST * lead}, or remove it",
         )
+    votes = votes_expected(lead, options.accuracy)
+    work.explain(
+        f"step {work.step!r}: a lead of {lead:,} votes decides, for a reliability of"
+        f" {options.reliability} over {items:,} parts at an accuracy of {options.accuracy};"
+        f" about {votes:.1f} votes for each part"
+    )
     return lead
 
 
