@@ -111,3 +111,24 @@ gather:
     [result] = kit.run(*texts(2), params={"question": ["who", "why"]}).results
     assert [each.asked for each in result.answers] == ["who", "why"]
     assert all(each.origins == ("0.txt", "1.txt") for each in result.answers)
+
+
+def test_the_plan_is_exact_and_counts_what_is_gathered(kit):
+    given = [paragraphs(9), *texts(9)]
+    planned = kit.plan(*given)
+    done = kit.run(*given)
+    assert planned.calls == (len(kit.requests), len(kit.requests))
+    steps = {step.step: step.calls_low for step in planned.steps}
+    gathering = [each for each in kit.requests if said(each).startswith("All:")]
+    assert steps["merge-2"] == len(gathering)
+    assert planned.depth == 3 + 3
+    again = kit.plan(*given)
+    assert again.sent == (0, 0)
+    assert done.results
+
+
+def test_a_run_may_end_with_any_step(kit):
+    [result] = kit.run(*texts(5), until="merge-2").results
+    assert result.source == "gathered"
+    results = kit.run(*texts(5), until="merge").results
+    assert [each.source for each in results] == [f"{n}.txt" for n in range(5)]

@@ -128,8 +128,6 @@ async def forecast(job: Job, *, watch: Watch | None = None) -> Plan:
 
     Raises FitError when a prompt cannot fit, and what else a run would raise before its first call.
     """
-    if job.pipeline.gather:
-        raise UsageError(f"`gather` of the pipeline {job.pipeline.name!r} cannot be planned yet")
     quiet = watch or Silence()
     with _journal(job) as journal:
         async with _backend(job, quiet) as backend, _embedding(job, backend, quiet) as embedding:

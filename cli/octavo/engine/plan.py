@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from octavo.engine.document import Reading
 from octavo.engine.engine import Engine
 from octavo.engine.failure import blamed
+from octavo.engine.gathering import Gathered, Gathering
 from octavo.engine.history import History, Reason, Usual
 from octavo.engine.predict import Forecast, Predictions, Tally
 from octavo.engine.price import Price
 from octavo.engine.report import Silence, Watch
 from octavo.errors import InputError, ReplyError
-from octavo.pipeline.spec import Pipeline
+from octavo.pipeline.spec import Pipeline, Use
 from octavo.text.document import Document
 from octavo.text.note import Prediction
 
@@ -132,14 +133,37 @@ class _Scenario:
     asked: set[int] = field(default_factory=set[int])
     """Calls of earlier documents that would be sent: no later document sends them again."""
 
+    gathered: list[Gathered] = field(default_factory=list[Gathered])
+    longest: int = 0
+    """The longest chain of calls of any document."""
+
     async def read(
-        self,
-        pipeline: Pipeline,
-        params: Mapping[str, object],
-        document: Document,
-        number: int,
-    ) -> tuple[Mapping[str, Tally], int]:
-        """Return what each step of a document comes to, and the longest chain of calls."""
+        self, pipeline: Pipeline, params: Mapping[str, object], document: Document, number: int
+    ) -> Mapping[str, Tally]:
+        """Return what each step of a document comes to."""
+
+        async def reading(engine: Engine, answers: Callable[[str], Predictions]) -> None:
+            reading = Reading(engine, answers, pipeline, params, document, number)
+            result = await reading.result()
+            if pipeline.gather:
+                self.gathered.append(Gathered.of(document, reading.given, result.coverage))
+
+        return await self._forecast(reading)
+
+    async def gather(self, pipeline: Pipeline, params: Mapping[str, object]) -> Mapping[str, Tally]:
+        """Return what each step over all documents comes to."""
+
+        async def gathering(engine: Engine, answers: Callable[[str], Predictions]) -> None:
+            gathering = Gathering(
+                engine, answers, pipeline, params, self.gathered, longest=self.longest
+            )
+            await gathering.result()
+
+        return await self._forecast(gathering)
+
+    async def _forecast(
+        self, work: Callable[[Engine, Callable[[str], Predictions]], Awaitable[None]]
+    ) -> Mapping[str, Tally]:
         forecast = Forecast(self.known.history, self.asked)
         depths: dict[int, int] = {}
         engine = replace(self.engine, ledger=forecast)
@@ -164,13 +188,14 @@ class _Scenario:
             return steps[step]
 
         try:
-            await Reading(engine, answers, pipeline, params, document, number).result()
+            await work(engine, answers)
         except BaseExceptionGroup as group:
             error = blamed(group)
             # With the fewest replies nothing may be left to go on with; a run may have more.
             if not (isinstance(error, ReplyError) and self.replies is Prediction.SHORT):
                 raise error from group
-        return forecast.tallies, max(depths.values(), default=0)
+        self.longest = max(self.longest, *depths.values(), 0)
+        return forecast.tallies
 
 
 class _Once(Silence):
@@ -201,8 +226,8 @@ async def plan(
     Raises FitError when a prompt cannot fit, and what else a run would raise before its first call.
     """
     engine = replace(engine, watch=_Once(engine.watch))
-    steps = {use.name: PlanStep(use.name) for use in pipeline.steps}
-    documents = depth = largest = 0
+    steps = {use.name: PlanStep(use.name) for use in (*pipeline.steps, *pipeline.gather)}
+    documents = largest = 0
     unreadable: list[InputError] = []
     scenarios = [_Scenario(engine, replies, known) for replies in Prediction]
     for number, document in enumerate(inputs):
@@ -210,12 +235,12 @@ async def plan(
             unreadable.append(document)
             continue
         documents += 1
-        low, low_depth = await scenarios[0].read(pipeline, params, document, number)
-        high, high_depth = await scenarios[1].read(pipeline, params, document, number)
-        depth = max(depth, low_depth, high_depth)
-        for name, step in steps.items():
-            largest = max(largest, low[name].largest, high[name].largest)
-            steps[name] = _plus(step, low[name], high[name])
+        tallies = [await each.read(pipeline, params, document, number) for each in scenarios]
+        largest = max(largest, _add(steps, pipeline.steps, *tallies))
+    if pipeline.gather and documents:
+        tallies = [await each.gather(pipeline, params) for each in scenarios]
+        largest = max(largest, _add(steps, pipeline.gather, *tallies))
+    depth = max(each.longest for each in scenarios)
     found = tuple(steps.values())
     price = known.price() if any(step.sent_high for step in found) else None
     return Plan(
@@ -230,6 +255,21 @@ async def plan(
         jobs=known.jobs,
         unreadable=tuple(unreadable),
     )
+
+
+def _add(
+    steps: dict[str, PlanStep],
+    uses: Iterable[Use],
+    low: Mapping[str, Tally],
+    high: Mapping[str, Tally],
+) -> int:
+    """Add to the plan's steps what those of a list came to; return the most tokens of one call."""
+    largest = 0
+    for use in uses:
+        name = use.name
+        largest = max(largest, low[name].largest, high[name].largest)
+        steps[name] = _plus(steps[name], low[name], high[name])
+    return largest
 
 
 def _plus(step: PlanStep, least: Tally, most: Tally) -> PlanStep:

@@ -159,7 +159,7 @@ class Pipeline:
 
         Raises UsageError for a step that it does not have.
         """
-        names = [use.name for use in self.steps]
+        names = [use.name for use in (*self.steps, *self.gather)]
         if step not in names:
             raise UsageError(
                 f"the pipeline {self.name!r} has no step {step!r}",
@@ -169,7 +169,7 @@ class Pipeline:
         return replace(
             self,
             steps=self.steps[:end],
-            gather=(),
+            gather=self.gather[: max(0, end - len(self.steps))],
             whole=self.whole if end > 1 else None,  # of a document that is only split, the chunks
             digest=hashlib.sha256(f"{self.digest} until {step}".encode()).hexdigest(),
         )
