@@ -14,7 +14,8 @@ from octavo.engine.plan import Plan
 from octavo.engine.report import Report, Result, Silence, Watch
 from octavo.engine.wait import wait
 from octavo.errors import InputError, UsageError
-from octavo.loaders.inputs import documents, find
+from octavo.loaders.inputs import find
+from octavo.loaders.reading import documents
 from octavo.pipeline.params import resolve as resolve_params
 from octavo.pipeline.reader import load
 from octavo.pipeline.registry import Registry

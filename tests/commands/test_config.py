@@ -16,7 +16,7 @@ from octavo.commands.order import options
 KEY = "sk-fake-0123456789abcdefghij"
 ONE_LINE = {
     *("inputs", "output", "model", "param", "dry_run", "fresh", "json"),
-    *("changed_since", "stdin_filename"),
+    *("changed_since", "stdin_filename", "until"),
 }
 """Options that belong to one command line, or have another name in files (`model`)."""
 

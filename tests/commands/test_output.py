@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
 
-from octavo.commands.output import File, Stream, Tree, open_output
+from octavo.commands.order import Format
+from octavo.commands.output import File, Rows, Stream, Tree, open_output
 from octavo.errors import RunFailed, UsageError
 from octavo.loaders.inputs import Input
 from octavo.loaders.text import LOADER
@@ -99,7 +101,7 @@ def test_a_result_never_replaces_its_input(tmp_path, name, monkeypatch):
 def test_where_results_go(tmp_path, monkeypatch, target, several, kind):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
-    assert isinstance(open_output(target, several=several, lines=False), kind)
+    assert isinstance(open_output(target, several=several), kind)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_a_place_that_cannot_be_written_is_wrong_usage(tmp_path, monkeypatch, ta
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError):
-        open_output(target, several=several, lines=False)
+        open_output(target, several=several)
 
 
 def test_a_failed_write_says_how_to_go_on(tmp_path):
@@ -119,3 +121,42 @@ def test_a_failed_write_says_how_to_go_on(tmp_path):
     with pytest.raises(RunFailed) as caught:
         output.put("a.txt", "text\n", ".md")
     assert "nothing is asked twice" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [("out.jsonl", Rows), ("out.jsonl/", Tree), ("out", Tree), ("there", Tree), ("-", Stream)],
+)
+def test_rows_of_several_documents_go_into_one_file_that_is_named_like_one(
+    tmp_path, monkeypatch, target, kind
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    assert isinstance(open_output(target, several=True, format=Format.JSONL), kind)
+
+
+def test_a_file_of_rows_is_there_when_it_is_finished(tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text("old")
+    output = Rows(path)
+    output.put("a", "1\n", ".jsonl")
+    assert path.read_text() == "old"
+    output.discard()
+    assert [each.name for each in tmp_path.iterdir()] == ["out.jsonl"]
+    output = Rows(path)
+    for text in ("1\n", "2\n"):
+        output.put("a", text, ".jsonl")
+    output.finish()
+    output.discard()
+    assert path.read_text() == "1\n2\n"
+
+
+def test_a_result_that_is_there_already_leaves_its_file_alone(tmp_path):
+    output = Tree(tmp_path)
+    output.expect(found("a.txt", "a.txt"))
+    path = output.put("a.txt", "same\n", ".md")
+    os.utime(path, (1, 1))
+    output.put("a.txt", "same\n", ".md")
+    assert path.stat().st_mtime == 1
+    output.put("a.txt", "other\n", ".md")
+    assert path.stat().st_mtime > 1

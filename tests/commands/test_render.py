@@ -27,15 +27,16 @@ def test_a_result_ends_with_exactly_one_newline(value, text):
 
 def test_the_json_line_says_where_the_result_is_from_and_what_it_took():
     totals = Totals({Outcome.OK: 2, Outcome.CACHED: 1}, sent=3, prompt=100, completion=20)
-    result = Result("a.txt", "Line\n\u2028two", (Span(0, 5), Span(9, 12)), 0.75, totals)
+    spans, places = (Span(0, 5), Span(9, 12)), ("page 1", None)
+    result = Result("a.txt", "Line\n\u2028two", spans, places, 0.75, totals)
     line = as_json(result, "17")
     assert line.count("\n") == 1
     assert json.loads(line) == {
         "source": "a.txt",
         "result": "Line\n\u2028two",
         "sources": [
-            {"source": "a.txt", "start": 0, "end": 5},
-            {"source": "a.txt", "start": 9, "end": 12},
+            {"source": "a.txt", "start": 0, "end": 5, "place": "page 1"},
+            {"source": "a.txt", "start": 9, "end": 12, "place": None},
         ],
         "coverage": 0.75,
         "usage": {

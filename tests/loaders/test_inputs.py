@@ -10,14 +10,15 @@ import pytest
 
 from octavo.errors import InputError, UsageError
 from octavo.loaders import inputs
-from octavo.loaders.inputs import Input, documents
+from octavo.loaders.inputs import Input, Selection
+from octavo.loaders.reading import Reading, documents
 from octavo.pipeline.registry import Registry
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 
 
-def find(arguments, **options):
-    return inputs.find(arguments, **{"loaders": Registry().loaders(), **options})
+def find(arguments, loaders=None, **options):
+    return inputs.find(arguments, Selection(**options), loaders=loaders or Registry().loaders())
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_an_empty_argument_is_not_the_working_directory(tree, monkeypatch):
 
 def test_an_encoding_is_for_all_files(tree):
     (tree / "bad.md").write_bytes(b"caf\xe9")
-    (document,) = documents(find([str(tree / "bad.md")]), "latin-1")
+    (document,) = documents(find([str(tree / "bad.md")]), Reading("latin-1"))
     assert document.text == "café"
 
 
@@ -146,7 +147,7 @@ def test_names_that_are_no_text_are_printable(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9.md")).write_text("x", encoding="utf-8")
     (item,) = find([str(tmp_path)])
     assert item.relative == r"caf\xe9.md"
-    assert item.load().text == "x"
+    assert next(documents([item])).text == "x"
 
 
 def pipe_in(monkeypatch, data, *, terminal=False):
@@ -186,4 +187,4 @@ def test_wrong_arguments_are_refused_before_anything_is_read(tree):
     with pytest.raises(UsageError, match="pattern"):
         find([str(tree)], include=["!"])
     with pytest.raises(UsageError, match="encoding"):
-        documents(find([str(tree)]), "utf-9")
+        documents(find([str(tree)]), Reading("utf-9"))

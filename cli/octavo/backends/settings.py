@@ -28,6 +28,8 @@ class Settings(BaseModel):
 
     jobs: Positive | None = None
     timeout: Annotated[float, Field(gt=0)] | None = None
+    hedge: Annotated[float, Field(gt=0)] | None = None
+    lock: bool | None = None
     max_calls: Positive | None = None
     max_tokens: Positive | None = None
     max_cost: Annotated[float, Field(ge=0)] | None = None
@@ -40,6 +42,8 @@ class Settings(BaseModel):
     encoding: str | None = None
     text_column: str | None = None
     format: Literal["text", "json", "jsonl", "csv"] | None = None
+    output_format: Literal["text", "json", "github"] | None = None
+    exit_zero: bool | None = None
     front_matter: bool | None = None
     progress: Literal["auto", "bar", "plain", "none"] | None = None
     quiet: bool | None = None

@@ -8,12 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from octavo.commands.order import Order
-from octavo.commands.output import Output
+from octavo.commands.output import Output, Tree
 from octavo.commands.progress import Display
 from octavo.commands.redaction import redact
 from octavo.engine.execute import Job
 from octavo.errors import InputError, UsageError
-from octavo.loaders.inputs import STDIN, Input, find
+from octavo.loaders.changed import Changed
+from octavo.loaders.inputs import STDIN, Input, Selection, find, may_be_many
+from octavo.loaders.reading import Reading
 from octavo.pipeline.params import resolve as resolve_params
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
@@ -37,16 +39,12 @@ def assemble(order: Order, display: Display, output: Output | None = None) -> Jo
     pipeline = order.pipeline.until(order.until) if order.until else order.pipeline
     params = resolve_params(order.pipeline.params, order.params)
     profile = _profile(order, display)
-    found = find(
-        order.inputs,
-        include=order.glob,
-        exclude=order.exclude,
-        loaders=Registry().loaders(),
-    )
-    inputs: Iterable[Document | InputError] = _documents(found, order.encoding, output)
+    reading = Reading(order.encoding, order.text_column)
+    found = _found(order, output)
+    inputs: Iterable[Document | InputError] = _documents(found, reading, output) if found else ()
     if reads_only_stdin(order.inputs):
         # Read before the run starts: a thread that waits for the keyboard cannot be interrupted.
-        inputs = list(inputs)
+        inputs = tuple(inputs)
     return Job(
         pipeline=pipeline,
         params=params,
@@ -63,9 +61,13 @@ def assemble(order: Order, display: Display, output: Output | None = None) -> Jo
     )
 
 
-def may_be_several(inputs: tuple[str, ...]) -> bool:
-    """Return whether the inputs may give several results: by their names, not by what is there."""
-    return len(inputs) > 1 or any(Path(each).is_dir() for each in inputs)
+def may_be_several(order: Order) -> bool:
+    """Return whether there may be several results, by the inputs' names and kinds."""
+    loaders = Registry().loaders()
+    return len(order.inputs) > 1 or any(
+        may_be_many(each, loaders)
+        for each in (*order.inputs, *filter(None, [order.stdin_filename]))
+    )
 
 
 def reads_only_stdin(inputs: tuple[str, ...]) -> bool:
@@ -73,19 +75,33 @@ def reads_only_stdin(inputs: tuple[str, ...]) -> bool:
     return inputs in {(), (STDIN,)}
 
 
+def _found(order: Order, output: Output | None) -> Iterable[Input | InputError]:
+    changed = Changed(order.changed_since) if order.changed_since is not None else None
+    selection = Selection(
+        include=order.glob,
+        exclude=order.exclude,
+        gitignore=order.gitignore,
+        changed=changed,
+        stdin_name=order.stdin_filename,
+        # What an earlier run has written there is no input of this one.
+        leave_out=output.root if isinstance(output, Tree) else None,
+    )
+    found = find(order.inputs, selection, loaders=Registry().loaders())
+    # Git is asked before anything runs, so that it can refuse.
+    return found if changed is None else list(found)
+
+
 def _documents(
-    found: Iterator[Input | InputError], encoding: str | None, output: Output | None
+    found: Iterable[Input | InputError], reading: Reading, output: Output | None
 ) -> Iterator[Document | InputError]:
     for item in found:
-        if isinstance(item, InputError):
-            yield item
-        elif output is not None and (error := output.expect(item)) is not None:
-            yield error
-        else:
-            try:
-                yield item.load(encoding)
-            except InputError as error:
-                yield error
+        for each in [item] if isinstance(item, InputError) else reading.read(item):
+            if isinstance(each, InputError):
+                yield each
+            else:
+                place, document = each
+                error = output.expect(place) if output is not None else None
+                yield document if error is None else error
 
 
 def _profile(order: Order, display: Display) -> Profile:

@@ -12,23 +12,53 @@ import contextlib
 import os
 from pathlib import Path
 
-__all__ = ["write_whole"]
+__all__ = ["Growing", "write_whole"]
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write the bytes as the whole content of a file; raises OSError."""
-    if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
-        path.write_bytes(data)
+    """Write the bytes as the whole content of a file; raises OSError.
+
+    A file that has just these bytes stays as it is, its time too, for tools that look at it.
+    """
+    if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
-    target = Path(os.path.realpath(path))
-    beside = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    growing = Growing(path)
     try:
-        with beside.open("xb") as file:
-            if target.exists():
-                os.chmod(beside, target.stat().st_mode & 0o7777)  # noqa: PTH101 - by name on all systems
-            file.write(data)
-        beside.replace(target)
+        growing.write(data)
+        growing.finish()
     except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
+        growing.discard()
         raise
+
+
+class Growing:
+    """A file that is written piece by piece and is there when it is finished; raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self._target = self._beside = path
+        if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
+            self._file = path.open("wb")
+            return
+        self._target = Path(os.path.realpath(path))
+        self._beside = self._target.with_name(f".{self._target.name[:200]}.{os.getpid()}.part")
+        self._file = self._beside.open("xb")
+        if self._target.exists():
+            os.chmod(self._beside, self._target.stat().st_mode & 0o7777)  # noqa: PTH101 - by name on all systems
+
+    def write(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        self._file.write(data)
+
+    def finish(self) -> None:
+        """Put what was written in the file's place."""
+        self._file.close()
+        if self._beside != self._target:
+            self._beside.replace(self._target)
+
+    def discard(self) -> None:
+        """Leave what was there before; safe to call twice, and of no effect once finished."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        if self._beside != self._target:
+            with contextlib.suppress(OSError):
+                self._beside.unlink()

@@ -7,12 +7,11 @@ import sys
 from collections.abc import Awaitable
 
 from octavo.commands.failure import describe
-from octavo.commands.findings import OutputFormat
+from octavo.commands.form import Form, Piece
 from octavo.commands.inventory import Inventory
-from octavo.commands.order import Order
 from octavo.commands.output import Output, Stream
 from octavo.commands.progress import Display
-from octavo.commands.render import as_json, as_text
+from octavo.commands.summary import Batch
 from octavo.engine.report import Result
 from octavo.errors import BackendError, BudgetReached, JournalError, OctavoError
 from octavo.text.finding import Finding
@@ -26,21 +25,24 @@ class Delivery:
     When nothing can be written any more, because the reader went away or the disk is full, the run
     is cancelled in order: what is in flight still reaches the journal. `broken` then says why.
     `inventory`, when set, is told which file holds which result. `findings` are all that reviews
-    found.
+    found; `deferred` leaves them for whoever writes what stands for all documents together.
     """
 
-    def __init__(self, order: Order, output: Output, display: Display) -> None:
+    def __init__(
+        self, form: Form, output: Output, display: Display, *, deferred: bool = False
+    ) -> None:
         self.failures: list[OctavoError] = []
         self.broken: Exception | None = None
         self.findings: list[Finding] = []
         self.inventory: Inventory | None = None
-        self._order = order
+        self.batch = Batch()
+        self._form = form
         self._output = output
         self._display = display
         self._task: asyncio.Task[object] | None = None
         self._shared = isinstance(output, Stream) and sys.stdout.isatty()
         # Annotations are capped over all documents, and JSON is one array: both are written last.
-        self._deferred = isinstance(output, Stream) and order.output_format is not OutputFormat.TEXT
+        self._deferred = isinstance(output, Stream) and deferred
 
     def cancels(self, task: asyncio.Task[object] | None) -> None:
         """Name the task that is cancelled when nothing can be written any more."""
@@ -53,28 +55,35 @@ class Delivery:
         """
         if result.error is not None:
             self._failed(result, result.error)
-        if self.broken is not None or (result.error is not None and not self._order.json):
+        self.batch.add(result)
+        if self.broken is not None:
             return None
         self.findings.extend(result.findings or ())
         if result.findings is not None and self._deferred:
             return None
-        if self._order.json:
-            text, suffix = as_json(result, self._display.run), ".json"
-        else:
-            text = as_text(result)
-            lines = isinstance(result.value, str) or result.findings is not None
-            suffix = ".md" if lines else ".json"
-        return self._write(result, text, suffix)
+        piece = self._form.piece(result, self._display.run)
+        return self._write(result.source, piece, result) if piece is not None else None
 
-    async def _write(self, result: Result, text: str, suffix: str) -> None:
+    async def finish(self) -> None:
+        """Write what comes after the last result; `broken` may be set after it."""
+        for text in self._form.rest():
+            if self.broken is None:
+                await self._write("", Piece(text, ""))
+        if self.broken is None:
+            try:
+                await asyncio.to_thread(self._output.finish)
+            except (OctavoError, OSError) as error:
+                self.broken = error
+
+    async def _write(self, source: str, piece: Piece, result: Result | None = None) -> None:
         try:
             if self._shared:
                 with self._display.paused():
-                    path = self._output.put(result.source, text, suffix)
+                    path = self._output.put(source, piece.text, piece.suffix)
             else:
-                path = await asyncio.to_thread(self._output.put, result.source, text, suffix)
-            if path is not None and self.inventory is not None:
-                self.inventory.enter(path, text, result)
+                path = await asyncio.to_thread(self._output.put, source, piece.text, piece.suffix)
+            if path is not None and result is not None and self.inventory is not None:
+                self.inventory.enter(path, piece.text, result)
         except (OctavoError, OSError) as error:
             self.broken = error
             if self._task is not None:

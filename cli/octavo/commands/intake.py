@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,8 @@ import typer
 from octavo.commands.failure import describe
 from octavo.commands.terminal import say
 from octavo.errors import InputError, UsageError
-from octavo.loaders.inputs import documents, find
+from octavo.loaders.inputs import Selection, find, may_be_many
+from octavo.loaders.reading import Reading, documents
 from octavo.pipeline.registry import Registry
 from octavo.protocols.tokens import Counter
 from octavo.text.document import Document
@@ -21,12 +23,16 @@ from octavo.tokens.estimate import Estimate
 
 __all__ = [
     "TOKENIZER",
+    "ColumnOption",
     "EncodingOption",
     "ExcludeOption",
     "FilesArgument",
+    "GitignoreOption",
     "GlobOption",
+    "How",
     "Intake",
     "ModelOption",
+    "StdinOption",
     "TokenizerOption",
     "counter_for",
 ]
@@ -79,10 +85,44 @@ ExcludeOption = Annotated[
         show_default=False,
     ),
 ]
+GitignoreOption = Annotated[
+    bool,
+    typer.Option(
+        "--gitignore/--no-gitignore",
+        help="Leave out what .gitignore files leave out (the default).",
+        show_default=False,
+    ),
+]
+ColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--text-column",
+        metavar="NAME",
+        help="The column of CSV and JSON Lines inputs that holds the text (else `text`).",
+    ),
+]
+StdinOption = Annotated[
+    str | None,
+    typer.Option(
+        "--stdin-filename",
+        metavar="NAME",
+        help="Read standard input as a file of this name, for its format.",
+    ),
+]
 EncodingOption = Annotated[
     str | None,
     typer.Option("--encoding", metavar="NAME", help="The encoding of inputs that are not UTF-8."),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How files are found and read; see the options of the same names."""
+
+    gitignore: bool = True
+    text_column: str | None = None
+    stdin_filename: str | None = None
+    encoding: str | None = None
 
 
 class Intake:
@@ -93,17 +133,20 @@ class Intake:
         files: Sequence[str] | None,
         glob: Sequence[str] | None,
         exclude: Sequence[str] | None,
-        encoding: str | None,
+        how: How,
     ) -> None:
         """Find the inputs; raises UsageError for arguments that are wrong before one is read."""
-        self.several = len(files or ()) > 1 or any(Path(each).is_dir() for each in files or ())
-        found = find(
-            files or (),
+        loaders = Registry().loaders()
+        names = [*(files or ()), *filter(None, [how.stdin_filename])]
+        self.several = len(files or ()) > 1 or any(may_be_many(each, loaders) for each in names)
+        selection = Selection(
             include=glob or (),
             exclude=exclude or (),
-            loaders=Registry().loaders(),
+            gitignore=how.gitignore,
+            stdin_name=how.stdin_filename,
         )
-        self._documents = documents(found, encoding)
+        found = find(files or (), selection, loaders=loaders)
+        self._documents = documents(found, Reading(how.encoding, how.text_column))
         self._read = self._failed = 0
 
     def __iter__(self) -> Iterator[Document]:

@@ -28,8 +28,15 @@ class Inventory:
         self._entries: dict[str, Locked] = {}
 
     def enter(self, path: Path, text: str, result: Result) -> None:
-        """Note that a result was written to a file; a pipe or a device is none."""
+        """Note that a result was written to a file; a pipe or a device is none.
+
+        What was read otherwise than a file by its name alone could not be looked at again, so it
+        is not noted: a table's row with its own column, a pipe with a name.
+        """
         if result.error is not None or not path.is_file():
+            return
+        named = self._order.text_column or self._order.stdin_filename
+        if named and not result.members and not Path(result.source).is_file():
             return
         pipeline = self._order.pipeline
         params = {name: value for name, value in self._job.params.items() if value is not None}

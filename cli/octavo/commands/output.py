@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
-from octavo.commands.atomic import write_whole
+from octavo.commands.atomic import Growing, write_whole
+from octavo.commands.order import Format
 from octavo.commands.render import encode
 from octavo.commands.terminal import clean
 from octavo.errors import InputError, RunFailed, UsageError
 from octavo.loaders.inputs import STDIN, Input
 
-__all__ = ["File", "Output", "Stream", "Tree", "open_output"]
+__all__ = ["File", "Output", "Rows", "Stream", "Tree", "open_output"]
 
 
 class Output(Protocol):
@@ -37,6 +39,14 @@ class Output(Protocol):
 
         Raises RunFailed when it cannot be written.
         """
+        ...
+
+    def finish(self) -> None:
+        """Do what is due after the last result; raises RunFailed as `put` does."""
+        ...
+
+    def discard(self) -> None:
+        """Drop what is not finished; safe to call twice."""
         ...
 
 
@@ -61,6 +71,9 @@ class Stream:
         self._stream.write(encode(text))
         self._stream.flush()
 
+    def finish(self) -> None: ...
+    def discard(self) -> None: ...
+
 
 class File:
     """One file, for one document."""
@@ -78,6 +91,46 @@ class File:
         _write(self._path, text)
         return self._path
 
+    def finish(self) -> None: ...
+    def discard(self) -> None: ...
+
+
+class Rows:
+    """One file for the results of all documents, one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.folder = None
+        self._growing: Growing | None = None
+        _check_folder(path.parent, path)
+
+    def expect(self, document: Input) -> InputError | None:
+        return _own_input(self._path, document)
+
+    def put(self, source: str, text: str, suffix: str) -> Path:
+        del source, suffix
+        try:
+            self._file.write(encode(text))
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+        return self._path
+
+    def finish(self) -> None:
+        try:
+            self._file.finish()
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+
+    def discard(self) -> None:
+        if self._growing is not None:
+            self._growing.discard()
+
+    @property
+    def _file(self) -> Growing:
+        if self._growing is None:
+            self._growing = Growing(self._path)
+        return self._growing
+
 
 class Tree:
     """A directory that mirrors the inputs: `a/b.txt` becomes `a/b.txt.md`, `a/b.md` stays.
@@ -85,9 +138,9 @@ class Tree:
     The input's whole name is kept, so that `parse.c` and `parse.h` have places of their own.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self.folder = root
+    def __init__(self, root: Path, suffixes: Collection[str] = (".md", ".json")) -> None:
+        self.root = self.folder = root
+        self._suffixes = suffixes
         self._places: dict[str, str] = {}
         self._taken: set[str] = set()
         if root.exists() and not root.is_dir():
@@ -100,20 +153,20 @@ class Tree:
 
     def expect(self, document: Input) -> InputError | None:
         place = _inside(document.relative)
-        taken = {_named(place, suffix) for suffix in (".md", ".json")}
+        taken = {_named(place, suffix) for suffix in self._suffixes}
         if not taken.isdisjoint(self._taken):
             return InputError(
-                f"its result would be {self._root / min(taken)}, as another input's",
+                f"its result would be {self.root / min(taken)}, as another input's",
                 source=document.source,
                 hint="write the inputs of different directories to different places",
             )
         self._taken |= taken
         self._places[document.source] = place
-        errors = (_own_input(self._root / name, document) for name in sorted(taken))
+        errors = (_own_input(self.root / name, document) for name in sorted(taken))
         return next((error for error in errors if error), None)
 
     def put(self, source: str, text: str, suffix: str) -> Path:
-        path = self._root / _named(self._places.pop(source, _inside(source)), suffix)
+        path = self.root / _named(self._places.pop(source, _inside(source)), suffix)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -121,19 +174,32 @@ class Tree:
         _write(path, text)
         return path
 
+    def finish(self) -> None: ...
+    def discard(self) -> None: ...
 
-def open_output(target: str | None, *, several: bool, lines: bool) -> Output:
+
+def open_output(
+    target: str | None,
+    *,
+    several: bool,
+    format: Format = Format.TEXT,  # noqa: A002 - the option's name
+    lines: bool = False,
+) -> Output:
     """Return the place that `-o` names.
 
     `several` says that there may be more than one result, `lines` that each line of it names its
-    source. Raises UsageError when nothing could be
-    written there, before anything runs.
+    source; those in JSON, JSON Lines or CSV go into one file all the same where its name ends like
+    one. Raises UsageError when nothing could be written there, before anything runs.
     """
     if target is None or target == STDIN:
-        return Stream(sys.stdout.buffer, headed=several and not lines)
+        headed = several and not lines and format is Format.TEXT
+        return Stream(sys.stdout.buffer, headed=headed)
     path = Path(target)
+    one = path.suffix and not path.is_dir() and not target.endswith(("/", os.sep))
+    if format is not Format.TEXT and one:
+        return Rows(path)
     if several or target.endswith(("/", os.sep)) or path.is_dir():
-        return Tree(path)
+        return Tree(path, (".md", ".json") if format is Format.TEXT else (f".{format}",))
     return File(path)
 
 

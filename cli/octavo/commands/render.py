@@ -10,7 +10,7 @@ from typing import Any
 from octavo.commands.findings import OutputFormat, formatted
 from octavo.engine.report import Answered, Result, Totals
 
-__all__ = ["as_json", "as_text", "encode"]
+__all__ = ["as_json", "as_row", "as_text", "encode"]
 
 
 def as_text(result: Result) -> str:
@@ -43,6 +43,8 @@ def as_json(result: Result, run: str) -> str:
     }
     if result.answers:
         line["answers"] = [_answer(each, result.source) for each in result.answers]
+    if result.metadata:
+        line["metadata"] = dict(result.metadata)
     if result.error is not None:
         line["error"] = result.error.message
     return json.dumps(line, ensure_ascii=False) + "\n"
@@ -59,6 +61,21 @@ def _sources(told: Result | Answered, source: str) -> list[Mapping[str, Any]]:
         {"source": origin, "start": span.start, "end": span.end, "place": place}
         for origin, span, place in zip(origins, told.spans, told.places, strict=True)
     ]
+
+
+def as_row(result: Result) -> dict[str, Any]:
+    """Return a document's row: its metadata as they came, its source, and the result or error.
+
+    A column of the document keeps its name; where it is one of ours, ours is `octavo.source` and
+    so on.
+    """
+    ours: dict[str, Any] = {"source": result.source, "result": result.value}
+    if result.error is not None:
+        ours["error"] = result.error.message
+    row = dict(result.metadata)
+    for name, value in ours.items():
+        row[f"octavo.{name}" if name in result.metadata else name] = value
+    return row
 
 
 def usage(totals: Totals) -> Mapping[str, Any]:

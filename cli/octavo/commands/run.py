@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
 from octavo.commands.assembly import assemble, may_be_several, reads_only_stdin
 from octavo.commands.delivery import Delivery
 from octavo.commands.findings import OutputFormat, formatted, summarize_for_github
+from octavo.commands.form import FrontMatter, form_of, open_form
 from octavo.commands.interruption import run_interruptibly
 from octavo.commands.inventory import Inventory
 from octavo.commands.order import Order
-from octavo.commands.output import open_output
+from octavo.commands.output import Tree, open_output
 from octavo.commands.pipelines import by_pipeline
 from octavo.commands.plan import print_plan
-from octavo.commands.progress import Display, duration, open_display, plural
+from octavo.commands.progress import Display, Progress, duration, open_display, plural
 from octavo.commands.render import encode
 from octavo.engine.execute import Job, execute
 from octavo.engine.report import Outcome, Report
@@ -30,15 +32,23 @@ def _perform(order: Order) -> int:
     """Run the order and return the exit code; what ends the whole run is raised."""
     if order.dry_run:
         return print_plan(order)
-    several = may_be_several(order.inputs) and not order.pipeline.gather
-    lines = order.json or any(use.type.finds for use in order.pipeline.steps)
-    output = open_output(order.output, several=several, lines=lines)
+    kind = form_of(order.format, order.output)
+    several = may_be_several(order) and not order.pipeline.gather
+    lines = any(use.type.finds for use in order.pipeline.steps)
+    output = open_output(order.output, several=several, format=kind, lines=lines)
     display = open_display(order.progress, sys.stderr, quiet=order.quiet)
-    delivery = Delivery(order, output, display)
+    inventory: Inventory | None = None
     try:
         job = assemble(order, display, output)
+        if order.changed_since is not None and job.inputs == ():
+            display.notice(f"no document has changed since {order.changed_since}")
+            return 0
+        front_matter = _front_matter(order, job) if order.front_matter else None
+        form = open_form(kind, alone=isinstance(output, Tree), front_matter=front_matter)
+        deferred = order.output_format is not OutputFormat.TEXT
+        delivery = Delivery(form, output, display, deferred=deferred)
         if order.lock and output.folder is not None:
-            delivery.inventory = Inventory(order, job, output.folder)
+            inventory = delivery.inventory = Inventory(order, job, output.folder)
         report = run_interruptibly(
             _run(job, display, delivery),
             first=lambda: display.line(
@@ -52,10 +62,23 @@ def _perform(order: Order) -> int:
             _say_how_to_go_on(order, display, display.run)
         raise
     finally:
-        if delivery.inventory is not None:
-            delivery.inventory.save()
+        output.discard()
+        if inventory is not None:
+            inventory.save()
     display.close()
     return _conclude(order, display, delivery, report)
+
+
+def _front_matter(order: Order, job: Job) -> FrontMatter:
+    kind, _, name = job.profile.model.partition(":")
+    is_file = name.endswith((".gguf", ".yaml", ".yml"))
+    return FrontMatter(
+        pipeline=job.pipeline.name,
+        digest=job.pipeline.digest,
+        # Where the file lies says nothing of the result.
+        model=f"{kind}:{Path(name).name}" if is_file else job.profile.model,
+        params={name: job.params[name] for name in order.params},
+    )
 
 
 async def _run(job: Job, display: Display, delivery: Delivery) -> Report:
@@ -74,6 +97,7 @@ async def _run(job: Job, display: Display, delivery: Delivery) -> Report:
         raise
     finally:
         ticker.cancel()
+    await delivery.finish()
     if delivery.broken is not None:
         raise delivery.broken
     return report
@@ -81,6 +105,8 @@ async def _run(job: Job, display: Display, delivery: Delivery) -> Report:
 
 def _conclude(order: Order, display: Display, delivery: Delivery, report: Report) -> int:
     if report.documents > 1:
+        for line in () if order.progress is Progress.NONE else delivery.batch.lines():
+            display.notice(line)
         display.notice(_summary(report))
     if report.error is not None:
         _say_how_to_go_on(order, display, report.run)

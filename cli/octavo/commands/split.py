@@ -10,12 +10,16 @@ import typer
 from pydantic import ValidationError
 
 from octavo.commands.intake import (
+    ColumnOption,
     EncodingOption,
     ExcludeOption,
     FilesArgument,
+    GitignoreOption,
     GlobOption,
+    How,
     Intake,
     ModelOption,
+    StdinOption,
     TokenizerOption,
     counter_for,
 )
@@ -42,6 +46,9 @@ def split(
     model: ModelOption = None,
     glob: GlobOption = None,
     exclude: ExcludeOption = None,
+    gitignore: GitignoreOption = True,
+    text_column: ColumnOption = None,
+    stdin_filename: StdinOption = None,
     encoding: EncodingOption = None,
 ) -> None:
     """Split documents into chunks, one JSON object a line.
@@ -50,7 +57,8 @@ def split(
     `source` when there may be several documents. The chunks of a document join to its text.
     Needs no model and sends nothing.
     """
-    intake = Intake(files, glob, exclude, encoding)
+    how = How(gitignore, text_column, stdin_filename, encoding)
+    intake = Intake(files, glob, exclude, how)
     chunker = Registry().chunker(by)
     if chunker.asks:
         hint = "put it into a pipeline, and run that"

@@ -11,7 +11,8 @@ from typing import cast
 
 from octavo.commands.lock import Locked, read_lock
 from octavo.errors import InputError, SpecErrors, UsageError
-from octavo.loaders.inputs import STDIN, documents, find
+from octavo.loaders.inputs import STDIN, find
+from octavo.loaders.reading import Reading, documents
 from octavo.pipeline.lookup import BUILT_IN
 from octavo.pipeline.reader import load
 from octavo.pipeline.registry import Registry
@@ -70,7 +71,7 @@ def _source(
         path = _at(folder, file)  # a row of a table: `table.csv:3`
     if not path.is_file():
         return f"its source {path} is not there"
-    found = documents(find([str(path)], loaders=registry.loaders()), encoding)
+    found = documents(find([str(path)], loaders=registry.loaders()), Reading(encoding))
     for document in found:
         if isinstance(document, InputError):
             return f"its source cannot be read: {document.message}"

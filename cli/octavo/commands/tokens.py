@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 
 from octavo.commands.intake import (
+    ColumnOption,
     EncodingOption,
     ExcludeOption,
     FilesArgument,
+    GitignoreOption,
     GlobOption,
+    How,
     Intake,
     ModelOption,
+    StdinOption,
     TokenizerOption,
     counter_for,
 )
@@ -27,6 +31,9 @@ def tokens(
     model: ModelOption = None,
     glob: GlobOption = None,
     exclude: ExcludeOption = None,
+    gitignore: GitignoreOption = True,
+    text_column: ColumnOption = None,
+    stdin_filename: StdinOption = None,
     encoding: EncodingOption = None,
 ) -> None:
     """Count the tokens of documents.
@@ -34,7 +41,8 @@ def tokens(
     One line for each: the count, a tab and the path, and at last the total when there are several.
     What is counted is the text that a pipeline would get: of HTML, the readable part.
     """
-    intake = Intake(files, glob, exclude, encoding)
+    how = How(gitignore, text_column, stdin_filename, encoding)
+    intake = Intake(files, glob, exclude, how)
     counting = counter_for(tokenizer, model)
     total = lines = 0
     for document in intake:

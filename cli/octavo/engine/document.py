@@ -94,6 +94,7 @@ class Reading:
             hash=document.hash,
             answers=tuple(answer for answer, _ in answers) if self.pipeline.each else (),
             findings=tuple(folding.findings) if finds else None,
+            metadata=document.metadata,
         )
 
     async def _answer(self, question: Question, slots: Sequence[Slot]) -> tuple[Answered, Given]:

@@ -82,10 +82,10 @@ class Result:
 
     `spans` are the parts of the document that reached the result, `places` where each of them
     stands in a reader's words, and `coverage` their share of its chunks, 0 to 1. `hash` is that of
-    the document's text. `answers` has each answer where the pipeline gives one for each question;
-    the value is then the only one, or all of them under their questions. A result over several
-    documents names them as `members`, and in `origins` the document of each span. `findings` are
-    what a review found, None without one.
+    the document's text, and `metadata` what its file says of it. `answers` has each answer where
+    the pipeline gives one for each question; the value is then the only one, or all of them under
+    their questions. A result over several documents names them as `members`, and in `origins` the
+    document of each span. `findings` are what a review found, None without one.
     """
 
     source: str
@@ -100,6 +100,7 @@ class Result:
     members: tuple[Member, ...] = ()
     findings: tuple[Finding, ...] | None = None
     answers: tuple[Answered, ...] = ()
+    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from octavo.engine.document import Reading
 from octavo.engine.engine import Engine
@@ -169,6 +169,8 @@ class Stream:
             self.engine, lambda _: flights, self.pipeline, self.params, document, number
         )
         result = await self._outcome(document.source, reading)
+        if result.error is not None:
+            result = replace(result, hash=document.hash, metadata=document.metadata)
         if self.pipeline.gather:
             self._gathered[number] = Gathered.of(document, reading.given, result.coverage)
         return result

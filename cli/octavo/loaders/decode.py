@@ -7,19 +7,22 @@ byte offset. Line ends stay as they are.
 from __future__ import annotations
 
 import codecs
-from typing import Final
+import io
+from collections.abc import Iterator
+from itertools import chain
+from typing import BinaryIO, Final
 
 from octavo.errors import InputError, UsageError
 from octavo.loaders.signature import RTF, kind_of
 
-__all__ = ["check_encoding", "decode"]
+__all__ = ["check_encoding", "decode", "decoded_lines"]
 
+_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # A UTF-32 mark may begin like one of UTF-16; it is told apart first and asks for --encoding.
 _UTF32: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+    *((mark, "utf-16") for mark in _UTF16),
 )
 _WITHOUT_MARK: Final = frozenset({"utf-8-sig", "utf-16", "utf-32"})  # these codecs take it off
 
@@ -59,6 +62,20 @@ def decode(data: bytes, source: str, encoding: str | None = None) -> str:
     if "\0" in text or data.startswith(RTF):
         raise _known_format(data, source) or _binary(text, source, chosen)
     return text if chosen in _WITHOUT_MARK else text.removeprefix("\ufeff")
+
+
+def decoded_lines(file: BinaryIO, source: str, encoding: str | None = None) -> Iterator[str]:
+    """Yield a file's lines with their ends, each as it is needed.
+
+    Raises InputError, whose source has the line's number, where `decode` would.
+    """
+    start = file.readline()
+    if start.startswith(_UTF16) or "\n".encode(encoding or "utf-8") != b"\n":
+        yield from io.StringIO(decode(start + file.read(), source, encoding), newline="\n")
+        return
+    for number, line in enumerate(chain([start], file), 1):
+        # A whole file of another format is told by its name, not by its first line.
+        yield decode(line, source if number == 1 else f"{source}:{number}", encoding)
 
 
 def _known_format(data: bytes, source: str) -> InputError | None:

@@ -1,31 +1,34 @@
-"""From a command line's arguments to documents, in an order that depends on names alone.
+"""From a command line's arguments to inputs, in an order that depends on names alone.
 
-Finding is apart from reading: `find` walks directories and opens no file, `Input.load` reads one,
-and `documents` reads each when it is asked for, so that one is in memory at a time. What cannot be
-read is yielded as an InputError in its place, so that the other documents go on.
+Finding is apart from reading: `find` walks directories and opens no document, `reading` reads one
+at a time. What cannot be read is yielded as an InputError in its place, so that the other documents
+go on.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final, TextIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from octavo.errors import InputError, UsageError
-from octavo.loaders.decode import check_encoding
+from octavo.loaders.changed import Changed
+from octavo.loaders.ignore import Ignore
 from octavo.protocols.sources import LoaderType
-from octavo.text.document import Document
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["STDIN", "Input", "documents", "find"]
+__all__ = ["STDIN", "Input", "Selection", "find", "may_be_many", "unreadable"]
 
 STDIN: Final = "-"
+_MAGIC: Final = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,153 +46,201 @@ class Input:
     path: Path | None
     loader: LoaderType
 
-    def load(self, encoding: str | None = None) -> Document:
-        """Read and decode the input; raises InputError."""
-        try:
-            if self.path is None:
-                data = _stdin().buffer.read()
-            else:
-                self._check_size(self.path.stat().st_size)
-                data = self.path.read_bytes()
-        except OSError as error:
-            raise _unreadable(self.source, error) from error
-        return self.loader.load(data, self.source, encoding)
+    def open(self) -> AbstractContextManager[BinaryIO]:
+        """Open the input for reading; standard input stays open.
 
-    def _check_size(self, size: int) -> None:
-        limit = self.loader.limit
+        Raises OSError, InputError for a file over its format's limit, UsageError for a closed
+        stdin.
+        """
+        if self.path is None:
+            return nullcontext(_standard_input())
+        limit, size = self.loader.limit, self.path.stat().st_size
         if limit is not None and size > limit:
             raise InputError(
                 f"the file has {size:,} bytes; a {self.loader.name} file may have {limit:,}",
                 source=self.source,
                 hint="split the file, or turn it into text first",
             )
+        return self.path.open("rb")
 
 
-def documents(
-    found: Iterable[Input | InputError], encoding: str | None = None
-) -> Iterator[Document | InputError]:
-    """Yield each input's document when it is asked for, or the error in its place.
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which files of directories are taken; files that are named themselves always are.
 
-    Raises UsageError at once for an unknown encoding.
+    With `include`, those that match one of its patterns, else those whose suffix a loader knows;
+    less those that match `exclude`, those that `.gitignore` files leave out unless `gitignore` is
+    off, and what is inside the directory `leave_out`. `changed` also holds for named files.
+    `stdin_name` is the name by whose suffix standard input is read.
     """
-    if encoding:
-        check_encoding(encoding)
-    return _read(found, encoding)
 
-
-def _read(
-    found: Iterable[Input | InputError], encoding: str | None
-) -> Iterator[Document | InputError]:
-    for item in found:
-        if isinstance(item, InputError):
-            yield item
-            continue
-        try:
-            yield item.load(encoding)
-        except InputError as error:
-            yield error
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    gitignore: bool = True
+    changed: Changed | None = None
+    stdin_name: str | None = None
+    leave_out: Path | None = None
 
 
 def find(
     arguments: Sequence[str],
+    selection: Selection | None = None,
     *,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
     loaders: Sequence[LoaderType],
 ) -> Iterator[Input | InputError]:
     """Yield the inputs that the arguments name, as they are found; without arguments, stdin.
 
-    A directory gives the files below it whose suffix a loader knows, or those that match a
-    pattern of `include` when there is one, less those that match `exclude`, both as
-    `.gitignore` has them and relative to the directory. A file that no loader knows is read by
-    the first. They come in the order of their names' characters. Hidden files and directories
-    are left out; links to directories are not followed. Named files are always taken. Raises
-    UsageError for bad patterns, for `-` twice, and when standard input is a terminal and
-    nothing is named.
+    A directory gives the files below it that the selection takes; an argument with `*`, `?` or
+    `[...]` that is no file itself gives what matches it, `**` any directories between. Files whose
+    suffix no loader knows are read by the first loader. Hidden files, links to directories and
+    what is neither file nor directory are skipped.
+
+    Raises UsageError at once for a bad pattern, and for nothing to read on a terminal.
     """
-    included, excluded = _patterns(include), _patterns(exclude)
-    if not arguments and _stdin().isatty():
+    selection = selection or Selection()
+    included, excluded = _patterns(selection.include), _patterns(selection.exclude)
+    if not arguments and _standard_input() and sys.stdin.isatty():
         raise UsageError("no input", hint="name files or directories, or pipe a text in")
     if list(arguments).count(STDIN) > 1:
         raise UsageError("standard input (-) is named twice", hint="name it once")
-
-    def wanted(relative: str) -> bool:
-        if excluded and excluded.match_file(relative):
-            return False
-        if included:
-            return included.match_file(relative)
-        return _loader(relative, loaders) is not None
-
-    def entered(relative: str) -> bool:
-        return not (excluded and excluded.match_file(relative + "/"))
-
-    return _found(arguments or (STDIN,), wanted, entered, loaders)
+    return _found(arguments or (STDIN,), _Finder(selection, included, excluded, loaders))
 
 
-def _stdin() -> TextIO:
+def may_be_many(argument: str, loaders: Sequence[LoaderType]) -> bool:
+    """Tell whether an argument may give several documents, by its name and kind alone."""
+    if argument == STDIN:
+        return False
+    path = Path(argument)
+    table = (loader := _loader(argument, loaders)) is not None and loader.rows is not None
+    return table or path.is_dir() or _is_pattern(argument, path)
+
+
+def _standard_input() -> BinaryIO:
     if cast("object", sys.stdin) is None:
         raise UsageError("standard input is closed", hint="name files, or pipe a text in")
-    return sys.stdin
+    return sys.stdin.buffer
 
 
-def _found(
-    arguments: Sequence[str],
-    wanted: Callable[[str], bool],
-    entered: Callable[[str], bool],
-    loaders: Sequence[LoaderType],
-) -> Iterator[Input | InputError]:
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    """Decides what is taken."""
+
+    selection: Selection
+    included: GitIgnoreSpec | None
+    excluded: GitIgnoreSpec | None
+    loaders: Sequence[LoaderType]
+
+    def wants(self, relative: str) -> bool:
+        if self.excluded and self.excluded.match_file(relative):
+            return False
+        if self.included:
+            return self.included.match_file(relative)
+        return _loader(relative, self.loaders) is not None
+
+    def enters(self, relative: str) -> bool:
+        return not (self.excluded and self.excluded.match_file(relative + "/"))
+
+    def has_changed(self, path: Path) -> bool:
+        changed = self.selection.changed
+        return changed is None or changed.has(path)
+
+    def loader(self, name: str) -> LoaderType:
+        return _loader(name, self.loaders) or self.loaders[0]
+
+    def only(self, pattern: str) -> _Finder:
+        """Return a finder that takes what a pattern of the command line matches."""
+        return _Finder(self.selection, _patterns([pattern]), self.excluded, self.loaders)
+
+
+def _found(arguments: Sequence[str], finder: _Finder) -> Iterator[Input | InputError]:
     for argument in arguments:
-        if argument == STDIN:
-            yield Input(STDIN, "stdin", None, loaders[0])
-            continue
         path, source = Path(argument), _printable(argument)
-        if not argument:  # an unset shell variable, not the working directory
-            yield _unreadable("''", FileNotFoundError())
-            continue
-        try:
-            mode = path.stat().st_mode
-        except (OSError, ValueError) as error:
-            yield _unreadable(source, error)
-            continue
-        if not stat.S_ISDIR(mode):
-            yield Input(
-                source, _printable(path.name), path, _loader(path.name, loaders) or loaders[0]
-            )
-            continue
-        empty = True
-        for item in _below(path, wanted, entered, loaders):
-            empty = False
-            yield item
-        if empty:
-            hint = "--glob '*' takes every file that is not hidden"
-            yield InputError("no documents in this directory", source=source, hint=hint)
+        if argument == STDIN:
+            name = finder.selection.stdin_name
+            loader = finder.loader(name or "")
+            yield Input(name or STDIN, PurePosixPath(name or "stdin").name, None, loader)
+        elif not argument:  # an unset shell variable, not the working directory
+            yield unreadable("''", FileNotFoundError())
+        elif _is_pattern(argument, path):
+            yield from _matching(argument, finder)
+        else:
+            yield from _named(path, source, finder)
 
 
-def _below(
-    root: Path,
-    wanted: Callable[[str], bool],
-    entered: Callable[[str], bool],
-    loaders: Sequence[LoaderType],
+def _named(path: Path, source: str, finder: _Finder) -> Iterator[Input | InputError]:
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        yield unreadable(source, error)
+        return
+    if stat.S_ISDIR(mode):
+        hint = "--glob '*' takes every file that is not hidden"
+        yield from _directory(path, source, finder, "no documents in this directory", hint)
+    elif finder.has_changed(path):
+        yield Input(source, _printable(path.name), path, finder.loader(path.name))
+
+
+def _is_pattern(argument: str, path: Path) -> bool:
+    return bool(_MAGIC.search(argument)) and not os.path.lexists(path)
+
+
+def _matching(argument: str, finder: _Finder) -> Iterator[Input | InputError]:
+    """Yield what a pattern matches: of `docs/*.md`, what `/*.md` matches below `docs`."""
+    parts = Path(argument).parts
+    first = next(number for number, part in enumerate(parts) if _MAGIC.search(part))
+    root = Path(*parts[:first]) if first else Path()
+    only = finder.only("/" + "/".join(parts[first:]))
+    hint = "quotes around a pattern keep the shell from changing it; `**` crosses directories"
+    if root.is_dir():
+        yield from _directory(root, _printable(argument), only, "nothing matches", hint)
+    else:
+        yield InputError("nothing matches", source=_printable(argument), hint=hint)
+
+
+def _directory(
+    root: Path, source: str, finder: _Finder, nothing: str, hint: str
 ) -> Iterator[Input | InputError]:
+    empty = True
+    if finder.selection.changed is not None:
+        finder.selection.changed.top(root)
+        empty = False  # that nothing has changed is no error
+    for item in _below(root, finder):
+        empty = False
+        yield item
+    if empty:
+        yield InputError(nothing, source=source, hint=hint)
+
+
+def _below(root: Path, finder: _Finder) -> Iterator[Input | InputError]:
     """Yield what is wanted below a directory, with a stack so that depth is no limit."""
-    stack: list[tuple[str, bool]] = [("", True)]  # relative paths, and whether directories
+    absolute = os.path.abspath(root)  # noqa: PTH100 - links are not followed
+    left_out = finder.selection.leave_out
+    skipped = os.path.abspath(left_out) if left_out else None  # noqa: PTH100 - the same
+    ignore = Ignore.at(root) if finder.selection.gitignore else None
+    # Relative paths, and for directories what is ignored in them.
+    stack: list[tuple[str, bool, Ignore | None]] = [("", True, ignore)]
     while stack:
-        relative, is_directory = stack.pop()
+        relative, is_directory, ignore = stack.pop()
         path = root / relative
         source = _printable(str(path))
         try:
             if is_directory:
-                inside = _listed(path, f"{relative}/" if relative else "", wanted, entered)
-                stack.extend(reversed(inside))
-            elif stat.S_ISREG(path.stat().st_mode):  # pipes and devices are no documents
-                loader = _loader(relative, loaders) or loaders[0]
-                yield Input(source, _printable(relative), path, loader)
+                place = os.path.join(absolute, relative) if relative else absolute  # noqa: PTH118 - of text, for many files
+                if place != skipped:
+                    below = ignore.enter(place) if ignore and relative else ignore
+                    inside = _listed(path, place, f"{relative}/" if relative else "", finder, below)
+                    stack.extend((name, directory, below) for name, directory in reversed(inside))
+            elif stat.S_ISREG(path.stat().st_mode) and finder.has_changed(path):
+                # Pipes and devices are no documents.
+                yield Input(source, _printable(relative), path, finder.loader(relative))
         except OSError as error:
-            yield _unreadable(source, error)
+            yield unreadable(source, error)
+        except InputError as error:
+            yield error
 
 
 def _listed(
-    directory: Path, prefix: str, wanted: Callable[[str], bool], entered: Callable[[str], bool]
+    directory: Path, place: str, prefix: str, finder: _Finder, ignore: Ignore | None
 ) -> list[tuple[str, bool]]:
     """Return what of a directory is to be visited, sorted by name."""
     inside: list[tuple[str, bool]] = []
@@ -198,11 +249,17 @@ def _listed(
             relative = prefix + entry.name
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                if entered(relative):
-                    inside.append((relative, True))
-            elif wanted(relative) and not _links_to_directory(entry):
-                inside.append((relative, False))
+            is_directory = entry.is_dir(follow_symlinks=False)
+            taken = (
+                finder.enters(relative)
+                if is_directory
+                else finder.wants(relative) and not _links_to_directory(entry)
+            )
+            if taken and not (
+                ignore
+                and ignore.leaves_out(f"{place}{os.sep}{entry.name}", is_directory=is_directory)
+            ):
+                inside.append((relative, is_directory))
     return sorted(inside)
 
 
@@ -231,7 +288,8 @@ def _patterns(lines: Sequence[str]) -> GitIgnoreSpec | None:
         ) from error
 
 
-def _unreadable(source: str, error: OSError | ValueError) -> InputError:
+def unreadable(source: str, error: OSError | ValueError) -> InputError:
+    """Return the error that tells why a file cannot be read."""
     if isinstance(error, FileNotFoundError):
         return InputError("there is no such file or directory", source=source)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -49,6 +49,8 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "markdown": "octavo.loaders.markdown",
         "html": "octavo.loaders.html",
         "code": "octavo.loaders.code",
+        "jsonl": "octavo.loaders.jsonl",
+        "csv": "octavo.loaders.csv",
         "office": "octavo.loaders.office",
     },
     "backend": {

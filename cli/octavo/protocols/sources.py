@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
+from octavo.errors import InputError
 from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
@@ -35,13 +36,21 @@ class ChunkerType:
 
 @dataclass(frozen=True, slots=True)
 class LoaderType:
-    """One format. `suffixes` are lower case with their dot.
+    """One format, of one document a file or of many. `suffixes` are lower case with their dot.
 
     `load(data, source, encoding)` raises InputError when the bytes cannot be read. A file of more
     than `limit` bytes is refused before it is read.
+
+    A table, whose rows are documents, has `rows` instead: `rows(file, source, encoding, column)`
+    yields a document for each row, in order, or an InputError in its place. A row's source is
+    `source:line`, its text what stands in `column` (by default in `text`), and the other columns
+    are its metadata.
     """
 
     name: str
     suffixes: frozenset[str]
-    load: Callable[[bytes, str, str | None], Document]
+    load: Callable[[bytes, str, str | None], Document] | None = None
+    rows: (
+        Callable[[BinaryIO, str, str | None, str | None], Iterator[Document | InputError]] | None
+    ) = None
     limit: int | None = None

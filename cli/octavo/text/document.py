@@ -35,7 +35,7 @@ class Document:
     text: str
     source: str
     outline: tuple[Heading, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
     pages: tuple[int, ...] = ()
     page_unit: str = "page"
     verbatim: bool = True

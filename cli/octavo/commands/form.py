@@ -1,0 +1,196 @@
+"""What results are written as: text, JSON, JSON Lines or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from octavo.commands.order import Format
+from octavo.commands.render import as_json, as_row, as_text
+from octavo.engine.report import Result
+
+__all__ = ["Csv", "Form", "FrontMatter", "Piece", "form_of", "open_form"]
+
+_BY_SUFFIX = {
+    ".json": Format.JSON,
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".csv": Format.CSV,
+}
+_IN_MEMORY = 1 << 23
+"""Bytes of rows held in memory before they go to a temporary file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is written of one document, and the suffix of a file that holds it alone."""
+
+    text: str
+    suffix: str
+
+
+class Form(Protocol):
+    """Turns results into what is written."""
+
+    def piece(self, result: Result, run: str) -> Piece | None:
+        """Return what is written of a result now, or None for nothing."""
+        ...
+
+    def rest(self) -> Iterator[str]:
+        """Yield what is written after the last result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """What stands before a text result: where it is from and what made it, and nothing else.
+
+    The same result has the same front matter: no date, no run.
+    """
+
+    pipeline: str
+    digest: str
+    model: str
+    params: Mapping[str, object]
+
+    def of(self, result: Result) -> str:
+        """Return the lines between the marks of YAML front matter."""
+        import yaml  # noqa: PLC0415 - only for who asks
+
+        members = [{"source": each.source, "sha256": each.hash} for each in result.members]
+        facts: dict[str, object] = {
+            **({"sources": members} if members else {"source": result.source}),
+            "source_sha256": result.hash,
+            "pipeline": self.pipeline,
+            "pipeline_sha256": self.digest,
+            "params": dict(self.params),
+            "model": self.model,
+            "coverage": round(result.coverage, 6),
+        }
+        facts = {name: value for name, value in facts.items() if value not in ({}, "")}
+        body = yaml.safe_dump({"octavo": facts}, sort_keys=False, allow_unicode=True, width=1000)
+        return f"---\n{body}---\n\n"
+
+
+class Text:
+    """The result itself."""
+
+    def __init__(self, front_matter: FrontMatter | None = None) -> None:
+        self._front_matter = front_matter
+
+    def piece(self, result: Result, run: str) -> Piece | None:
+        del run
+        if result.error is not None:
+            return None
+        if result.findings is not None:
+            return Piece(as_text(result), ".md")
+        if not isinstance(result.value, str):
+            return Piece(as_text(result), ".json")
+        before = self._front_matter.of(result) if self._front_matter else ""
+        return Piece(before + as_text(result), ".md")
+
+    def rest(self) -> Iterator[str]:
+        yield from ()
+
+
+class Json:
+    """One object a line, with sources, coverage and usage."""
+
+    def piece(self, result: Result, run: str) -> Piece:
+        return Piece(as_json(result, run), ".json")
+
+    def rest(self) -> Iterator[str]:
+        yield from ()
+
+
+class Jsonl:
+    """One row a line."""
+
+    def piece(self, result: Result, run: str) -> Piece:
+        del run
+        return Piece(json.dumps(as_row(result), ensure_ascii=False) + "\n", ".jsonl")
+
+    def rest(self) -> Iterator[str]:
+        yield from ()
+
+
+class Csv:
+    """A line of column names, then one row a document.
+
+    The columns of all documents are known at the end, so that is when the rows are written, unless
+    each document has a file of its own.
+    """
+
+    def __init__(self, *, alone: bool = False) -> None:
+        self._alone = alone
+        self._columns: dict[str, None] = {}
+        self._rows = tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
+
+    def piece(self, result: Result, run: str) -> Piece | None:
+        del run
+        row = _flat(as_row(result))
+        if self._alone:
+            return Piece("".join(_lines(row, [row])), ".csv")
+        self._columns.update(dict.fromkeys(row))
+        self._rows.write(json.dumps(row) + "\n")
+        return None
+
+    def rest(self) -> Iterator[str]:
+        if self._columns:
+            self._rows.seek(0)
+            yield from _lines(self._columns, map(json.loads, self._rows))
+        self._rows.close()
+
+
+def form_of(given: Format | None, target: str | None) -> Format:
+    """Return the format that was asked for, else the one by the ending of `-o`, else text."""
+    return given or _BY_SUFFIX.get(Path(target or "").suffix.lower(), Format.TEXT)
+
+
+def open_form(kind: Format, *, alone: bool, front_matter: FrontMatter | None = None) -> Form:
+    """Return the form; `alone` says that each document has a file of its own."""
+    match kind:
+        case Format.TEXT:
+            return Text(front_matter)
+        case Format.JSON:
+            return Json()
+        case Format.JSONL:
+            return Jsonl()
+        case Format.CSV:
+            return Csv(alone=alone)
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row whose record, if its result is one, is a column for each field."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in {"result", "octavo.result"} and isinstance(value, dict):
+            flat |= {f"{name}.{key}": each for key, each in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - of a record
+        else:
+            flat[name] = value
+    return flat
+
+
+def _lines(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    columns = list(columns)
+    yield _line(columns)
+    for row in rows:
+        yield _line([_cell(row.get(name)) for name in columns])
+
+
+def _line(cells: list[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue()
+
+
+def _cell(value: object) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,63 @@
+"""CSV and TSV with a line of column names: each further row is a document."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+from octavo.errors import InputError
+from octavo.loaders.decode import decoded_lines
+from octavo.loaders.row import document_of_row
+from octavo.protocols.sources import LoaderType
+from octavo.text.document import Document
+
+__all__ = ["LOADER"]
+
+_SEPARATORS: Final = ",\t;"
+
+
+def _rows(
+    file: BinaryIO, source: str, encoding: str | None, column: str | None
+) -> Iterator[Document | InputError]:
+    # The limit of the module is made for spreadsheets, not for documents.
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    try:
+        yield from _read(decoded_lines(file, source, encoding), source, column)
+    except InputError as error:
+        yield error
+    except csv.Error as error:
+        yield InputError(f"not CSV: {error}", source=source, hint="quote fields that have quotes")
+
+
+def _read(lines: Iterator[str], source: str, column: str | None) -> Iterator[Document | InputError]:
+    first = next(lines, "")
+    # The separator is the one that the names of the columns have most.
+    separator = max(_SEPARATORS, key=first.count)
+    (names,) = csv.reader([first], delimiter=separator, strict=True) if first.strip() else ([],)
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        hint = "give each column a name of its own"
+        raise InputError(f"two columns are called {twice!r}", source=source, hint=hint)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    start = 2
+    for row in reader:
+        place, start = f"{source}:{start}", reader.line_num + 2
+        if not row:
+            continue
+        if len(row) != len(names):
+            message = f"the row has {len(row)} fields and there are {len(names)} columns"
+            hint = "quote fields that have separators or line ends in them"
+            yield InputError(message, source=place, hint=hint)
+            continue
+        try:
+            yield document_of_row(dict(zip(names, row, strict=True)), place, column)
+        except InputError as error:
+            yield error
+
+
+LOADER = LoaderType(
+    name="csv",
+    suffixes=frozenset({".csv", ".tsv"}),
+    rows=_rows,
+)

@@ -1,0 +1,76 @@
+"""What `.gitignore` files leave out, as git itself reads them.
+
+A file's patterns hold below its directory; deeper files go before those above them, and within a
+file the last pattern that matches decides. Inside a repository the files above the directory count
+too, and `.git/info/exclude`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from octavo.errors import InputError
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+__all__ = ["Ignore"]
+
+_NAME: Final = ".gitignore"
+
+
+class Ignore:
+    """The patterns that hold in one directory; `enter` gives those of one below it."""
+
+    def __init__(self, patterns: tuple[tuple[str, GitIgnoreSpec], ...] = ()) -> None:
+        """Take each directory, with a slash at its end, and its patterns, the outermost first."""
+        self._patterns = patterns
+
+    @classmethod
+    def at(cls, root: Path) -> Ignore:
+        """Return the patterns that hold in a directory that was named itself.
+
+        Patterns of a repository that leave out this very directory are none: it was asked for.
+        """
+        absolute = Path(os.path.abspath(root))  # noqa: PTH100 - links are not followed
+        top = next(
+            (each for each in (absolute, *absolute.parents) if (each / ".git").exists()), None
+        )
+        ignore = cls()
+        if top is not None:
+            above = [each for each in reversed(absolute.parents) if each.is_relative_to(top)]
+            ignore = ignore.enter(str(top), ".git/info/exclude")
+            for folder in above:
+                ignore = ignore.enter(str(folder))
+            asked = (*above[1:], absolute)
+            if above and any(ignore.leaves_out(str(each), is_directory=True) for each in asked):
+                ignore = cls()
+        return ignore.enter(str(absolute))
+
+    def enter(self, directory: str, name: str = _NAME) -> Ignore:
+        """Return the patterns that hold in a directory below; raises InputError."""
+        file = Path(directory) / name
+        try:
+            text = file.read_text("utf-8", "surrogateescape")
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return self
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", source=str(file)) from error
+        from pathspec import GitIgnoreSpec  # noqa: PLC0415 - many directories have no such file
+
+        try:
+            patterns = GitIgnoreSpec.from_lines(text.splitlines())
+        except ValueError as error:
+            raise InputError(f"bad pattern: {error}", source=str(file)) from error
+        return Ignore((*self._patterns, (f"{directory}{os.sep}", patterns)))
+
+    def leaves_out(self, path: str, *, is_directory: bool) -> bool:
+        """Tell whether a file or directory, by its absolute path, is left out."""
+        path += "/" if is_directory else ""
+        for base, patterns in reversed(self._patterns):
+            found = patterns.check_file(path[len(base) :].replace(os.sep, "/")).include
+            if found is not None:
+                return found
+        return False

@@ -1,0 +1,35 @@
+"""From a table's row to a document: one column is the text, the others are its metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from octavo.errors import InputError
+from octavo.text.document import Document
+
+__all__ = ["document_of_row"]
+
+_TEXT: Final = "text"
+_SHOWN: Final = 12
+
+
+def document_of_row(row: Mapping[str, object], source: str, column: str | None) -> Document:
+    """Return a row's document; its text is in `column`, else in `text`, else in the only one.
+
+    Raises InputError for a row without that column, and for one whose text is no string.
+    """
+    name = column or _TEXT
+    if column is None and name not in row and len(row) == 1:
+        (name,) = row
+    if name not in row:
+        columns = ", ".join(list(row)[:_SHOWN])
+        raise InputError(
+            f"the row has no column {name!r}",
+            source=source,
+            hint=f"name the column of the text with --text-column: {columns}",
+        )
+    text = row[name]
+    if not isinstance(text, str):
+        raise InputError(f"{name!r} is not text", source=source, hint="write a string")
+    return Document(text, source, metadata={key: row[key] for key in row if key != name})
