@@ -15,6 +15,13 @@ from octavo.protocols import Message, Request
 GOLDEN = Path(__file__).with_name("golden_keys.txt")
 STORY = Path(__file__).parents[2] / "examples" / "story.md"
 PARAMS = {"ask": {"question": "Who cast the bell?"}, "map": {"prompt": "List the people"}}
+RECORD = {
+    "extracted": "Found.",
+    "rationale": "It says so.",
+    "answer": "Found.",
+    "has_info": True,
+    "confidence": 5,
+}
 
 ASKED = Request((Message("system", "Be brief."), Message("user", "Hello.")), max_tokens=10)
 
@@ -42,8 +49,12 @@ def test_the_backend_and_the_model_change_the_key():
     assert len(keys) == 4
 
 
+def answer(request):
+    return sentences(1)(request) if request.schema is None else RECORD
+
+
 def keys(pipeline):
-    backend = ScriptedBackend(sentences(1), identity="golden")
+    backend = ScriptedBackend(answer, identity="golden")
     result = octavo.run(pipeline, STORY, model=backend, params=PARAMS.get(pipeline), jobs=1)
     assert result.results[0].error is None
     found = {key_of(request, identity="golden", model="m").hex() for request in backend.requests}

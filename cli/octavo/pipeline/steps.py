@@ -78,7 +78,10 @@ def read_steps(
             kind = check_source(draft.source, given, path, problems)
         if draft.type is not None:
             check_kind(draft.type, kind, (*path, draft.key), registry, problems)
-        kind = draft.type.gives if draft.type else None
+        if draft.type is None:
+            kind = None
+        else:
+            kind = draft.type.given(draft.options) if draft.options else draft.type.gives
         given[draft.name] = kind
         drafts.append(draft)
     return tuple(drafts)

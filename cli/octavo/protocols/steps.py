@@ -136,7 +136,8 @@ class StepType:
     one has no value. An option whose prompt sees other names says so in its PromptMark. `fields`
     tells, from the options, the names that what the step gives has in expressions, where they are
     not those of its schema or of what it takes; None says that they are. A step that `finds`
-    reports what is wrong by Work.find.
+    reports what is wrong by Work.find. `gives_with` tells, from the options, what the step gives,
+    where that depends on them.
     """
 
     name: str
@@ -148,3 +149,8 @@ class StepType:
     variables: frozenset[str] = frozenset()
     fields: Callable[[Any], frozenset[str] | None] | None = None
     finds: bool = False
+    gives_with: Callable[[Any], Kind] | None = None
+
+    def given(self, options: Options) -> Kind:
+        """Return what the step gives with these options."""
+        return self.gives if self.gives_with is None else self.gives_with(options)

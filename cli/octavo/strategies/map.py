@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from octavo.errors import CallError
+from octavo.errors import CallError, FitError
 from octavo.protocols import (
     JsonSchema,
     Kind,
     Options,
     PromptLike,
+    PromptMark,
     PromptRef,
     SchemaRef,
     StepType,
     Work,
 )
-from octavo.strategies.fit import require_room
+from octavo.strategies.fit import FENCE, require_room
+from octavo.strategies.refining import Refining
 from octavo.text.note import Note, Slot
 
 __all__ = ["STEP", "MapOptions"]
@@ -34,47 +36,90 @@ class MapOptions(Options):
     schema_: SchemaRef | None = Field(
         default=None, alias="schema", description="The JSON Schema that each reply must fit."
     )
+    refine: int = Field(
+        default=0, ge=0, description="The most rounds in which a note is checked and improved."
+    )
+    check: Annotated[PromptRef | None, PromptMark("text", "headings", "note", "words")] = Field(
+        default=None, description="The prompt of such a round; it also sees `note`."
+    )
     on_error: Literal["fail", "skip"] = Field(
         default="fail", description="Whether a failed call ends the document or is left out."
     )
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.refine and self.check is None:
+            raise ValueError("`refine` needs a prompt `check`")
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """The prompt, and the schema of its replies where they are records."""
+    """The prompt, the schema of its replies where they are records, and how they are checked."""
 
     prompt: PromptLike
     schema: JsonSchema | None
+    refining: Refining | None
 
 
 async def run(slots: Sequence[Slot], options: MapOptions, work: Work) -> Sequence[Slot]:
     """Return a slot for each of `slots`; each call starts when its own input is there."""
-    question = _Question(
-        work.prompt(options.prompt), work.schema(options.schema_) if options.schema_ else None
-    )
+    question = _question(options, work)
+    work.follow(1 + options.refine)
     empty = {"text": "", "headings": (), "words": options.words}
     require_room(work, question.prompt, empty, options.tokens, slots, schema=question.schema)
+    _require_room_for_checks(slots, question, empty, work)
     return [
         replace(slot, bound=options.tokens, note=work.start(_ask(slot, question, options, work)))
         for slot in slots
     ]
 
 
+def _question(options: MapOptions, work: Work) -> _Question:
+    schema = work.schema(options.schema_) if options.schema_ else None
+    refining = None
+    if options.check is not None and options.refine:
+        check = work.prompt(options.check)
+        refining = Refining(check, options.refine, options.tokens, options.words, schema)
+    return _Question(work.prompt(options.prompt), schema, refining)
+
+
+def _require_room_for_checks(
+    slots: Sequence[Slot], question: _Question, empty: Mapping[str, object], work: Work
+) -> None:
+    if question.refining is None:
+        return
+    room = question.refining.room(empty, work)
+    largest = max((slot.bound for slot in slots), default=0) + FENCE
+    if room is not None and largest > room:
+        raise FitError(
+            f"step {work.step!r}: {largest:,} tokens of text and a note on them do not fit prompt"
+            f" {question.refining.prompt.name!r}, which leaves {max(room, 0):,} for the text",
+            hint="split to fewer tokens, lower `tokens`, or use a larger window",
+        )
+
+
 async def _ask(slot: Slot, question: _Question, options: MapOptions, work: Work) -> Note | None:
     note = await slot.note
     if note is None:
         return None
+    variables = {"text": note.value, "headings": slot.headings, "words": options.words}
+    node = f"characters {slot.spans[0].start} to {slot.spans[-1].end}" if slot.spans else "a note"
     asked = work.ask(
         question.prompt,
-        {"text": note.value, "headings": slot.headings, "words": options.words},
+        variables,
         tokens=options.tokens,
         words=options.words,
         schema=question.schema,
-        node=f"characters {slot.spans[0].start} to {slot.spans[-1].end}",
-        levels=work.after,
+        node=node,
+        levels=work.after + options.refine,
     )
     try:
         answer = await asked.reply
+        if question.refining is not None:
+            answer = await question.refining.refined(
+                answer, variables, node=node, levels=work.after, work=work
+            )
     except CallError as error:
         if options.on_error == "fail":
             raise
@@ -87,7 +132,7 @@ STEP = StepType(
     name="map",
     about="Ask one question of every chunk or note.",
     options=MapOptions,
-    takes=frozenset({Kind.CHUNKS, Kind.NOTES}),
+    takes=frozenset({Kind.CHUNKS, Kind.NOTES, Kind.NOTE}),
     gives=Kind.NOTES,
     run=run,
     variables=frozenset({"text", "headings", "words"}),

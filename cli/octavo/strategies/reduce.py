@@ -1,33 +1,82 @@
 """Reduce all notes to one by one call, collapsing groups first when they are too long.
 
-After the collapse and reduce stages of LLM x MapReduce (Zhou et al. 2024, arXiv 2410.09342). Unlike
-there, the prompt and the reply are part of the budget, and rounds are bounded and always leave
-fewer notes. A group is collapsed as soon as its own notes are there: once the notes so far exceed
-the budget, the first group is settled whatever follows.
+After the collapse and reduce stages of LLM x MapReduce (Zhou et al. 2024, arXiv 2410.09342). Notes
+may be texts or records; what `where` does not hold for, such as a record without information, is
+left out after each round too, by its field and not by a phrase in it. The spans that a note came
+from stay with it through all rounds. `by` makes a result of each group of notes instead of one.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from octavo.errors import FitError, Outcome, ReplyError
-from octavo.protocols import Kind, Options, PromptLike, PromptRef, StepType, Work
+from octavo.pipeline.expressions import Condition
+from octavo.protocols import (
+    Answer,
+    Expression,
+    JsonSchema,
+    Kind,
+    Options,
+    PromptLike,
+    PromptMark,
+    PromptRef,
+    SchemaMark,
+    SchemaRef,
+    StepType,
+    Work,
+)
+from octavo.strategies.collapsing import Collapsing
 from octavo.strategies.fit import FENCE
-from octavo.text.note import Note, Slot
+from octavo.strategies.ready import ready
+from octavo.strategies.refining import Refining
+from octavo.text.alike import Alike, likeness
+from octavo.text.note import Note, Prediction, Slot
 from octavo.text.union import union
 
 __all__ = ["STEP", "ReduceOptions"]
+
+_KEY = 64
+"""Tokens that the value of a group takes in its result."""
 
 
 class ReduceOptions(Options):
     """How to reduce."""
 
-    prompt: PromptRef = Field(description="The prompt; it sees `notes` and `words`.")
+    prompt: PromptRef = Field(description="The prompt; it sees `notes`, `words` and `group`.")
     collapse: PromptRef | None = Field(
         default=None,
         description="The prompt that makes one note of a group when all are too long for one call.",
+    )
+    schema_: SchemaRef | None = Field(
+        default=None, alias="schema", description="The JSON Schema that the result must fit."
+    )
+    note_schema: Annotated[str | None, SchemaMark(notes=False)] = Field(
+        default=None, description="The JSON Schema that a collapsed note must fit."
+    )
+    where: Expression | None = Field(
+        default=None,
+        description="An expression over a collapsed note, as `filter` has it; notes for which it"
+        " does not hold are left out.",
+    )
+    by: Expression | None = Field(
+        default=None,
+        description="A field, or an expression over a note: the notes for which it is the same are"
+        " reduced together, and each group gives a result, in the order in which they begin.",
+    )
+    alike: Alike = Field(
+        default=Alike.UNICODE, description="How far texts may differ and be the same for `by`."
+    )
+    refine: int = Field(
+        default=0, ge=0, description="The most rounds in which the result is checked and improved."
+    )
+    check: Annotated[PromptRef | None, PromptMark("notes", "note", "words", "group")] = Field(
+        default=None,
+        description="The prompt of such a round; it also sees `note`, the result so far.",
     )
     tokens: int = Field(default=900, ge=1, description="The most tokens of the reply.")
     note_tokens: int = Field(default=600, ge=1, description="The most tokens of a collapsed note.")
@@ -42,29 +91,85 @@ class ReduceOptions(Options):
         default=None, description="The result when no note is left; without it that is a failure."
     )
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.refine and self.check is None:
+            raise ValueError("`refine` needs a prompt `check`")
+        return self
+
+    @property
+    def key_name(self) -> str:
+        """The name under which a result has the value of its group."""
+        return self.by if self.by and self.by.isidentifier() else "group"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reducer:
+    """What all calls for one result share; `group` is the value of `by`, if any."""
+
+    options: ReduceOptions
+    work: Work
+    prompt: PromptLike
+    collapse: PromptLike | None
+    schema: JsonSchema | None
+    note_schema: JsonSchema | None
+    where: Condition | None
+    refining: Refining | None
+    group: object = None
+
+    def variables(self, notes: Sequence[Note]) -> dict[str, object]:
+        """Return what the prompts see."""
+        values = [note.value for note in notes]
+        return {"notes": values, "words": self.options.words, "group": self.group}
+
+    def room(self) -> int:
+        """Return the most tokens of notes that any of the prompts leaves room for."""
+        options, work = self.options, self.work
+        empty = self.variables(())
+        rooms = [work.room(self.prompt, empty, options.tokens, self.schema)]
+        if self.collapse is not None:
+            rooms.append(work.room(self.collapse, empty, options.note_tokens, self.note_schema))
+        if self.refining is not None:
+            rooms.append(self.refining.room(empty, work))
+        return min([options.room, *(room for room in rooms if room is not None)])
+
 
 async def run(slots: Sequence[Slot], options: ReduceOptions, work: Work) -> Sequence[Slot]:
-    """Return one slot for the answer."""
-    if len(slots) == 1 and options.empty is None:
-        return slots
-    prompt = work.prompt(options.prompt)
-    room = _room(prompt, options, options.tokens, work)
-    if options.collapse is not None:
-        room = min(room, _room(work.prompt(options.collapse), options, options.note_tokens, work))
-    _require_room(slots, options, room, work)
-    return [
-        Slot(
-            spans=union(span for slot in slots for span in slot.spans),
-            bound=options.tokens,
-            note=work.start(_reduce(slots, prompt, options, room, work)),
-            border=slots[0].border if slots else 0,
-        )
-    ]
+    """Return one slot for the result; with `by`, one for each group, once all notes are there.
+
+    Raises FitError when the notes cannot fit.
+    """
+    plain = options.schema_ is None and options.by is None and options.empty is None
+    reducer = _reducer(options, work)
+    if len(slots) == 1 and plain:
+        # Text stays as it is; what is a record until now is asked about.
+        note = _one(slots[0], reducer)
+        return [replace(slots[0], bound=max(slots[0].bound, options.tokens), note=work.start(note))]
+    _require_room(slots, options, reducer.room(), work)
+    if options.by is None:
+        return [_slot(slots, reducer)]
+    groups = await _groups(slots, Condition(options.by), options, work)
+    if not groups:
+        return [_slot((), reducer)]
+    return [_slot(group, replace(reducer, group=key)) for key, group in groups]
 
 
-def _room(prompt: PromptLike, options: ReduceOptions, tokens: int, work: Work) -> int:
-    room = work.room(prompt, {"notes": (), "words": options.words}, tokens)
-    return options.room if room is None else min(options.room, room)
+def _reducer(options: ReduceOptions, work: Work) -> _Reducer:
+    schema = work.schema(options.schema_) if options.schema_ else None
+    refining = None
+    if options.check is not None and options.refine:
+        check = work.prompt(options.check)
+        refining = Refining(check, options.refine, options.tokens, options.words, schema)
+    return _Reducer(
+        options,
+        work,
+        prompt=work.prompt(options.prompt),
+        collapse=work.prompt(options.collapse) if options.collapse else None,
+        schema=schema,
+        note_schema=work.schema(options.note_schema) if options.note_schema else None,
+        where=Condition(options.where) if options.where else None,
+        refining=refining,
+    )
 
 
 def _require_room(slots: Sequence[Slot], options: ReduceOptions, room: int, work: Work) -> None:
@@ -84,107 +189,127 @@ def _require_room(slots: Sequence[Slot], options: ReduceOptions, room: int, work
         )
 
 
-async def _reduce(
-    slots: Sequence[Slot], prompt: PromptLike, options: ReduceOptions, room: int, work: Work
-) -> Note:
-    notes = await _collapsed(slots, options, room, work)
+async def _groups(
+    slots: Sequence[Slot], by: Condition, options: ReduceOptions, work: Work
+) -> Sequence[tuple[object, Sequence[Slot]]]:
+    """Return the notes of each value of `by` as slots, groups in the order of their first notes.
+
+    In a plan no value is known: notes are all of one group, or each of its own, whichever is more.
+    """
+    found: dict[str, tuple[object, list[Slot]]] = {}
+    for number, slot in enumerate(slots):
+        note = await slot.note
+        if note is None:
+            continue
+        if note.predicted is None:
+            fields = note.value if isinstance(note.value, Mapping) else {"text": note.value}
+            key = by.value({**work.params, **fields})
+        else:
+            key = number if note.predicted is Prediction.LONG else 0
+        group = found.setdefault(likeness(key, options.alike), (key, []))
+        group[1].append(replace(slot, note=ready(note)))
+    return list(found.values())
+
+
+def _slot(slots: Sequence[Slot], reducer: _Reducer) -> Slot:
+    return Slot(
+        spans=union(span for slot in slots for span in slot.spans),
+        bound=reducer.options.tokens + (_KEY if reducer.options.by else 0),
+        note=reducer.work.start(_reduce(slots, reducer)),
+        border=slots[0].border if slots else 0,
+    )
+
+
+async def _one(slot: Slot, reducer: _Reducer) -> Note | None:
+    note = await slot.note
+    if note is None or isinstance(note.value, str):
+        return note
+    _require_room([slot], reducer.options, reducer.room(), reducer.work)
+    return await _reduce([slot], reducer)
+
+
+async def _reduce(slots: Sequence[Slot], reducer: _Reducer) -> Note:
+    options, work = reducer.options, reducer.work
+    collapsing = Collapsing(
+        room=reducer.room(),
+        size=options.note_tokens,
+        rounds=options.rounds if reducer.collapse else 0,
+        make=lambda notes, node, levels: _collapse(notes, node, levels, reducer),
+        work=work,
+    )
+    notes = await collapsing.fitting(slots)
     if not notes:
         if options.empty is None:
             raise ReplyError("no note is left to reduce", outcome=Outcome.SKIPPED)
         return Note(options.empty)
-    spans = union(span for note in notes for span in note.spans)
+    variables = reducer.variables(notes)
+    node = f"{len(notes)} notes" if options.by is None else f"{len(notes)} notes of {reducer.group}"
     answer = await work.ask(
-        prompt,
-        {"notes": [note.value for note in notes], "words": options.words},
+        reducer.prompt,
+        variables,
         tokens=options.tokens,
         words=options.words,
-        node=f"{len(notes)} notes",
-        levels=work.after,
+        schema=reducer.schema,
+        node=node,
+        levels=work.after + options.refine,
     ).reply
-    return Note(answer.value, spans, predicted=answer.predicted)
-
-
-async def _collapsed(
-    slots: Sequence[Slot], options: ReduceOptions, room: int, work: Work
-) -> Sequence[Note]:
-    """Return notes that fit one call together, collapsing groups of them as often as needed.
-
-    Every group but the last has at least two notes, so each round has about half of the notes of
-    the one before, or fewer.
-    """
-    level = slots
-    for round_number in range(1, options.rounds + 2):
-        collapsed: list[Slot] = []
-        async for group, last in _groups(level, room, work):
-            if last and not collapsed:
-                return group
-            collapsed.append(_collapse(group, options, work, round_number))
-        if not collapsed:
-            return ()
-        level = collapsed
-    raise ReplyError(
-        f"step {work.step!r}: the notes do not fit one call after {options.rounds} rounds of"
-        " collapsing",
-        outcome=Outcome.INVALID,
-        hint="lower `note_tokens`, or raise `room` or `rounds`",
-    )
-
-
-async def _groups(
-    level: Sequence[Slot], room: int, work: Work
-) -> AsyncIterator[tuple[Sequence[Note], bool]]:
-    """Yield groups of consecutive notes that fit `room`, each as soon as it is settled.
-
-    A group is settled when the next note does not fit; the last one, marked so, when all notes
-    are there.
-    """
-    notes: list[Note] = []
-    size = 0
-    for slot in level:
-        note = await slot.note
-        if note is None:
-            continue
-        tokens = work.counter.count(note.text) + FENCE
-        if notes and size + tokens > room:
-            yield tuple(notes), False
-            notes, size = [], 0
-        notes.append(note)
-        size += tokens
-    if notes:
-        yield tuple(notes), True
-
-
-def _collapse(notes: Sequence[Note], options: ReduceOptions, work: Work, round_number: int) -> Slot:
-    return Slot(
-        spans=union(span for note in notes for span in note.spans),
-        bound=options.note_tokens,
-        note=work.start(_collapse_group(notes, options, work, round_number)),
-    )
-
-
-async def _collapse_group(
-    notes: Sequence[Note], options: ReduceOptions, work: Work, round_number: int
-) -> Note:
-    if len(notes) == 1 or options.collapse is None:
-        return notes[0]
+    if reducer.refining is not None:
+        answer = await reducer.refining.refined(
+            answer, variables, node=node, levels=work.after, work=work
+        )
     spans = union(span for note in notes for span in note.spans)
+    return Note(_result(answer, reducer), spans, predicted=answer.predicted)
+
+
+def _result(answer: Answer, reducer: _Reducer) -> str | Mapping[str, object]:
+    """Return the result's value, with the value of its group if there are groups."""
+    if reducer.options.by is None:
+        return answer.value
+    value = {"text": answer.value} if isinstance(answer.value, str) else answer.value
+    name = reducer.options.key_name
+    return {name: reducer.group, **{key: value[key] for key in value if key != name}}
+
+
+async def _collapse(
+    notes: Sequence[Note], node: str, levels: int, reducer: _Reducer
+) -> Note | None:
+    options, work = reducer.options, reducer.work
+    assert reducer.collapse is not None  # without it there are no rounds
     answer = await work.ask(
-        work.prompt(options.collapse),
-        {"notes": [note.value for note in notes], "words": options.words},
+        reducer.collapse,
+        reducer.variables(notes),
         tokens=options.note_tokens,
         words=options.words,
-        node=f"round {round_number}, characters {spans[0].start} to {spans[-1].end}",
-        levels=work.after + options.rounds - round_number,
+        schema=reducer.note_schema,
+        node=node,
+        levels=levels,
     ).reply
+    if reducer.where is not None:
+        if answer.predicted is Prediction.SHORT:
+            return None
+        fields = answer.value if isinstance(answer.value, Mapping) else {"text": answer.value}
+        if answer.predicted is None and not reducer.where.holds({**work.params, **fields}):
+            return None
+    spans = union(span for note in notes for span in note.spans)
     return Note(answer.value, spans, predicted=answer.predicted)
+
+
+def _gives(options: ReduceOptions) -> Kind:
+    return Kind.NOTES if options.by else Kind.NOTE
+
+
+def _fields(options: ReduceOptions) -> frozenset[str] | None:
+    return frozenset({options.key_name, "text"}) if options.by and not options.schema_ else None
 
 
 STEP = StepType(
     name="reduce",
-    about="Reduce all notes to one, collapsing groups of them where they are too long.",
+    about="Reduce all notes to one, or to one for each group, collapsing what is too long.",
     options=ReduceOptions,
     takes=frozenset({Kind.CHUNKS, Kind.NOTES}),
     gives=Kind.NOTE,
+    gives_with=_gives,
     run=run,
-    variables=frozenset({"notes", "words"}),
+    variables=frozenset({"notes", "words", "group"}),
+    fields=_fields,
 )

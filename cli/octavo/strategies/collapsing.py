@@ -1,0 +1,122 @@
+"""Makes fewer notes of many, group by group, until all that are left fit one call.
+
+The collapse stage of LLM x MapReduce (Zhou et al. 2024, arXiv 2410.09342), with what its reference
+code lacks: the prompt, the question and the reply are part of the budget, rounds are bounded, and
+every call shrinks what it is given. Groups are consecutive notes, so their order is the document's,
+and one is asked about as soon as its own notes are there: once the notes so far exceed the budget,
+the first group is settled whatever follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from octavo.errors import Outcome, ReplyError
+from octavo.protocols import Work
+from octavo.strategies.fit import FENCE
+from octavo.strategies.ready import ready
+from octavo.text.note import Note, Slot
+from octavo.text.union import union
+
+__all__ = ["Collapsing"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Consecutive notes that fit one call, and their tokens; `last` when none follows."""
+
+    notes: Sequence[Note]
+    tokens: int
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Collapsing:
+    """How notes are collapsed.
+
+    `room` is the most tokens of notes in one call, `size` the most of the note that comes of it,
+    and `rounds` the most rounds. `make(notes, node, levels)` makes one note of several, or none.
+    """
+
+    room: int
+    size: int
+    rounds: int
+    make: Callable[[Sequence[Note], str, int], Awaitable[Note | None]]
+    work: Work
+
+    async def fitting(self, level: Sequence[Slot]) -> Sequence[Note]:
+        """Return notes that fit one call together, in order.
+
+        A group is asked about only if its note will be shorter than it is. A full group always is:
+        two notes fit the room, so it has more than half of that, and its note has at most half. So
+        each round at least halves all notes but those of its last group.
+
+        Raises ReplyError before a round that is one too many, or after one that changed nothing.
+        """
+        for number in range(1, self.rounds + 2):
+            passed: list[Slot] = []
+            asked = 0
+            async for group in self._groups(level):
+                if group.last and not passed:
+                    return group.notes
+                if number > self.rounds:
+                    after = f"after {self.rounds} rounds of collapsing"
+                    raise self._failure(after if self.rounds else "and nothing collapses them")
+                if len(group.notes) > 1 and group.tokens > self.size + FENCE:
+                    asked += 1
+                    passed.append(self._collapsed(group.notes, number))
+                else:
+                    passed += [_as_it_is(note) for note in group.notes]
+            if not passed:
+                return ()
+            if not asked:
+                raise self._failure("and none of them can be collapsed with its neighbour")
+            level = passed
+        raise AssertionError  # the last round has returned or raised
+
+    async def _groups(self, level: Sequence[Slot]) -> AsyncIterator[_Group]:
+        """Yield groups of consecutive notes that fit the room, each as soon as it is settled.
+
+        One is settled when the next note does not fit, the last when all notes are there.
+        """
+        notes: list[Note] = []
+        size = 0
+        for slot in level:
+            note = await slot.note
+            if note is None:
+                continue
+            tokens = self.work.counter.count(note.text) + FENCE
+            if tokens > self.room:
+                raise self._failure(f"as one of them has {tokens:,} tokens")
+            if notes and size + tokens > self.room:
+                yield _Group(tuple(notes), size, last=False)
+                notes, size = [], 0
+            notes.append(note)
+            size += tokens
+        if notes:
+            yield _Group(tuple(notes), size, last=True)
+
+    def _collapsed(self, notes: Sequence[Note], number: int) -> Slot:
+        spans = union(span for note in notes for span in note.spans)
+        place = (
+            f"characters {spans[0].start} to {spans[-1].end}" if spans else f"{len(notes)} notes"
+        )
+
+        async def make() -> Note | None:
+            levels = self.work.after + self.rounds - number
+            return await self.make(notes, f"round {number}, {place}", levels)
+
+        return Slot(spans=spans, bound=self.size, note=self.work.start(make()))
+
+    def _failure(self, reason: str) -> ReplyError:
+        return ReplyError(
+            f"step {self.work.step!r}: the notes do not fit the {self.room:,} tokens that one call"
+            f" leaves for them, {reason}",
+            outcome=Outcome.INVALID,
+            hint="lower `note_tokens`, or raise `room` or `rounds`",
+        )
+
+
+def _as_it_is(note: Note) -> Slot:
+    return Slot(spans=note.spans, bound=0, note=ready(note))

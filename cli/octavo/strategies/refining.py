@@ -1,0 +1,95 @@
+"""Rounds that check a note against what it was made from, and improve it.
+
+After the gleaning of GraphRAG (Edge et al. 2024, arXiv 2404.16130), where a second look at a chunk
+finds what the first one missed. A round is one call, whose reply says that the note is fine, or has
+a better one; the first that finds nothing to improve is the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from octavo.protocols import Answer, JsonSchema, PromptLike, Work
+from octavo.strategies.fit import FENCE
+from octavo.text.note import Prediction, Record
+
+__all__ = ["VERDICT", "Refining"]
+
+VERDICT = 32
+"""Tokens of a round's reply beside the note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refining:
+    """How notes are checked: in at most `rounds` rounds, by a prompt that also sees `note`.
+
+    `tokens` is the most that a note may have, and `schema` what it must fit if it is a record.
+    """
+
+    prompt: PromptLike
+    rounds: int
+    tokens: int
+    words: int | None
+    schema: JsonSchema | None
+
+    def room(self, variables: Mapping[str, object], work: Work) -> int | None:
+        """Return the tokens that a round leaves beside these variables and the note.
+
+        None when the window is unknown. Raises FitError when nothing is left.
+        """
+        beside = {**variables, "note": ""}
+        reply = self.tokens + VERDICT
+        room = work.room(self.prompt, beside, reply, _verdict(self.schema))
+        return None if room is None else room - self.tokens - FENCE
+
+    async def refined(
+        self, answer: Answer, variables: Mapping[str, object], *, node: str, levels: int, work: Work
+    ) -> Answer:
+        """Return the answer as the rounds leave it. `levels` are those of the last round."""
+        for number in range(1, self.rounds + 1):
+            reply = await work.ask(
+                self.prompt,
+                {**variables, "note": answer.value},
+                tokens=self.tokens + VERDICT,
+                words=self.words,
+                schema=_verdict(self.schema),
+                node=f"check {number} of {node}",
+                levels=levels + self.rounds - number,
+            ).reply
+            assert not isinstance(reply.value, str)  # the schema is one of an object
+            # In a plan every round may find something, or the first one nothing.
+            goes_on = reply.predicted is Prediction.LONG or not reply.value["fine"]
+            note: str | Record | None = reply.value["note"]
+            if not goes_on or not note or note == answer.value:
+                break
+            answer = replace(answer, value=note, truncated=False)
+        return answer
+
+
+def _verdict(schema: JsonSchema | None) -> JsonSchema:
+    """Return the schema of a round's reply about notes that fit `schema`, or are text."""
+    at = "#/properties/note/anyOf/0"
+    note: object = {"type": "string"} if schema is None else _moved(schema, at)
+    return {
+        "type": "object",
+        "properties": {"fine": {"type": "boolean"}, "note": {"anyOf": [note, {"type": "null"}]}},
+        "required": ["fine", "note"],
+        "additionalProperties": False,
+    }
+
+
+def _moved(schema: object, at: str) -> object:
+    """Return a schema that stands at a place in another one: its references follow it there."""
+    if isinstance(schema, list):
+        return [_moved(each, at) for each in cast("list[object]", schema)]
+    if not isinstance(schema, Mapping):
+        return schema
+    moved: dict[str, Any] = {}
+    for key, value in cast("Mapping[str, object]", schema).items():
+        if key == "$ref" and isinstance(value, str) and value.startswith("#"):
+            moved[key] = at + value[1:]
+        elif key != "$schema":
+            moved[key] = _moved(value, at)
+    return moved
