@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from octavo.errors import Outcome, ReplyError
 from octavo.protocols import Work
 from octavo.strategies.fit import FENCE
-from octavo.strategies.ready import ready
 from octavo.text.note import Note, Slot
+from octavo.text.ready import ready
 from octavo.text.union import union
 
 __all__ = ["Collapsing"]

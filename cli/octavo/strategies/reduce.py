@@ -32,10 +32,10 @@ from octavo.protocols import (
 )
 from octavo.strategies.collapsing import Collapsing
 from octavo.strategies.fit import FENCE
-from octavo.strategies.ready import ready
 from octavo.strategies.refining import Refining
 from octavo.text.alike import Alike, likeness
 from octavo.text.note import Note, Prediction, Slot
+from octavo.text.ready import ready
 from octavo.text.union import union
 
 __all__ = ["STEP", "ReduceOptions"]
