@@ -137,4 +137,4 @@ def test_no_prompt_exceeds_a_small_window(tmp_path, window):
 def test_the_run_lies_within_the_plan(ask):
     plan = ask.plan(CODED, params={"question": ["What is red?", "What is blue?"]})
     ask.run(CODED, params={"question": ["What is red?", "What is blue?"]})
-    assert plan.calls[0] <= len(ask.requests) <= plan.calls[1]
+    assert plan.sent[0] <= len(ask.requests) <= plan.sent[1]

@@ -96,7 +96,7 @@ def test_a_note_is_checked_against_its_own_text_until_it_is_fine(tmp_path):
     plan = kit.plan(paragraphs(20))
     (result,) = kit.run(paragraphs(20)).results
     assert re.findall(r"\d+", result.value) == [str(number) for number in range(20)]
-    assert plan.calls[0] <= len(kit.requests) <= plan.calls[1]
+    assert plan.sent[0] <= len(kit.requests) <= plan.sent[1]
     assert plan.depth == 3
 
 

@@ -355,7 +355,7 @@ def test_the_result_is_improved_until_a_round_finds_it_fine(tmp_path, fine_after
     (result,) = kit.run("Paragraph 3.").results
     assert result.value == "3." + "!" * min(fine_after, 3)
     assert seen == ["3." + "!" * number for number in range(calls)]
-    assert plan.calls[0] <= len(kit.requests) <= plan.calls[1]
+    assert plan.sent[0] <= len(kit.requests) <= plan.sent[1]
     assert plan.depth == 2 + 3
 
 
