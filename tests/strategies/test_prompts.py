@@ -15,8 +15,16 @@ def keys(kit):
     return [key_of(request, identity="i", model="m") for request in kit.requests]
 
 
+def first_words(request):
+    words = " ".join(fenced(request)[-1].split()[:8]) + "."
+    if request.schema is None:
+        return words
+    texts = dict.fromkeys(("extracted", "rationale", "answer"), words)
+    return {**texts, "has_info": True, "confidence": 5}
+
+
 def run(name, text, tmp_path):
-    kit = Kit("", lambda request: " ".join(fenced(request)[-1].split()[:8]) + ".", tmp_path)
+    kit = Kit("", first_words, tmp_path)
     kit.path = name
     (result,) = kit.run(text, params=PARAMS.get(name), private=True).results
     assert result.error is None, result.error
