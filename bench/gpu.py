@@ -26,16 +26,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from serving.host import facts
+from serving.host import facts, gpu_memory
 from serving.real import real
 from serving.speed import ceiling, offline, strategies
 from serving.survival import survival
 from serving.table import table
 
 from octavo.backends.vllm_server import VLLMServer
+from octavo.errors import OctavoError
 from octavo.protocols import Profile, Serve
 
-RESULTS = Path(__file__).resolve().parent / "results"
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "bench" / "results"
 BEGUN = time.monotonic()
 
 
@@ -81,13 +83,25 @@ async def served(options, work):
     serve = Serve(**serve_of(options))
     profile = Profile(model=f"vllm:{options.model}", serve=serve)
     begun = time.monotonic()
-    server = await VLLMServer.start(options.model, profile, note)
+    try:
+        server = await VLLMServer.start(options.model, profile, note)
+    except OctavoError as error:
+        explain(error)
+        raise
     note(f"answers after {time.monotonic() - begun:.0f} s; cache of {server.capacity} tokens")
     try:
         return await work(server)
     finally:
         await server.close()
         note("server stopped")
+
+
+def explain(error):
+    """Print why there is no server, with the end of its log."""
+    note(f"no server: {error} ({error.hint})")
+    log = Path((error.hint or "").rpartition("its log is ")[2])
+    if log.is_file():
+        print(log.read_text("utf-8", "replace")[-5000:], flush=True)
 
 
 def left(options):
@@ -97,7 +111,11 @@ def left(options):
 def speed(options):
     book = Book("speed", options)
     if not options.command and options.offline:
+        before = gpu_memory()
         book.keep("offline", offline(options, note))
+        until = time.monotonic() + 30  # the driver takes a moment to give memory back
+        while time.monotonic() < until and gpu_memory() > [used + 1000 for used in before]:
+            time.sleep(0.5)
     asyncio.run(served(options, lambda server: ceiling(options, server, note, book.keep)))
 
 
@@ -128,13 +146,15 @@ def killed(options):
 
 
 def everything(options):
-    speed(options)
-    each_strategy(options)
     small = argparse.Namespace(**vars(options))
     small.model, small.dummy = options.real or options.model, options.dummy and not options.real
     small.max_model_len = min(options.max_model_len, 8192)
-    on_real_weights(small)
-    killed(small)
+    parts = ((speed, options), (each_strategy, options), (on_real_weights, small), (killed, small))
+    for part, chosen in parts:
+        try:
+            part(chosen)
+        except Exception as error:  # noqa: BLE001 - the other parts still tell something
+            note(f"{part.__name__} failed: {type(error).__name__}: {error}")
     table(Path(options.results))
 
 
@@ -174,8 +194,10 @@ def main():
         return
     if options.model is None:
         parser.error("which model?")
-    for name in ("OCTAVO_VLLM_URL",):
-        os.environ.pop(name, None)
+    os.environ.pop("OCTAVO_VLLM_URL", None)
+    # The command is run in other directories, and Octavo may be here as source only.
+    paths = [str(ROOT / "cli"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(path).resolve()) for path in paths if path)
     PARTS[options.part](options)
 
 

@@ -24,8 +24,8 @@ VALUES = {
     "question": "What is the whale's name?",
     "prompt": "Name the people in this part.",
     "what": "ships",
-    "schema": "count/part",
-    "fields": "name",
+    "schema": '{"type": "object", "properties": {"name": {"type": "string", "maxLength": 40}},'
+    ' "required": ["name"], "additionalProperties": false}',
 }
 """Values for parameters that have no default."""
 
@@ -132,7 +132,11 @@ def one(name, pipeline, place, server, options, left):
 def needed(pipeline):
     """Return the parameters that a pipeline must be given."""
     params = yaml.safe_load(pipeline).get("params") or {}
-    return [name for name, facts in params.items() if "default" not in (facts or {})]
+    return [
+        name
+        for name, facts in params.items()
+        if "default" not in (facts or {}) and (facts or {}).get("required", True)
+    ]
 
 
 def shown(row):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from corpus import prose
 
+from octavo.protocols import Profile
 from octavo.tokens.choose import counter as counter_named
 
 from .client import bodies, send, spoilt
@@ -27,16 +28,18 @@ OPTIONS = {"ignore_eos": True, "max_tokens": REPLY}
 
 QUESTION = "What does the captain say about the harbour?"
 
+MAP = ("map", {"prompt": "List the facts."})
+
 STRATEGIES = (
-    ("map", {"prompt": "List the facts."}, "shuffled"),
-    ("summarize", {}, "shuffled"),
-    ("ask", {"question": QUESTION}, "shuffled"),
     ("margins", {"question": QUESTION}, "shuffled"),
     ("memory", {"question": QUESTION}, "in turn"),
-    ("refine", {}, "in turn"),
+    (*MAP, "shuffled"),
+    ("summarize", {}, "shuffled"),
+    ("ask", {"question": QUESTION}, "shuffled"),
     ("count", {"what": "ships"}, "shuffled"),
     ("lookup", {"question": QUESTION}, "shuffled"),
     ("outline", {}, "shuffled"),
+    ("refine", {}, "in turn"),
 )
 """Pipelines with their parameters, and how the same requests go without any care: all at once in
 any order, or one after the other where each needs the reply before."""
@@ -51,14 +54,11 @@ async def recorded(options, counter, seed, known):
     """Return the requests of `map` over as many documents as give the requests wanted."""
     recorder = Recorder(known)
     texts = texts_for(options, counter, seed)
-    pipeline, params, _ = STRATEGIES[0]
-    await fold(pipeline, params, texts, recorder, attached_nowhere(options))
+    await fold(*MAP, texts, recorder, attached_nowhere(options))
     return recorder.requests[: options.requests]
 
 
 def attached_nowhere(options):
-    from octavo.protocols import Profile
-
     return Profile(model=f"vllm:{options.model}")
 
 
@@ -117,8 +117,7 @@ async def ceiling(options, server, note, keep):
     async def octavo(seed):
         backend = Noise(options.model, profile)
         texts = texts_for(options, counter, seed)
-        pipeline, params, _ = STRATEGIES[0]
-        ran = await fold(pipeline, params, texts, backend, profile)
+        ran = await fold(*MAP, texts, backend, profile)
         await backend.close()
         shown = {"requests": ran.sent, "rate": ran.sent / ran.seconds, **asdict(ran)}
         rows.append({"what": "octavo map", "in_flight": None, **shown, "seed": seed})

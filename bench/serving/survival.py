@@ -102,6 +102,9 @@ def server_killed(place, note):
     begun = time.perf_counter()
     process = started(place, "one")
     until(lambda: replies(place, "one") >= 10 or process.poll() is not None)
+    if process.poll() is not None:
+        note(f"the run ended before it could be killed: {(place / 'stderr').read_text()[-800:]}")
+        return {"what": "server killed", "failed": (place / "stderr").read_text()[-2000:]}
     guard, *servers = by_generation(process.pid)
     had = replies(place, "one")
     for pid, _ in servers:
@@ -144,6 +147,9 @@ def octavo_killed(place, note, before):
     """Kill Octavo once some calls are answered, look at the GPU, and run the same again."""
     process = started(place, "two")
     until(lambda: replies(place, "two") >= 10 or process.poll() is not None)
+    if process.poll() is not None:
+        note(f"the run ended before it could be killed: {(place / 'stderr').read_text()[-800:]}")
+        return {"what": "octavo killed", "failed": (place / "stderr").read_text()[-2000:]}
     below = descendants(process.pid)
     process.send_signal(signal.SIGKILL)
     process.wait()

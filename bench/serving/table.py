@@ -131,6 +131,8 @@ def _real(told):
 def _survival(told):
     lines = ["## What a kill costs", _host(told)]
     for each in told.get("survival", []):
+        if "failed" in each:
+            continue
         if each["what"] == "server killed":
             lines.append(
                 f"All {each['killed']} processes of the server were killed after"
