@@ -38,8 +38,6 @@ _COMPUTED = 256
 _SMALL = 1024
 """Tokens of a small call. A server that is sent more than fits its cache keeps the rest waiting, in
 their order; one that is sent less stands idle."""
-_DYING = 7.0
-"""Seconds in which a server that lost its engine ends: vLLM looks for that every five."""
 _RESTARTS = 1
 _CACHE = re.compile(r"vllm:cache_config_info\{([^}]*)\}")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -154,7 +152,7 @@ class VLLM:
                 return await send(client)
             except Transient as fault:
                 lost = fault.kind in {"connection", "server"}
-                if not lost or server is None or not await server.ended(_DYING):
+                if not lost or server is None or not await server.died():
                     raise
 
     async def score(self, text: str, *, given: str = "") -> tuple[TokenLogprob, ...]:

@@ -23,8 +23,17 @@ from octavo.protocols.transport import Transport
 
 __all__ = ["VLLMServer", "root_transport"]
 
+_ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    # A connection that the server closes while a call is on its way to it would lose the call.
+    "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "3600",
+}
 _FAREWELL = 20.0
 """Seconds for the guard to end everything, before it is killed itself."""
+_MOMENT = 0.3
+"""Seconds in which a process whose connections broke off is seen to have ended."""
+_DYING = 7.0
+"""Seconds in which a server that lost its engine ends: vLLM looks for that every five."""
 _BEAT = 0.2
 """Seconds between two looks at a server that starts."""
 _GLANCE = 5.0
@@ -64,7 +73,7 @@ class VLLMServer:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", guard, *argv,
                 stdin=PIPE, stdout=PIPE, stderr=log.file, start_new_session=True,
-                env={"PYTHONUNBUFFERED": "1", **os.environ, "VLLM_API_KEY": key},
+                env={**_ENVIRONMENT, **os.environ, "VLLM_API_KEY": key},
             )  # fmt: skip
         except BaseException as error:
             log.remove()
@@ -94,6 +103,16 @@ class VLLMServer:
     def last_words(self) -> str:
         """What the log says last, and where it lies."""
         return f"{self._log.end()} ({self._log.where})"
+
+    async def died(self) -> bool:
+        """Tell whether a server that lost a call has ended or is about to."""
+        if await self.ended(_MOMENT):
+            return True
+        root = root_transport(self.base_url, self.headers, _GLANCE)
+        try:
+            return not await _healthy(root) and await self.ended(_DYING)
+        finally:
+            await root.close()
 
     async def ended(self, within: float) -> bool:
         """Tell whether the server has ended, waiting up to `within` seconds for it."""
