@@ -18,7 +18,7 @@ from octavo.text.grapheme import joined
 from octavo.text.sentence import sentence_ends
 from octavo.text.span import Span
 
-__all__ = ["Level", "levels"]
+__all__ = ["Cuts", "Level", "finest", "levels", "lines", "words"]
 
 _EDGE = UNIT // 2
 _LINE = UNIT
@@ -52,9 +52,16 @@ def levels(parts: Blocks, room: int) -> tuple[Level, ...]:
     """Return the ways to cut what is above `room` tokens, the most welcome first."""
     return (
         Level(partial(_blocks, parts), 0),
-        Level(partial(_lines, parts.fences), _EDGE),
+        Level(partial(_fenced_lines, parts.fences), _EDGE),
         Level(_sentences, _SENTENCE),
-        Level(_words, _CLAUSE),
+        *finest(room),
+    )
+
+
+def finest(room: int) -> tuple[Level, ...]:
+    """Return the ways to cut inside a sentence, from clauses and words down to characters."""
+    return (
+        Level(words, _CLAUSE),
         Level(_joints, _JOINT),
         Level(_anchors, _CHARACTER),
         # The most tokens of a character are four in the common tokenizers.
@@ -72,7 +79,7 @@ def _blocks(parts: Blocks, text: str, span: Span) -> Cuts:
     return parts.starts[first:last], parts.costs[first:last]
 
 
-def _lines(fences: Sequence[Span], text: str, span: Span) -> Cuts:
+def _fenced_lines(fences: Sequence[Span], text: str, span: Span) -> Cuts:
     """Before lines with text in them, and rather at the edges of lists, tables and fences."""
     places: list[int] = []
     prices: list[int] = []
@@ -99,13 +106,18 @@ def _lines(fences: Sequence[Span], text: str, span: Span) -> Cuts:
     return places[first:], prices[first:]
 
 
+def lines(text: str, span: Span) -> Cuts:
+    """Before lines with text in them."""
+    return _fenced_lines((), text, span)
+
+
 def _sentences(text: str, span: Span) -> Cuts:
     ends = [span.start + end for end in sentence_ends(text[span.start : span.end])]
     places = [end for end in ends if end < span.end and not joined(text, end)]
     return places, [_SENTENCE] * len(places)
 
 
-def _words(text: str, span: Span) -> Cuts:
+def words(text: str, span: Span) -> Cuts:
     """Before white space, and after commas that need none."""
     places: list[int] = []
     prices: list[int] = []

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from octavo.chunkers.cut import Level, levels
+from octavo.chunkers.cut import Level
 from octavo.errors import FitError
 from octavo.protocols.tokens import Counter
-from octavo.text.block import Blocks
 from octavo.text.border import borders, weights
 from octavo.text.span import Span
 
-__all__ = ["Pieces", "pieces"]
+__all__ = ["Pieces", "counted", "pieces", "refined"]
 
 _DENSE = 2
 """Two neighbours with fewer characters together than the room has tokens, divided by this, are
@@ -43,24 +42,36 @@ class Pieces:
     counts: list[int]
 
     def extend(self, other: Pieces, first: int, last: int) -> None:
-        """Append some of another text's pieces."""
+        """Append some of other pieces."""
         self.starts.extend(other.starts[first:last])
         self.ends.extend(other.ends[first:last])
         self.costs.extend(other.costs[first:last])
         self.counts.extend(other.counts[first:last])
 
 
-def pieces(text: str, parts: Blocks, room: int, counter: Counter) -> Pieces:
+def pieces(text: str, ways: Iterable[Level], room: int, counter: Counter) -> Pieces:
     """Return the pieces of a text that is not empty, in order, none above `room` tokens.
 
-    They are the blocks, many short ones together with their neighbours, and the parts of blocks
-    above the room. Lines come before sentences, these before words, these before characters.
+    The text is cut by the first of the ways to cut, what is above the room then by the second, and
+    so on; many short parts stay together with their neighbours. The last way is by characters.
     Raises FitError when one character alone has more tokens than the room.
     """
     total = counter.count(text) if len(text) <= _SURE * room else room + 1
-    found = Pieces([0], [len(text)], [0], [total])
-    wide = [0] if total > room else []
-    for level in levels(parts, room):
+    return refined(text, Pieces([0], [len(text)], [0], [total]), ways, room, counter)
+
+
+def counted(text: str, places: Sequence[int], costs: Sequence[int], counter: Counter) -> Pieces:
+    """Return the pieces between places to cut, all of them, which may be above any room."""
+    starts = [0, *places]
+    ends = [*places, len(text)]
+    sizes = counter.count_batch([text[a:b] for a, b in zip(starts, ends, strict=True)])
+    return Pieces(starts, ends, [0, *costs], sizes)
+
+
+def refined(text: str, found: Pieces, ways: Iterable[Level], room: int, counter: Counter) -> Pieces:
+    """Return the pieces, those above the room cut further; see `pieces`."""
+    wide = [index for index, count in enumerate(found.counts) if count > room]
+    for level in ways:
         for thin in (True, False):
             if not wide:
                 return found

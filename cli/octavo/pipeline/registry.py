@@ -43,6 +43,11 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
     },
     "chunker": {
         "structure": "octavo.chunkers.structure",
+        "tokens": "octavo.chunkers.tokens",
+        "sentences": "octavo.chunkers.sentences",
+        "headings": "octavo.chunkers.headings",
+        "rows": "octavo.chunkers.rows",
+        "code": "octavo.chunkers.code",
     },
     "loader": {
         "text": "octavo.loaders.text",

@@ -1,0 +1,112 @@
+"""Chunks of source code that follow its syntax: whole functions and classes where they fit.
+
+After cAST (Zhang et al., 2025, arXiv:2506.15655): what does not fit is cut where its children
+start, and so on down the tree; small neighbours stay together. Here the pieces are put together by
+the cheapest path that `structure` takes too, where a border costs more the deeper it lies in the
+tree, instead of greedily: an edit then changes few chunks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import PurePath
+
+from pydantic import Field
+
+from octavo.chunkers.cut import Cuts, Level, levels
+from octavo.chunkers.packing import pack
+from octavo.chunkers.piece import pieces
+from octavo.chunkers.syntax import LANGUAGES, Scope, parsed
+from octavo.errors import UsageError
+from octavo.protocols.sources import ChunkerType
+from octavo.protocols.steps import Options, Work
+from octavo.protocols.tokens import Counter
+from octavo.text.block import Blocks
+from octavo.text.border import UNIT
+from octavo.text.chunk import Chunk
+from octavo.text.document import Document
+from octavo.text.span import Span
+
+__all__ = ["CHUNKER", "Code", "split"]
+
+_DEEPER = UNIT // 2
+"""What a border costs for each level of the tree that it lies below the top."""
+
+
+class Code(Options):
+    """Options of the chunker."""
+
+    tokens: int = Field(2000, ge=16, description="the most tokens of a chunk")
+    language: str | None = Field(
+        None, description="the programming language; unsaid, the file's name tells"
+    )
+
+
+def split(document: Document, options: Code, counter: Counter) -> tuple[Chunk, ...]:
+    """Return chunks that join to the document's text, none above the budget.
+
+    A chunk that starts inside a class or function has the first lines of those around it as its
+    context `scope`. Raises UsageError when the language is not known or its parser not installed,
+    FitError when one character alone has more tokens than the budget.
+    """
+    text, budget = document.text, options.tokens
+    if not text:
+        return ()
+    syntax = parsed(text, _language(document, options.language), budget)
+    lines, *finer = levels(Blocks([0], [0], []), budget)[1:]
+    ways = (*_levels(syntax.lines), lines, *_levels(syntax.inside), *finer)
+    chunks = pack(document, pieces(text, ways, budget, counter), budget, counter)
+    return tuple(_scoped(chunk, syntax.scopes) for chunk in chunks)
+
+
+def _levels(places: Sequence[Sequence[int]]) -> Iterator[Level]:
+    for depth, each in enumerate(places):
+        yield Level(partial(_within, each, depth * _DEEPER), depth * _DEEPER)
+
+
+def _within(places: Sequence[int], price: int, text: str, span: Span) -> Cuts:
+    """Return those of the places that lie inside a span."""
+    del text
+    inside = places[bisect_right(places, span.start) : bisect_left(places, span.end)]
+    return inside, [price] * len(inside)
+
+
+def _language(document: Document, named: str | None) -> str:
+    if named is not None:
+        return named
+    suffix = PurePath(document.source).suffix.lower().removeprefix(".")
+    for language, suffixes in LANGUAGES.items():
+        if suffix in suffixes.split():
+            return language
+    raise UsageError(
+        f"the name of {document.source} does not tell its programming language",
+        hint="give the option `language`, or split by structure",
+    )
+
+
+def _scoped(chunk: Chunk, scopes: Sequence[Scope]) -> Chunk:
+    """Return a chunk with the first lines of what it starts inside of."""
+    start = chunk.span.start
+    last = bisect_left(scopes, start, key=lambda scope: scope.span.start)
+    around = [scope.line for scope in scopes[:last] if scope.span.end > start]
+    return replace(chunk, context=(("scope", "\n".join(around)),)) if around else chunk
+
+
+async def _run(
+    document: Document, options: Code, counter: Counter, work: Work | None
+) -> tuple[Chunk, ...]:
+    del work
+    return await asyncio.to_thread(split, document, options, counter)
+
+
+CHUNKER = ChunkerType(
+    name="code",
+    about="source code by its syntax: whole functions and classes",
+    version=1,
+    options=Code,
+    run=_run,
+)

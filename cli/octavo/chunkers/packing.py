@@ -1,0 +1,84 @@
+"""Which borders between pieces become borders of chunks: one cheapest path over the whole text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+from octavo.chunkers.piece import Pieces
+from octavo.chunkers.tally import Tally
+from octavo.protocols.tokens import Counter
+from octavo.text.border import UNIT, borders
+from octavo.text.chunk import Chunk
+from octavo.text.document import Document, heading_paths
+from octavo.text.path import cheapest
+from octavo.text.span import Span
+
+__all__ = ["EACH", "chunked", "pack"]
+
+EACH = UNIT * 3 // 8
+"""What each chunk costs. More gives fuller chunks and lets an edit change more of them."""
+
+
+def pack(
+    document: Document, found: Pieces, budget: int, counter: Counter, *, each: int = EACH
+) -> tuple[Chunk, ...]:
+    """Return chunks made of pieces of a document, none above `budget` tokens.
+
+    Each chunk costs `each`, and each border what the piece behind it does.
+    """
+    tally = Tally(document.text, found, counter)
+    firsts = [0, *cheapest(tally.sums, found.costs, room=budget, each=each)]
+    return chunked(document, found, firsts, budget, tally, each=each)
+
+
+def chunked(
+    document: Document,
+    found: Pieces,
+    firsts: list[int],
+    budget: int,
+    tally: Tally,
+    *,
+    each: int = EACH,
+) -> tuple[Chunk, ...]:
+    """Return the chunks that start with the pieces `firsts`, cut further where above the budget."""
+    ends = [*firsts[1:], len(found.starts)]
+    counts = tally.count(zip(firsts, ends, strict=True))
+    while max(counts) > budget:
+        firsts = _recut(tally.sums, found.costs, firsts, counts, budget=budget, each=each)
+        ends = [*firsts[1:], len(found.starts)]
+        counts = tally.count(zip(firsts, ends, strict=True))
+    text = document.text
+    starts = [found.starts[first] for first in firsts]
+    spans = map(Span, starts, [*starts[1:], len(text)])
+    paths = heading_paths(document.outline, starts)
+    return tuple(map(Chunk, spans, counts, paths, borders(text, starts)))
+
+
+def _recut(
+    sums: Sequence[int],
+    costs: Sequence[int],
+    firsts: Sequence[int],
+    counts: Sequence[int],
+    *,
+    budget: int,
+    each: int,
+) -> list[int]:
+    """Return the first pieces of chunks again, with those above the budget cut further.
+
+    The tokens of pieces nearly always add up to those of their chunk or a few more, but no
+    tokenizer promises it. What adds up to less is planned again with its room made smaller in
+    proportion, which gives at least two chunks.
+    """
+    finer: list[int] = []
+    for (first, last), tokens in zip(pairwise([*firsts, len(costs)]), counts, strict=True):
+        finer.append(first)
+        if tokens > budget:
+            # One more for each piece, so that pieces counted as nothing weigh something.
+            sizes = [after - before + 1 for before, after in pairwise(sums[first : last + 1])]
+            room = max(budget * sum(sizes) // tokens, 1)
+            within = list(accumulate((min(size, room) for size in sizes), initial=0))
+            finer += [
+                first + cut for cut in cheapest(within, costs[first:last], room=room, each=each)
+            ]
+    return finer

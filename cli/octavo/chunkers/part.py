@@ -1,0 +1,47 @@
+"""Parts of a document that are split on their own."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from octavo.text.border import borders
+from octavo.text.chunk import Chunk
+from octavo.text.document import Document, Heading, heading_paths
+from octavo.text.span import Span
+
+__all__ = ["moved", "part", "placed"]
+
+
+def part(document: Document, span: Span) -> Document:
+    """Return a part of a document as a document of its own, with the headings in it."""
+    begin, end = span
+    first = bisect_left(document.outline, begin, key=_begin)
+    last = bisect_left(document.outline, end, key=_begin)
+    outline = tuple(
+        replace(heading, span=Span(heading.span.start - begin, heading.span.end - begin))
+        for heading in document.outline[first:last]
+    )
+    return Document(document.text[begin:end], document.source, outline)
+
+
+def moved(chunks: Iterable[Chunk], start: int) -> list[tuple[Span, int]]:
+    """Return the spans and tokens of a part's chunks in the document; the part starts here."""
+    return [(Span(c.span.start + start, c.span.end + start), c.tokens) for c in chunks]
+
+
+def placed(document: Document, spans: Sequence[tuple[Span, int]]) -> tuple[Chunk, ...]:
+    """Return chunks for spans and their tokens, with the headings they stand under."""
+    starts = [span.start for span, _ in spans]
+    paths = heading_paths(document.outline, starts)
+    return tuple(
+        Chunk(span, tokens, path, border)
+        for (span, tokens), path, border in zip(
+            spans, paths, borders(document.text, starts), strict=True
+        )
+    )
+
+
+def _begin(heading: Heading) -> int:
+    return heading.span.start

@@ -1,0 +1,153 @@
+"""Chunks of whole rows, each with its table's header beside it.
+
+Tables are comma-separated values and the like, or those in Markdown, which is also what office
+files and web pages are read as. What is no table is split by structure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Literal
+
+from pydantic import Field
+
+from octavo.chunkers.cut import Cuts, Level, finest, levels
+from octavo.chunkers.packing import chunked, pack
+from octavo.chunkers.part import moved, part, placed
+from octavo.chunkers.piece import counted, pieces, refined
+from octavo.chunkers.structure import split as split_by_structure
+from octavo.chunkers.table import Table, piped, separated
+from octavo.chunkers.tally import Tally
+from octavo.protocols.sources import ChunkerType
+from octavo.protocols.steps import Options, Work
+from octavo.protocols.tokens import Counter
+from octavo.text.block import blocks
+from octavo.text.border import borders, weights
+from octavo.text.chunk import Chunk
+from octavo.text.document import Document
+from octavo.text.grouping import groups
+from octavo.text.span import Span
+
+__all__ = ["CHUNKER", "Rows", "split"]
+
+_SUFFIXES = (".csv", ".tsv", ".tab", ".psv")
+
+
+class Rows(Options):
+    """Options of the chunker."""
+
+    tokens: int = Field(2000, ge=16, description="the most tokens of a chunk")
+    rows: int | None = Field(
+        None, ge=1, description="the most rows of a chunk; 1 gives each a chunk of its own"
+    )
+    table: Literal["auto", "csv", "markdown"] = Field(
+        "auto", description="what the tables are; `auto` goes by the file's name"
+    )
+
+
+def split(document: Document, options: Rows, counter: Counter) -> tuple[Chunk, ...]:
+    """Return chunks that join to the document's text, none above the budget.
+
+    A chunk that starts behind a table's header has it as its context `header`, which the budget
+    does not cover. A row above the budget is cut at sentences, words and so on. Raises FitError
+    when one character alone has more tokens than the budget.
+    """
+    text = document.text
+    if options.table == "csv" or (
+        options.table == "auto" and document.source.lower().endswith(_SUFFIXES)
+    ):
+        found = separated(text)
+    else:
+        found = list(piped(text))
+        if options.rows is None:
+            return _headed(_mixed(document, found, options.tokens, counter), found, text)
+    spans: list[tuple[Span, int]] = []
+    done = 0
+    for table in [*found, Table(Span(len(text), len(text)), len(text), ())]:
+        between = Span(done, table.span.start)
+        if between.length:
+            parts = split_by_structure(part(document, between), options.tokens, counter)
+            spans += moved(parts, between.start)
+        if table.span.length:
+            spans += moved(_alone(document, table, options, counter), table.span.start)
+        done = table.span.end
+    return _headed(placed(document, spans), found, text)
+
+
+def _alone(document: Document, table: Table, options: Rows, counter: Counter) -> tuple[Chunk, ...]:
+    """Return the chunks of a table, its header with the first row."""
+    own = part(document, table.span)
+    places = [row - table.span.start for row in table.rows[1:]]
+    rows = counted(own.text, places, weights(borders(own.text, places)), counter)
+    found = refined(own.text, rows, finest(options.tokens), options.tokens, counter)
+    if options.rows is None:
+        return pack(own, found, options.tokens, counter)
+    few = groups(
+        borders(own.text, found.starts),
+        found.counts,
+        most=options.rows,
+        least=max(options.rows // 2, 1),
+        room=options.tokens,
+    )
+    firsts = [group.start for group in few]
+    return chunked(own, found, firsts, options.tokens, Tally(own.text, found, counter))
+
+
+def _mixed(
+    document: Document, found: Sequence[Table], budget: int, counter: Counter
+) -> tuple[Chunk, ...]:
+    """Return chunks by structure that part no header from its first row."""
+    text = document.text
+    if not text:
+        return ()
+    first, lines, *others = levels(blocks(text, document.outline), budget)
+    ways = (first, Level(partial(_whole_headers, found, lines), lines.floor), *others)
+    return pack(document, pieces(text, ways, budget, counter), budget, counter)
+
+
+def _whole_headers(found: Sequence[Table], lines: Level, text: str, span: Span) -> Cuts:
+    """Return the lines but for those of headers and of the rows right behind them."""
+    kept = [
+        (place, price)
+        for place, price in zip(*lines.cuts(text, span), strict=True)
+        if (table := _around(found, place)) is None or place > table.body
+    ]
+    return [place for place, _ in kept], [price for _, price in kept]
+
+
+def _around(found: Sequence[Table], place: int) -> Table | None:
+    """Return the table that a place lies inside of, not at its start."""
+    index = bisect_right(found, place - 1, key=lambda table: table.span.start) - 1
+    return found[index] if index >= 0 and place < found[index].span.end else None
+
+
+def _headed(chunks: Sequence[Chunk], found: Sequence[Table], text: str) -> tuple[Chunk, ...]:
+    """Return the chunks, those that start behind a header with it as context."""
+    if not found:
+        return tuple(chunks)
+    return tuple(
+        replace(chunk, context=(("header", text[table.span.start : table.body].rstrip("\r\n")),))
+        if (table := _around(found, chunk.span.start)) and chunk.span.start >= table.body
+        else chunk
+        for chunk in chunks
+    )
+
+
+async def _run(
+    document: Document, options: Rows, counter: Counter, work: Work | None
+) -> tuple[Chunk, ...]:
+    del work
+    return await asyncio.to_thread(split, document, options, counter)
+
+
+CHUNKER = ChunkerType(
+    name="rows",
+    about="whole rows of tables, each chunk with the header beside it",
+    version=1,
+    options=Rows,
+    run=_run,
+)

@@ -1,0 +1,98 @@
+"""Chunks that end where sentences do, and rather where paragraphs do.
+
+Which ends of sentences become borders is the cheapest path that `structure` takes too, so that an
+edit changes few chunks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+from pydantic import Field
+
+from octavo.chunkers.cut import Cuts, Level, finest
+from octavo.chunkers.packing import chunked, pack
+from octavo.chunkers.piece import counted, pieces, refined
+from octavo.chunkers.sentence import sentence_places
+from octavo.chunkers.tally import Tally
+from octavo.protocols.sources import ChunkerType
+from octavo.protocols.steps import Options, Work
+from octavo.protocols.tokens import Counter
+from octavo.text.border import UNIT, borders
+from octavo.text.chunk import Chunk
+from octavo.text.document import Document
+from octavo.text.grouping import groups
+from octavo.text.span import Span
+
+__all__ = ["CHUNKER", "Sentences", "split"]
+
+_INSIDE = UNIT // 2
+"""What a border inside a paragraph costs."""
+
+
+class Sentences(Options):
+    """Options of the chunker."""
+
+    tokens: int = Field(2000, ge=16, description="the most tokens of a chunk")
+    sentences: int | None = Field(
+        None, ge=1, description="the most sentences of a chunk; 1 gives each a chunk of its own"
+    )
+    splitter: Literal["nupunkt", "sat", "rules"] = Field(
+        "nupunkt", description="what finds the sentences"
+    )
+    model: str = Field("sat-3l-sm", description="the model of `splitter: sat`, or its directory")
+
+
+def split(document: Document, options: Sentences, counter: Counter) -> tuple[Chunk, ...]:
+    """Return chunks that join to the document's text and end at sentences.
+
+    A sentence above the budget is cut at clauses, then words, then characters. Raises UsageError
+    when the splitter is not installed, FitError when one character alone has more tokens than the
+    budget.
+    """
+    text, budget = document.text, options.tokens
+    if not text:
+        return ()
+    places = sentence_places(text, options.splitter, options.model)
+    prices = [0 if text[place - 1] in "\r\n" else _INSIDE for place in places]
+    if options.sentences is None:
+        ways = (Level(partial(_between, places, prices), 0), *finest(budget))
+        return pack(document, pieces(text, ways, budget, counter), budget, counter)
+    each = counted(text, places, prices, counter)
+    found = refined(text, each, finest(budget), budget, counter)
+    few = groups(
+        borders(text, found.starts),
+        found.counts,
+        most=options.sentences,
+        least=max(options.sentences // 2, 1),
+        room=budget,
+    )
+    firsts = [group.start for group in few]
+    return chunked(document, found, firsts, budget, Tally(text, found, counter))
+
+
+def _between(places: Sequence[int], prices: Sequence[int], text: str, span: Span) -> Cuts:
+    """Return the cuts inside a span."""
+    del text
+    first, last = bisect_right(places, span.start), bisect_left(places, span.end)
+    return places[first:last], prices[first:last]
+
+
+async def _run(
+    document: Document, options: Sentences, counter: Counter, work: Work | None
+) -> tuple[Chunk, ...]:
+    del work
+    return await asyncio.to_thread(split, document, options, counter)
+
+
+CHUNKER = ChunkerType(
+    name="sentences",
+    about="whole sentences, rather to the ends of paragraphs",
+    version=1,
+    options=Sentences,
+    run=_run,
+)
