@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from octavo.chunkers.context import told, with_context
 from octavo.engine.ask import Asker
 from octavo.engine.depth import Following
 from octavo.engine.engine import Engine
@@ -18,7 +19,14 @@ from octavo.engine.records import instructed
 from octavo.engine.report import NoteWatch, PlanWatch
 from octavo.errors import CallError, FitError, Outcome, UsageError
 from octavo.pipeline.spec import Pipeline
-from octavo.protocols import Capabilities, Counter, JsonSchema, PromptLike, PromptText
+from octavo.protocols import (
+    Capabilities,
+    ContextOptions,
+    Counter,
+    JsonSchema,
+    PromptLike,
+    PromptText,
+)
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.finding import Finding
@@ -138,7 +146,9 @@ class StepWork:
             )
         return room
 
-    async def chunks(self, by: str, options: Mapping[str, object]) -> tuple[Chunk, ...]:
+    async def chunks(
+        self, by: str, options: Mapping[str, object], context: ContextOptions | None = None
+    ) -> tuple[Chunk, ...]:
         """Return the document's chunks by a named chunker, from the journal when it has them."""
         chunker = self.engine.registry.chunker(by)
         checked = chunker.options.model_validate(options)
@@ -151,6 +161,7 @@ class StepWork:
                 self.engine.counter.name,
                 self.document.hash,
                 [[h.level, h.title, *h.span] for h in self.document.outline],
+                context and [context.model_dump(mode="json"), told(self.document, context)],
             ],
             option=orjson.OPT_SORT_KEYS,
         )
@@ -163,6 +174,8 @@ class StepWork:
         chunks = await chunker.run(self.document, checked, self.engine.counter, self)
         if "".join(self.document.slice(chunk.span) for chunk in chunks) != self.document.text:
             raise UsageError(f"the chunker {by!r} lost or repeated text of {self.document.source}")
+        if context is not None:
+            chunks = with_context(self.document, chunks, context, self.engine.counter)
         if not chunker.asks:
             rows = [[*c.span, c.tokens, list(c.headings), c.border, c.context] for c in chunks]
             self.engine.journal.keep_table(key, orjson.dumps(rows))

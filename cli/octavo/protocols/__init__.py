@@ -29,6 +29,7 @@ from octavo.protocols.calls import (
     TokenLogprob,
     Usage,
 )
+from octavo.protocols.context import CONTEXT, ContextOptions, named
 from octavo.protocols.embeddings import Embedded, Embedding
 from octavo.protocols.reference import (
     ChunkerMark,
@@ -47,6 +48,7 @@ from octavo.protocols.tokens import Counter
 from octavo.protocols.transport import Transport, TransportReply
 
 __all__ = [
+    "CONTEXT",
     "Answer",
     "Ask",
     "Asked",
@@ -57,6 +59,7 @@ __all__ = [
     "ChunkerMark",
     "ChunkerRef",
     "ChunkerType",
+    "ContextOptions",
     "Counter",
     "Embedded",
     "Embedding",
@@ -91,4 +94,5 @@ __all__ = [
     "TransportReply",
     "Usage",
     "Work",
+    "named",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,6 +19,9 @@ from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.finding import Finding
 from octavo.text.note import Note, Slot
+
+if TYPE_CHECKING:
+    from octavo.protocols.context import ContextOptions
 
 __all__ = ["Kind", "Options", "StepType", "Work"]
 
@@ -76,8 +79,13 @@ class Work(Protocol):
         """
         ...
 
-    async def chunks(self, by: str, options: Mapping[str, object]) -> tuple[Chunk, ...]:
-        """Return the document's chunks by a named chunker, from the journal when it has them."""
+    async def chunks(
+        self, by: str, options: Mapping[str, object], context: ContextOptions | None = None
+    ) -> tuple[Chunk, ...]:
+        """Return the document's chunks by a named chunker, from the journal when it has them.
+
+        `context` says what the chunks shall have beside them.
+        """
         ...
 
     def skip(self, slot: Slot, error: CallError) -> None:

@@ -19,6 +19,7 @@ from octavo.protocols import (
     SchemaRef,
     StepType,
     Work,
+    named,
 )
 from octavo.strategies.fit import FENCE, require_room
 from octavo.strategies.refining import Refining
@@ -30,7 +31,9 @@ __all__ = ["STEP", "MapOptions"]
 class MapOptions(Options):
     """What to ask of each chunk or note."""
 
-    prompt: PromptRef = Field(description="The prompt; it sees `text`, `headings` and `words`.")
+    prompt: PromptRef = Field(
+        description="The prompt; it sees `text`, `headings`, `context` and `words`."
+    )
     tokens: int = Field(default=600, ge=1, description="The most tokens of a reply.")
     words: int | None = Field(default=None, ge=1, description="The length asked for, in words.")
     schema_: SchemaRef | None = Field(
@@ -66,9 +69,10 @@ async def run(slots: Sequence[Slot], options: MapOptions, work: Work) -> Sequenc
     """Return a slot for each of `slots`; each call starts when its own input is there."""
     question = _question(options, work)
     work.follow(1 + options.refine)
-    empty = {"text": "", "headings": (), "words": options.words}
-    require_room(work, question.prompt, empty, options.tokens, slots, schema=question.schema)
-    _require_room_for_checks(slots, question, empty, work)
+    empty = {"text": "", "headings": (), "context": named(()), "words": options.words}
+    shown = [replace(slot, bound=slot.bound + slot.beside) for slot in slots]
+    require_room(work, question.prompt, empty, options.tokens, shown, schema=question.schema)
+    _require_room_for_checks(shown, question, empty, work)
     return [
         replace(slot, bound=options.tokens, note=work.start(_ask(slot, question, options, work)))
         for slot in slots
@@ -103,7 +107,12 @@ async def _ask(slot: Slot, question: _Question, options: MapOptions, work: Work)
     note = await slot.note
     if note is None:
         return None
-    variables = {"text": note.value, "headings": slot.headings, "words": options.words}
+    variables = {
+        "text": note.value,
+        "headings": slot.headings,
+        "context": named(slot.context),
+        "words": options.words,
+    }
     node = f"characters {slot.spans[0].start} to {slot.spans[-1].end}" if slot.spans else "a note"
     asked = work.ask(
         question.prompt,
@@ -135,5 +144,5 @@ STEP = StepType(
     takes=frozenset({Kind.CHUNKS, Kind.NOTES, Kind.NOTE}),
     gives=Kind.NOTES,
     run=run,
-    variables=frozenset({"text", "headings", "words"}),
+    variables=frozenset({"text", "headings", "context", "words"}),
 )

@@ -49,8 +49,10 @@ class Slot:
     """A note's place, known before the note.
 
     `bound` is the most tokens the note may have, `border` the hash of the text at its start,
-    `headings` the path it stands under. `note` may be awaited by several readers and gives None
-    when there is no note: a filter took it out, or its call failed and the step goes on.
+    `headings` the path it stands under. `context` is what a prompt may show beside the note, as
+    names and texts, and `beside` the most tokens of that. `note` may be awaited by several readers
+    and gives None when there is no note: a filter took it out, or its call failed and the step goes
+    on.
     """
 
     spans: tuple[Span, ...]
@@ -58,3 +60,5 @@ class Slot:
     note: Awaitable[Note | None]
     border: int = 0
     headings: tuple[str, ...] = ()
+    context: tuple[tuple[str, str], ...] = ()
+    beside: int = 0
