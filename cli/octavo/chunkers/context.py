@@ -55,7 +55,7 @@ def told(document: Document, options: ContextOptions) -> tuple[tuple[str, str], 
 def _title(document: Document) -> str:
     """Return what a document calls itself: its metadata's title, else its first highest heading."""
     if named := document.metadata.get("title"):
-        return named
+        return str(named)
     highest = min(document.outline, key=lambda heading: heading.level, default=None)
     return highest.title if highest else ""
 
