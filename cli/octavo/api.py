@@ -62,6 +62,7 @@ def run(
     fresh: bool = False,
     private: bool = False,
     until: str | None = None,
+    allow_partial: float | None = None,
     max_calls: int | None = None,
     max_tokens: int | None = None,
     max_cost: float | None = None,
@@ -74,9 +75,11 @@ def run(
     for the configured one. `params` are the pipeline's parameters. `jobs` fixes how many calls are
     in flight. Without `keep_going` no new document is started after one failed. `fresh` asks
     everything anew; `private` keeps the journal in memory. `until` names the step whose notes are
-    the result, instead of the last one's. The run ends before it sends more than `max_calls` calls
-    or `max_tokens` tokens of prompts and replies, spends `max_cost` dollars or takes `max_minutes`
-    minutes; run again, it goes on. `watch` is told what happens.
+    the result, instead of the last one's. With `allow_partial`, a share of a document, what cannot
+    be answered is left out, and the report counts results that cover less. The run ends before it
+    sends more than `max_calls` calls or `max_tokens` tokens of prompts and replies, spends
+    `max_cost` dollars or takes `max_minutes` minutes; run again, it goes on. `watch` is told what
+    happens.
 
     Raises BudgetReached when it ended so, UsageError or SpecErrors for what is wrong before
     anything runs, BackendError when the backend is unusable, JournalError when the journal is.
@@ -93,6 +96,7 @@ def run(
         fresh=fresh,
         private=private,
         until=until,
+        allow_partial=allow_partial,
         allowance=Allowance(max_calls, max_tokens, max_cost, max_minutes),
     )
     results: list[Result] = []
@@ -163,6 +167,7 @@ def _job(
     fresh: bool = False,
     private: bool = False,
     until: str | None = None,
+    allow_partial: float | None = None,
     allowance: Allowance | None = None,
 ) -> Job:
     registry = Registry()
@@ -188,6 +193,7 @@ def _job(
         fresh=fresh,
         private=private,
         allowance=allowance or Allowance(),
+        allow_partial=allow_partial,
         registry=registry,
         backend=backend,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import Awaitable
 
@@ -55,6 +56,8 @@ class Delivery:
         """
         if result.error is not None:
             self._failed(result, result.error)
+        elif result.coverage < 1:
+            self._display.notice(_partial(result, self._order.allow_partial))
         self.batch.add(result)
         if self.broken is not None:
             return None
@@ -94,3 +97,13 @@ class Delivery:
         # What ends the whole run is said once, at its end.
         if not isinstance(error, (BackendError, BudgetReached, JournalError)):
             self._display.line(describe(error, about=result.source))
+
+
+def _partial(result: Result, accepted: float | None) -> str:
+    """Return the line for a result that lacks something; the share is never rounded up."""
+    share = f"{math.floor(result.coverage * 1000) / 10:.1f} %"
+    said = f"{result.source}: the result covers {share} of the text"
+    if accepted is None:
+        return said
+    enough = "enough for" if result.coverage >= accepted else "less than"
+    return f"{said}, {enough} --allow-partial {accepted:g}"

@@ -16,6 +16,7 @@ __all__ = ["Invocation"]
 class Invocation:
     """The arguments after the program's name; `generation` and `base` are an earlier run's.
 
+    `retry` asks anew for what failed in it.
     `settings` is what the configuration files say, once they have been read. `debug` and `private`
     become true when an option says so: they decide what is kept of an error.
     """
@@ -23,6 +24,7 @@ class Invocation:
     command: tuple[str, ...] = ()
     generation: int = 0
     base: int | None = None
+    retry: bool = False
     settings: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
     debug: bool = False
     private: bool = False

@@ -49,7 +49,7 @@ _EPILOG = """\
 Every option can be set by an environment variable, --keep-going by OCTAVO_KEEP_GOING, and most in
 octavo.toml; `octavo config show` tells which value comes from where.
 
-Exit codes: 0 complete; 1 finished, but a document failed; 2 nothing ran: wrong usage, pipeline
+Exit codes: 0 complete; 1 finished, but a document failed or lacks parts; 2 nothing ran: wrong usage, pipeline
 or input; 3 the model cannot be used; 4 a budget is reached; 70 a defect of Octavo;
 130, 143, 141 interrupted, terminated, output closed.
 """
@@ -179,10 +179,16 @@ def root_options() -> list[str]:
     return [option.name for option in get_command(app).params if option.name]
 
 
-def shell(arguments: Sequence[str], *, generation: int = 0, base: int | None = None) -> int:
+def shell(
+    arguments: Sequence[str],
+    *,
+    generation: int = 0,
+    base: int | None = None,
+    retry: bool = False,
+) -> int:
     """Run one command line and return its exit code; errors are printed on standard error.
 
-    `generation` and `base` go on with what an earlier run asked.
+    `generation` and `base` go on with what an earlier run asked; `retry` asks anew for what failed.
     """
     if cast("object", sys.stdout) is None:
         closed = UsageError("standard output is closed", hint="`> /dev/null` discards the result")
@@ -190,7 +196,7 @@ def shell(arguments: Sequence[str], *, generation: int = 0, base: int | None = N
     if not arguments:
         return failure.no_command(cast("TyperGroup", get_command(app)))
     # What a command line chooses for itself, such as the journal, ends with it.
-    return copy_context().run(_run, Invocation(tuple(arguments), generation, base))
+    return copy_context().run(_run, Invocation(tuple(arguments), generation, base, retry))
 
 
 def _run(invocation: Invocation) -> int:

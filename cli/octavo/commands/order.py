@@ -67,6 +67,7 @@ class Order:
     events: str | None = None
     timeout: float | None = None
     hedge: float | None = None
+    allow_partial: float | None = None
     until: str | None = None
     max_calls: int | None = None
     max_tokens: int | None = None
@@ -246,6 +247,14 @@ def options(
     timeout: Annotated[
         float | None,
         typer.Option("--timeout", metavar="SECONDS", help="How long a call may stay unanswered."),
+    ] = None,
+    allow_partial: Annotated[
+        float | None,
+        typer.Option(
+            "--allow-partial",
+            metavar="SHARE",
+            help="Leave out what fails, and take results that cover so much, such as 0.98.",
+        ),
     ] = None,
     until: Annotated[
         str | None,

@@ -112,15 +112,15 @@ def _conclude(order: Order, display: Display, delivery: Delivery, report: Report
         _say_how_to_go_on(order, display, report.run)
         raise report.error
     _write_findings(order, delivery)
-    failed = any(finding.fails for finding in delivery.findings)
+    failed = report.partial or any(finding.fails for finding in delivery.findings)
     if order.exit_zero or not (report.failed or failed):
         return 0
-    if not report.failed:
+    if not report.failed and not report.partial:
         return RunFailed.exit_code
     nothing_ran = report.failed == report.documents and not report.totals.calls
     if nothing_ran and {error.exit_code for error in delivery.failures} == {2}:
         return 2
-    _say_how_to_go_on(order, display, report.run)
+    _say_how_to_go_on(order, display, report.run, failed=True)
     return RunFailed.exit_code
 
 
@@ -138,7 +138,9 @@ def _write_findings(order: Order, delivery: Delivery) -> None:
 
 def _summary(report: Report) -> str:
     totals = report.totals
-    failed = f" ({report.failed} failed)" if report.failed else ""
+    counts = {"failed": report.failed, "partial": report.partial}
+    flaws = ", ".join(f"{count:,} {flaw}" for flaw, count in counts.items() if count)
+    failed = f" ({flaws})" if flaws else ""
     kept = totals.outcomes.get(Outcome.CACHED, 0)
     parts = [
         f"{plural(report.documents, 'document')}{failed}",
@@ -149,11 +151,13 @@ def _summary(report: Report) -> str:
     return f"{', '.join(parts)}, {duration(report.seconds)}"
 
 
-def _say_how_to_go_on(order: Order, display: Display, run: str) -> None:
+def _say_how_to_go_on(order: Order, display: Display, run: str, *, failed: bool = False) -> None:
     if not run or order.private:
         return
     if reads_only_stdin(order.inputs):
         display.notice("the same command goes on; what was answered is not asked again")
+    elif failed:
+        display.notice(f"`octavo runs retry {run}` asks again for what failed, and nothing else")
     else:
         display.notice(f"`octavo runs resume {run}` goes on; what was answered is not asked again")
 

@@ -104,11 +104,40 @@ def resume_run(
     from octavo.commands.main import shell  # noqa: PLC0415 - which loads this module
 
     with Journal(journal_path()) as journal:
-        row = _find(journal, run)
-    if not row.command:
-        raise UsageError(f"run {row.id} was not started by a command", hint="`octavo runs list`")
+        row = _repeatable(journal, run)
     command = _extended(row.command, context.args)
     raise typer.Exit(shell(command, generation=row.generation, base=row.base))
+
+
+@runs.command("retry", context_settings=_WITH_OPTIONS)
+def retry_run(
+    context: typer.Context,
+    run: Annotated[
+        int | None, typer.Argument(help="The run's number; by default the last.")
+    ] = None,
+) -> None:
+    """Run a command again, asking anew only what failed.
+
+    A reply that was refused or is no record is in the journal and is not asked for again by
+    `resume`; this asks for it again. Options of `octavo run` after the number win over those of
+    the command.
+    """
+    from octavo.commands.main import shell  # noqa: PLC0415 - which loads this module
+
+    with Journal(journal_path()) as journal:
+        row = _repeatable(journal, run)
+    if row.status == "complete":
+        say(f"nothing failed in run {row.id}")
+        return
+    command = _extended(row.command, context.args)
+    raise typer.Exit(shell(command, generation=row.generation, base=row.base, retry=True))
+
+
+def _repeatable(journal: Journal, number: int | None) -> RunRow:
+    row = _find(journal, number)
+    if not row.command:
+        raise UsageError(f"run {row.id} was not started by a command", hint="`octavo runs list`")
+    return row
 
 
 def _last(count: int | None) -> list[RunRow]:

@@ -17,12 +17,13 @@ from octavo.engine.flight import Answers, Flight
 from octavo.engine.key import key_of
 from octavo.engine.leads import Leads
 from octavo.engine.ledger import Account, Ledger
+from octavo.engine.limit import Stopped
 from octavo.engine.packing import quotes_in
 from octavo.engine.queue import Priority
 from octavo.engine.records import Invalid, instructed, mended, read_record, retold
 from octavo.engine.report import Outcome, Watch
 from octavo.engine.verdict import Verdict, complete_part, verdict
-from octavo.errors import CallError, FitError, ReplyError, UsageError
+from octavo.errors import BudgetReached, CallError, FitError, ReplyError, UsageError
 from octavo.protocols import (
     Answer,
     Asked,
@@ -279,9 +280,8 @@ class Asker:
     async def _settle(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
         trail.begun = True
         try:
-            seek = self._seek_text if question.schema is None else self._seek_record
-            return await seek(question, flight, trail)
-        except asyncio.CancelledError:
+            return await self._sought(question, flight, trail)
+        except (asyncio.CancelledError, Stopped, BudgetReached):
             trail.outcome = Outcome.DISCARDED
             raise
         except ReplyError as error:
@@ -305,6 +305,17 @@ class Asker:
         site = self._site(question.prompt.digest, *options, schema=question.schema)
         self.ledger.enter(site, question.node, trail.key, trail.outcome, trail.sent)
         self.watch.call_done(self.source, self.step, trail.outcome)
+
+    async def _sought(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
+        """Return a good answer; where the journal's is of no use, once by asking anew if wanted."""
+        seek = self._seek_text if question.schema is None else self._seek_record
+        try:
+            return await seek(question, flight, trail)
+        except ReplyError:
+            if trail.sent or not self.answers.forget(trail.key):
+                raise
+        trail.key, flight = self._fly(question, 0)
+        return await seek(question, flight, trail)
 
     async def _seek_text(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
         reply = await self._land(flight, trail)

@@ -46,9 +46,11 @@ class Job:
 
     `inputs` is read lazily, on a thread of its own. `jobs` fixes how many calls are in flight;
     None lets the limit adapt. `fresh` asks everything anew; `generation` and `base` go on with
-    those of an earlier run (see Journal). `allowance` is what may be spent. `private` keeps the
-    journal in memory. `command` is what `octavo runs resume` runs again. `backend`, when given,
-    answers instead of the profile's.
+    those of an earlier run (see Journal); with `retry`, replies that fail are asked for anew. With
+    `allow_partial`, a share of a document, what cannot be answered is left out, and a result that
+    covers so much is complete. `allowance` is what may be spent. `private` keeps the journal in
+    memory. `command` is what `octavo runs resume` runs again. `backend`, when given, answers
+    instead of the profile's.
     """
 
     pipeline: Pipeline
@@ -60,11 +62,18 @@ class Job:
     fresh: bool = False
     generation: int = 0
     base: int | None = None
+    retry: bool = False
     private: bool = False
     command: tuple[str, ...] = ()
     registry: Registry = field(default_factory=Registry)
     backend: Backend | None = None
     allowance: Allowance = field(default_factory=Allowance)
+    allow_partial: float | None = None
+
+    @property
+    def folded(self) -> Pipeline:
+        """The pipeline, leaving out what fails where a partial result may be accepted."""
+        return self.pipeline if self.allow_partial is None else self.pipeline.tolerant()
 
 
 async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
@@ -93,13 +102,15 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
             stream = Stream(
                 engine=engine,
                 backend=Metered(backend, budget) if job.allowance else backend,
-                pipeline=job.pipeline,
+                pipeline=job.folded,
                 params=job.params,
                 limit=limit,
                 patience=Patience(sleep=lambda seconds: limit.pause(min(seconds, budget.left))),
                 sink=sink,
                 hedge=Hedge(job.profile.hedge) if job.profile.hedge else None,
                 keep_going=job.keep_going,
+                retry=job.retry,
+                accepted=1.0 if job.allow_partial is None else job.allow_partial,
                 embedding=_metered(job, embedding, budget),
                 give_up=backend.give_up if isinstance(backend, Starting) else None,
             )
@@ -118,6 +129,7 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
                     totals=ledger.account.totals(),
                     seconds=clock() - started,
                     error=stream.ended,
+                    partial=stream.partial,
                 )
                 finish(journal, number, status, report)
     return report
@@ -147,9 +159,13 @@ async def forecast(job: Job, *, watch: Watch | None = None) -> Plan:
 
 def _journal(job: Job) -> Journal:
     journal = Journal(
-        None if job.private else journal_path(), generation=job.generation, base=job.base
+        None if job.private else journal_path(),
+        generation=job.generation,
+        base=job.base,
     )
-    if job.fresh and not job.generation:
+    if job.retry:
+        journal.generation = fresh_generation(journal)
+    elif job.fresh and not job.generation:
         journal.generation = journal.base = fresh_generation(journal)
     return journal
 
@@ -267,4 +283,6 @@ def _named(backend: Backend) -> str:
 def _status(stream: Stream) -> str:
     if stream.ended is not None:
         return type(stream.ended).__name__
-    return "failed" if stream.failed else "complete"
+    if stream.failed:
+        return "failed"
+    return "partial" if stream.partial else "complete"

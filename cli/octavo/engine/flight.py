@@ -17,7 +17,7 @@ from octavo.engine.packing import Packed, pack
 from octavo.engine.patience import Patience
 from octavo.engine.queue import Priority
 from octavo.engine.samples import may_join, prompt_key, together
-from octavo.errors import BudgetReached
+from octavo.errors import BackendError, BudgetReached, JournalError
 from octavo.protocols import Backend, Embedding, Reply, Request, Sampling, Transient
 from octavo.text.note import Prediction
 from octavo.text.quote import Quote
@@ -25,6 +25,8 @@ from octavo.text.quote import Quote
 __all__ = ["Answers", "Flight", "Flights"]
 
 Sent = TypeVar("Sent")
+_FINAL = (BackendError, BudgetReached, JournalError)
+"""What ends the whole run."""
 
 _PREFIX = 2_000
 """Characters that tell whether two prompts begin alike, for a server's prefix cache."""
@@ -120,6 +122,10 @@ class Answers(Vectors, Protocol):
         """
         ...
 
+    def forget(self, key: bytes) -> bool:
+        """Take a stored reply, which is of no use, for none; tell whether it will be so."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Call:
@@ -144,6 +150,7 @@ class Flights:
 
     `fits` is called before a request is sent and raises FitError when it cannot. With `hedge`, a
     call that is overdue gets a second copy; the first reply wins and the other copy is cancelled.
+    With `retry`, a stored reply that proves to be of no use is asked for anew.
     """
 
     backend: Backend
@@ -154,6 +161,7 @@ class Flights:
     fits: Callable[[Request], None]
     embedding: Embedding | None = None
     hedge: Hedge | None = None
+    retry: bool = False
 
     def __post_init__(self) -> None:
         self._flying: dict[bytes, Flight] = {}
@@ -171,6 +179,12 @@ class Flights:
         """Return the batch of texts that fit one request."""
         assert self._embeddings is not None, "capabilities say so before anything is asked"
         return self._embeddings.embed(texts, priority=priority)
+
+    def forget(self, key: bytes) -> bool:
+        """Take a stored reply for none, if failed replies are asked for anew."""
+        if self.retry:
+            self.journal.forget(key)
+        return self.retry
 
     def answer(
         self,
@@ -228,6 +242,8 @@ class Flights:
         if isinstance(outcome, Reply):
             flight.land(outcome)
         elif outcome is not None:
+            if isinstance(outcome, _FINAL):
+                self.limit.stop(outcome)
             flight.fail(outcome)
         else:
             flight.started.cancel()
@@ -290,8 +306,10 @@ class Flights:
             self.patience.succeeded()
             limit.succeeded()
             self._take_back(unsent)  # the server gave no reply for them
-        except BudgetReached:
-            self._take_back(unsent)
+        except _FINAL as error:
+            limit.stop(error)
+            if isinstance(error, BudgetReached):
+                self._take_back(unsent)
             raise
         except Transient as fault:
             self._pushed_back(fault, ticket)
@@ -331,8 +349,9 @@ class Flights:
             limit.succeeded()
             if self.hedge is not None:
                 self.hedge.took(call.request.max_tokens, seconds)
-        except BudgetReached:
-            flight.sent -= 1
+        except _FINAL as error:
+            limit.stop(error)  # before the place is given back: no other call meets the same end
+            flight.sent -= isinstance(error, BudgetReached)
             raise
         except Transient as fault:
             self._pushed_back(fault, ticket)

@@ -54,7 +54,7 @@ class Journal:
     A run writes to its `generation` and sees the newest reply of its `base` or a later one: an
     ordinary run has generation 0 and sees them all, a run started afresh has one of its own and
     sees none that came before. A run that asks some calls anew has a generation of its own and the
-    base of the earlier run; `again` holds the ids of those calls.
+    base of the earlier run; `forget` says which those are.
     """
 
     def __init__(
@@ -64,12 +64,11 @@ class Journal:
         durable: bool = False,
         generation: int = 0,
         base: int | None = None,
-        again: frozenset[int] = frozenset(),
     ) -> None:
         self.path = path
         self.generation = generation
         self.base = generation if base is None else base
-        self.again = again
+        self._forgotten: set[int] = set()
         self.today = int(time.time() // _DAY)
         self.connection = connect(path, durable=durable)
         self._spare = Spare(path) if path is not None else None
@@ -120,7 +119,7 @@ class Journal:
     def find(self, key: bytes) -> Reply | None:
         """Return the reply stored for a key, or None."""
         number = short_id(key)
-        base = self.generation if number in self.again else self.base
+        base = self.generation if number in self._forgotten else self.base
         for *row, stored, used, generation in self._query(
             "SELECT text, finish, usage, model, reasoning, logprobs, key, used, generation"
             " FROM calls WHERE id = ? AND generation >= ? ORDER BY generation DESC",
@@ -131,6 +130,10 @@ class Journal:
                     self._write(_USED, (self.today, number, generation))
                 return _reply(row)
         return None
+
+    def forget(self, key: bytes) -> None:
+        """Take a call for unanswered from now on, unless this generation has a reply to it."""
+        self._forgotten.add(short_id(key))
 
     def keep(
         self, key: bytes, packed: Packed, reply: Reply, *, seconds: float | None = None

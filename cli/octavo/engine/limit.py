@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from octavo.engine.pace import Cost, Pace, Ticket
 from octavo.engine.queue import Priority, Queue, Waiter
+from octavo.errors import OctavoError
 
 __all__ = ["Limit", "Stopped"]
 
@@ -39,6 +40,7 @@ class Limit:
         self._gain = 0.0
         self._grace = 0
         self.stopped = False
+        self._reason: OctavoError | None = None
         self._end = asyncio.Event()
         self.on_idle: Callable[[], object] | None = None
 
@@ -52,11 +54,11 @@ class Limit:
     ) -> Ticket:
         """Wait for a place and for the rate limits; `prefix` is what the prompt begins with.
 
-        Returns what the pace will want to know with the reply. Raises Stopped once the limit is
-        stopped.
+        Returns what the pace will want to know with the reply. Once the limit is stopped, raises
+        the reason, or Stopped.
         """
         if self.stopped:
-            raise Stopped
+            raise self._reason or Stopped
         cost = cost or Cost()
         if self.flying < self.size and not self._queue:
             taken = self.pace.take(cost)
@@ -86,15 +88,16 @@ class Limit:
         self.flying -= 1
         self._admit()
 
-    def stop(self) -> None:
-        """Refuse all further calls; those in flight are not touched."""
+    def stop(self, reason: OctavoError | None = None) -> None:
+        """Refuse all further calls, for a reason if there is one; those in flight may land."""
         self.stopped = True
+        self._reason = self._reason or reason
         self._end.set()
         if self._timer is not None:
             self._timer.cancel()
         for waiter in self._queue.clear():
             if not waiter.turn.done():
-                waiter.turn.set_exception(Stopped())
+                waiter.turn.set_exception(self._reason or Stopped())
 
     async def pause(self, seconds: float) -> None:
         """Wait so many seconds, or until the limit is stopped."""

@@ -146,6 +146,11 @@ class Predictions:
         self._asked[key] = flight
         return flight
 
+    def forget(self, key: bytes) -> bool:
+        """Keep to what the journal has: a plan is not for retries."""
+        del key
+        return False
+
     def embed(self, texts: Sequence[str], *, priority: Priority) -> Batch:
         """Return a batch that is there; what the journal lacks is a vector by spelling."""
         del priority

@@ -44,7 +44,10 @@ class Totals:
 
     @property
     def calls(self) -> int:
-        """How many calls the run asked for, answered by the journal or by the backend."""
+        """How many calls the run asked for, answered by the journal or by the backend.
+
+        A part that was left out is no call of its own.
+        """
         return sum(self.outcomes.values()) - self.outcomes.get(Outcome.SKIPPED, 0)
 
 
@@ -105,7 +108,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A finished run: its id, how many documents ended well or not, and the totals."""
+    """A finished run: its id, how many documents ended well or not, and the totals.
+
+    `partial` counts results that cover less of their document than was accepted.
+    """
 
     run: str
     documents: int
@@ -113,6 +119,7 @@ class Report:
     totals: Totals
     seconds: float
     error: OctavoError | None = None
+    partial: int = 0
 
 
 Sink = Callable[[Result], Awaitable[None] | None]

@@ -37,7 +37,8 @@ class Stream:
 
     A new document is opened while fewer calls wait than may fly, so that the limit is always used
     and memory holds a few documents however many there are, also while a slow `sink` takes their
-    results. After a failure no new document is opened unless `keep_going`.
+    results. After a failure no new document is opened unless `keep_going`; a result that covers
+    less than `accepted`, a share of its document, is a failure too.
     """
 
     engine: Engine
@@ -49,6 +50,9 @@ class Stream:
     sink: Sink
     hedge: Hedge | None = None
     keep_going: bool = False
+    accepted: float = 1.0
+    retry: bool = False
+    partial: int = 0
     embedding: Embedding | None = None
     give_up: Callable[[], None] | None = None
     """Tells a backend that nothing will be sent any more."""
@@ -90,6 +94,7 @@ class Stream:
                 self.engine.fits,
                 self.embedding,
                 self.hedge,
+                self.retry,
             )
             async with asyncio.TaskGroup() as group:
                 number = 0
@@ -110,7 +115,7 @@ class Stream:
 
     async def _gather(self, flights: Flights) -> None:
         """Fold what all documents gave, unless something ended the run before."""
-        stopped = self.limit.stopped or self.ended or (self.failed and not self.keep_going)
+        stopped = self.limit.stopped or self.ended or (self._flawed and not self.keep_going)
         if not self.pipeline.gather or stopped or not self.documents:
             return
         gathering = Gathering(
@@ -129,9 +134,14 @@ class Stream:
         self.engine.watch.document_done(result)
         await self._hand_over(result)
 
+    @property
+    def _flawed(self) -> bool:
+        """Whether a document failed, or too much of one is missing."""
+        return bool(self.failed or self.partial)
+
     async def _may_open(self) -> bool:
         while True:
-            if self.limit.stopped or self.ended or (self.failed and not self.keep_going):
+            if self.limit.stopped or self.ended or (self._flawed and not self.keep_going):
                 return False
             idle = self.limit.waiting < self.limit.size and self._open < 2 * self.limit.size
             room = len(self._results) < max(64, 4 * self.limit.size)
@@ -156,6 +166,7 @@ class Stream:
             self._room.set()
         self.documents += 1
         self.failed += result.error is not None
+        self.partial += result.error is None and result.coverage < self.accepted
         self.engine.watch.document_done(result)
         self._results[number] = result
         if not self._giving and number == self._next:

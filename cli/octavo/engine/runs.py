@@ -12,7 +12,15 @@ import orjson
 from octavo.engine.journal import Journal
 from octavo.engine.report import Report
 
-__all__ = ["LedgerRow", "RunRow", "begin", "finish", "fresh_generation", "ledger_of", "runs"]
+__all__ = [
+    "LedgerRow",
+    "RunRow",
+    "begin",
+    "finish",
+    "fresh_generation",
+    "ledger_of",
+    "runs",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +28,8 @@ class RunRow:
     """One run: what it could see, when it was, and how it ended.
 
     It wrote to its generation and saw those from `base` on. Times are in seconds since 1970.
-    `status` is `running` (or killed), `complete`, `failed`, `stopped`, or the class of the error.
+    `status` is `running` (or killed), `complete`, `partial`, `failed`, `stopped`, or the class of
+    the error.
     """
 
     id: int

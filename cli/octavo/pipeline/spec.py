@@ -174,6 +174,10 @@ class Pipeline:
             digest=hashlib.sha256(f"{self.digest} until {step}".encode()).hexdigest(),
         )
 
+    def tolerant(self) -> Pipeline:
+        """Return the pipeline with each step leaving out what cannot be answered, where it can."""
+        return replace(self, steps=tuple(map(_tolerant, self.steps)))
+
     def prompt(self, reference: str | PromptText) -> Prompt:
         """Return a prompt that the pipeline names or holds; raises SpecError for others."""
         return self.prompts.get(reference)
@@ -181,3 +185,9 @@ class Pipeline:
     def schema(self, reference: str) -> JsonSchema:
         """Return a JSON Schema that the pipeline names; raises SpecError for others."""
         return self.schemas.get(reference)
+
+
+def _tolerant(use: Use) -> Use:
+    if "on_error" not in type(use.options).model_fields:
+        return use
+    return replace(use, options=use.options.model_copy(update={"on_error": "skip"}))
