@@ -139,7 +139,7 @@ def test_a_failed_document_leaves_the_rest_and_says_how_to_go_on(place, octavo):
     assert stopped.code == 1
     assert "The second." in stopped.out
     assert "error: docs/one.txt: " in stopped.err
-    assert stopped.err.splitlines()[-1].startswith("`octavo runs resume 1` goes on")
+    assert stopped.err.splitlines()[-1].startswith("`octavo runs retry 1` asks again for what")
     kept = octavo("run", "again.yaml", "docs", *MODEL, "-k", "--json")
     assert kept.code == 1
     lines = [json.loads(line) for line in kept.out.splitlines()]

@@ -18,11 +18,12 @@ def key(number: int) -> bytes:
     return number.to_bytes(32, "big", signed=False)[::-1]
 
 
-def write(path: str, name: int, calls: int, results) -> None:
+def write(path: str, name: int, calls: int, ready, results) -> None:
     """Open the journal, store replies to the same keys as the others, and tell what is durable."""
 
     async def store() -> list[str]:
         found = []
+        ready.wait(30)
         with Journal(Path(path)) as journal:
             journal.prepare()
             begin(journal, pipeline="p", model="m", command=())

@@ -132,9 +132,10 @@ def test_processes_may_write_at_once_and_agree_on_every_reply(tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.engine.journal_child"])
     results = context.SimpleQueue()
+    ready = context.Barrier(6)
     names = range(6)
     processes = [
-        context.Process(target=write, args=(str(tmp_path / "j"), name, 60, results))
+        context.Process(target=write, args=(str(tmp_path / "j"), name, 60, ready, results))
         for name in names
     ]
     for process in processes:

@@ -30,6 +30,7 @@ class Settings(BaseModel):
     timeout: Annotated[float, Field(gt=0)] | None = None
     hedge: Annotated[float, Field(gt=0)] | None = None
     lock: bool | None = None
+    allow_partial: Annotated[float, Field(gt=0, le=1)] | None = None
     max_calls: Positive | None = None
     max_tokens: Positive | None = None
     max_cost: Annotated[float, Field(ge=0)] | None = None

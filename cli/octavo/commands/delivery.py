@@ -27,16 +27,24 @@ class Delivery:
     is cancelled in order: what is in flight still reaches the journal. `broken` then says why.
     `inventory`, when set, is told which file holds which result. `findings` are all that reviews
     found; `deferred` leaves them for whoever writes what stands for all documents together.
+    `accepted` is the share of a document that is enough, if one was named.
     """
 
     def __init__(
-        self, form: Form, output: Output, display: Display, *, deferred: bool = False
+        self,
+        form: Form,
+        output: Output,
+        display: Display,
+        *,
+        deferred: bool = False,
+        accepted: float | None = None,
     ) -> None:
         self.failures: list[OctavoError] = []
         self.broken: Exception | None = None
         self.findings: list[Finding] = []
         self.inventory: Inventory | None = None
         self.batch = Batch()
+        self._accepted = accepted
         self._form = form
         self._output = output
         self._display = display
@@ -57,7 +65,7 @@ class Delivery:
         if result.error is not None:
             self._failed(result, result.error)
         elif result.coverage < 1:
-            self._display.notice(_partial(result, self._order.allow_partial))
+            self._display.notice(_partial(result, self._accepted))
         self.batch.add(result)
         if self.broken is not None:
             return None

@@ -49,9 +49,9 @@ _EPILOG = """\
 Every option can be set by an environment variable, --keep-going by OCTAVO_KEEP_GOING, and most in
 octavo.toml; `octavo config show` tells which value comes from where.
 
-Exit codes: 0 complete; 1 finished, but a document failed or lacks parts; 2 nothing ran: wrong usage, pipeline
-or input; 3 the model cannot be used; 4 a budget is reached; 70 a defect of Octavo;
-130, 143, 141 interrupted, terminated, output closed.
+Exit codes: 0 complete; 1 finished, but a document failed or lacks parts; 2 nothing ran: wrong
+usage, pipeline or input; 3 the model cannot be used; 4 a budget is reached; 70 a defect of
+Octavo; 130, 143, 141 interrupted, terminated, output closed.
 """
 
 

@@ -46,7 +46,7 @@ def _perform(order: Order) -> int:
         front_matter = _front_matter(order, job) if order.front_matter else None
         form = open_form(kind, alone=isinstance(output, Tree), front_matter=front_matter)
         deferred = order.output_format is not OutputFormat.TEXT
-        delivery = Delivery(form, output, display, deferred=deferred)
+        delivery = Delivery(form, output, display, deferred=deferred, accepted=order.allow_partial)
         if order.lock and output.folder is not None:
             inventory = delivery.inventory = Inventory(order, job, output.folder)
         report = run_interruptibly(
