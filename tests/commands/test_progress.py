@@ -5,7 +5,7 @@ import io
 import pytest
 
 from octavo.commands.progress import Plain, Progress, Quiet, duration, open_display
-from octavo.engine.report import NoteWatch, Outcome, Result, Totals
+from octavo.engine.report import DraftWatch, NoteWatch, Outcome, Result, Totals
 from octavo.errors import ReplyError
 from octavo.text.note import Note
 from octavo.text.span import Span
@@ -160,6 +160,25 @@ def test_the_bar_shows_notes_while_their_document_is_read(monkeypatch):
     assert isinstance(display, NoteWatch)
     assert "a.txt, characters 1,200 to 3,400: She sailed in [May]. xxx" in stream.getvalue()
     assert "x" * 200 not in stream.getvalue()
+
+
+def test_the_bar_shows_the_end_of_a_draft_and_nothing_of_it_stays(monkeypatch):
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    display = open_display(Progress.AUTO, stream)
+    display.draft("a.txt", "She left. " * 100 + "[bold]End\x1b[2J")
+    display.draft("b.txt", "another one")
+    display.beat()
+    display._progress.refresh()
+    drawn = stream.getvalue()
+    assert "[bold]End\\x1b[2J" in drawn
+    assert "another one" not in drawn
+    assert drawn.count("She left.") < 40  # the last lines only
+    display.document_done(done("a.txt"))
+    display.close()
+    assert isinstance(display, DraftWatch)
+    assert "[bold]End" not in stream.getvalue().removeprefix(drawn)
 
 
 @pytest.mark.parametrize(

@@ -153,9 +153,16 @@ def scored(body: Mapping[str, Any], prompt: str, start: int) -> tuple[TokenLogpr
 
 
 class Draft:
-    """Puts a streamed completion together; `started` is called at its first token."""
+    """Puts a streamed completion together; `started` is called at its first token.
 
-    def __init__(self, started: Callable[[], None]) -> None:
+    `draft`, when given, is called with the text so far.
+    """
+
+    def __init__(
+        self, started: Callable[[], None], draft: Callable[[str], None] | None = None
+    ) -> None:
+        self._draft = draft
+        self._said = ""
         self._started: Callable[[], None] | None = started
         self._fields: dict[str, list[str]] = {}
         self._logprobs: list[Any] = []
@@ -182,6 +189,9 @@ class Draft:
             said = "".join(_parts(delta.get(name))) if delta.get(name) else ""
             if said:
                 self._fields.setdefault(name, []).append(said)
+                if self._draft is not None and name == "content":
+                    self._said += said
+                    self._draft(self._said)
                 if self._started is not None:
                     self._started()
                     self._started = None

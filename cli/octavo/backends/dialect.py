@@ -53,7 +53,7 @@ class Dialect:
             body |= {"logprobs": True, "top_logprobs": request.logprobs}
         if self.priority and request.priority:
             body["priority"] = request.priority
-        if self.stream:
+        if self.stream or request.draft is not None:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         for name in self.refused & body.keys() & _OPTIONAL:
             del body[name]

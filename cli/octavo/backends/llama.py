@@ -104,7 +104,7 @@ class LlamaBackend:
             if self._process is None or not self._process.alive:
                 await _ended(self._process)
                 self._process = await self._start(self._file)
-            answer = await self._process.ask(body, started, self._profile.timeout)
+            answer = await self._process.ask(body, started, self._profile.timeout, request.draft)
         if "error" in answer:
             raise _refusal(answer["error"])
         return _reply(answer["reply"], self._file.name)

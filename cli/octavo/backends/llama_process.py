@@ -106,18 +106,23 @@ class LlamaProcess:
         return started
 
     async def ask(
-        self, body: Mapping[str, Any], started: Callable[[], None], patience: float
+        self,
+        body: Mapping[str, Any],
+        started: Callable[[], None],
+        patience: float,
+        draft: Callable[[str], None] | None = None,
     ) -> Mapping[str, Any]:
         """Return the answer to a request: a mapping with `reply`, `vectors` or `error`.
 
         The body is a chat's, or holds `texts` to embed.
 
-        Calls `started` at the first token. Raises Transient when nothing is heard for `patience`
-        seconds, BackendError when the process ends.
+        Calls `started` at the first token, and `draft` with the text so far. Raises Transient when
+        nothing is heard for `patience` seconds, BackendError when the process ends.
         """
         self._number += 1
         number = self._number
         self._send({"id": number, "body": body})
+        text = ""
         try:
             while True:
                 async with asyncio.timeout(patience):
@@ -126,12 +131,14 @@ class LlamaProcess:
                     continue  # the rest of a call that was cancelled
                 if "began" in message:
                     started()
-                elif message.keys() & {"reply", "vectors", "error"}:
+                if draft is not None and "said" in message:
+                    draft(text := text + message["said"])
+                if message.keys() & {"reply", "vectors", "error"}:
                     return message
         except TimeoutError:
             await self.close()
-            text = f"the embedded model said nothing for {patience:g} s"
-            raise Transient(text, kind="timeout") from None
+            silence = f"the embedded model said nothing for {patience:g} s"
+            raise Transient(silence, kind="timeout") from None
         except asyncio.CancelledError:
             self._send({"cancel": number})
             raise

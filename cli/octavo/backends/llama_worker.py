@@ -6,9 +6,9 @@ decided by the environment before it is loaded.
 
 Standard input brings one JSON object a line, `{"id", "body"}` or `{"cancel": id}`; standard output
 gives `{"ready"}` or `{"failed"}` once, then for each id `{"id", "began"}` at the first token,
-`{"id"}` as a sign of life, and last `{"id", "reply"}` or `{"id", "error"}`. A body with `texts` is
-answered by `{"id", "vectors", "tokens"}`. The process ends with its input, however its parent
-ended.
+`{"id", "said"}` with each piece of text, `{"id"}` as a sign of life, and last `{"id", "reply"}` or
+`{"id", "error"}`. A body with `texts` is answered by `{"id", "vectors", "tokens"}`. The process
+ends with its input, however its parent ended.
 """
 
 from __future__ import annotations
@@ -203,7 +203,10 @@ class _Seat:
             if unusable:
                 return True
             began = gathered.add(chunk)
-            _say(self._answers, {"id": number, "began": True} if began else {"id": number})
+            sign: dict[str, Any] = {"id": number, "began": True} if began else {"id": number}
+            if said := gathered.latest:
+                sign["said"] = said
+            _say(self._answers, sign)
             return False
 
         kept = self._kept
@@ -225,6 +228,7 @@ class _Gathered:
 
     def __init__(self) -> None:
         self.error: Any = None
+        self.latest = ""
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._logprobs: list[Any] = []
@@ -243,10 +247,12 @@ class _Gathered:
             return False
         self._usage = chunk.get("usage") or self._usage
         first = not self._text and not self._reasoning
+        self.latest = ""
         for choice in chunk.get("choices", ()):
             delta = choice.get("delta", {})
             if text := delta.get("content"):
                 self._text.append(text)
+                self.latest += text
             if text := delta.get("reasoning_content"):
                 self._reasoning.append(text)
             logprobs: dict[str, Any] = choice.get("logprobs") or {}

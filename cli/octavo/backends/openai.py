@@ -132,7 +132,9 @@ class OpenAI:
         Raises Transient for what may be tried again, MissingKeyError, AuthError, QuotaError and
         ModelError for what ends a run, ContextError and RequestError for what ends a call.
         """
-        reply = await self._answer(lambda dialect: dialect.body(self._name, request), started)
+        reply = await self._answer(
+            lambda dialect: dialect.body(self._name, request), started, request.draft
+        )
         if filtered(reply):
             return Reply(said(reply.body), finish=Finish.REFUSAL)
         return _metered(read(record(reply.body)), reply.headers)
@@ -156,14 +158,17 @@ class OpenAI:
         return [_metered(each, reply.headers) for each in replies]
 
     async def _answer(
-        self, body_of: Callable[[Dialect], Mapping[str, Any]], started: Callable[[], None]
+        self,
+        body_of: Callable[[Dialect], Mapping[str, Any]],
+        started: Callable[[], None],
+        draft: Callable[[str], None] | None = None,
     ) -> TransportReply:
         """Return what a chat was answered: a completion, or that its prompt was filtered."""
         transport = await self._open()
         while True:
             dialect = self._dialect
             body = body_of(dialect)
-            reply = await self._post(transport, body, started)
+            reply = await self._post(transport, body, started, draft)
             if status_of(reply) < 300:
                 if record(reply.body):
                     return reply
@@ -211,13 +216,17 @@ class OpenAI:
             await transport.close()
 
     async def _post(
-        self, transport: Transport, body: Mapping[str, Any], started: Callable[[], None]
+        self,
+        transport: Transport,
+        body: Mapping[str, Any],
+        started: Callable[[], None],
+        draft: Callable[[str], None] | None,
     ) -> TransportReply:
         if not body.get("stream"):
             return await transport.post(_CHAT, body)
-        draft = Draft(started)
-        reply = await transport.post(_CHAT, body, draft.event)
-        return reply if reply.body is not None else replace(reply, body=draft.body())
+        whole = Draft(started, draft)
+        reply = await transport.post(_CHAT, body, whole.event)
+        return reply if reply.body is not None else replace(reply, body=whole.body())
 
     def _learn(self, used: Dialect, name: str) -> bool:
         """Tell whether there is another way to write what was refused, and take it from now on."""

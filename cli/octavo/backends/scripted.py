@@ -93,7 +93,10 @@ class ScriptedBackend:
         if inspect.isawaitable(given):
             given = await given
         started()
-        return _reply(given, request)
+        reply = _reply(given, request)
+        if request.draft is not None:
+            request.draft(reply.text)
+        return reply
 
     @property
     def embedder(self) -> str:

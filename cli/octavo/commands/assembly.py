@@ -9,9 +9,9 @@ from pathlib import Path
 
 from octavo.commands.order import Order
 from octavo.commands.output import Output, Tree
-from octavo.commands.progress import Display
 from octavo.commands.redaction import redact
 from octavo.engine.execute import Job
+from octavo.engine.report import Watch
 from octavo.errors import InputError, UsageError
 from octavo.loaders.changed import Changed
 from octavo.loaders.inputs import STDIN, Input, Selection, find, may_be_many
@@ -24,7 +24,7 @@ from octavo.text.document import Document
 __all__ = ["assemble", "may_be_several", "reads_only_stdin"]
 
 
-def assemble(order: Order, display: Display, output: Output | None = None) -> Job:
+def assemble(order: Order, watch: Watch, output: Output | None = None) -> Job:
     """Return the job; inputs whose results have no place in `output` become errors in their place.
 
     Raises UsageError, SpecError or InputError for what is wrong before anything runs.
@@ -42,7 +42,7 @@ def assemble(order: Order, display: Display, output: Output | None = None) -> Jo
         hint = "write the share of a document that is enough, for example --allow-partial 0.98"
         raise UsageError(f"--allow-partial {share:g} is not between 0 and 1", hint=hint)
     params = resolve_params(order.pipeline.params, order.params)
-    profile = _profile(order, display)
+    profile = _profile(order, watch)
     reading = Reading(order.encoding, order.text_column)
     found = _found(order, output)
     inputs: Iterable[Document | InputError] = _documents(found, reading, output) if found else ()
@@ -110,12 +110,12 @@ def _documents(
                 yield document if error is None else error
 
 
-def _profile(order: Order, display: Display) -> Profile:
+def _profile(order: Order, watch: Watch) -> Profile:
     from octavo.backends.profiles import resolve  # noqa: PLC0415 - reads configuration files
 
     choice = resolve(order.model, cwd=Path.cwd(), env=os.environ)
     for notice in choice.notices:
-        display.notice(notice)
+        watch.notice(notice)
     asked = {"timeout": order.timeout, "hedge": order.hedge}
     given = {name: value for name, value in asked.items() if value is not None}
     return choice.profile.model_copy(update=given) if given else choice.profile

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 from octavo.commands.progress import Tally, megabytes
 from octavo.commands.terminal import clean
@@ -19,8 +27,53 @@ __all__ = ["Bar"]
 _LONGEST = 40
 """Characters of a document's path beside the bar."""
 
+_LINES = 4
+"""Lines of a draft that are shown."""
+
 _NOTE = 200
 """Characters shown of a note."""
+
+
+class _Draft:
+    """The end of the text that becomes a result, or nothing."""
+
+    def __init__(self) -> None:
+        self._source: str | None = None
+        self._text = ""
+
+    def take(self, source: str, text: str) -> None:
+        if self._source in {None, source}:
+            self._source, self._text = source, text
+
+    def end(self, source: str) -> None:
+        if self._source == source:
+            self._source, self._text = None, ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        # Only the end can be shown, and wrapping a long text at each refresh would be dear.
+        shown = clean(self._text[-_LINES * options.max_width :])
+        if shown.strip():
+            lines = Text(shown, style="dim").wrap(console, options.max_width)
+            yield Text("\n").join(lines[-_LINES:])
+
+
+class _BelowDraft(Progress):
+    """The bar, with the draft above it."""
+
+    def __init__(self, draft: _Draft, *columns: ProgressColumn, console: Console) -> None:
+        self._above = draft
+        super().__init__(
+            *columns,
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            refresh_per_second=4,
+        )
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self._above
+        yield from super().get_renderables()
 
 
 class Bar:
@@ -32,17 +85,15 @@ class Bar:
     def __init__(self, stream: TextIO) -> None:
         self.run = ""
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
-        self._progress = Progress(
+        self._draft = _Draft()
+        self._progress = _BelowDraft(
+            self._draft,
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             TextColumn("{task.fields[tally]}", markup=False),
             TimeElapsedColumn(),
             console=self._console,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            refresh_per_second=4,
         )
         self._tally = Tally()
         self._name = ""
@@ -59,7 +110,12 @@ class Bar:
         self._name = name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :]
 
     def document_done(self, result: Result) -> None:
+        self._draft.end(result.source)
         self._tally.document_done(result)
+
+    def draft(self, source: str, text: str) -> None:
+        """Show the end of a result while it is written; of several at once, the first."""
+        self._draft.take(source, text)
 
     def call_planned(self, source: str, step: str) -> None:
         del source, step

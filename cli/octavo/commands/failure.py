@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import typer
@@ -19,7 +19,7 @@ from octavo.commands.settings import variable
 from octavo.commands.terminal import clean, say
 from octavo.errors import InputError, OctavoError, RunFailed, SpecError, SpecErrors, UsageError
 
-__all__ = ["describe", "flushed", "no_command", "report"]
+__all__ = ["describe", "exit_code", "flushed", "no_command", "report"]
 
 CLOSED_PIPE = 141
 DEFECT = 70
@@ -38,9 +38,21 @@ def report(error: BaseException, *, debug: bool = False, private: bool = False) 
     traceback of a defect is saved to a file, with `debug` that of any error, and with `private`
     none: then `debug` prints it.
     """
-    codes = [_report_one(leaf) for leaf in _leaves(error)]
+    leaves = list(_leaves(error))
+    codes = [_code(leaf) for leaf in leaves]
+    for leaf in leaves:
+        _report_one(leaf)
     if debug or DEFECT in codes:
         _keep_traceback(error, debug=debug, private=private, defect=DEFECT in codes)
+    return _most_urgent(codes)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code of an error, or of several at once."""
+    return _most_urgent([_code(leaf) for leaf in _leaves(error)])
+
+
+def _most_urgent(codes: Sequence[int]) -> int:
     signals = [code for code in codes if code > 128]
     if signals:
         return max(signals)
@@ -88,32 +100,44 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _report_one(error: BaseException) -> int:
+def _code(error: BaseException) -> int:
     match error:
-        case OctavoError():
-            say(describe(error))
-            code = error.exit_code
-        case Interrupted():
+        case OctavoError() | Interrupted():
             code = error.exit_code
         case KeyboardInterrupt() | typer.Abort():
             code = INTERRUPTED
         case BrokenPipeError():
-            _discard_output()
             code = CLOSED_PIPE
         case OSError(errno=number) if number in _DISK:
-            say(f"error: cannot write: {error.strerror}")
-            _discard_output()
             code = RunFailed.exit_code
         case typer.TyperException():
-            code = _report_usage(error)
+            code = UsageError.exit_code
         case SystemExit():
             code = error.code if isinstance(error.code, int) else int(error.code is not None)
         case _:
-            code = _report_defect(error)
+            code = DEFECT
     return code
 
 
-def _report_usage(error: typer.TyperException) -> int:
+def _report_one(error: BaseException) -> None:
+    """Print what the user needs to know of an error; signals and closed pipes are silent."""
+    match error:
+        case OctavoError():
+            say(describe(error))
+        case Interrupted() | KeyboardInterrupt() | typer.Abort() | SystemExit():
+            pass
+        case BrokenPipeError():
+            _discard_output()
+        case OSError(errno=number) if number in _DISK:
+            say(f"error: cannot write: {error.strerror}")
+            _discard_output()
+        case typer.TyperException():
+            _report_usage(error)
+        case _:
+            _report_defect(error)
+
+
+def _report_usage(error: typer.TyperException) -> None:
     context: typer.Context | None = getattr(error, "ctx", None)
     option, said = getattr(error, "param", None), error.format_message().rstrip(".")
     if context is not None and option is not None and option.name:
@@ -123,7 +147,6 @@ def _report_usage(error: typer.TyperException) -> int:
     say(f"error: {said}")
     if context is not None:
         say(f"help: {context.command_path} --help")
-    return UsageError.exit_code
 
 
 def _picture(error: SpecError) -> list[str]:
@@ -138,11 +161,10 @@ def _picture(error: SpecError) -> list[str]:
     return [gutter + shown, caret]
 
 
-def _report_defect(error: BaseException) -> int:
+def _report_defect(error: BaseException) -> None:
     name = type(error).__name__
     first = next(iter(str(error).splitlines()), "")
     say(f"error: unexpected {name}{': ' if first else ''}{first[:200]}")
-    return DEFECT
 
 
 def _keep_traceback(error: BaseException, *, debug: bool, private: bool, defect: bool) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from importlib.metadata import version as installed
 from pathlib import Path
 
 from octavo.commands.assembly import assemble, may_be_several, reads_only_stdin
 from octavo.commands.delivery import Delivery
+from octavo.commands.events import EventLog
+from octavo.commands.failure import exit_code
 from octavo.commands.findings import OutputFormat, formatted, summarize_for_github
 from octavo.commands.form import FrontMatter, form_of, open_form
 from octavo.commands.interruption import run_interruptibly
@@ -18,8 +21,10 @@ from octavo.commands.pipelines import by_pipeline
 from octavo.commands.plan import print_plan
 from octavo.commands.progress import Display, Progress, duration, open_display, plural
 from octavo.commands.render import encode
+from octavo.commands.watches import Verbose, watching
 from octavo.engine.execute import Job, execute
-from octavo.engine.report import Outcome, Report
+from octavo.engine.report import Outcome, Report, Watch
+from octavo.engine.storage import journal_path
 from octavo.errors import RunFailed
 
 __all__ = ["run"]
@@ -32,17 +37,36 @@ def _perform(order: Order) -> int:
     """Run the order and return the exit code; what ends the whole run is raised."""
     if order.dry_run:
         return print_plan(order)
+    if order.events is None:
+        return _perform_with(order, None)
+    events = EventLog(order.events)
+    try:
+        code = _perform_with(order, events)
+    except BaseException as error:
+        events.ended(exit_code(error), error)
+        raise
+    events.ended(code)
+    return code
+
+
+def _perform_with(order: Order, events: EventLog | None) -> int:
     kind = form_of(order.format, order.output)
     several = may_be_several(order) and not order.pipeline.gather
     lines = any(use.type.finds for use in order.pipeline.steps)
     output = open_output(order.output, several=several, format=kind, lines=lines)
     display = open_display(order.progress, sys.stderr, quiet=order.quiet)
+    verbose = [Verbose(display)] if order.verbose and not order.quiet else []
+    watch = watching(display, *verbose, *([events] if events else []))
     inventory: Inventory | None = None
     try:
-        job = assemble(order, display, output)
+        job = assemble(order, watch, output)
         if order.changed_since is not None and job.inputs == ():
-            display.notice(f"no document has changed since {order.changed_since}")
+            watch.notice(f"no document has changed since {order.changed_since}")
             return 0
+        if verbose:
+            watch.notice(f"model {job.profile.model}, {_journal(order)}")
+        if events is not None:
+            events.about = _about(job)
         front_matter = _front_matter(order, job) if order.front_matter else None
         form = open_form(kind, alone=isinstance(output, Tree), front_matter=front_matter)
         deferred = order.output_format is not OutputFormat.TEXT
@@ -50,7 +74,7 @@ def _perform(order: Order) -> int:
         if order.lock and output.folder is not None:
             inventory = delivery.inventory = Inventory(order, job, output.folder)
         report = run_interruptibly(
-            _run(job, display, delivery),
+            _run(job, display, watch, delivery),
             first=lambda: display.line(
                 "interrupted; waiting for the calls in flight. Again to stop at once"
             ),
@@ -66,7 +90,22 @@ def _perform(order: Order) -> int:
         if inventory is not None:
             inventory.save()
     display.close()
+    if events is not None:
+        events.report = report
     return _conclude(order, display, delivery, report)
+
+
+def _journal(order: Order) -> str:
+    return "no journal" if order.private else f"journal {journal_path()}"
+
+
+def _about(job: Job) -> dict[str, str]:
+    return {
+        "octavo": installed("octavo"),
+        "pipeline": job.pipeline.name,
+        "pipeline_sha256": job.pipeline.digest,
+        "model": job.profile.model,
+    }
 
 
 def _front_matter(order: Order, job: Job) -> FrontMatter:
@@ -81,7 +120,7 @@ def _front_matter(order: Order, job: Job) -> FrontMatter:
     )
 
 
-async def _run(job: Job, display: Display, delivery: Delivery) -> Report:
+async def _run(job: Job, display: Display, watch: Watch, delivery: Delivery) -> Report:
     async def beat() -> None:
         while True:
             await asyncio.sleep(_BEAT)
@@ -90,7 +129,7 @@ async def _run(job: Job, display: Display, delivery: Delivery) -> Report:
     delivery.cancels(asyncio.current_task())
     ticker = asyncio.create_task(beat())
     try:
-        report = await execute(job, watch=display, sink=delivery)
+        report = await execute(job, watch=watch, sink=delivery)
     except asyncio.CancelledError:
         if delivery.broken is not None:
             raise delivery.broken from None

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from octavo.engine.depth import Following, follow
@@ -21,7 +22,7 @@ from octavo.engine.limit import Stopped
 from octavo.engine.packing import quotes_in
 from octavo.engine.queue import Priority
 from octavo.engine.records import Invalid, instructed, mended, read_record, retold
-from octavo.engine.report import Outcome, Watch
+from octavo.engine.report import CallWatch, DraftWatch, Ended, Outcome, Watch
 from octavo.engine.verdict import Verdict, complete_part, verdict
 from octavo.errors import BudgetReached, CallError, FitError, ReplyError, UsageError
 from octavo.protocols import (
@@ -119,7 +120,14 @@ class Asker:
         default_factory=lambda: Capabilities(logprobs=True, embeddings=True)
     )
     leads: Leads | None = None
+    final: bool = False
+    """Whether a call on which no other waits gives the document's result."""
     _sites: dict[tuple[object, ...], int] = field(default_factory=dict[tuple[object, ...], int])
+
+    def __post_init__(self) -> None:
+        """Ask once, and not at every call, what the watch wants to know."""
+        self._call_watch = self.watch if isinstance(self.watch, CallWatch) else None
+        self._draft_watch = self.watch if isinstance(self.watch, DraftWatch) else None
 
     def __call__(
         self,
@@ -209,7 +217,7 @@ class Asker:
                 account.used(batch.usage)
             self.account.outcomes[outcome] += 1
             self.ledger.enter(self._site(_EMBEDDING), node, batch.key, outcome, batch.sent)
-            self.watch.call_done(self.source, self.step, outcome)
+            self._told(node, batch.key, outcome, batch.sent)
         return vectors
 
     async def _deliver(
@@ -247,6 +255,7 @@ class Asker:
             sample=question.sample,
             attempt=attempt,
             priority=question.priority.number,
+            draft=self._draft(question),
         )
         key = key_of(request, identity=self.identity, model=self.model)
         quotes = quotes_in(variables)
@@ -261,9 +270,20 @@ class Asker:
             priority = priority._replace(levels_done=priority.levels_done - 1)
         flight = self.answers.answer(request, key, quotes=quotes, priority=priority, behind=behind)
         flight.board()
+        if self._call_watch is not None and not flight.reply.done():
+            told = (self.source, self.step, question.node, key)
+            flight.told = partial(self._call_watch.call_sent, *told)
         if self.leads is not None and attempt == 0:
             self.leads.enter(place, request.messages, flight)
         return key, flight
+
+    def _draft(self, question: _Question) -> Callable[[str], None] | None:
+        """Return who is shown the reply as it is written, if it is the result and a text."""
+        watch = self._draft_watch
+        shown = self.final and question.schema is None and question.sample == 0
+        if shown and question.priority.levels_done == 0 and watch is not None:
+            return partial(watch.draft, self.source)
+        return None
 
     def _variables(self, question: _Question, attempt: int) -> Mapping[str, object]:
         variables = {**self.params, **question.variables}
@@ -304,7 +324,12 @@ class Asker:
         options = (question.tokens, question.words, question.temperature, question.logprobs)
         site = self._site(question.prompt.digest, *options, schema=question.schema)
         self.ledger.enter(site, question.node, trail.key, trail.outcome, trail.sent)
-        self.watch.call_done(self.source, self.step, trail.outcome)
+        self._told(question.node, trail.key, trail.outcome, trail.sent)
+
+    def _told(self, node: str, key: bytes, outcome: Outcome, sent: int) -> None:
+        self.watch.call_done(self.source, self.step, outcome)
+        if self._call_watch is not None:
+            self._call_watch.call_ended(Ended(self.source, self.step, node, key, outcome, sent))
 
     async def _sought(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
         """Return a good answer; where the journal's is of no use, once by asking anew if wanted."""

@@ -46,6 +46,8 @@ class Flight:
         self.cached = False
         self.predicted = predicted
         self.sent = 0
+        self.told: Callable[[], None] | None = None
+        """Told each time that the call is sent."""
         self.depth = 0
         self._claimed = 0
         self._waiters = 0
@@ -65,6 +67,12 @@ class Flight:
         """Note the reply's first token."""
         if not self.started.done():
             self.started.set_result(None)
+
+    def take_off(self) -> None:
+        """Count that the call is sent."""
+        self.sent += 1
+        if self.told is not None:
+            self.told()
 
     def land(self, reply: Reply) -> None:
         """Hand the reply to all who wait."""
@@ -292,7 +300,7 @@ class Flights:
         try:
             self.journal.require()
             for flight in unsent:
-                flight.sent += 1
+                flight.take_off()
             begun = self.patience.now()
             replies = await self._sampling.sample([call.request for _, call in alike], _unheard)
             seconds = self.patience.now() - begun
@@ -333,7 +341,7 @@ class Flights:
         )
         try:
             self.journal.require()
-            flight.sent += 1
+            flight.take_off()
             if sent is not None:
                 sent()
             begun = self.patience.now()

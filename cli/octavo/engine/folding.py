@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from octavo.engine.ask import Asker
 from octavo.engine.engine import Engine
@@ -44,6 +44,11 @@ class Folding:
     leads: Leads = field(default_factory=Leads)
     said: set[str] = field(default_factory=set[str])
 
+    @property
+    def gives_result(self) -> bool:
+        """Whether what the last step gives is a result, and not gathered with others."""
+        return not self.pipeline.gather or self.uses is self.pipeline.gather
+
     def __post_init__(self) -> None:
         """Take each step for one call until it says more."""
         self.heights.extend(1 for _ in self.uses)
@@ -72,7 +77,8 @@ class Folding:
         note = await slot.note
         if whole is None or note is None:
             return None
-        asked = work.ask(
+        ask = replace(work.ask, final=self.gives_result)
+        asked = ask(
             work.prompt(whole.prompt),
             {"text": note.value, "headings": slot.headings, "words": whole.words},
             tokens=whole.tokens,
@@ -105,6 +111,7 @@ class Folding:
             params=params,
             known=engine.known,
             leads=self.leads if self.pipeline.each else None,
+            final=self.gives_result and position == len(self.uses) - 1,
         )
         return StepWork(
             engine=engine,

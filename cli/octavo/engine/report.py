@@ -13,6 +13,9 @@ from octavo.text.span import Span
 
 __all__ = [
     "Answered",
+    "CallWatch",
+    "DraftWatch",
+    "Ended",
     "Member",
     "NoteWatch",
     "Outcome",
@@ -126,6 +129,18 @@ Sink = Callable[[Result], Awaitable[None] | None]
 """Takes a result; what it returns, if anything, is awaited before the next one is handed over."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a call ended: `sent` is how often it was sent, 0 for one that the journal answered."""
+
+    source: str
+    step: str
+    node: str
+    key: bytes
+    outcome: Outcome
+    sent: int
+
+
 class Watch(Protocol):
     """Told what happens, on the event loop's thread; must return at once."""
 
@@ -156,6 +171,28 @@ class NoteWatch(Protocol):
 
     def note(self, source: str, step: str, note: Note) -> None:
         """Take a note that a step of the document `source` has made."""
+        ...
+
+
+@runtime_checkable
+class DraftWatch(Protocol):
+    """A watch that is shown the reply of a last call while it is written."""
+
+    def draft(self, source: str, text: str) -> None:
+        """Take the text so far of what becomes the result of the document `source`."""
+        ...
+
+
+@runtime_checkable
+class CallWatch(Protocol):
+    """A watch that is told of each call by the name of its place and its key."""
+
+    def call_sent(self, source: str, step: str, node: str, key: bytes) -> None:
+        """Take an attempt, as it is sent."""
+        ...
+
+    def call_ended(self, ended: Ended) -> None:
+        """Take how a call ended."""
         ...
 
 

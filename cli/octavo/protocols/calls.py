@@ -1,8 +1,8 @@
-"""A call to a model in neutral terms, before any server"s dialect."""
+"""A call to a model in neutral terms, before any server's dialect."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -38,6 +38,7 @@ class Request:
     `max_tokens` bounds the reply in tokens; `logprobs` asks for that many top alternatives per
     token; `sample` and `attempt` tell repeated calls apart in keys and seed the sampling.
     `priority` is no part of the question: a server that schedules by it answers lower ones first.
+    Nor is `draft`: a backend that can streams the reply and calls it with the text so far.
     """
 
     messages: tuple[Message, ...]
@@ -48,6 +49,7 @@ class Request:
     sample: int = 0
     attempt: int = 0
     priority: int = 0
+    draft: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
 
 
 class Finish(StrEnum):
