@@ -38,6 +38,7 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "vote": "octavo.strategies.vote",
         "tally": "octavo.strategies.tally",
         "extract": "octavo.strategies.extract",
+        "compress": "octavo.strategies.compress",
         "margins": "octavo.strategies.margins",
         "tree": "octavo.strategies.tree",
     },

@@ -1,0 +1,45 @@
+"""How much each part of a document weighs, from 0 to 1, by what is asked or by what it shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from octavo.protocols import Work
+from octavo.text.bm25 import bm25
+from octavo.text.ngrams import spelt
+from octavo.text.note import Prediction
+from octavo.text.vector import Vector, cosine, vector
+
+__all__ = ["Weighing", "weights_of"]
+
+Weighing = Literal["words", "embeddings"]
+
+
+async def weights_of(
+    texts: Sequence[str], query: str, by: Weighing, work: Work
+) -> tuple[list[float], Prediction | None]:
+    """Return the weight of each text, the least 0 and the greatest 1.
+
+    With a query a text weighs what it shares with it, without one what it shares with all texts
+    together. The second value is set when a plan made up what that rests on.
+    """
+    predicted: Prediction | None = None
+    if by == "embeddings" and texts:
+        asked = [query, *texts] if query else texts
+        embedded = await work.ask.embed(asked, node="weights", levels=work.after + 1)
+        predicted = embedded.predicted
+        vectors = list(embedded.vectors)
+        centre = vectors.pop(0) if query else _middle(vectors)
+        scores = [cosine(each, centre) for each in vectors]
+    elif query:
+        scores = bm25(texts, query)
+    else:
+        vectors = [spelt(text) for text in texts]
+        scores = [cosine(each, centre) for centre in [_middle(vectors)] for each in vectors]
+    low, high = min(scores, default=0.0), max(scores, default=0.0)
+    return [(score - low) / (high - low) if high > low else 0.0 for score in scores], predicted
+
+
+def _middle(vectors: Sequence[Vector]) -> Vector:
+    return vector(sum(numbers) / len(vectors) for numbers in zip(*vectors, strict=True))
