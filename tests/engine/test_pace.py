@@ -67,19 +67,19 @@ def drive(server, calls, jobs, *, pace=None, adapts=False, letters=400):
     return desk.seconds
 
 
-@pytest.mark.parametrize(("jobs", "latency"), [(64, 0.05), (64, 0.5), (16, 0.1), (256, 2.0)])
+@pytest.mark.parametrize(("jobs", "latency"), [(64, 0.05), (16, 0.1), (256, 2.0)])
 def test_the_allowed_rate_is_reached_and_under_two_percent_are_refused(jobs, latency):
     server = Server(RateLimit(6000), latency=latency)
-    seconds = drive(server, 2000, jobs)
-    assert 2000 / seconds >= 0.9 * 100
-    assert server.refused < 40
+    seconds = drive(server, 1200, jobs)
+    assert 1200 / seconds >= 0.9 * 100
+    assert server.refused < 24
 
 
 def test_an_adapting_limit_reaches_the_rate_too():
     server = Server(RateLimit(3000), latency=0.5)
-    seconds = drive(server, 2000, 8, adapts=True)
-    assert 2000 / seconds >= 0.9 * 50
-    assert server.refused < 40
+    seconds = drive(server, 1000, 8, adapts=True)
+    assert 1000 / seconds >= 0.9 * 50
+    assert server.refused < 20
 
 
 def test_a_limit_of_tokens_is_kept():
@@ -92,8 +92,8 @@ def test_a_limit_of_tokens_is_kept():
 def test_a_limit_that_nobody_tells_is_found_by_its_refusals():
     server = Server(RateLimit(6000), tell=lambda _: {})
     seconds = drive(server, 4000, 64)
-    assert 4000 / seconds >= 0.85 * 100
-    assert server.refused < 120
+    assert 4000 / seconds >= 0.9 * 100
+    assert server.refused < 80
 
 
 def test_a_limit_that_the_user_states_is_never_run_into():
@@ -131,9 +131,9 @@ class Windowed(RateLimit):
 def test_a_limit_that_is_renewed_all_at_once_is_waited_for(seconds):
     limit = Windowed(20 * seconds, seconds)
     server = Server(limit)
-    taken = drive(server, 2400, 64)
-    assert taken <= 2400 / 20 + 10
-    assert server.refused < 120
+    taken = drive(server, 1800, 64)
+    assert taken <= 1800 / 20 + 10
+    assert server.refused < 90
 
 
 def test_a_call_waits_for_the_rate_limit_in_its_own_place_in_the_queue():
@@ -162,8 +162,11 @@ def word(remaining):
 
 def test_what_was_sent_since_a_call_came_in_is_subtracted_from_what_it_says_remains():
     pace = Pace(now=lambda: 0.0)
+    early = pace.take(Cost())
+    pace.told(early, word(50))
     tickets = [pace.take(Cost()) for _ in range(5)]
-    pace.told(tickets[0], word(6))
+    pace.told(tickets[0], word(7))
+    # Three are left, and one of them is spared.
     assert [isinstance(pace.take(Cost()), Ticket) for _ in range(3)] == [True, True, False]
 
 

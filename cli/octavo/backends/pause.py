@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 __all__ = ["number", "retry_after", "seconds_until"]
 
@@ -63,6 +62,8 @@ def seconds_until(value: str, now: float) -> float | None:
 
 
 def _until(date: str, now: float) -> float | None:
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - many modules, seldom needed
+
     try:
         moment = parsedate_to_datetime(date)
     except (ValueError, TypeError, IndexError):

@@ -345,6 +345,7 @@ class Flights:
             if sent is not None:
                 sent()
             begun = self.patience.now()
+            ticket = ticket._replace(sent=begun)  # a busy loop wakes calls late
             reply = await self.backend.send(call.request, flight.begin)
             seconds = self.patience.now() - begun
             # The journal commits at the end of this turn of the loop, and who comes next sends in

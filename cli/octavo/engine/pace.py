@@ -22,9 +22,13 @@ _MARGIN = 0.98
 """The share of a limit's refill that is used: clocks and networks are not exact."""
 _PATIENT = 2.0
 """Seconds to wait, from which on a limit is taken to be renewed all at once."""
+_BURST = 0.8
+"""Seconds of a stated limit that may be sent at once."""
+_LARGE = 10
+"""How many calls a limit must hold for one of them to be spared."""
 _EPSILON = 1e-6
 _GUESSED = "requests guessed"
-_CUT = 0.92
+_CUT = 0.97
 """The share to which a refusal cuts a guessed rate."""
 _GROWTH = 0.01, 0.004
 """What a guessed rate grows by in a second, as a share: at once, and for each second passed."""
@@ -45,17 +49,22 @@ _NOTHING = Cost(0.0)
 
 
 class Ticket(NamedTuple):
-    """When a call was sent, in seconds, and all that had been spent by then, itself included."""
+    """When a call was sent, in seconds, its cost, and what had been spent then, itself included."""
 
     sent: float
+    cost: Cost
     spent: Cost
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """One limit: `credit` was left at the time `at`, `rate` flows back a second."""
+    """One limit: `credit` was left at the time `at`, `rate` flows back a second.
 
-    limit: float
+    `holds` is the most that may be left: servers that allow so much a minute seldom allow all of
+    it at once, and what they say remains shows it.
+    """
+
+    holds: float
     period: float | None
     rate: float = 0.0
     credit: float = 0.0
@@ -70,8 +79,8 @@ class _Bucket:
 
     def left(self, now: float) -> float:
         if self.renewed is None:
-            return min(self.limit, self.credit + self.rate * (now - self.at))
-        return self.limit if now >= self.renewed else self.credit
+            return min(self.holds, self.credit + self.rate * (now - self.at))
+        return self.holds if now >= self.renewed else self.credit
 
     def take(self, cost: float, now: float) -> None:
         self.credit = self.left(now) - cost
@@ -81,7 +90,10 @@ class _Bucket:
 
     def wait(self, cost: float, now: float) -> float:
         """Return the seconds until a call of this cost is within the limit; 0 for now."""
-        missing = min(cost, self.limit) - self.left(now)
+        # One call more is left in it where that makes no difference: what a server counts is never
+        # quite what was reckoned here, nor does all arrive in the order in which it was sent.
+        spare = cost if cost * _LARGE < self.holds else 0.0
+        missing = min(cost + spare, self.holds) - self.left(now)
         if missing <= _EPSILON:
             return 0.0
         if self.renewed is not None:
@@ -103,14 +115,17 @@ class Pace:
     _held: float = 0.0
     _letters: float = 4.0
     """Characters of a token, as replies have shown."""
-    _accepted: deque[float] = field(default_factory=lambda: deque[float](maxlen=2048))
+    _answered: deque[float] = field(default_factory=lambda: deque[float](maxlen=2048))
+    _refusals: int = 0
+    _accepted: float = 0.0
+    """Calls that had been accepted when the rate was last guessed."""
     _changed: float = 0.0
     """When the guessed rate was last changed."""
 
     def __post_init__(self) -> None:
-        """Keep stated limits from the first call on, evenly: a second's worth may go at once."""
+        """Keep stated limits from the first call on, evenly but for the first second."""
         for kind, limit in self.stated.items():
-            burst, rate = max(1.0, limit / 60), limit / 60 * _MARGIN
+            burst, rate = max(1.0, limit / 60 * _BURST), limit / 60 * _MARGIN
             self._buckets[f"{kind} stated"] = _Bucket(burst, 60.0, rate, burst)
 
     def cost(self, request: Request, samples: int = 1) -> Cost:
@@ -137,14 +152,14 @@ class Pace:
         for name, bucket in self._buckets.items():
             bucket.take(_of(cost, name), now)
         self._spent = Cost(*map(sum, zip(self._spent, cost, strict=True)))
-        return Ticket(now, self._spent)
+        return Ticket(now, cost, self._spent)
 
     def told(self, ticket: Ticket, limits: Sequence[RateLimit]) -> None:
         """Learn from the reply to a call, and from what it says of the limits."""
         for said in limits:
             self._learn(ticket, said, refused=None)
         now = self.now()
-        self._accepted.append(now)
+        self._answered.append(now)
         if (guess := self._buckets.get(_GUESSED)) is not None:
             soon, later = _GROWTH
             guess.rate *= 1 + (soon + 2 * later * (now - guess.seen)) * (now - self._changed)
@@ -154,6 +169,7 @@ class Pace:
         self, ticket: Ticket, limits: Sequence[RateLimit], retry_after: float | None
     ) -> bool:
         """Learn from a refusal for load; tell whether the limits that it names explain it."""
+        self._refusals += 1
         used_up = [said for said in limits if said.remaining < 1]
         for said in limits:
             self._learn(ticket, said, refused=(retry_after or 0.0) if said in used_up else None)
@@ -166,25 +182,29 @@ class Pace:
         guess = self._buckets.get(_GUESSED)
         if guess is not None and now - guess.seen < _ROUND:
             return
-        recent = [moment for moment in self._accepted if moment > now - _ROUND]
-        rate = max(1.0, len(recent)) / _ROUND
+        accepted = self._spent.requests - self._refusals
         if guess is None:
+            recent = sum(moment > now - _ROUND for moment in self._answered)
             guess = self._buckets[_GUESSED] = _Bucket(1.0, None, at=now)
+            guess.rate = max(1.0, recent / _ROUND)
             self._held = max(self._held, now + wait)
         else:
-            rate = min(rate, guess.rate)
-        guess.rate = rate * _CUT
+            # Nothing was left at the last refusal and nothing is left now: what was accepted in
+            # between is what had flowed back.
+            guess.rate = min(guess.rate, max(accepted - self._accepted, 1.0) / (now - guess.seen))
+        guess.rate *= _CUT
         guess.seen = self._changed = now
+        self._accepted = accepted
 
     def _learn(self, ticket: Ticket, said: RateLimit, refused: float | None) -> None:
-        mark = _of(ticket.spent, said.kind)
+        own, mark = _of(ticket.cost, said.kind), _of(ticket.spent, said.kind)
         bucket = self._buckets.get(said.name)
         if bucket is None:
             bucket = self._buckets[said.name] = _Bucket(0.0, said.period)
         if mark < bucket.seen:
             return  # a later call has told more
         bucket.seen = mark
-        bucket.limit = said.limit or max(bucket.limit, said.remaining + 1)
+        bucket.holds = max(bucket.holds, said.remaining + own)
         bucket.careful = bucket.careful or refused is not None
         bucket.longest = max(bucket.longest, said.reset or 0.0)
         bucket.rate = _rate(bucket, said) * _MARGIN
@@ -201,8 +221,9 @@ class Pace:
 
 def _rate(bucket: _Bucket, said: RateLimit) -> float:
     """Return how much of a limit flows back in a second."""
-    even = bucket.limit / (bucket.period or bucket.longest or 60.0)
-    used = bucket.limit - said.remaining
+    limit = said.limit or bucket.holds
+    even = limit / (bucket.period or bucket.longest or 60.0)
+    used = limit - said.remaining
     if not said.reset or used <= 0:
         return even
     # OpenAI's servers tell the time until the limit is whole again; others the time until the next

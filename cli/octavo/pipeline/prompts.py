@@ -217,7 +217,7 @@ def _bracket(role: Role) -> Callable[[Context], Iterator[str]]:
             mark.role = at
             yield mark
             if at is not None:
-                yield from context.blocks[role][1](context)
+                yield "".join(context.blocks[role][1](context))
 
     return block
 

@@ -1,0 +1,26 @@
+"""The mock server as a process of its own, for benchmarks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["serving"]
+
+
+@contextmanager
+def serving(*arguments):
+    """Serve the mock until the block ends; give its base URL."""
+    server = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("mock_server.py"), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield server.stdout.readline().strip()
+    finally:
+        server.terminate()
+        server.wait()
+        server.stdout.close()
