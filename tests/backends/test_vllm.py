@@ -15,7 +15,7 @@ from tests.mock import Answer, Behaviour, failure, serving
 
 from octavo.backends.vllm import VLLM
 from octavo.errors import BackendError, ContextError, ModelError, UsageError
-from octavo.protocols import Message, Profile, Request, Scoring, Serve, Starting
+from octavo.protocols import Message, Profile, Request, Sampling, Scoring, Serve, Starting
 
 PROGRAM = (sys.executable, vllm_standin.__file__, "serve")
 
@@ -332,3 +332,49 @@ def test_keys_name_the_weights_and_not_where_they_are(tmp_path):
 def test_a_name_is_needed():
     with pytest.raises(UsageError, match="needs a model's name"):
         VLLM("", Profile(model="vllm:"))
+
+
+def test_samples_of_one_prompt_are_asked_for_together():
+    def several(call):
+        if call.path != "/chat/completions":
+            return None
+        choices = [
+            {"index": n, "message": {"content": f"vote {n}"}, "finish_reason": "stop"}
+            for n in range(call.body["n"])
+        ]
+        return Answer(body={"choices": choices, "usage": {"prompt_tokens": 9}})
+
+    async def votes(backend):
+        try:
+            alike = [asked(sample=n, temperature=0.7) for n in (1, 2, 3)]
+            return await backend.sample(alike, lambda: None)
+        finally:
+            await backend.close()
+
+    with attached(several) as server:
+        backend = VLLM("short", Profile(model="vllm:short", base_url=server.url))
+        assert isinstance(backend, Sampling)
+        replies = asyncio.run(votes(backend))
+    assert [reply.text for reply in replies] == ["vote 0", "vote 1", "vote 2"]
+
+
+def test_a_model_that_embeds_embeds():
+    def embedded(call):
+        if call.path != "/embeddings":
+            return None
+        data = [{"index": n, "embedding": [1.0, n]} for n in range(len(call.body["input"]))]
+        return Answer(body={"data": data, "model": call.body["model"]})
+
+    async def vectors(backend):
+        try:
+            return await backend.embed(["one", "two"])
+        finally:
+            await backend.close()
+
+    with attached(embedded) as server:
+        profile = Profile(model="vllm:short", base_url=server.url, embeddings="short")
+        backend = VLLM("short", profile)
+        assert backend.known.embeddings
+        assert backend.embedder == "vllm short"
+        found = asyncio.run(vectors(backend)).vectors
+    assert [list(each) for each in found] == [[1.0, 0.0], [1.0, 1.0]]

@@ -26,6 +26,7 @@ from octavo.backends.vllm_server import VLLMServer, root_transport
 from octavo.errors import BackendError, ContextError, ModelError, UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile, Transient
 from octavo.protocols.calls import Reply, Request, TokenLogprob
+from octavo.protocols.embeddings import Embedded
 from octavo.protocols.transport import Transport
 
 __all__ = ["BACKEND", "VLLM"]
@@ -96,6 +97,7 @@ class VLLM:
             structured=True,
             logprobs=True,
             prompt_logprobs=True,
+            embeddings=isinstance(profile.embeddings, str),
             tokenize=True,
             samples=True,
             cached_usage=True,
@@ -134,21 +136,24 @@ class VLLM:
         are sent again. Raises what the openai backend raises, UsageError when there is no vLLM,
         BackendError and ModelError when it does not come up or dies again.
         """
-        return await self._tried(request, lambda client: client.send(request, started))
+        return await self._tried(lambda client: client.send(request, started), request)
 
     async def sample(
         self, requests: Sequence[Request], started: Callable[[], None]
     ) -> Sequence[Reply]:
         """Answer samples of one prompt by one request; see Sampling. Raises what `send` raises."""
-        return await self._tried(requests[0], lambda client: client.sample(requests, started))
+        return await self._tried(lambda client: client.sample(requests, started), requests[0])
 
-    async def _tried(self, request: Request, send: Callable[[OpenAI], Awaitable[Given]]) -> Given:
+    async def _tried(
+        self, send: Callable[[OpenAI], Awaitable[Given]], request: Request | None = None
+    ) -> Given:
         """Return what a server gives, its successor where it dies meanwhile."""
         while True:
             client = await self._ready()
             server = self._server
             try:
-                await self._verify(request)
+                if request is not None:
+                    await self._verify(request)
                 return await send(client)
             except Transient as fault:
                 lost = fault.kind in {"connection", "server"}
@@ -157,9 +162,18 @@ class VLLM:
 
     async def score(self, text: str, *, given: str = "") -> tuple[TokenLogprob, ...]:
         """Return the tokens of a text with their log probabilities; see protocols.Scoring."""
-        client = await self._ready()
         body = {"prompt": given + text, "echo": True, "logprobs": 1, "max_tokens": 1}
-        return scored(await client.complete(body), given + text, len(given))
+        answer = await self._tried(lambda client: client.complete(body))
+        return scored(answer, given + text, len(given))
+
+    @property
+    def embedder(self) -> str:
+        """The model that embeds, wherever it is served."""
+        return f"vllm {self.model}"
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return a vector for each text, by a model that embeds; raises what `send` raises."""
+        return await self._tried(lambda client: client.embed(texts))
 
     async def close(self) -> None:
         """Stop a server of Octavo's own and close all connections; safe to call twice."""
@@ -265,6 +279,8 @@ class VLLM:
             "logprobs": True,
             "priority": True,
         }
+        if isinstance(profile.embeddings, str):
+            changes["embeddings"] = name  # one server has one model
         return OpenAI(name, profile.model_copy(update=changes))
 
     async def _measured(self) -> int | None:
