@@ -21,7 +21,7 @@ from octavo.engine.ledger import Account, Ledger
 from octavo.engine.limit import Stopped
 from octavo.engine.packing import quotes_in
 from octavo.engine.queue import Priority
-from octavo.engine.records import Invalid, instructed, mended, read_record, retold
+from octavo.engine.records import Invalid, instructed, mended, read_record, retold, rewritten
 from octavo.engine.report import CallWatch, DraftWatch, Ended, Outcome, Watch
 from octavo.engine.verdict import Verdict, complete_part, verdict
 from octavo.errors import BudgetReached, CallError, FitError, ReplyError, UsageError
@@ -74,11 +74,11 @@ class _Question:
     temperature: float | None
     strict: bool
     before: bytes | None
-    check: Callable[[Mapping[str, Any]], Sequence[str]] | None
+    check: Callable[[Any], Sequence[str]] | None
 
     def faults(self, answer: Answer) -> Sequence[str]:
-        """Return what is wrong with a record that fits its schema; a plan's is not looked at."""
-        if self.check is None or answer.predicted or isinstance(answer.value, str):
+        """Return what is wrong with an answer that is whole; a plan's is not looked at."""
+        if self.check is None or answer.predicted:
             return ()
         return self.check(answer.value)
 
@@ -144,7 +144,7 @@ class Asker:
         prefix: Asked | None = None,
         temperature: float | None = None,
         strict: bool = False,
-        check: Callable[[Mapping[str, Any]], Sequence[str]] | None = None,
+        check: Callable[[Any], Sequence[str]] | None = None,
     ) -> Asking:
         """Render and send a prompt unless the journal has the reply; see protocols.Ask."""
         if logprobs and not self.known.logprobs:
@@ -347,6 +347,10 @@ class Asker:
         if not question.strict and verdict(reply) in {Verdict.CUT, Verdict.EMPTY}:
             trail.key, flight = self._fly(question, 1)
             reply = await self._land(flight, trail)
+        elif verdict(reply) is Verdict.WHOLE:
+            answer = _answer(reply, trail.key, flight, len(reply.text))
+            if faults := question.faults(answer):
+                return await self._rewritten(question, reply, answer, faults, trail)
         end = len(reply.text)
         if question.strict and _is_over(reply, question.tokens):
             raise _cut(question)
@@ -367,6 +371,29 @@ class Asker:
                     f" {question.tokens} tokens; it ends at its last complete sentence"
                 )
         return _answer(reply, trail.key, flight, end)
+
+    async def _rewritten(
+        self,
+        question: _Question,
+        reply: Reply,
+        answer: Answer,
+        faults: Sequence[str],
+        trail: _Trail,
+    ) -> Answer:
+        """Ask once more for a text that has faults; return the one with fewer of them."""
+        messages = self._messages(question, self._variables(question, 0))
+        first = trail.key
+        try:
+            trail.key, flight = self._fly(question, 1, rewritten(messages, reply, faults))
+            second = await self._land(flight, trail)
+            better = _answer(second, trail.key, flight, len(second.text))
+            if verdict(second) is Verdict.WHOLE and len(question.faults(better)) < len(faults):
+                trail.outcome = trail.answered
+                return better
+        except (CallError, FitError):
+            pass  # there is a text already; that it has faults is known to whoever asked
+        trail.key, trail.outcome = first, trail.answered
+        return answer
 
     async def _seek_record(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
         schema = question.schema or {}

@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 
 from octavo.protocols import Finish, JsonSchema, Message, Reply
 
-__all__ = ["Invalid", "instructed", "mended", "read_record", "retold"]
+__all__ = ["Invalid", "instructed", "mended", "read_record", "retold", "rewritten"]
 
 _ASK = (
     "Reply with one JSON object and nothing else: no code fence, no comment, no text around it."
@@ -20,6 +20,10 @@ _ASK = (
 _RETELL = (
     "That reply cannot be used: {error}. Reply again with one JSON object that fits the schema,"
     " and nothing else."
+)
+_REWRITE = (
+    "That text cannot be used as it is: {faults}. Write it again, whole and corrected, and nothing"
+    " else."
 )
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -52,6 +56,17 @@ def retold(messages: Sequence[Message], reply: Reply, error: Invalid) -> tuple[M
         *messages,
         Message("assistant", reply.text),
         Message("user", _RETELL.format(error=str(error)[:500])),
+    )
+
+
+def rewritten(
+    messages: Sequence[Message], reply: Reply, faults: Sequence[str]
+) -> tuple[Message, ...]:
+    """Return the messages that show a model its text and what is wrong with it."""
+    return (
+        *messages,
+        Message("assistant", reply.text),
+        Message("user", _REWRITE.format(faults="; ".join(faults)[:500])),
     )
 
 

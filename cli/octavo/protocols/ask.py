@@ -71,7 +71,7 @@ class Ask(Protocol):
         prefix: Asked | None = None,
         temperature: float | None = None,
         strict: bool = False,
-        check: Callable[[Mapping[str, Any]], Sequence[str]] | None = None,
+        check: Callable[[Any], Sequence[str]] | None = None,
     ) -> Asked:
         """Render and send a prompt unless the journal has the reply.
 
@@ -82,8 +82,8 @@ class Ask(Protocol):
         run's own. A `strict` reply is taken as it comes or not at all: one that is cut, empty, over
         `tokens` or no record is a ReplyError at once, neither asked for again nor mended.
 
-        `check` names what is wrong with a record that fits its schema. Such a record is asked for
-        once more, with what is wrong; of the two, the one with fewer faults is the answer, so
+        `check` names what is wrong with a whole text, or a record that fits its schema. It is asked
+        for once more, with what is wrong; of the two, the one with fewer faults is the answer, so
         whoever gives a check deals with what is still wrong.
         """
         ...

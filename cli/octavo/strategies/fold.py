@@ -2,27 +2,36 @@
 
 After incremental updating in BooookScore (Chang, Lo, Goyal, Iyyer 2024, arXiv 2310.00785), with
 the length priming of InstructCMP (Do et al. 2024, arXiv 2406.11097): a running text that grew too
-long is shortened by a prompt that names its length, the length wanted and the difference.
+long is shortened by a prompt that names its length, the length wanted and the difference. Each try
+asks for a twentieth of the words less than the one before, so that no two are the same; the first
+text within a fifth of the words that ends with a sentence is taken, else the one nearest to them.
+
+`compress: previous` is the paper's form: not the update is shortened but the text before it, to its
+share of the words by how much of the document it covers, and the update is asked for again. That
+keeps what is new over what is old; it also puts the number of parts into prompts, so that a part
+more asks every shortening again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from octavo.errors import FitError
 from octavo.protocols import Answer, Kind, Options, PromptMark, PromptRef, StepType, Work
-from octavo.strategies.fit import require_room
+from octavo.strategies.fit import FENCE, require_room
+from octavo.strategies.validity import SLACK, Rule, checking, is_too_long
+from octavo.text.length import ends_sentence, word_count
 from octavo.text.note import Note, Prediction, Slot
 from octavo.text.union import union
 
 __all__ = ["STEP", "FoldOptions"]
 
-_SLACK = 1.2
-"""A running text may be a fifth longer than asked before it is shortened."""
-
-_SHORTENINGS = 2
+_STEP = 0.05
+"""By how much of the words each try to shorten asks for less than the one before."""
 
 
 class FoldOptions(Options):
@@ -38,94 +47,171 @@ class FoldOptions(Options):
         default=None,
         description="The prompt that shortens; it sees `summary`, `words` and `have`, in words.",
     )
+    compress: Literal["result", "previous"] = Field(
+        default="result",
+        description="What is shortened when an update is too long: the update, or the text before"
+        " it, after which the update is asked for again.",
+    )
+    tries: int = Field(default=2, ge=1, description="The most tries to shorten one text.")
     tokens: int = Field(default=900, ge=1, description="The most tokens of a reply.")
     words: int = Field(default=400, ge=1, description="The length of the running text, in words.")
+    require: list[Rule] = Field(
+        default_factory=list[Rule],
+        description="What an update must keep, or it is asked for once more: `sentence`, an end of"
+        " a sentence; `length`, no more than a fifth over `words`.",
+    )
+    order: Literal["document", "reverse"] = Field(
+        default="document", description="Whether the parts are read from the first or the last on."
+    )
 
 
 async def run(slots: Sequence[Slot], options: FoldOptions, work: Work) -> Sequence[Slot]:
     """Return one slot for the running text after the last note."""
     if not slots:
         return slots
-    prompt = work.prompt(options.next)
-    empty = {"text": "", "headings": (), "summary": "", "words": options.words}
     work.follow(len(slots))
-    # The running text takes as much as a reply may be long, and so does the reply itself.
-    require_room(work, prompt, empty, 2 * options.tokens, slots)
+    _require_room(slots, options, work)
+    ordered = tuple(slots) if options.order == "document" else tuple(reversed(slots))
     return [
         Slot(
             spans=union(span for slot in slots for span in slot.spans),
             bound=options.tokens,
-            note=work.start(_fold(slots, options, work)),
+            note=work.start(_Fold(ordered, options, work).note()),
             border=slots[0].border,
         )
     ]
 
 
-async def _fold(slots: Sequence[Slot], options: FoldOptions, work: Work) -> Note | None:
-    running: Note | None = None
-    for position, slot in enumerate(slots):
-        note = await slot.note
-        if note is None:
-            continue
-        levels = work.after + len(slots) - position - 1
-        answer = await _update(running, note, slot, options, work, levels=levels)
-        spans = union((*(running.spans if running else ()), *note.spans))
-        running = Note(answer.value, spans, predicted=answer.predicted)
-    return running
+def _require_room(slots: Sequence[Slot], options: FoldOptions, work: Work) -> None:
+    """Raise FitError where a prompt cannot fit beside a running text as long as its reply."""
+    prompt = work.prompt(options.next)
+    empty = {"text": "", "headings": (), "summary": "", "words": options.words}
+    require_room(work, prompt, empty, 2 * options.tokens, slots)
+    if options.shorten is None:
+        return
+    shorten = work.prompt(options.shorten)
+    longest = {"summary": "", "words": options.words, "have": 10 * options.words}
+    room = work.room(shorten, longest, options.tokens)
+    if room is not None and options.tokens + FENCE > room:
+        raise FitError(
+            f"step {work.step!r}: a text of up to {options.tokens:,} tokens does not fit prompt"
+            f" {shorten.name!r}, which leaves {room:,} of the window's {work.window:,}",
+            hint="lower `tokens` of the step, or use a model with a larger window",
+        )
 
 
-async def _update(
-    running: Note | None, note: Note, slot: Slot, options: FoldOptions, work: Work, *, levels: int
-) -> Answer:
-    node = f"characters {slot.spans[0].start} to {slot.spans[-1].end}"
-    variables: dict[str, object] = {
-        "text": note.value,
-        "headings": slot.headings,
-        "words": options.words,
-    }
-    if running is not None:
-        variables["summary"] = running.value
-    answer = await work.ask(
-        work.prompt(options.first if running is None else options.next),
-        variables,
-        tokens=options.tokens,
-        words=options.words,
-        node=node,
-        levels=levels,
-    ).reply
-    return await _shortened(answer, node, options, work, levels)
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part to be worked in: its note, its place, and what follows it.
 
-
-async def _shortened(
-    answer: Answer, node: str, options: FoldOptions, work: Work, levels: int
-) -> Answer:
-    """Shorten a running text that is too long; keep the shortest if none gets there.
-
-    A plan takes short replies to need no shortening, and long ones all that there may be.
+    `share` is how much of the parts were read before it, `levels` how many calls stand between it
+    and the result.
     """
-    if options.shorten is None or answer.predicted is Prediction.SHORT:
-        return answer
-    prompt = work.prompt(options.shorten)
-    for _ in range(_SHORTENINGS):
-        have = _words(answer)
-        if have <= options.words * _SLACK:
-            break
-        shorter = await work.ask(
-            prompt,
-            {"summary": answer.value, "words": options.words, "have": have},
+
+    note: Note
+    slot: Slot
+    share: float
+    levels: int
+
+    @property
+    def place(self) -> str:
+        spans = self.slot.spans
+        return f"characters {spans[0].start} to {spans[-1].end}" if spans else "a note"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """One running text."""
+
+    slots: Sequence[Slot]
+    options: FoldOptions
+    work: Work
+
+    async def note(self) -> Note | None:
+        """Return the running text after the last note, or None when there was no note."""
+        running: Note | None = None
+        for position, slot in enumerate(self.slots):
+            note = await slot.note
+            if note is None:
+                continue
+            levels = self.work.after + len(self.slots) - position - 1
+            part = _Part(note, slot, position / len(self.slots), levels)
+            answer = await self._worked_in(part, running)
+            spans = union((*(running.spans if running else ()), *note.spans))
+            running = Note(answer.value, spans, predicted=answer.predicted)
+        return running
+
+    async def _worked_in(self, part: _Part, running: Note | None) -> Answer:
+        options = self.options
+        answer = await self._update(part, running)
+        if options.shorten is None or not self._is_too_long(answer):
+            return answer
+        node = f"shortening {part.place}"
+        if options.compress == "previous" and running is not None:
+            before = Answer(running.value, predicted=running.predicted)
+            words = max(1, round(options.words * part.share))
+            shorter = await self._shortened(before, words, node, part.levels + 1)
+            again = Note(shorter.value, running.spans, predicted=shorter.predicted)
+            return await self._update(part, again)
+        return await self._shortened(answer, options.words, node, part.levels)
+
+    async def _update(self, part: _Part, running: Note | None) -> Answer:
+        options, work = self.options, self.work
+        variables: dict[str, object] = {
+            "text": part.note.value,
+            "headings": part.slot.headings,
+            "words": options.words,
+        }
+        if running is not None:
+            variables["summary"] = running.value
+        return await work.ask(
+            work.prompt(options.first if running is None else options.next),
+            variables,
             tokens=options.tokens,
             words=options.words,
-            node=f"shortening {node}",
-            levels=levels,
+            node=part.place,
+            levels=part.levels,
+            check=checking(options.require, options.words),
         ).reply
-        if _words(shorter) >= have and not shorter.predicted:
-            break
-        answer = shorter
-    return answer
+
+    def _is_too_long(self, answer: Answer) -> bool:
+        """Tell whether an update is to be shortened; a plan takes all to be, or none."""
+        if answer.predicted is not None:
+            return answer.predicted is Prediction.LONG
+        return answer.truncated or is_too_long(str(answer.value), self.options.words)
+
+    async def _shortened(self, answer: Answer, words: int, node: str, levels: int) -> Answer:
+        """Return the first shorter text that is near `words` and whole, else the nearest one."""
+        options, work = self.options, self.work
+        assert options.shorten is not None
+        best = answer
+        for number in range(options.tries):
+            target = max(1, round(words * (1 - _STEP * number)))
+            have = word_count(str(best.value))
+            shorter = await work.ask(
+                work.prompt(options.shorten),
+                {"summary": best.value, "words": target, "have": have},
+                tokens=options.tokens,
+                words=target,
+                node=node,
+                levels=levels,
+            ).reply
+            if shorter.predicted is Prediction.LONG:
+                best = shorter
+                continue
+            if _distance(shorter, words) < _distance(best, words):
+                best = shorter
+            if _is_near(shorter, words) and ends_sentence(str(shorter.value)):
+                return shorter
+        return best
 
 
-def _words(answer: Answer) -> int:
-    return len(str(answer.value).split())
+def _distance(answer: Answer, words: int) -> int:
+    return abs(word_count(str(answer.value)) - words)
+
+
+def _is_near(answer: Answer, words: int) -> bool:
+    return words * (2 - SLACK) <= word_count(str(answer.value)) <= words * SLACK
 
 
 STEP = StepType(

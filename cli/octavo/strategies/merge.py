@@ -2,31 +2,95 @@
 
 After hierarchical merging in BooookScore (Chang, Lo, Goyal, Iyyer 2024, arXiv 2310.00785). Unlike
 there, the tree's groups are chosen by the text at their borders, so an edit changes the calls on
-its own path and few others.
+its own path and few others, and `words` may be given by height, counted from the leaves.
+
+Two forms of the paper are options, for what they cost. `factor` counts the limits from the root, so
+that a document with one level more is asked anew. `context` shows each node what the one before it
+on its level came to, so that the nodes of a level wait for each other and an edit changes all that
+follow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from octavo.protocols import Kind, Options, PromptLike, PromptRef, StepType, Work
 from octavo.strategies.fit import FENCE, require_room
+from octavo.strategies.validity import Rule, checking
 from octavo.text.grouping import tree
 from octavo.text.note import Note, Slot
 from octavo.text.union import union
 
 __all__ = ["STEP", "MergeOptions"]
 
+_Words = Annotated[int, Field(ge=1)]
+
 
 class MergeOptions(Options):
     """How to merge."""
 
-    prompt: PromptRef = Field(description="The prompt; it sees `notes` and `words`.")
+    prompt: PromptRef = Field(
+        description="The prompt; it sees `notes`, `words`, `height` (1 above the leaves) and"
+        " `before`."
+    )
     tokens: int = Field(default=900, ge=1, description="The most tokens of a reply.")
-    words: int | None = Field(default=None, ge=1, description="The length asked for, in words.")
+    words: _Words | list[_Words] | None = Field(
+        default=None,
+        description="The length asked for, in words; or a list of lengths by height, the last one"
+        " for all above.",
+    )
+    factor: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="The length on each level as a share of that on the level above; `words` is"
+        " then the root's.",
+    )
+    context: bool = Field(
+        default=False,
+        description="Whether a node sees as `before` what the one before it on its level came to;"
+        " the nodes of a level then wait for one another.",
+    )
+    require: list[Rule] = Field(
+        default_factory=list[Rule],
+        description="What a reply must keep, or it is asked for once more: `sentence`, an end of a"
+        " sentence; `length`, no more than a fifth over `words`.",
+    )
     fan_in: int = Field(default=8, ge=2, description="The most notes in one call.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.factor is not None and not isinstance(self.words, int):
+            raise ValueError("`factor` needs one number of `words`: those of the root")
+        if isinstance(self.words, list) and not self.words:
+            raise ValueError("`words` has no lengths")
+        if Rule.LENGTH in self.require and self.words is None:
+            raise ValueError("`require: [length]` needs `words`")
+        return self
+
+    def words_at(self, height: int, levels: int) -> int | None:
+        """Return the length asked for at a height of a tree of so many levels."""
+        if isinstance(self.words, list):
+            return self.words[min(height, len(self.words)) - 1]
+        if self.words is None or self.factor is None:
+            return self.words
+        return max(1, round(self.words * self.factor ** (levels - height)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """What the nodes of one level share: `height` from the leaves, and `above` to the root."""
+
+    height: int
+    above: int
+    words: int | None
+    prompt: PromptLike
+    options: MergeOptions
+    work: Work
 
 
 async def run(slots: Sequence[Slot], options: MergeOptions, work: Work) -> Sequence[Slot]:
@@ -34,54 +98,74 @@ async def run(slots: Sequence[Slot], options: MergeOptions, work: Work) -> Seque
     if len(slots) < 2:
         return slots
     prompt = work.prompt(options.prompt)
-    empty = {"notes": ("",) * options.fan_in, "words": options.words}
-    room = work.room(prompt, empty, options.tokens)
-    require_room(work, prompt, {"notes": ("", ""), "words": options.words}, options.tokens, slots)
-    levels = tree(
+    levels = _levels(slots, prompt, options, work)
+    chain = len(levels) + (len(levels[0]) - 1 if options.context and levels else 0)
+    work.follow(chain)
+    nodes = list(slots)
+    for number, groups in enumerate(levels, 1):
+        above = len(levels) - number
+        words = options.words_at(number, len(levels))
+        level = _Level(number, above, words, prompt, options, work)
+        above_them: list[Slot] = []
+        for group in groups:
+            children = [nodes[i] for i in group]
+            before = above_them[-1] if options.context and above_them else None
+            above_them.append(children[0] if len(children) == 1 else _node(children, before, level))
+        nodes = above_them
+    return nodes
+
+
+def _levels(
+    slots: Sequence[Slot], prompt: PromptLike, options: MergeOptions, work: Work
+) -> Sequence[Sequence[range]]:
+    beside = options.tokens + FENCE if options.context else 0
+    longest = {"words": _longest(options), "height": 1, "before": "" if options.context else None}
+    full = {"notes": ("",) * options.fan_in, **longest}
+    room = work.room(prompt, full, options.tokens + beside)
+    pair = {"notes": ("", ""), **longest}
+    require_room(work, prompt, pair, options.tokens + beside, slots)
+    return tree(
         [slot.border for slot in slots],
         [slot.bound + FENCE for slot in slots],
         size=options.tokens + FENCE,
         most=options.fan_in,
         room=room,
     )
-    work.follow(len(levels))
-    level = list(slots)
-    for height, groups in enumerate(levels):
-        above = len(levels) - height - 1
-        level = [
-            level[group.start]
-            if len(group) == 1
-            else _node([level[i] for i in group], prompt, options, work, above)
-            for group in groups
-        ]
-    return level
 
 
-def _node(
-    children: Sequence[Slot], prompt: PromptLike, options: MergeOptions, work: Work, above: int
-) -> Slot:
+def _longest(options: MergeOptions) -> int | None:
+    return max(options.words) if isinstance(options.words, list) else options.words
+
+
+def _node(children: Sequence[Slot], before: Slot | None, level: _Level) -> Slot:
     return Slot(
         spans=union(span for child in children for span in child.spans),
-        bound=options.tokens,
-        note=work.start(_merge(children, prompt, options, work, above)),
+        bound=level.options.tokens,
+        note=level.work.start(_merge(children, before, level)),
         border=children[0].border,
     )
 
 
-async def _merge(
-    children: Sequence[Slot], prompt: PromptLike, options: MergeOptions, work: Work, above: int
-) -> Note | None:
+async def _merge(children: Sequence[Slot], before: Slot | None, level: _Level) -> Note | None:
     notes = [note for child in children if (note := await child.note) is not None]
     if len(notes) < 2:
         return notes[0] if notes else None
+    options, work = level.options, level.work
+    earlier = await before.note if before is not None else None
     spans = union(span for note in notes for span in note.spans)
     answer = await work.ask(
-        prompt,
-        {"notes": [note.value for note in notes], "words": options.words},
+        level.prompt,
+        {
+            "notes": [note.value for note in notes],
+            "words": level.words,
+            "height": level.height,
+            "before": earlier.value if earlier is not None else None,
+        },
         tokens=options.tokens,
-        words=options.words,
+        words=level.words,
         node=f"characters {spans[0].start} to {spans[-1].end}",
-        levels=work.after + above,
+        levels=work.after + level.above,
+        check=checking(options.require, level.words),
     ).reply
     return Note(answer.value, spans, predicted=answer.predicted)
 
@@ -93,5 +177,5 @@ STEP = StepType(
     takes=frozenset({Kind.CHUNKS, Kind.NOTES}),
     gives=Kind.NOTE,
     run=run,
-    variables=frozenset({"notes", "words"}),
+    variables=frozenset({"notes", "words", "height", "before"}),
 )

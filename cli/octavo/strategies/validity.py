@@ -1,0 +1,52 @@
+"""What a written text must keep, or it is asked for once more.
+
+The validity rules of BooookScore (Chang, Lo, Goyal, Iyyer 2024, arXiv 2310.00785). An empty reply
+is asked for again in any case. The second request shows the model its text and says what is wrong
+with it, with the words there are, wanted and too many (the length priming of InstructCMP, Do et al.
+2024, arXiv 2406.11097), so it never repeats the first one; the better of the two is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from octavo.text.length import ends_sentence, word_count
+
+__all__ = ["SLACK", "Rule", "checking", "is_too_long"]
+
+SLACK = 1.2
+"""A text may be a fifth longer than asked."""
+
+
+class Rule(StrEnum):
+    """SENTENCE: it ends where one does. LENGTH: it is no more than a fifth over the words asked."""
+
+    SENTENCE = "sentence"
+    LENGTH = "length"
+
+
+def is_too_long(text: str, words: int) -> bool:
+    """Tell whether a text is more than a fifth over so many words."""
+    return word_count(text) > words * SLACK
+
+
+def checking(rules: Sequence[Rule], words: int | None) -> Callable[[Any], Sequence[str]] | None:
+    """Return what names the faults of a reply under these rules, or None without rules."""
+    return partial(_faults, frozenset(rules), words) if rules else None
+
+
+def _faults(rules: frozenset[Rule], words: int | None, value: object) -> list[str]:
+    if not isinstance(value, str):
+        return []
+    faults: list[str] = []
+    if Rule.LENGTH in rules and words is not None and is_too_long(value, words):
+        have = word_count(value)
+        faults.append(
+            f"it has {have} words where {words} were asked for; remove about {have - words}"
+        )
+    if Rule.SENTENCE in rules and not ends_sentence(value):
+        faults.append("it does not end with a complete sentence")
+    return faults
