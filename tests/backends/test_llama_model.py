@@ -131,3 +131,16 @@ def test_texts_that_share_words_are_near_and_no_vector_depends_on_its_neighbours
     assert alone.vectors[0] == far
     assert again.vectors == (one,)
     assert found.usage.prompt > 10
+
+
+def test_a_given_text_is_scored_token_by_token_after_what_came_before(answers):
+    text = ' A cat — 汉字 😀 "sat" \\ down.\n\nThen it slept.'
+
+    def scores(given):
+        return Request((Message("user", given), Message("assistant", text)), 1, scores=True)
+
+    cats, again, quarks = answers(scores("Cats sit."), scores("Cats sit."), scores("Quarks, too"))
+    assert "".join(token.token for token in cats.logprobs) == text
+    assert all(token.logprob <= 0 for token in cats.logprobs)
+    assert cats.logprobs == again.logprobs != quarks.logprobs
+    assert cats.text == ""

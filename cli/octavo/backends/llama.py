@@ -12,7 +12,8 @@ import asyncio
 import hashlib
 import importlib.util
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from octavo.protocols.backends import BackendType, Capabilities, Profile
 from octavo.protocols.calls import Finish, Reply, Request, TokenLogprob, Usage
 from octavo.protocols.embeddings import Embedded
 from octavo.text.vector import vector
+from octavo.tokens.sendable import sendable
 
 __all__ = ["BACKEND", "LlamaBackend"]
 
@@ -99,15 +101,19 @@ class LlamaBackend:
         Raises UsageError when llama.cpp is not installed, BackendError when the model cannot be
         fetched, loaded or kept alive, ContextError and RequestError when it refuses the request.
         """
-        body = self._body(request)
         async with self._lock:
             if self._process is None or not self._process.alive:
                 await _ended(self._process)
                 self._process = await self._start(self._file)
+            body = await asyncio.to_thread(self._scoring if request.scores else self._body, request)
             answer = await self._process.ask(body, started, self._profile.timeout, request.draft)
         if "error" in answer:
             raise _refusal(answer["error"])
-        return _reply(answer["reply"], self._file.name)
+        reply = _reply(answer["reply"], self._file.name)
+        if request.scores:
+            tokens = tuple(TokenLogprob(t.token, t.logprob) for t in reply.logprobs if t.token)
+            return replace(reply, text="", logprobs=tokens)
+        return reply
 
     @property
     def embedder(self) -> str:
@@ -170,9 +176,44 @@ class LlamaBackend:
             structured=True,
             logprobs=True,
             embeddings=True,
+            prompt_logprobs=self._file.path is None or self._words is not None,
             cached_usage=True,
             parallel=1,
         )
+
+    @cached_property
+    def _words(self) -> Callable[[str], Iterable[tuple[str, list[int] | None]]] | None:
+        from octavo.tokens.gguf import words_of  # noqa: PLC0415 - few runs score texts
+
+        return words_of(self._file.path or models_directory() / SMOLLM2.file)
+
+    def _scoring(self, request: Request) -> dict[str, Any]:
+        """Return the request that has the model write a given text and say how likely it was.
+
+        The library gives no probabilities of a prompt's tokens, so the text is forced as a reply
+        by a grammar, token by token; a word with tokens that are pieces of characters, as a word.
+        That takes as long as writing it would.
+        """
+        assert self._words is not None
+        given, text = (message.content for message in request.messages)
+        grammar: list[str] = []
+        most = 1
+        for word, numbers in self._words(sendable(text)):
+            if numbers is None:
+                grammar.append(json.dumps(word, ensure_ascii=False))
+                most += len(word.encode())
+            else:
+                grammar += [f"<[{number}]>" for number in numbers]
+                most += len(numbers)
+        return {
+            "prompt": given or "\n",
+            "grammar": f"root ::= {' '.join(grammar)}",
+            "max_tokens": most,
+            "temperature": 0.0,
+            "logprobs": 1,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
 
     @property
     def _window(self) -> int:

@@ -39,6 +39,9 @@ class _Server(Protocol):
     def handle_chat_completions(
         self, request: dict[str, Any], callback: Callable[[dict[str, Any]], bool]
     ) -> object: ...
+    def handle_completions(
+        self, request: dict[str, Any], callback: Callable[[dict[str, Any]], bool]
+    ) -> object: ...
 
     def handle_embeddings(self, request: dict[str, Any]) -> object: ...
 
@@ -158,7 +161,8 @@ class _Seat:
         if "texts" in message["body"]:
             self._embed(number, message["body"]["texts"])
             return
-        gathered = self._ask(number, message["body"], reuse=True)
+        # A prompt without a chat is scored: what is kept is not used, and lost by it.
+        gathered = self._ask(number, message["body"], reuse="prompt" not in message["body"])
         if gathered is None:
             gathered = self._ask(number, message["body"], reuse=False)
         self._cancelled.discard(number)
@@ -213,7 +217,11 @@ class _Seat:
         if number in self._cancelled:
             return gathered
         try:
-            self._server.handle_chat_completions({**body, "cache_prompt": reuse}, take)
+            server = self._server
+            handle = (
+                server.handle_completions if "prompt" in body else server.handle_chat_completions
+            )
+            handle({**body, "cache_prompt": reuse}, take)
         except Exception as error:  # noqa: BLE001 - told to the parent, which knows what to do
             gathered.error = {"message": str(error), "type": "exception"}
         if unusable:
@@ -250,7 +258,7 @@ class _Gathered:
         self.latest = ""
         for choice in chunk.get("choices", ()):
             delta = choice.get("delta", {})
-            if text := delta.get("content"):
+            if text := delta.get("content") or choice.get("text"):
                 self._text.append(text)
                 self.latest += text
             if text := delta.get("reasoning_content"):

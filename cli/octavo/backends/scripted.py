@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +24,7 @@ from octavo.backends.rule_file import read_rules
 from octavo.backends.rulebook import RuleBook
 from octavo.errors import UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile
-from octavo.protocols.calls import Reply, Request, Usage
+from octavo.protocols.calls import Reply, Request, TokenLogprob, Usage
 from octavo.protocols.embeddings import Embedded
 from octavo.text.ngrams import spelt
 
@@ -33,7 +35,8 @@ class ScriptedBackend:
     """Answers calls by a handler, and keeps the requests it saw in `requests`, in order.
 
     Texts are embedded by their spelling: the more words two texts share, the nearer they are. Each
-    request for that is kept in `embedded`.
+    request for that is kept in `embedded`. How likely a text is goes by its words, too: those that
+    stood before are.
 
     The handler gives a text, a record or a Reply, at once or as an awaitable. Replies without
     usage get one that counts each word as a token. With `version`, replies are kept in the
@@ -51,7 +54,7 @@ class ScriptedBackend:
         keep_requests: bool = True,
     ) -> None:
         self._handler = handler
-        self._known = known or Capabilities(structured=True, embeddings=True)
+        self._known = known or Capabilities(structured=True, embeddings=True, prompt_logprobs=True)
         self._keep_requests = keep_requests
         self.requests: list[Request] = []
         self.embedded: list[tuple[str, ...]] = []
@@ -89,6 +92,10 @@ class ScriptedBackend:
         """
         if self._keep_requests:
             self.requests.append(request)
+        if request.scores:
+            started()
+            before, text = (message.content for message in request.messages)
+            return Reply("", logprobs=_likelihood(text, before))
         given = self._handler(request)
         if inspect.isawaitable(given):
             given = await given
@@ -112,6 +119,17 @@ class ScriptedBackend:
 
     async def close(self) -> None:
         """Do nothing: there is nothing to release."""
+
+
+def _likelihood(text: str, before: str) -> tuple[TokenLogprob, ...]:
+    """Return log probabilities of a text's words by what stands before: known words are likely."""
+    seen = Counter(re.findall(r"\w+", before.casefold()))
+    tokens: list[TokenLogprob] = []
+    for token in re.findall(r"\s*\w+|\s*[^\w\s]|\s+$", text):
+        word = token.strip().casefold()
+        tokens.append(TokenLogprob(token, -1.0 if not word[:1].isalnum() or seen[word] else -6.0))
+        seen[word] += 1
+    return tuple(tokens)
 
 
 def _reply(given: object, request: Request) -> Reply:

@@ -136,6 +136,11 @@ class VLLM:
         are sent again. Raises what the openai backend raises, UsageError when there is no vLLM,
         BackendError and ModelError when it does not come up or dies again.
         """
+        if request.scores:
+            given, text = (message.content for message in request.messages)
+            tokens = await self.score(text, given=given)
+            started()
+            return Reply("", logprobs=tuple(TokenLogprob(t.token, t.logprob) for t in tokens))
         return await self._tried(lambda client: client.send(request, started), request)
 
     async def sample(

@@ -49,6 +49,22 @@ _EMBEDDING = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
+class _Verbatim:
+    """What stands for a prompt where a text is sent as it is."""
+
+    name: str
+    digest: str = "0" * 64
+
+    def render(self, variables: Mapping[str, object]) -> tuple[Message, ...]:
+        """Return nothing: there is nothing to render."""
+        del variables
+        return ()
+
+
+_SCORING = _Verbatim("(the text)")
+
+
+@dataclass(frozen=True, slots=True)
 class Asking:
     """A call under way; both may be awaited by several readers."""
 
@@ -75,6 +91,8 @@ class _Question:
     strict: bool
     before: bytes | None
     check: Callable[[Any], Sequence[str]] | None
+    scored: tuple[Message, ...] | None = None
+    """What stands for a prompt where a text is scored, not asked about."""
 
     def faults(self, answer: Answer) -> Sequence[str]:
         """Return what is wrong with an answer that is whole; a plan's is not looked at."""
@@ -171,6 +189,37 @@ class Asker:
             prefix.key if isinstance(prefix, Asking) else None,
             check,
         )
+        return self._put(question)
+
+    def score(self, text: str, *, given: str = "", node: str, levels: int = 0) -> Asking:
+        """Ask how likely a text is; see protocols.Ask."""
+        if not self.known.prompt_logprobs:
+            raise UsageError(
+                f"step {self.step!r} needs the log probabilities of texts, which the model is not"
+                " known to give",
+                hint="use the embedded model or vLLM, or another way to split",
+            )
+        return self._put(
+            _Question(
+                _SCORING,
+                {},
+                1,
+                node,
+                None,
+                None,
+                Priority(self.document, -levels),
+                0,
+                0,
+                None,
+                True,
+                None,
+                None,
+                scored=(Message("user", given), Message("assistant", text)),
+            )
+        )
+
+    def _put(self, question: _Question) -> Asking:
+        """Put a question; its flight and its delivery are under way when this returns."""
         self.watch.call_planned(self.source, self.step)
         key, flight = self._fly(question, 0)
         reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -247,7 +296,7 @@ class Asker:
         """Send an attempt; `messages` instead of the prompt's, for one that shows a bad reply."""
         variables = self._variables(question, attempt)
         request = Request(
-            messages=messages or self._messages(question, variables),
+            messages=messages or question.scored or self._messages(question, variables),
             max_tokens=question.tokens,
             temperature=question.temperature if attempt == 0 else _warmer(question.temperature),
             schema=question.schema,
@@ -256,6 +305,7 @@ class Asker:
             attempt=attempt,
             priority=question.priority.number,
             draft=self._draft(question),
+            scores=question.scored is not None,
         )
         key = key_of(request, identity=self.identity, model=self.model)
         quotes = quotes_in(variables)
@@ -334,6 +384,7 @@ class Asker:
     async def _sought(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
         """Return a good answer; where the journal's is of no use, once by asking anew if wanted."""
         seek = self._seek_text if question.schema is None else self._seek_record
+        seek = self._seek_scores if question.scored else seek
         try:
             return await seek(question, flight, trail)
         except ReplyError:
@@ -341,6 +392,12 @@ class Asker:
                 raise
         trail.key, flight = self._fly(question, 0)
         return await seek(question, flight, trail)
+
+    async def _seek_scores(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
+        del question
+        reply = await self._land(flight, trail)
+        trail.outcome = trail.answered
+        return Answer("", reply.usage.completion, reply.logprobs, predicted=flight.predicted)
 
     async def _seek_text(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
         reply = await self._land(flight, trail)

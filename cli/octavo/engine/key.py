@@ -31,6 +31,7 @@ def key_of(request: Request, *, identity: str, model: str) -> bytes:
             request.sample,
             request.attempt,
             [[message.role, len(message.content)] for message in request.messages],
+            *(("scores",) if request.scores else ()),
         ],
         sort_keys=True,
         separators=(",", ":"),

@@ -88,6 +88,13 @@ class Ask(Protocol):
         """
         ...
 
+    def score(self, text: str, *, given: str = "", node: str, levels: int = 0) -> Asked:
+        """Ask how likely a text is where it follows `given`: the answer's `logprobs` say it.
+
+        The answer's value is empty. Raises UsageError where the backend cannot say, in a plan too.
+        """
+        ...
+
     async def embed(self, texts: Sequence[str], *, node: str, levels: int = 0) -> Embedded:
         """Return a vector for each text; those that the journal has are not asked for.
 

@@ -39,6 +39,8 @@ class Request:
     token; `sample` and `attempt` tell repeated calls apart in keys and seed the sampling.
     `priority` is no part of the question: a server that schedules by it answers lower ones first.
     Nor is `draft`: a backend that can streams the reply and calls it with the text so far.
+    With `scores` no reply is wanted but the log probabilities of the last message's text where it
+    follows that of the first.
     """
 
     messages: tuple[Message, ...]
@@ -50,6 +52,7 @@ class Request:
     attempt: int = 0
     priority: int = 0
     draft: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
+    scores: bool = False
 
 
 class Finish(StrEnum):

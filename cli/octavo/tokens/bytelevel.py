@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ByteLevel"]
 
 _LETTERS: Final = dict(enumerate(BYTE_LETTERS))
+_BYTES: Final = {letter: byte for byte, letter in enumerate(BYTE_LETTERS)}
 _REMEMBERED: Final = 500_000
 """Words whose counts are kept; natural text repeats most of its words."""
 
@@ -48,6 +49,30 @@ class ByteLevel:
         """Return the number of tokens of a text that UTF-8 can carry."""
         return sum(map(self._counts.__getitem__, self._pattern.findall(text)))
 
+    def words(self, text: str) -> Iterator[tuple[str, list[int] | None]]:
+        """Yield the words of a text that UTF-8 can carry, with the numbers of their tokens.
+
+        The numbers are None where a token is a piece of a character.
+        """
+        for word in self._pattern.findall(text):
+            parts = self._counts.parts(word)
+            whole = all(_is_text(part) for part in parts)
+            yield word, [self._numbers[part] for part in parts] if whole else None
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        tokens = self._metadata.strings("tokenizer.ggml.tokens")
+        return {token: number for number, token in enumerate(tokens)}
+
+
+def _is_text(part: str) -> bool:
+    """Tell whether a token is made of whole characters."""
+    try:
+        bytes(_BYTES[letter] for letter in part).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
 
 class _Counts(dict[str, int]):
     """How many tokens a word has; counted when it is first met."""
@@ -60,16 +85,21 @@ class _Counts(dict[str, int]):
         self._ranks = ranks
         self._whole = whole
 
-    def __missing__(self, word: str) -> int:
+    def parts(self, word: str) -> list[str]:
+        """Return the tokens of a word, as the vocabulary spells them."""
         letters = word.encode().decode("latin-1").translate(_LETTERS)
         if self._whole and letters in self._tokens:
-            count = 1
-        else:
-            # What is no token is left to its bytes, and bytes without a token are dropped.
-            count = sum(
-                1 if part in self._tokens else sum(letter in self._tokens for letter in part)
-                for part in merged(letters, self._ranks)
-            )
+            return [letters]
+        # What is no token is left to its bytes, and bytes without a token are dropped.
+        return [
+            each
+            for part in merged(letters, self._ranks)
+            for each in ([part] if part in self._tokens else part)
+            if each in self._tokens
+        ]
+
+    def __missing__(self, word: str) -> int:
+        count = len(self.parts(word))
         if len(self) >= _REMEMBERED:
             self.clear()
         self[word] = count

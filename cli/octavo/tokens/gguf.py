@@ -7,7 +7,7 @@ tokenizer the estimate counts, and `name` and `exact` say so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Protocol
@@ -20,7 +20,7 @@ from octavo.tokens.sendable import sendable
 from octavo.tokens.sentencepiece import SentencePiece
 from octavo.tokens.words import words_named
 
-__all__ = ["gguf"]
+__all__ = ["gguf", "words_of"]
 
 _USER_DEFINED: Final = 4
 _DIGITS: Final = 16
@@ -40,6 +40,18 @@ def gguf(path: Path) -> Counter:
     if kind == "llama":
         return _Gguf(metadata, SentencePiece(metadata))
     return Estimate()
+
+
+def words_of(path: Path) -> Callable[[str], Iterable[tuple[str, list[int] | None]]] | None:
+    """Return what gives a text's words and the numbers of their tokens; see ByteLevel.words.
+
+    None for a tokenizer of another kind. Raises UsageError when the file is not GGUF.
+    """
+    metadata = read_metadata(path)
+    words = words_named(str(metadata.scalars.get("tokenizer.ggml.pre", "")))
+    if metadata.scalars.get("tokenizer.ggml.model") != "gpt2" or not words:
+        return None
+    return ByteLevel(metadata, words).words
 
 
 class _Vocabulary(Protocol):
