@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from octavo.protocols import Finish, Reply, Request, Usage
 from octavo.text.log import seen
@@ -211,12 +212,16 @@ class Reader:
     def _record(
         self, request: Request, facts: Facts, memory: Mapping[str, object] | None
     ) -> Mapping[str, object]:
-        fields: Mapping[str, object] = request.schema["properties"] if request.schema else {}
+        fields: Mapping[str, Any] = request.schema["properties"] if request.schema else {}
         if "revisions" in fields:
             return {"revisions": self._revisions(facts, memory, request.max_tokens)}
         if "items" in fields:
             return {"items": facts.records()}
-        note = self._note(facts, request.max_tokens - 120) if facts.lines() else ""
+        tokens = request.max_tokens - 120
+        note = self._note(facts, tokens) if facts.lines() else ""
+        while len(note) > fields.get("extracted", {}).get("maxLength", len(note)):
+            tokens = tokens * 9 // 10
+            note = self._note(facts, tokens)
         known = bool(note)
         values: dict[str, object] = {
             "confidence": (10 if "summary" in fields else 5) if known else 0,

@@ -47,9 +47,24 @@ def built_in(name: str, **changes: Callable[[int], Mapping[str, Any]]):
     return pipeline
 
 
+_READ = """
+      system: "Note what the part says that helps with the question. Nothing helps: NOT MENTIONED."
+      user: "{{ text | fence }}\\n\\nQuestion: {{ question }}\\n\\nNotes:"
+"""
+_JOIN = """
+      system: "Make one note of these notes on the question."
+      user: "{% for note in notes %}{{ note | fence('note') }}\\n{% endfor %}
+        \\nQuestion: {{ question }}\\n\\nNotes:"
+"""
+_ANSWER = _JOIN.replace("Notes:", "Answer:").replace("Make one note of", "Answer from")
+
+
 def _steps(text: str) -> Callable[[int], Mapping[str, Any]]:
     def pipeline(window: int) -> Mapping[str, Any]:
-        steps = yaml.safe_load(text.replace("CHUNK", str(_chunk(window))))
+        written = text.replace("CHUNK", str(_chunk(window)))
+        for name, prompt in (("READ", _READ), ("JOIN", _JOIN), ("ANSWER", _ANSWER)):
+            written = written.replace(f": {name}\n", f":{prompt}")
+        steps = yaml.safe_load(written)
         return {"octavo": 1, "params": _QUESTION, "steps": steps}
 
     return pipeline
@@ -95,8 +110,13 @@ STRATEGIES = (
         _steps(
             """
 - split: {tokens: CHUNK}
-- map: {prompt: ask/read, tokens: 300}
-- merge: {prompt: ask/collapse, tokens: 300, fan_in: 6}
+- map:
+    tokens: 300
+    prompt: READ
+- merge:
+    tokens: 300
+    fan_in: 6
+    prompt: JOIN
 """
         ),
         _WORDS,
@@ -107,7 +127,7 @@ STRATEGIES = (
             """
 - split: {tokens: CHUNK}
 - fold:
-    first: ask/read
+    first: READ
     next:
       system: "Keep notes on the question while you read. Question: {{ question }}"
       user: "{{ summary | fence('summary') }}\\n\\n{{ text | fence }}\\n\\nNotes:"
@@ -131,9 +151,17 @@ STRATEGIES = (
         _steps(
             """
 - split: {tokens: CHUNK}
-- vote: {prompt: ask/read, tokens: 300, k: 2, plain: true}
+- vote:
+    prompt: READ
+    tokens: 300
+    k: 2
+    plain: true
 - filter: {where: "'NOT MENTIONED' not in text"}
-- reduce: {prompt: ask/answer, collapse: ask/collapse, note_tokens: 300, empty: None.}
+- reduce:
+    prompt: ANSWER
+    collapse: JOIN
+    note_tokens: 300
+    empty: None.
 """
         ),
         _WORDS,
