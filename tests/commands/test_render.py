@@ -45,6 +45,8 @@ def test_the_json_line_says_where_the_result_is_from_and_what_it_took():
             "prompt_tokens": 100,
             "completion_tokens": 20,
             "cached_tokens": None,
+            "hit_rate": None,
+            "ideal_hit_rate": None,
             "outcomes": {"ok": 2, "cached": 1},
         },
         "run": "17",

@@ -63,6 +63,7 @@ def assemble(order: Order, watch: Watch, output: Output | None = None) -> Job:
         allowance=order.allowance,
         allow_partial=order.allow_partial,
         private=order.private,
+        measured=order.json or order.format is not None or order.verbose,
         command=_repeatable(order.invocation.command),
     )
 

@@ -86,8 +86,14 @@ def usage(totals: Totals) -> Mapping[str, Any]:
         "prompt_tokens": totals.prompt,
         "completion_tokens": totals.completion,
         "cached_tokens": totals.cached,
+        "hit_rate": _rounded(totals.hit_rate),
+        "ideal_hit_rate": _rounded(totals.ideal_rate),
         "outcomes": {str(outcome): count for outcome, count in totals.outcomes.items()},
     }
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)
 
 
 def encode(text: str) -> bytes:

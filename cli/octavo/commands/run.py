@@ -147,6 +147,8 @@ def _conclude(order: Order, display: Display, delivery: Delivery, report: Report
         for line in () if order.progress is Progress.NONE else delivery.batch.lines():
             display.notice(line)
         display.notice(_summary(report))
+    if order.verbose and (line := _reuse(report)) is not None:
+        display.notice(line)
     if report.error is not None:
         _say_how_to_go_on(order, display, report.run)
         raise report.error
@@ -188,6 +190,18 @@ def _summary(report: Report) -> str:
     if totals.prompt is not None:
         parts.append(f"{totals.prompt:,} tokens in, {totals.completion or 0:,} out")
     return f"{', '.join(parts)}, {duration(report.seconds)}"
+
+
+def _reuse(report: Report) -> str | None:
+    """Return how much of the prompts the server had computed before, if it tells."""
+    totals = report.totals
+    if totals.hit_rate is None:
+        return None
+    ideal = "" if totals.ideal_rate is None else f", at best {totals.ideal_rate:.1%}"
+    return (
+        f"prompts: {totals.prompt:,} tokens, {totals.cached:,} cached"
+        f" ({totals.hit_rate:.1%}{ideal})"
+    )
 
 
 def _say_how_to_go_on(order: Order, display: Display, run: str, *, failed: bool = False) -> None:

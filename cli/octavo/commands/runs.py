@@ -17,6 +17,7 @@ from octavo.commands.progress import duration, plural
 from octavo.commands.table import aligned
 from octavo.commands.terminal import clean, say
 from octavo.engine.journal import Journal
+from octavo.engine.reuse import Reuse, reuse_of
 from octavo.engine.runs import LedgerRow, RunRow, ledger_of
 from octavo.engine.runs import runs as runs_of
 from octavo.engine.states import states_of
@@ -82,11 +83,15 @@ def show_run(
             _write("".join(_dumped(asdict(each)) for each in states_of(journal, row.id)))
             return
         ledger = ledger_of(journal, row.id)
+        reuse = reuse_of(journal, row.id)
     if json:
         entries = [_call(entry) for entry in ledger] if calls else _counts(ledger)
-        _write(_dumped({**_as_object(row), "calls" if calls else "ledger": entries}))
+        rates = {"hit_rate": reuse.rate, "ideal_hit_rate": reuse.ideal_rate} if reuse else {}
+        rates = {name: round(rate, 4) for name, rate in rates.items()}
+        told = {**_as_object(row), **rates, "calls" if calls else "ledger": entries}
+        _write(_dumped(told))
         return
-    _write("\n".join([*_facts(row), "", *_account(ledger, calls=calls)]) + "\n")
+    _write("\n".join([*_facts(row, reuse), "", *_account(ledger, calls=calls)]) + "\n")
 
 
 @runs.command("resume", context_settings=_WITH_OPTIONS)
@@ -187,7 +192,7 @@ def _as_object(row: RunRow) -> dict[str, Any]:
     }
 
 
-def _facts(row: RunRow) -> Iterable[str]:
+def _facts(row: RunRow, reuse: Reuse | None) -> Iterable[str]:
     facts = [
         ("run", str(row.id)),
         ("command", _shown(row.command)),
@@ -203,6 +208,9 @@ def _facts(row: RunRow) -> Iterable[str]:
         facts.append(
             ("tokens", f"{tokens['prompt_tokens']:,} in, {tokens['completion_tokens'] or 0:,} out")
         )
+    if reuse is not None:
+        shares = f"{reuse.rate:.1%}, at best {reuse.ideal_rate:.1%}"
+        facts.append(("cached", f"{reuse.cached:,} of {reuse.prompt:,} tokens in ({shares})"))
     return aligned([(name, clean(value)) for name, value in facts])
 
 

@@ -49,8 +49,9 @@ class Job:
     those of an earlier run (see Journal); with `retry`, replies that fail are asked for anew. With
     `allow_partial`, a share of a document, what cannot be answered is left out, and a result that
     covers so much is complete. `allowance` is what may be spent. `private` keeps the journal in
-    memory. `command` is what `octavo runs resume` runs again. `backend`, when given, answers
-    instead of the profile's.
+    memory. `measured` finds out, too, what of the prompts a server could have had computed before,
+    which takes a look at each of them. `command` is what `octavo runs resume` runs again.
+    `backend`, when given, answers instead of the profile's.
     """
 
     pipeline: Pipeline
@@ -64,6 +65,7 @@ class Job:
     base: int | None = None
     retry: bool = False
     private: bool = False
+    measured: bool = False
     command: tuple[str, ...] = ()
     registry: Registry = field(default_factory=Registry)
     backend: Backend | None = None
@@ -112,6 +114,7 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
                 retry=job.retry,
                 accepted=1.0 if job.allow_partial is None else job.allow_partial,
                 embedding=_metered(job, embedding, budget),
+                measured=job.measured,
                 give_up=backend.give_up if isinstance(backend, Starting) else None,
             )
             status = "failed"
@@ -122,11 +125,12 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
                 status = "stopped"
                 raise
             finally:
+                totals = ledger.account.totals()
                 report = Report(
                     run=str(number),
                     documents=stream.documents,
                     failed=stream.failed,
-                    totals=ledger.account.totals(),
+                    totals=ledger.measured(totals) if job.measured else totals,
                     seconds=clock() - started,
                     error=stream.ended,
                     partial=stream.partial,

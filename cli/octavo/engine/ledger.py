@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from octavo.engine.journal import Journal
 from octavo.engine.report import Outcome, Totals
+from octavo.engine.reuse import reuse_of
 from octavo.protocols import Usage
 from octavo.text.quote import short_id
 
@@ -45,6 +46,13 @@ class Ledger:
         self._journal = journal
         self._run = run
         self._sites = 0
+
+    def measured(self, totals: Totals, source: str | None = None) -> Totals:
+        """Return totals of the run, or of one source, with what a server could have kept."""
+        if self._run is None or totals.cached is None:
+            return totals
+        reuse = reuse_of(self._journal, self._run, source)
+        return totals if reuse is None else replace(totals, ideal_rate=reuse.ideal_rate)
 
     def site(self, source: str, step: str, *, prompt: str, model: bytes, options: bytes) -> int:
         """Open the site of a step of one document under one prompt and options; return its number.

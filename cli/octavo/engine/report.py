@@ -36,7 +36,8 @@ class Totals:
 
     `skipped` counts parts of documents that were left out, beside the calls that failed for them.
     `prompt`, `completion` and `cached` are of the calls sent in this run; they are None when the
-    backend never said.
+    backend never said. `ideal_rate` is the share of the prompts that it could have had computed
+    before, 0 to 1, where a job asks for that to be found out.
     """
 
     outcomes: Mapping[Outcome, int] = field(default_factory=dict[Outcome, int])
@@ -44,6 +45,12 @@ class Totals:
     prompt: int | None = None
     completion: int | None = None
     cached: int | None = None
+    ideal_rate: float | None = None
+
+    @property
+    def hit_rate(self) -> float | None:
+        """The share of the prompts that the server had computed before, if it tells."""
+        return self.cached / self.prompt if self.cached is not None and self.prompt else None
 
     @property
     def calls(self) -> int:

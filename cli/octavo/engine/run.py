@@ -54,6 +54,7 @@ class Stream:
     retry: bool = False
     partial: int = 0
     embedding: Embedding | None = None
+    measured: bool = False
     give_up: Callable[[], None] | None = None
     """Tells a backend that nothing will be sent any more."""
     documents: int = 0
@@ -158,6 +159,9 @@ class Stream:
         self.engine.watch.document_started(source)
         try:
             result = await self._fold(number, document, flights)
+            if self.measured:
+                totals = self.engine.ledger.measured(result.totals, source)
+                result = replace(result, totals=totals)
         except Stopped:
             del self._results[number]
             return
