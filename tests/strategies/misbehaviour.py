@@ -247,8 +247,8 @@ class Asked:
     def fate(self, sent):
         """Return the outcome that the ledger must name, and the attempts that it must have.
 
-        Both follow from what the replies are and from the rules alone: a text that is empty or cut
-        is asked for once more, a record that is none or has faults too, and a strict reply never.
+        Both follow from what the replies are and from the rules alone: a text that is empty, cut or
+        faulty is asked for once more, a record that is none or faulty too, a strict reply never.
         """
         kinds = [each.kind if each else None for each in sent]
         if self.question.schema is None:
@@ -261,6 +261,8 @@ class Asked:
             return _TEXTS.get(first, "truncated" if over else "ok"), 1
         if first in {"empty", "cut"}:
             return _TEXTS.get(second, "ok"), 2
+        if first not in _TEXTS and self.question.check and self.question.check(text.strip()):
+            return "ok", 2
         return _TEXTS.get(first, "ok"), 1
 
     def _fate_of_record(self, kinds, sent):

@@ -31,30 +31,42 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 BUILT_IN = sorted(path.stem for path in PIPELINES.glob("*.yaml"))
 
 STEPS = {
-    "map": "- map: {prompt: ask/read, tokens: 60, on_error: skip}",
-    "map records": "- map: {prompt: ask/read, schema: own, tokens: 80, on_error: skip}",
+    "map": "- map: {prompt: read, tokens: 60, on_error: skip}",
+    "map records": "- map: {prompt: read, schema: own, tokens: 80, on_error: skip}",
     "filter and reduce": """
-- map: {prompt: ask/read, schema: own, tokens: 80, on_error: skip}
+- map: {prompt: read, schema: own, tokens: 80, on_error: skip}
 - filter: {where: "name != 'x'"}
-- reduce: {prompt: ask/answer, collapse: ask/collapse, room: 400, tokens: 100, note_tokens: 90}""",
+- reduce: {prompt: join, collapse: join, note_schema: own, where: "name != 'y'", room: 500,
+    tokens: 100, note_tokens: 90, refine: 2, check: improve}""",
+    "reduce by groups": """
+- map: {prompt: read, schema: own, tokens: 80, on_error: skip}
+- reduce: {prompt: join, schema: own, by: name, room: 500, tokens: 100, collapse: join,
+    note_tokens: 90}""",
     "merge": """
-- map: {prompt: summarize/part, words: 30, tokens: 60, on_error: skip}
-- merge: {prompt: summarize/merge, words: 60, tokens: 90, fan_in: 3}""",
+- map: {prompt: read, words: 30, tokens: 60, on_error: skip}
+- merge: {prompt: join, words: 60, tokens: 90, fan_in: 3}""",
+    "merge in context": """
+- map: {prompt: read, words: 30, tokens: 60, on_error: skip}
+- merge: {prompt: context, words: 60, factor: 0.65, tokens: 90, fan_in: 3, context: true,
+    require: [sentence, length]}""",
     "fold": """
-- fold: {first: refine/first, next: refine/next, shorten: refine/shorten, words: 30, tokens: 90}""",
+- fold: {first: read, next: go_on, shorten: shorten, words: 30, tokens: 90}""",
+    "fold backwards": """
+- fold: {first: read, next: go_on, shorten: shorten, compress: previous, words: 30, tokens: 90,
+    require: [sentence, length], order: reverse}""",
     "select by relevance": """
 - select: {query: question, by: relevance, prompt: select/score, schema: select/score,
     reflect: select/reflect, keep: 3, drop: 0.5, neighbours: 1, on_error: skip}
-- reduce: {prompt: select/answer, room: 3000, tokens: 100, empty: None., collapse: ask/collapse}""",
+- reduce: {prompt: join, room: 3000, tokens: 100, empty: None., collapse: join}""",
     "select by entropy": """
 - select: {query: question, by: entropy, prompt: select/attempt, keep: 2, on_error: skip}
-- reduce: {prompt: select/answer, room: 3000, tokens: 100, empty: None., collapse: ask/collapse}""",
-    "vote": "- vote: {prompt: ask/read, schema: own, key: name, tokens: 80, k: 2, max_votes: 5}",
+- reduce: {prompt: join, room: 3000, tokens: 100, empty: None., collapse: join}""",
+    "vote": "- vote: {prompt: read, schema: own, key: name, tokens: 80, k: 2, max_votes: 5}",
     "vote on texts": """
-- vote: {prompt: ask/read, tokens: 80, k: 1, plain: true, on_error: skip}
-- reduce: {prompt: ask/answer, collapse: ask/collapse, room: 400, tokens: 100, note_tokens: 90}""",
+- vote: {prompt: read, tokens: 80, k: 1, plain: true, on_error: skip}
+- reduce: {prompt: join, collapse: join, room: 400, tokens: 100, note_tokens: 90}""",
     "tally": """
-- map: {prompt: ask/read, schema: own, tokens: 80, on_error: skip}
+- map: {prompt: read, schema: own, tokens: 80, on_error: skip}
 - tally: {op: count, by: name}""",
     "memory": """
 - memory: {prompt: memory/revise, answer: memory/answer, schema: memory/facts, tokens: 120,
@@ -71,6 +83,15 @@ STEPS = {
     "tree": """
 - tree: {leaf: outline/read, parent: outline/join, outline: outline/anchors,
     schema: outline/section, words: 30, tokens: 90, fan_in: 3, on_error: skip, show: sections}""",
+}
+PROMPTS = {
+    "read": "Read.\n{{ text | fence }}\nIn {{ words }} words:",
+    "join": "Join.\n{% for note in notes %}{{ note | fence }}\n{% endfor %}",
+    "improve": "Improve {{ note | fence }}\n{% for each in notes %}{{ each | fence }}{% endfor %}",
+    "context": "Go on.\n{{ before | string | fence }}\n{% for note in notes %}{{ note | fence }}"
+    "\n{% endfor %}In {{ words }} words at {{ height }}:",
+    "go_on": "Go on.\n{{ summary | fence }}\n{{ text | fence }}\nIn {{ words }} words:",
+    "shorten": "Shorten from {{ have }} to {{ words }}.\n{{ summary | fence }}",
 }
 HEAD = """
 octavo: 1
@@ -153,6 +174,8 @@ def params_of(path, schema):
 def fold_badly(pipeline, world, tmp_path, monkeypatch):
     """Run a pipeline of a model that misbehaves, twice, and check what is promised of both."""
     (tmp_path / "own.json").write_text(json.dumps(world["schema"]))
+    for name, text in PROMPTS.items():
+        (tmp_path / f"{name}.j2").write_text(f"{{% block user %}}{text}{{% endblock %}}")
     path = tmp_path / "p.yaml"
     path.write_text(pipeline)
     documents = [
