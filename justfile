@@ -22,8 +22,8 @@ fix:
     {{bin}}/ruff check --fix .
     {{bin}}/ruff format .
 
-# One benchmark, which prints one table: just bench chunking --file book.txt
-bench name *args:
+# All benchmarks in under ten minutes, one table each, or one: just bench chunking --file book.txt
+bench name="all" *args:
     {{bin}}/python bench/{{name}}.py {{args}}
 
 # Everything that must hold, in a fresh clone as well

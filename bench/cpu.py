@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from corpus import prose
-from serving import serving
+from mocked import mocked
 
 from octavo.backends.openai import OpenAI
 from octavo.engine.execute import Job, execute
@@ -107,7 +107,7 @@ def main() -> None:
     text = prose(options.size)
     row = "{:>5}  {:<28} {:>6} {:>12} {:>9} {:>16}"
     print(row.format("jobs", "", "calls", "CPU ms/call", "calls/s", "beyond transport"))
-    with serving() as url, tempfile.TemporaryDirectory() as directory:
+    with mocked() as url, tempfile.TemporaryDirectory() as directory:
         for jobs in options.jobs:
             os.environ["OCTAVO_JOURNAL"] = str(Path(directory, f"journal{jobs}"))
             bodies = []

@@ -1,12 +1,15 @@
 """How close a run comes to the bound that no scheduler can beat without seeing the future.
 
     python bench/makespan.py --jobs 64 --latency 0.05
+    python bench/makespan.py --stragglers --hedge 2.5
     python bench/makespan.py --file book.txt --pipeline summarize --jobs 16 64
 
 The bound B(C) is the makespan of a list scheduler without any overhead, C calls at a time, most
 remaining levels first, over the same calls with the latencies that the mock server logged. The
 run's makespan is measured at the server: from the arrival of the first call to the end of the
-last. The server is a process of its own on the same machine.
+last. The server is a process of its own on the same machine. `--stragglers` is 2,000 parts and
+their merges at 0.2 s, 5 % of them at 2 s. With `--hedge`, each row is followed by the same run with
+hedging: its makespan over the bound of the run without, and the extra calls.
 """
 
 from __future__ import annotations
@@ -16,16 +19,16 @@ import asyncio
 import heapq
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 import orjson
 from corpus import prose
+from mocked import mocked
 
 from octavo.backends.openai import OpenAI
 from octavo.backends.transports.wire import encode
@@ -65,49 +68,64 @@ class Recorded(OpenAI):
 def main() -> None:
     options = _options()
     text = Path(options.file).read_text("utf-8") if options.file else prose(options.size)
-    row = "{:>5} {:>6} {:>5} {:>8} {:>8} {:>6} {:>12}"
-    print(row.format("jobs", "calls", "depth", "B s", "run s", "run/B", "CPU ms/call"))
+    row = "{:>5} {:>6} {:>5} {:>8} {:>8} {:>6} {:>12} {:>11}"
+    print(
+        row.format("jobs", "calls", "depth", "B s", "run s", "run/B", "CPU ms/call", "extra calls")
+    )
     for jobs in options.jobs:
-        rows = sorted(_measure(text, jobs, options) for _ in range(options.repeat))
-        ratio, calls, depth, bound, taken, spent = rows[len(rows) // 2]
-        cells = (f"{bound:.3f}", f"{taken:.3f}", f"{ratio:.3f}", f"{spent:.2f}")
-        print(row.format(jobs, calls, depth, *cells))
+        runs = [_measure(text, jobs, options) for _ in range(options.repeat)]
+        plain = sorted(runs, key=lambda run: run.seconds / run.bound)[len(runs) // 2]
+        print(row.format(jobs, *plain.cells(plain.bound), ""), flush=True)
+        if options.hedge:
+            runs = [_measure(text, jobs, options, options.hedge) for _ in range(options.repeat)]
+            hedged = sorted(runs, key=lambda run: run.seconds)[len(runs) // 2]
+            extra = f"{hedged.sent / hedged.calls - 1:.1%}"
+            print(row.format("hedge", *hedged.cells(plain.bound), extra), flush=True)
 
 
-def _measure(text, jobs, options):
+@dataclass(frozen=True)
+class Run:
+    """One run: its calls and how often they were sent, its makespan and its bound in seconds."""
+
+    calls: int
+    sent: int
+    depth: int
+    bound: float
+    seconds: float
+    cpu: float
+
+    def cells(self, bound):
+        ratio = self.seconds / bound
+        each = self.cpu * 1000 / self.calls
+        numbers = (f"{bound:.3f}", f"{self.seconds:.3f}", f"{ratio:.3f}", f"{each:.2f}")
+        return (self.calls, self.depth, *numbers)
+
+
+def _measure(text, jobs, options, hedge=None):
     with tempfile.TemporaryDirectory() as directory:
         log, path = Path(directory, "log.jsonl"), Path(directory, "journal")
         os.environ["OCTAVO_JOURNAL"] = str(path)
-        arguments = ["--latency", str(options.latency), "--log", str(log)]
-        for name in ("jitter", "stragglers", "straggle"):
-            arguments += [f"--{name}", str(getattr(options, name))]
-        server = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("mock_server.py"), *arguments],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            url = server.stdout.readline().split()[-1]
-            backend, spent = asyncio.run(_run(text, url, jobs, options))
-        finally:
-            server.terminate()
-            server.wait()
+        arguments = ["--latency", options.latency, "--jitter", options.jitter, "--log", log]
+        if options.stragglers:
+            arguments += ["--stragglers", 0.05, "--straggle", 10]
+        with mocked(*arguments) as url:
+            backend, spent = asyncio.run(_run(text, url, jobs, options, hedge))
         entries = [json.loads(line) for line in log.read_text().splitlines()]
-        latencies = {e["digest"]: (e["arrival"], e["latency"]) for e in entries if e["reply"]}
         with Journal(path) as journal:
             needs = _needs(journal)
+    answered = {e["digest"]: (e["arrival"], e["latency"]) for e in entries if e["status"] == 200}
     digests = backend.digests()
-    times = {call: latencies[digests[call]] for call in needs}
-    first = min(arrival for arrival, _ in times.values())
+    times = {call: answered[digests[call]] for call in needs}
+    first = min(entry["arrival"] for entry in entries)
     taken = max(arrival + latency for arrival, latency in times.values()) - first
     bound, depth = _bound(
         needs, {call: latency for call, (_, latency) in times.items()}, times, jobs
     )
-    return taken / bound, len(times), depth, bound, taken, spent * 1000 / len(times)
+    return Run(len(times), len(backend.requests), depth, bound, taken, spent)
 
 
-async def _run(text, url, jobs, options):
-    profile = Profile(model="openai:mock", base_url=url, window=options.window)
+async def _run(text, url, jobs, options, hedge):
+    profile = Profile(model="openai:mock", base_url=url, window=options.window, hedge=hedge)
     registry = Registry()
     backend = Recorded("mock", profile)
     pipeline = load(options.pipeline, registry)
@@ -173,16 +191,21 @@ def _bound(needs, latency, times, jobs):
 def _options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--file", help="a text of one's own instead of a generated one")
-    parser.add_argument("--size", type=int, default=1_200_000, help="characters to generate")
+    parser.add_argument("--size", type=int, help="characters to generate")
     parser.add_argument("--pipeline", default="summarize")
-    parser.add_argument("--jobs", type=int, nargs="+", default=[64])
-    parser.add_argument("--latency", type=float, default=0.05, help="seconds")
+    parser.add_argument("--jobs", type=int, nargs="+")
+    parser.add_argument("--latency", type=float, help="seconds")
     parser.add_argument("--jitter", type=float, default=0.0)
-    parser.add_argument("--stragglers", type=float, default=0.0, help="share of slow calls")
-    parser.add_argument("--straggle", type=float, default=10.0, help="how much slower")
+    parser.add_argument("--stragglers", action="store_true", help="5 %% take ten times as long")
+    parser.add_argument("--hedge", type=float, help="times as long as usual, for a second copy")
     parser.add_argument("--window", type=int, default=None)
-    parser.add_argument("--repeat", type=int, default=5)
-    return parser.parse_args()
+    parser.add_argument("--repeat", type=int, help="runs a row; the median one is shown")
+    options = parser.parse_args()
+    usual = (4_200_000, [16, 64, 256], 0.2, 1) if options.stragglers else (1_200_000, [64], 0.05, 5)
+    for name, value in zip(("size", "jobs", "latency", "repeat"), usual, strict=True):
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from corpus import prose
-from serving import serving
+from mocked import mocked
 
 from octavo.backends.openai import OpenAI
 from octavo.engine.execute import Job, execute
@@ -76,7 +76,7 @@ def measure(options, text, row):
     with tempfile.TemporaryDirectory() as directory:
         log, path = Path(directory, "log"), Path(directory, "p.yaml")
         path.write_text(PIPELINE)
-        with serving(*arguments, "--log", log) as url:
+        with mocked(*arguments, "--log", log) as url:
             asyncio.run(run(url, text, path, jobs, limits))
         entries = [json.loads(line) for line in log.read_text().splitlines()]
     answered = [entry for entry in entries if entry["status"] == 200]

@@ -7,11 +7,11 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["serving"]
+__all__ = ["mocked"]
 
 
 @contextmanager
-def serving(*arguments):
+def mocked(*arguments):
     """Serve the mock until the block ends; give its base URL."""
     server = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("mock_server.py"), *map(str, arguments)],

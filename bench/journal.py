@@ -1,0 +1,96 @@
+"""How much a journal grows: bytes on disk beside the bytes of the replies and of distinct texts.
+
+    python bench/journal.py [--size 1200000]
+
+`beside texts` is what the journal takes apart from one compressed copy of each distinct text, over
+the bytes of the replies; `B a call` what it takes apart from the replies too. `again` is the same
+run once more, all cached; `edited` a run over the text with one word changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+
+from corpus import prose
+from mock.replies import sentences
+
+from octavo.backends.scripted import ScriptedBackend
+from octavo.engine.execute import Job, execute
+from octavo.engine.journal import Journal
+from octavo.engine.report import Silence
+from octavo.pipeline.params import resolve
+from octavo.pipeline.reader import load
+from octavo.pipeline.registry import Registry
+from octavo.protocols import Profile
+from octavo.text.document import Document
+
+PARAMS = {"summarize": {}, "map": {"prompt": ["List the names."]}, "refine": {}}
+
+
+def answer(request):
+    number = int.from_bytes(request.messages[-1].content.encode()[-64:-8], "big")
+    return sentences(number, request.max_tokens)[0]
+
+
+async def run(pipeline, text):
+    registry = Registry()
+    spec = load(pipeline, registry)
+    failures = []
+    job = Job(
+        pipeline=spec,
+        params=resolve(spec.params, PARAMS[pipeline]),
+        inputs=[Document(text, "book.txt")],
+        profile=Profile(model="scripted:journal"),
+        jobs=64,
+        registry=registry,
+        backend=ScriptedBackend(answer, identity="scripted:journal", keep_requests=False),
+    )
+    report = await execute(
+        job, watch=Silence(), sink=lambda r: r.error and failures.append(r.error)
+    )
+    if failures:
+        raise failures[0]
+    return report.totals
+
+
+def sizes(path):
+    """Return the bytes of the file, of its compressed texts and of its replies."""
+    with Journal(path) as journal:
+        journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((texts,),) = journal.query("SELECT coalesce(sum(length(data)), 0) FROM texts")
+        ((replies,),) = journal.query("SELECT sum(length(cast(text AS blob))) FROM calls")
+    return path.stat().st_size, texts, replies
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=1_200_000, help="characters of text")
+    options = parser.parse_args()
+    text = prose(options.size)
+    edited = text.replace("the", "a", 1)
+    line = "{:<10} {:<7} {:>6} {:>6} {:>9} {:>9} {:>9} {:>13} {:>9}"
+    print(line.format("pipeline", "", "calls", "sent", "kB", "texts kB", "replies", "beside texts",
+                      "B a call"))  # fmt: skip
+    for pipeline in PARAMS:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory, "journal")
+            os.environ["OCTAVO_JOURNAL"] = str(path)
+            before = (0, 0, 0)
+            for name, given in {"first": text, "again": text, "edited": edited}.items():
+                totals = asyncio.run(run(pipeline, given))
+                after = sizes(path)
+                grown, texts, replies = (b - a for a, b in zip(before, after, strict=True))
+                before = after
+                rest = grown - texts
+                cells = (totals.calls, totals.sent, f"{grown / 1000:.0f}", f"{texts / 1000:.0f}",
+                         f"{replies / 1000:.0f}", f"{rest / replies:.2f}" if replies else "-",
+                         f"{(rest - replies) / totals.calls:.0f}")  # fmt: skip
+                print(line.format(pipeline, name, *cells), flush=True)
+
+
+if __name__ == "__main__":
+    main()
