@@ -38,10 +38,10 @@ class Posting(OpenAI):
 
     bodies = None
 
-    async def _post(self, transport, body, started):
+    async def _post(self, transport, body, *rest):
         if self.bodies is not None:
             self.bodies.append(body)
-        return await super()._post(transport, body, started)
+        return await super()._post(transport, body, *rest)
 
 
 async def transport(url, bodies, jobs):

@@ -99,7 +99,37 @@ CREATE TABLE vectors (
 ) WITHOUT ROWID;
 """
 
-_STEPS: tuple[str, ...] = (_TABLES, _USE, _VECTORS)
+_APPENDED = """
+CREATE TABLE appended (
+    id INTEGER NOT NULL,            -- the key's first eight bytes
+    generation INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    prompt INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    finish TEXT NOT NULL,
+    usage TEXT,                     -- prompt, completion, cached, reasoning tokens as JSON
+    model TEXT,
+    reasoning TEXT,
+    logprobs BLOB,
+    seconds REAL,
+    used INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (id, generation)
+);
+INSERT INTO appended SELECT * FROM calls;
+DROP TABLE calls;
+ALTER TABLE appended RENAME TO calls;
+CREATE TABLE appended (
+    id INTEGER NOT NULL UNIQUE,
+    body BLOB NOT NULL              -- see packing.py
+);
+INSERT INTO appended SELECT * FROM prompts;
+DROP TABLE prompts;
+ALTER TABLE appended RENAME TO prompts;
+"""
+"""Replies and prompts in the order in which they came, found by an index: rows that lie in the
+order of their hashes leave pages half empty and dirty a page each."""
+
+_STEPS: tuple[str, ...] = (_TABLES, _USE, _VECTORS, _APPENDED)
 """What brings a journal from each version to the next, in order."""
 
 VERSION = len(_STEPS)
