@@ -22,15 +22,16 @@ def write(path: str, name: int, calls: int, ready, results) -> None:
     """Open the journal, store replies to the same keys as the others, and tell what is durable."""
 
     async def store() -> list[str]:
-        found = []
+        found = {}
         ready.wait(30)
         with Journal(Path(path)) as journal:
             journal.prepare()
             begin(journal, pipeline="p", model="m", command=())
-            for number in range(calls):
+            for place in range(calls):
+                number = (place + 10 * name) % calls  # each is first somewhere
                 message = Message("user", f"{number} " * 50)
                 kept = journal.keep(key(number), pack((message,), ()), Reply(f"{name} {number}"))
-                found.append((await kept).text)
-        return found
+                found[number] = (await kept).text
+        return [found[number] for number in range(calls)]
 
     results.put((name, asyncio.run(store())))
