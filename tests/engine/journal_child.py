@@ -18,20 +18,26 @@ def key(number: int) -> bytes:
     return number.to_bytes(32, "big", signed=False)[::-1]
 
 
-def write(path: str, name: int, calls: int, ready, results) -> None:
-    """Open the journal, store replies to the same keys as the others, and tell what is durable."""
+def write(path: str, name: int, others: int, ready, results) -> None:
+    """Open the journal with the others at once, and store replies to the same keys.
+
+    Each process is the first to have ten of the keys. Tells what is durable for all keys.
+    """
 
     async def store() -> list[str]:
-        found = {}
-        ready.wait(30)
         with Journal(Path(path)) as journal:
             journal.prepare()
             begin(journal, pipeline="p", model="m", command=())
-            for place in range(calls):
-                number = (place + 10 * name) % calls  # each is first somewhere
-                message = Message("user", f"{number} " * 50)
-                kept = journal.keep(key(number), pack((message,), ()), Reply(f"{name} {number}"))
-                found[number] = (await kept).text
-        return [found[number] for number in range(calls)]
+            for number in range(10 * name, 10 * name + 10):
+                assert await keep(journal, number) == f"{name} {number}"
+            ready.wait(30)
+            return [await keep(journal, number) for number in range(10 * others)]
 
+    async def keep(journal: Journal, number: int) -> str:
+        message = Message("user", f"{number} " * 50)
+        return (
+            await journal.keep(key(number), pack((message,), ()), Reply(f"{name} {number}"))
+        ).text
+
+    ready.wait(30)
     results.put((name, asyncio.run(store())))
