@@ -28,7 +28,7 @@ __all__ = ["runs"]
 
 runs = typer.Typer(
     name="runs",
-    help="List, show and resume earlier runs.",
+    help="List, show, resume and retry earlier runs.",
     rich_markup_mode=None,
     add_completion=False,
     invoke_without_command=True,
@@ -40,7 +40,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @runs.callback()
 def list_by_default(context: typer.Context) -> None:
-    """List, show and resume earlier runs; alone, list them."""
+    """List, show, resume and retry earlier runs; alone, list them."""
     if context.invoked_subcommand is None:
         list_runs()
 

@@ -74,9 +74,10 @@ class Spare:
             yield []
             return
         with self._opened() as file:
-            yield list(_lines(file.read().partition(b"\0")[0]))
+            content = file.read().partition(b"\0")[0]
+            yield list(_lines(content))
             file.seek(0)
-            file.write(b"\0")
+            file.write(bytes(len(content)))
 
     @contextmanager
     def _opened(self, *, create: bool = False) -> Generator[BinaryIO]:

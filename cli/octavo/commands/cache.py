@@ -1,0 +1,152 @@
+"""`octavo cache`: what is kept of earlier runs, and taking it out."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from dataclasses import asdict
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from octavo.commands.progress import plural
+from octavo.commands.table import aligned
+from octavo.commands.terminal import clean, say
+from octavo.engine.cache import Removed, Stats
+from octavo.engine.cache import clear as clear_journal
+from octavo.engine.cache import prune as prune_journal
+from octavo.engine.cache import stats as stats_of
+from octavo.engine.journal import Journal
+from octavo.engine.storage import journal_path
+from octavo.errors import UsageError
+
+__all__ = ["cache"]
+
+cache = typer.Typer(
+    name="cache",
+    help="Tell what is kept of earlier runs, and take it out.",
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=False,
+    invoke_without_command=True,
+)
+
+_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
+_BYTES = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+@cache.callback()
+def stats_by_default(context: typer.Context) -> None:
+    """Tell what is kept of earlier runs, and take it out; alone, tell."""
+    if context.invoked_subcommand is None:
+        print_stats()
+
+
+@cache.command("stats")
+def print_stats(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell where the journal is, its size, and what it holds by pipeline and model."""
+    if not journal_path().exists():
+        say("nothing is kept yet")
+        if json:
+            sys.stdout.write("{}\n")
+        return
+    with Journal(journal_path()) as journal:
+        found = stats_of(journal)
+    text = dumps(asdict(found), ensure_ascii=False) if json else "\n".join(_lines(found))
+    sys.stdout.write(text + "\n")
+
+
+@cache.command("prune")
+def prune(
+    older: Annotated[
+        str | None,
+        typer.Option("--older", metavar="AGE", help="What no run has wanted so long, as in 30d."),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option("--size", metavar="SIZE", help="The oldest, down to a size, as in 500MB."),
+    ] = None,
+) -> None:
+    """Take out what is old or too much; runs that want it again pay for it again."""
+    if older is None and size is None:
+        raise UsageError("say what to take out", hint="--older 30d, or --size 500MB")
+    days = _measure(older, _DAYS, "--older", "30d, 8w, 6m or 1y") if older is not None else None
+    most = _measure(size, _BYTES, "--size", "500MB or 2GB") if size is not None else None
+    if not journal_path().exists():
+        say("nothing is kept yet")
+        return
+    with Journal(journal_path()) as journal:
+        _tell(prune_journal(journal, days=days, size=most))
+
+
+@cache.command("clear")
+def clear(
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="PATH", help="Only what came of this file or directory."),
+    ] = None,
+) -> None:
+    """Take out everything, or what came of one file or directory: replies, texts and runs."""
+    if not journal_path().exists():
+        say("nothing is kept yet")
+        return
+    with Journal(journal_path()) as journal:
+        removed = clear_journal(journal, source=None if source is None else Path(source))
+    if source is not None and not removed.runs and not removed.calls:
+        say(f"nothing is kept of {source}")
+    else:
+        _tell(removed)
+
+
+def _measure(text: str, units: dict[str, int], option: str, examples: str) -> int:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]?)b?\s*", text.lower())
+    if match is None or (match[2] and match[2] not in units) or (not match[2] and "d" in units):
+        raise UsageError(f"{option} {text!r} is not understood", hint=f"write {examples}")
+    return int(float(match[1]) * units.get(match[2], 1))
+
+
+def _lines(found: Stats) -> list[str]:
+    facts = [
+        ("journal", clean(found.path)),
+        ("size", _bytes(found.size)),
+        ("replies", f"{found.calls:,} ({_bytes(found.replies)})"),
+        ("texts", f"{found.texts:,}"),
+        ("vectors", f"{found.vectors:,}"),
+        ("runs", f"{found.runs:,}"),
+    ]
+    if found.since is not None:
+        facts.append(("since", time.strftime("%Y-%m-%d", time.localtime(found.since))))
+    if not found.vectors:
+        facts = [fact for fact in facts if fact[0] != "vectors"]
+    lines = list(aligned(facts))
+    if found.shares:
+        rows = [("pipeline", "model", "runs", "calls")]
+        rows += [
+            (clean(each.pipeline), clean(each.model), f"{each.runs:,}", f"{each.calls:,}")
+            for each in found.shares
+        ]
+        lines += ["", *aligned(rows, right=(2, 3))]
+    return lines
+
+
+def _tell(removed: Removed) -> None:
+    parts = [
+        "1 reply" if removed.calls == 1 else f"{removed.calls:,} replies",
+        plural(removed.texts, "text"),
+        plural(removed.runs, "run"),
+    ]
+    say(f"took out {', '.join(parts)}; {_bytes(removed.freed)} freed")
+    if removed.held:
+        say("another process uses the journal: its file shrinks the next time, or is filled again")
+
+
+def _bytes(size: int) -> str:
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} B"
