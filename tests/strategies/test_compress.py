@@ -168,6 +168,20 @@ def test_a_part_that_loses_it_again_stays_as_it_was_and_the_others_make_up_for_i
     assert max(request.sample for request in kit.requests) >= 2
 
 
+def test_a_part_with_something_made_up_is_asked_once_more_and_then_stays_as_it_was(tmp_path):
+    def handler(request):
+        said = shortening(request)
+        return said + " with Captain Horus in 1582" if "1803" in said else said
+
+    kit, heard = kit_of(tmp_path, handler, ", spread: even"), Heard()
+    result = compressed(kit, text_of(8), heard, ratio=0.6)
+    assert paragraph(3) in result.value
+    assert "Horus" not in result.value
+    (second,) = [request for request in kit.requests if request.sample == 1]
+    assert "which the part does not say: Horus, 1582" in second.messages[1].content
+    assert heard.notices == ["0.txt: 1 of 8 parts got no shorter: 'Horus' was made up"]
+
+
 def test_a_result_over_its_target_says_what_it_reached_or_fails_if_it_should(tmp_path):
     text = text_of(6)
     kit, heard = kit_of(tmp_path, lambda request: fenced(request)[0]), Heard()

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.strategies.kit import Kit, fenced
 
-from octavo.errors import BackendError, BudgetReached, FitError, Outcome, SpecErrors, UsageError
+from octavo.errors import (
+    BackendError,
+    BudgetReached,
+    FitError,
+    Outcome,
+    ReplyError,
+    SpecErrors,
+    UsageError,
+)
 from octavo.protocols import Finish, Reply, TokenLogprob
 from octavo.strategies.ranking import Candidate, Limits, chosen
 from octavo.text.bm25 import bm25, words
@@ -420,6 +428,175 @@ def test_a_cut_attempt_fails_or_is_left_out_and_is_never_read_as_an_abstention(t
     result = only(kit, paragraphs(6))
     assert read(kit) == [1]
     assert result.totals.outcomes[Outcome.SKIPPED] == 1
+
+
+# By what comes of it.
+
+JUDGED = "keep: 6, drop: 0.8, judge: select/judge"
+
+
+def judged(*verdicts, scores=()):
+    """Find the choice, by how many pieces it has, what these verdicts say of each in turn."""
+    seen = []
+
+    def handler(request):
+        if _is_reading(request):
+            return "Again."
+        seen.append(len(numbers(fenced(request))))
+        turn = len(seen) - 1
+        score = scores[turn] if turn < len(scores) else 5
+        verdict = verdicts[min(turn, len(verdicts) - 1)]
+        return {"answer": "Above the mantel.", "score": score, "parts": verdict}
+
+    return handler, seen
+
+
+def harpoons():
+    """Return a text in which paragraph 9 speaks most of the harpoon, then 4, then 15, then 2."""
+    parts = paragraphs(20).split("\n\n")
+    for place, more in (
+        (9, "harpoon hang where does the harpoon"),
+        (4, "harpoon where the"),
+        (15, "harpoon where"),
+        (2, "harpoon"),
+    ):
+        parts[place] = f"{parts[place][:-1]}, {more}."
+    return "\n\n".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "scores", "seen", "taken"),
+    [
+        (["enough"], (), [1], [9]),
+        (["too few", "too few", "enough"], (), [1, 2, 3], [4, 9, 15]),
+        # Two are too few and three too many: the answer that scored best decides.
+        (["too few", "too few", "too many"], (3, 8, 6), [1, 2, 3], [4, 9]),
+        (["too few"], (1, 2, 9, 4), [1, 2, 3, 4], [4, 9, 15]),
+        (["too many"], (), [1], [9]),
+    ],
+)
+def test_a_choice_grows_and_shrinks_by_what_is_said_of_the_answer(
+    tmp_path, verdicts, scores, seen, taken
+):
+    handler, had = judged(*verdicts, scores=scores)
+    kit = kit_of(tmp_path, JUDGED + ", rounds: 4", handler)
+    only(kit, harpoons())
+    assert had == seen
+    assert read(kit) == taken
+    judgements = [request for request in kit.requests if not _is_reading(request)]
+    assert all(ASKED in request.messages[0].content for request in judgements)
+
+
+def test_too_many_pieces_become_fewer(tmp_path):
+    handler, had = judged("too many", "too many", "enough")
+    kit = kit_of(tmp_path, "keep: 6, least: 4, judge: select/judge", handler)
+    only(kit, harpoons())
+    assert had == [4, 3, 2]
+    assert read(kit) == [4, 9]
+
+
+def test_a_judgement_that_failed_leaves_the_choice_or_ends_the_document(tmp_path):
+    def handler(request):
+        return "Again." if _is_reading(request) else "I think it is enough."
+
+    kit = kit_of(tmp_path, JUDGED + ", on_error: skip", handler)
+    assert only(kit, harpoons()).coverage == 1
+    assert read(kit) == [9]
+    assert not any(
+        "I think" in m.content for r in kit.requests if _is_reading(r) for m in r.messages
+    )
+    kit = kit_of(tmp_path, JUDGED, handler)
+    with pytest.raises(ReplyError):
+        only(kit, harpoons())
+
+
+def test_no_more_is_taken_than_the_budget_holds_whatever_is_said(tmp_path):
+    handler, had = judged("too few")
+    kit = kit_of(tmp_path, JUDGED + ", tokens: 100, rounds: 6", handler)
+    only(kit, harpoons())
+    assert len(read(kit)) == 2
+    assert had == [1, 2]
+
+
+def test_a_choice_that_is_not_to_be_judged_costs_no_call(tmp_path):
+    kit = kit_of(tmp_path, JUDGED + ", rounds: 0")
+    only(kit, harpoons())
+    assert len(kit.requests) == 1
+
+
+@pytest.mark.parametrize("rounds", ["-1", "21", "half"])
+def test_rounds_that_cannot_be_are_refused(tmp_path, rounds):
+    kit = kit_of(tmp_path, JUDGED + f', rounds: "{rounds}"')
+    with pytest.raises((UsageError, SpecErrors)):
+        only(kit, harpoons())
+
+
+@pytest.mark.parametrize("verdict", ["enough", "too few", "too many"])
+@pytest.mark.parametrize("by", ["by: bm25", RELEVANCE.replace("keep: 3, ", "")])
+def test_a_judged_run_lies_within_its_plan(tmp_path, verdict, by):
+    judges, _ = judged(verdict)
+
+    def handler(request):
+        if "score from 0 to 10: 0 if nothing" in request.messages[0].content:
+            return {"reason": "So.", "score": numbers(fenced(request))[0] % 5}
+        return judges(request)
+
+    kit = kit_of(tmp_path, by + ", keep: 5, judge: select/judge, rounds: 3", handler)
+    plan = kit.plan(harpoons(), params={"question": ASKED})
+    steps = {step.step: (step.calls_low, step.calls_high) for step in plan.steps}
+    result = only(kit, harpoons())
+    reading = sum(map(_is_reading, kit.requests))
+    assert steps["map"][0] <= reading <= steps["map"][1]
+    assert steps["select"][0] <= len(kit.requests) - reading <= steps["select"][1]
+    assert result.totals.calls == len(kit.requests)
+
+
+def test_judged_choices_that_cannot_fit_are_refused(tmp_path):
+    handler, _ = judged("enough")
+    kit = kit_of(tmp_path, JUDGED + ", neighbours: 2", handler, window=1000)
+    with pytest.raises(FitError, match="select/judge") as refused:
+        only(kit, harpoons())
+    assert "set `tokens: " in refused.value.hint
+    assert kit.requests == []
+
+
+# Left to the user.
+
+
+@pytest.mark.parametrize("by", ["bm25", "embeddings", "relevance", "entropy"])
+def test_the_pipeline_looks_up_by_what_the_user_says(tmp_path, by):
+    def handler(request):
+        said = " ".join(message.content for message in request.messages)
+        here = any("harpoon above" in text for text in fenced(request))
+        if "too few" in said:
+            return {"answer": "It hangs there.", "score": 9, "parts": "enough"}
+        if "score from 0 to 10" in said:
+            return {"reason": "So.", "score": 10 if here else 0}
+        if "reply NONE" in said:
+            return sure(0.9) if here else sure(0.9, "NONE")
+        return "Above the mantel." if here else "The text does not say."
+
+    kit = Kit("", handler, tmp_path, window=16_000)
+    kit.path = "lookup"
+    params = {"question": "Is a harpoon above a mantel?", "by": by, "rounds": 2}
+    text = text_with(*range(48, 64), count=80)
+    plan = kit.plan(text, params=params)
+    (result,) = kit.run(text, params=params).results
+    assert result.value == "Above the mantel."
+    assert plan.calls[0] <= result.totals.calls <= plan.calls[1]
+    parts = len({fenced(request)[0] for request in kit.requests})
+    per_part = {"relevance": 2, "entropy": 1}.get(by, 0)
+    assert len(kit.requests) == (parts * per_part if per_part else 0) + 2
+
+
+def test_a_method_left_open_needs_all_that_any_may_need(tmp_path):
+    with pytest.raises(SpecErrors, match="needs `prompt`, `attempt` and `schema`"):
+        only(kit_of(tmp_path, "by: given"), harpoons())
+    every = "by: given, prompt: select/score, attempt: select/attempt, schema: select/score"
+    with pytest.raises(UsageError, match="parameter `by`"):
+        only(kit_of(tmp_path, every), harpoons())
+    with pytest.raises(SpecErrors, match="takes no `attempt`"):
+        only(kit_of(tmp_path, "attempt: select/attempt"), harpoons())
 
 
 # What cannot be.

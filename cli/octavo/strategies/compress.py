@@ -3,9 +3,9 @@
 SCOPE (Zhang, Wang, Wang 2025, arXiv 2508.15813): parts are rewritten at the same time and put
 together in their order; how much each keeps follows from the budget and from how much it weighs, so
 that the most dispensable are shortened most and some not at all; names and numbers are kept. That
-they are is checked by code here: a rewritten part that lost one is asked for once more, and then
-stays as it was, as does one that got no shorter. Lengths are named as InstructCMP does (Do, Kwon,
-Kamigaito, Okumura 2024, arXiv 2406.11097).
+they are, and that none is made up, is checked by code here: a rewritten part that fails is asked
+for once more, and then stays as it was, as does one that got no shorter. Lengths are named as
+InstructCMP does (Do, Kwon, Kamigaito, Okumura 2024, arXiv 2406.11097).
 
 With `spread: dynamic`, the paper's form, what a part is asked for depends on all parts: an edit
 elsewhere may ask for others anew. Shares move in steps of 0.05, so a small edit mostly does not.
@@ -15,7 +15,7 @@ elsewhere may ask for others anew. Shares move in steps of 0.05, so a small edit
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -58,8 +58,8 @@ class CompressOptions(Options):
     """How much shorter, and what counts."""
 
     prompt: PromptRef = Field(
-        description="The prompt for each part; it sees `text`, `headings`, `words`, `have`, `keep`"
-        " and `missing`."
+        description="The prompt for each part; it sees `text`, `headings`, `words`, `have`,"
+        " `keep`, `missing` and `added`."
     )
     ratio: Named = Field(
         default="0.5", description="The share of its tokens that the document keeps."
@@ -120,9 +120,11 @@ async def run(slots: Sequence[Slot], options: CompressOptions, work: Work) -> Se
     shortening = _Shortening(work.prompt(options.prompt), options, work)
     shortening.goal(1)
     largest = max((slot.bound for slot in slots), default=0)
-    empty = {"text": "", "headings": (), "words": 1, "have": 1, "keep": (), "missing": ()}
-    # The names that must stay stand in the prompt a second time, those that were lost a third.
-    longer = [replace(slot, bound=3 * slot.bound + FENCE) for slot in slots]
+    empty: dict[str, object] = {"text": "", "headings": (), "words": 1, "have": 1}
+    empty |= {"keep": (), "missing": (), "added": ()}
+    # The names that must stay stand in the prompt a second time, those that were lost a third, and
+    # those that were made up are no longer than a reply.
+    longer = [replace(slot, bound=4 * slot.bound + FENCE) for slot in slots]
     require_room(work, shortening.prompt, empty, largest, longer)
     work.follow(2 * options.rounds)
     return [
@@ -211,9 +213,11 @@ class _Shortening:
         """Shorten a part where nothing is lost by it; two attempts that lose something fix it."""
         keep = facts(part.text)
         missing: tuple[str, ...] = ()
+        added: tuple[str, ...] = ()
         for attempt in range(2):
             try:
-                answer = await self._ask(part, share, keep, missing, 2 * number + attempt).reply
+                said = {"keep": keep, "missing": missing, "added": added}
+                answer = await self._ask(part, share, 2 * number + attempt, said).reply
             except CallError as error:
                 if attempt and self.options.on_error == "fail":
                     raise
@@ -227,15 +231,14 @@ class _Shortening:
             text = _framed(part.text, str(answer.value))
             tokens = self.work.counter.count(text)
             missing = lost(keep, text)
-            if tokens < part.tokens and not missing:
+            added = lost(facts(text), "\n".join([*part.slot.headings, part.text]))
+            if tokens < part.tokens and not missing and not added:
                 part.text, part.tokens, part.fixed = text, tokens, ""
                 return None
-            part.fixed = f"{missing[0]!r} was lost" if missing else "as long as before"
+            part.fixed = _fault(missing, added)
         return Prediction.LONG if not part.fixed else None
 
-    def _ask(
-        self, part: _Part, share: float, keep: Sequence[str], missing: Sequence[str], sample: int
-    ) -> Asked:
+    def _ask(self, part: _Part, share: float, sample: int, said: Mapping[str, object]) -> Asked:
         have = len(part.text.split())
         span = Span(part.slot.spans[0].start, part.slot.spans[-1].end)
         return self.work.ask(
@@ -245,8 +248,7 @@ class _Shortening:
                 "headings": part.slot.headings,
                 "words": max(1, int(have * share)),
                 "have": have,
-                "keep": tuple(keep),
-                "missing": tuple(missing),
+                **said,
             },
             tokens=min(part.tokens, math.ceil(_SLACK * share * part.tokens) + _SPARE),
             node=f"characters {span.start} to {span.end}, attempt {sample + 1}",
@@ -274,6 +276,12 @@ class _Shortening:
         self.work.notice(message)
 
 
+def _fault(missing: Sequence[str], added: Sequence[str]) -> str:
+    if missing:
+        return f"{missing[0]!r} was lost"
+    return f"{added[0]!r} was made up" if added else "as long as before"
+
+
 def _framed(before: str, after: str) -> str:
     """Return a rewritten text with the white space around it that the text had."""
     body = before.strip()
@@ -288,6 +296,6 @@ STEP = StepType(
     takes=frozenset({Kind.CHUNKS, Kind.NOTES}),
     gives=Kind.NOTE,
     run=run,
-    variables=frozenset({"text", "headings", "words", "have", "keep", "missing"}),
+    variables=frozenset({"text", "headings", "words", "have", "keep", "missing", "added"}),
 )
 """The step of `- compress: {...}`."""

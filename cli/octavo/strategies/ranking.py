@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Candidate", "Limits", "chosen"]
+__all__ = ["Candidate", "Limits", "chosen", "taken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +38,12 @@ class Limits:
 
 def chosen(candidates: Sequence[Candidate], limits: Limits) -> frozenset[int]:
     """Return the places of what is taken; of equal scores the earlier place comes first."""
-    ranked = sorted(candidates, key=lambda each: (-each.score, each.place))
-    taken: list[Candidate] = []
-    left = limits.tokens
-    for each in ranked[: limits.keep]:
-        if len(taken) >= limits.least and _is_past(each, taken, limits.drop):
-            break
-        if left is not None:
-            # Nothing smaller is taken in its stead: a larger budget takes all that a smaller does.
-            if each.tokens > left:
-                break
-            left -= each.tokens
-        taken.append(each)
-    places = {each.place for each in taken}
+    best = taken(candidates, limits)
+    left = None if limits.tokens is None else limits.tokens - sum(each.tokens for each in best)
+    places = {each.place for each in best}
     known = {each.place: each for each in candidates}
     for distance in range(1, limits.neighbours + 1):
-        for each in taken:
+        for each in best:
             for place in (each.place - distance, each.place + distance):
                 beside = known.get(place)
                 if beside is None or place in places or (left is not None and beside.tokens > left):
@@ -63,8 +53,25 @@ def chosen(candidates: Sequence[Candidate], limits: Limits) -> frozenset[int]:
     return frozenset(places)
 
 
-def _is_past(each: Candidate, taken: Sequence[Candidate], drop: float | None) -> bool:
+def taken(candidates: Sequence[Candidate], limits: Limits) -> list[Candidate]:
+    """Return what is taken for itself and not as a neighbour, the best first."""
+    ranked = sorted(candidates, key=lambda each: (-each.score, each.place))
+    best: list[Candidate] = []
+    left = limits.tokens
+    for each in ranked[: limits.keep]:
+        if len(best) >= limits.least and _is_past(each, best, limits.drop):
+            break
+        if left is not None:
+            # Nothing smaller is taken in its stead: a larger budget takes all that a smaller does.
+            if each.tokens > left:
+                break
+            left -= each.tokens
+        best.append(each)
+    return best
+
+
+def _is_past(each: Candidate, best: Sequence[Candidate], drop: float | None) -> bool:
     """Tell whether a piece lies past the cut."""
     if each.score <= 0:
         return True
-    return bool(taken) and drop is not None and each.score < drop * taken[-1].score
+    return bool(best) and drop is not None and each.score < drop * best[-1].score

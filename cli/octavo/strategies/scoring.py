@@ -13,18 +13,16 @@ import math
 import re
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from octavo.errors import BackendError, CallError, Outcome, ReplyError, UsageError
 from octavo.protocols import Answer, JsonSchema, PromptLike, TokenLogprob, Work
 from octavo.strategies.fit import FENCE, require_room
+from octavo.strategies.selection import SelectOptions
 from octavo.text.bm25 import bm25
 from octavo.text.entropy import entropy
 from octavo.text.note import Note, Prediction, Slot
 from octavo.text.vector import cosine
-
-if TYPE_CHECKING:
-    from octavo.strategies.select import SelectOptions
 
 __all__ = ["Scored", "Scorer", "scorer_of"]
 

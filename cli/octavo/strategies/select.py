@@ -14,95 +14,21 @@ import re
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Annotated, Literal, Self, cast
-
-from pydantic import Field, model_validator
+from typing import cast
 
 from octavo.errors import FitError, UsageError
 from octavo.pipeline.expressions import Condition
-from octavo.protocols import (
-    Expression,
-    Kind,
-    Options,
-    PromptMark,
-    PromptRef,
-    SchemaMark,
-    StepType,
-    Work,
-)
+from octavo.protocols import Kind, StepType, Work
+from octavo.strategies.feedback import JUDGEMENT, Feedback
+from octavo.strategies.fit import FENCE
 from octavo.strategies.ranking import Candidate, Limits, chosen
 from octavo.strategies.scoring import Scorer, scorer_of
+from octavo.strategies.selection import SelectOptions, given
 from octavo.text.note import Note, Prediction, Slot
 
 __all__ = ["STEP", "SelectOptions"]
 
-
-class SelectOptions(Options):
-    """By what to choose, and how much."""
-
-    query: Expression = Field(
-        description="What is looked for: a parameter's name, or an expression over parameters."
-    )
-    by: Literal["bm25", "embeddings", "relevance", "entropy"] = Field(
-        default="bm25",
-        description="Shared words, nearness of meaning, the model's judgement, or how sure it is of"
-        " an answer's first token.",
-    )
-    keep: int | None = Field(default=None, ge=1, description="The most pieces, neighbours apart.")
-    least: int = Field(
-        default=1, ge=0, description="The fewest pieces, however little speaks for them."
-    )
-    tokens: int | None = Field(
-        default=None, ge=1, description="The most tokens of all pieces, neighbours included."
-    )
-    drop: float | None = Field(
-        default=None,
-        gt=0,
-        le=1,
-        description="The share of the score before below which no more pieces are taken.",
-    )
-    neighbours: int = Field(
-        default=0, ge=0, description="How many pieces before and after each are taken too."
-    )
-    prompt: Annotated[PromptRef | None, PromptMark("text", "headings", "query", "abstain")] = Field(
-        default=None,
-        description="The prompt for a score or an answer; it sees `text`, `headings`, `query` and,"
-        " by entropy, `abstain`.",
-    )
-    reflect: Annotated[PromptRef | None, PromptMark("text", "headings", "query", "first")] = Field(
-        default=None,
-        description="The prompt for a second score; it sees the `first` record too. The mean"
-        " counts.",
-    )
-    schema_: Annotated[str | None, SchemaMark(notes=False)] = Field(
-        default=None,
-        alias="schema",
-        description="The JSON Schema of a score's record; its number `score` counts, from 0.",
-    )
-    reply_tokens: int = Field(default=150, ge=1, description="The most tokens of a reply.")
-    abstain: str = Field(
-        default="NONE",
-        min_length=1,
-        description="How a reply begins that finds nothing, by entropy.",
-    )
-    on_error: Literal["fail", "skip"] = Field(
-        default="fail", description="Whether a failed call ends the document or is left out."
-    )
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if self.keep is not None and self.least > self.keep:
-            raise ValueError(f"`least: {self.least}` is more than `keep: {self.keep}`")
-        asks = self.by in {"relevance", "entropy"}
-        if asks != (self.prompt is not None):
-            need = "needs a" if asks else "takes no"
-            raise ValueError(f"`by: {self.by}` {need} `prompt`")
-        if (self.by == "relevance") != (self.schema_ is not None):
-            need = "needs a" if self.by == "relevance" else "takes no"
-            raise ValueError(f"`by: {self.by}` {need} `schema`")
-        if self.reflect is not None and self.by != "relevance":
-            raise ValueError(f"`by: {self.by}` takes no `reflect`")
-        return self
+_MOST_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +44,13 @@ async def run(slots: Sequence[Slot], options: SelectOptions, work: Work) -> Sequ
     Raises FitError when the pieces or a prompt cannot fit, and UsageError when the query is not
     made of parameters, or is empty.
     """
+    options = given(options, work)
     query = _query(options, work)
     _require_budget(slots, options, work)
     scorer, calls = scorer_of(slots, options, query, work)
-    work.follow(calls)
-    choice = work.start(_choose(slots, scorer, options, work))
+    feedback = _feedback(slots, options, query, work)
+    work.follow(calls + (feedback.rounds if feedback else 0))
+    choice = work.start(_choose(slots, scorer, options, work, feedback))
     return [
         replace(slot, note=work.start(_taken(place, choice))) for place, slot in enumerate(slots)
     ]
@@ -130,6 +58,36 @@ async def run(slots: Sequence[Slot], options: SelectOptions, work: Work) -> Sequ
 
 async def _taken(place: int, choice: Awaitable[_Choice]) -> Note | None:
     return (await choice).notes.get(place)
+
+
+def _feedback(
+    slots: Sequence[Slot], options: SelectOptions, query: str, work: Work
+) -> Feedback | None:
+    """Return what judges choices, if anything does; raises FitError when a choice may not fit."""
+    rounds = Condition(options.rounds).value(work.params)
+    if isinstance(rounds, bool) or not isinstance(rounds, int) or not 0 <= rounds <= _MOST_ROUNDS:
+        raise UsageError(
+            f"step {work.step!r}: a choice is judged up to {_MOST_ROUNDS} times, not {rounds!r}",
+            hint="write a whole number such as 3",
+        )
+    if options.judge is None or not rounds:
+        return None
+    prompt = work.prompt(options.judge)
+    sizes = sorted((slot.bound for slot in slots), reverse=True)
+    pieces = len(sizes)
+    if options.keep is not None:
+        pieces = min(pieces, options.keep * (2 * options.neighbours + 1))
+    most = sum(sizes[:pieces])
+    most = (most if options.tokens is None else min(most, options.tokens)) + FENCE * pieces
+    room = work.room(prompt, {"query": query, "notes": []}, options.judge_tokens, JUDGEMENT)
+    if room is not None and most > room:
+        raise FitError(
+            f"step {work.step!r}: up to {most:,} tokens of chosen pieces do not fit prompt"
+            f" {prompt.name!r}: the window of {work.window:,} tokens leaves {room:,}",
+            hint=f"set `tokens: {max(1, room - FENCE * pieces)}`, or choose fewer by `keep`",
+        )
+    skips = options.on_error == "skip"
+    return Feedback(prompt, query, options.judge_tokens, rounds, skips, work)
 
 
 def _query(options: SelectOptions, work: Work) -> str:
@@ -165,7 +123,11 @@ def _require_budget(slots: Sequence[Slot], options: SelectOptions, work: Work) -
 
 
 async def _choose(
-    slots: Sequence[Slot], scorer: Scorer, options: SelectOptions, work: Work
+    slots: Sequence[Slot],
+    scorer: Scorer,
+    options: SelectOptions,
+    work: Work,
+    feedback: Feedback | None,
 ) -> _Choice:
     scored = {place: each for place, each in enumerate(await scorer(slots)) if each is not None}
     guess = next((each.predicted for each in scored.values() if each.predicted), None)
@@ -176,13 +138,27 @@ async def _choose(
         Candidate(place, each.score, count)
         for (place, each), count in zip(scored.items(), tokens, strict=True)
     ]
-    if guess is not None:
-        # Of texts that a plan made up, more may fit than it shows.
-        made_up = any(each.note.predicted for each in scored.values())
-        places = _guessed(candidates, options, guess, None if made_up else options.tokens)
-        return _Choice({at: replace(scored[at].note, predicted=guess) for at in places})
+    notes = {place: each.note for place, each in scored.items()}
     limits = Limits(options.keep, options.least, options.drop, options.tokens, options.neighbours)
-    return _Choice({place: scored[place].note for place in chosen(candidates, limits)})
+    # Of texts that a plan made up, more may fit than it shows.
+    made_up = any(note.predicted for note in notes.values())
+    budget = None if made_up else options.tokens
+    if guess is not None:
+        places = _guessed(candidates, options, guess, budget)
+        if feedback is not None:
+            most = len(places) if guess is Prediction.LONG else 1
+            await feedback.suppose((frozenset(places[left:]) for left in range(most)), notes)
+    elif feedback is None:
+        places = chosen(candidates, limits)
+    else:
+        places, guess = await feedback.settled(notes, candidates, limits)
+        if guess is not None:
+            tokens = work.counter.count_batch([note.text for note in notes.values()])
+            sized = [replace(each, tokens=n) for each, n in zip(candidates, tokens, strict=True)]
+            places = _guessed(sized, options, guess, budget)
+    return _Choice(
+        {at: replace(notes[at], predicted=guess) if guess else notes[at] for at in places}
+    )
 
 
 def _guessed(
@@ -192,7 +168,7 @@ def _guessed(
     by_size = sorted(candidates, key=lambda each: (each.tokens, each.place))
     places = [each.place for each in by_size]
     if guess is Prediction.SHORT:
-        return places[: options.least]
+        return places[: options.least if options.judge is None else 1]
     most = len(places)
     if options.keep is not None:
         most = min(most, options.keep * (2 * options.neighbours + 1))
