@@ -107,23 +107,6 @@ def test_an_unknown_option_is_wrong_usage(capsys):
     )
 
 
-def test_the_shell_completes_pipelines_and_their_options(octavo_process, tmp_path):
-    (tmp_path / "octavo/pipelines").mkdir(parents=True)
-    (tmp_path / "octavo/pipelines/zebra.yaml").write_text(
-        'octavo: 1\nsteps:\n  - split: {}\n  - map: {prompt: "Say {{ text }}"}\n'
-    )
-
-    def completed(*words):
-        return octavo_process(
-            _OCTAVO_COMPLETE="complete_bash",
-            COMP_WORDS=" ".join(("octavo", *words)),
-            COMP_CWORD=str(len(words)),
-        ).out.split()
-
-    assert completed("run", "ze") == ["zebra"]
-    assert completed("run", "zebra", "--timeo") == ["--timeout"]
-
-
 def test_version_is_the_installed_one(capsys):
     assert shell(["version"]) == 0
     first = capsys.readouterr().out

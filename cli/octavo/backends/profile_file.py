@@ -27,16 +27,14 @@ from pydantic import ValidationError
 
 from octavo.backends.dialect import dialect_of
 from octavo.backends.endpoint import locate
+from octavo.backends.places import SHARED
 from octavo.backends.settings import Settings, anchored
 from octavo.backends.toml_file import Keys, TomlFile, read_text
 from octavo.errors import Position, UsageError
 from octavo.pipeline.source import Source
 from octavo.protocols.backends import Profile, Serve
 
-__all__ = ["SHARED", "ProfileFile", "anchored_profile", "read_profiles"]
-
-SHARED = "pyproject.toml"
-"""A file that others share: ours is its table `tool.octavo`."""
+__all__ = ["ProfileFile", "anchored_profile", "read_profiles"]
 
 _OWN = ("default", "model", "profiles")
 _KEYED = {

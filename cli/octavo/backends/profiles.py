@@ -8,15 +8,13 @@ in the environment chooses nothing: text is only sent where somebody said so.
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from octavo.backends.endpoint import clear_text
+from octavo.backends.places import FILE, config_files
 from octavo.backends.profile_file import (
-    SHARED,
     ProfileFile,
     anchored_profile,
     read_profiles,
@@ -27,7 +25,6 @@ from octavo.protocols.backends import Profile
 
 __all__ = ["EMBEDDED", "FILE", "Choice", "Setting", "files", "profiles", "resolve", "settings"]
 
-FILE = "octavo.toml"
 EMBEDDED = "llama:smollm2"
 
 
@@ -124,43 +121,7 @@ def files(cwd: Path) -> list[ProfileFile]:
 
     Raises SpecErrors for a wrong file, UsageError for one that cannot be read.
     """
-    return [read_profiles(path) for path in _paths(cwd)]
-
-
-def _paths(cwd: Path) -> list[Path]:
-    from platformdirs import user_config_path  # noqa: PLC0415 - not needed by --help
-
-    paths = [path for path in (_above(cwd), user_config_path("octavo") / FILE) if path is not None]
-    return [path for path in dict.fromkeys(paths) if path.is_file()]
-
-
-def _above(cwd: Path) -> Path | None:
-    home = Path.home()
-    for folder in (cwd, *cwd.parents):
-        if (folder / FILE).is_file():
-            return folder / FILE
-        if _speaks_of_octavo(folder / SHARED):
-            return folder / SHARED
-        if folder == home or (folder / ".git").exists():
-            return None
-    return None
-
-
-def _speaks_of_octavo(path: Path) -> bool:
-    """Tell whether a pyproject.toml has our table, without reading others' faults as ours."""
-    try:
-        text = path.read_bytes()
-    except OSError:
-        return False
-    if b"octavo" not in text:
-        return False
-    if re.search(rb"(?m)^\s*\[\s*tool\s*\.\s*octavo\b", text):
-        return True  # wrong TOML is told with its place
-    try:
-        tool = tomllib.loads(text.decode()).get("tool")
-    except ValueError:
-        return False
-    return isinstance(tool, dict) and "octavo" in tool
+    return [read_profiles(path) for path in config_files(cwd)]
 
 
 def _named(name: str, found: list[ProfileFile], env: Mapping[str, str]) -> Choice:

@@ -178,13 +178,13 @@ def _tokens(backend: Backend, choice: Choice, known: Capabilities) -> Iterator[F
 
 def _unknown_variables() -> list[str]:
     """Return the variables with our prefix that stand for no option of any command."""
-    from octavo.commands.main import COMMANDS, load, root_options  # noqa: PLC0415 - loads this module
+    from octavo.commands.main import COMMANDS, load, root_command  # noqa: PLC0415 - loads this module
 
-    known = {"OCTAVO_MODELS", *map(variable, root_options())}
-    pending = [load(name, {}) for name in COMMANDS]
+    known = {"OCTAVO_MODELS"}
+    pending = [root_command(), *(load(name, {}) for name in COMMANDS)]
     while pending:
         command = pending.pop()
-        known.update(variable(option.name) for option in command.params)
+        known.update(variable(option.name) for option in command.params if option.name)
         pending += getattr(command, "commands", {}).values()
     known.update(map(variable, inspect.signature(options).parameters))
     return sorted(

@@ -24,7 +24,7 @@ from octavo.commands.invocation import Invocation
 from octavo.commands.settings import bind, from_files, load_env_file
 from octavo.errors import UsageError
 
-__all__ = ["COMMANDS", "app", "load", "main", "root_options", "shell"]
+__all__ = ["COMMANDS", "app", "load", "main", "root_command", "shell"]
 
 COMMANDS = {
     "run": "Run a pipeline over files, directories or standard input.",
@@ -175,9 +175,9 @@ def root(
         choose_journal(Path(journal))
 
 
-def root_options() -> list[str]:
-    """Return the names of the options that stand before the command."""
-    return [option.name for option in get_command(app).params if option.name]
+def root_command() -> TyperGroup:
+    """Return the command that all others belong to."""
+    return cast("TyperGroup", get_command(app))
 
 
 def shell(
@@ -221,6 +221,10 @@ def main() -> None:
     if isinstance(stdout := cast("object", sys.stdout), io.TextIOWrapper):
         # The same bytes whatever the locale.
         stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
-    if "_OCTAVO_COMPLETE" in os.environ:  # the shell asks for completions in Typer's own way
-        get_command(app)(prog_name="octavo")
+    if instruction := os.environ.get("_OCTAVO_COMPLETE"):
+        from octavo.commands.completion import answer  # noqa: PLC0415 - only for the shell
+
+        if answer(instruction):
+            sys.exit(0)
+        get_command(app)(prog_name="octavo")  # the scripts are Typer's
     sys.exit(shell(sys.argv[1:]))

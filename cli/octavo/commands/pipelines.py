@@ -18,7 +18,7 @@ from octavo.errors import OctavoError, UsageError
 from octavo.pipeline.lookup import Found, Lookup
 from octavo.pipeline.reader import load
 
-__all__ = ["PipelineGroup", "by_pipeline"]
+__all__ = ["PipelineGroup", "by_pipeline", "common_options"]
 
 _COMMON = len(inspect.signature(options).parameters)
 """How many of a command's parameters are the common options."""
@@ -87,7 +87,7 @@ class PipelineGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - same
-        with _command("", options).make_context("", [], parent=ctx) as inner:
+        with common_options().make_context("", [], parent=ctx) as inner:
             cast("TyperCommand", inner.command).format_options(inner, formatter)
         rows = [(found.name, _about(found)) for found in Lookup().pipelines()]
         if rows:
@@ -115,6 +115,11 @@ class PipelineCommand(TyperCommand):
                 with formatter.section(title):
                     # The metavar of the inputs says more than their type.
                     formatter.write_dl([(n.replace(" <list[str]>", ""), h) for n, h in records])
+
+
+def common_options() -> PipelineCommand:
+    """Return a command that takes the options of every pipeline, and does nothing."""
+    return _command("", options)
 
 
 def _command(name: str, function: Callable[..., None]) -> PipelineCommand:
