@@ -14,6 +14,7 @@ from bench import vllm_standin
 from tests.mock import Answer, Behaviour, failure, serving
 
 from octavo.backends.vllm import VLLM
+from octavo.backends.vllm_log import ServerLog
 from octavo.errors import BackendError, ContextError, ModelError, UsageError
 from octavo.protocols import Message, Profile, Request, Sampling, Scoring, Serve, Starting
 
@@ -75,14 +76,14 @@ def run(backend, *requests):
 
 def test_a_server_is_started_for_the_first_call_and_leaves_no_process(tmp_path):
     processes = tmp_path / "processes"
-    backend = opened("--standin-processes", str(processes), "--standin-start=0.4")
+    backend = opened("--standin-processes", str(processes))
     assert isinstance(backend, Starting)
     assert isinstance(backend, Scoring)
     assert not processes.exists()
     with stages(backend) as told:
         (reply,) = run(backend, asked())
     assert reply.text
-    assert "starting vLLM for some/model: loading the weights, 100 %" in told
+    assert told[0].startswith("starting vLLM for some/model")
     assert told[-1] == ""
     assert len(listed(processes)) == 2
     assert gone(listed(processes))
@@ -198,6 +199,7 @@ def test_killing_octavo_ends_all_processes_of_the_server(tmp_path):
     script = f"""
 import asyncio
 from octavo.backends.vllm import VLLM
+from octavo.backends.vllm_log import ServerLog
 from octavo.protocols import Message, Profile, Request, Serve
 serve = Serve(command={PROGRAM!r}, arguments=["--standin-processes", {str(processes)!r}])
 backend = VLLM("m", Profile(model="vllm:m", serve=serve))
@@ -378,3 +380,61 @@ def test_a_model_that_embeds_embeds():
         assert backend.embedder == "vllm short"
         found = asyncio.run(vectors(backend)).vectors
     assert [list(each) for each in found] == [[1.0, 0.0], [1.0, 1.0]]
+
+
+def test_the_log_tells_how_far_the_start_is():
+    info = "(EngineCore pid=9) INFO 11-25 19:00:00 "
+    lines = [
+        f"{info}[gpu_model_runner.py:51] Starting to load model some/model...",
+        "\rLoading safetensors checkpoint shards:  50% Completed | 1/2 [00:01<00:01]\r",
+        f"{info}[backends.py:9] Dynamo bytecode transform time: 4.01 s",
+        f"{info}[kv_cache_utils.py:21] GPU KV cache size: 397,120 tokens",
+        "\rCapturing CUDA graphs (decode, FULL):  57%|#####7    | 20/35 [00:01<00:01]",
+        "(APIServer pid=7) INFO:     Application startup complete.",
+    ]
+    log = ServerLog("test")
+    seen = []
+    try:
+        for line in lines:
+            os.write(log.file.fileno(), line.encode() + b"\n")
+            log.read()
+            seen.append(log.stage)
+        assert log.capacity == 397_120
+    finally:
+        log.remove()
+    assert seen == [
+        "loading the weights",
+        "loading the weights, 50 %",
+        "compiling the model",
+        "warming up",
+        "capturing CUDA graphs, 57 %",
+        "capturing CUDA graphs, 57 %",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", "memory"),
+        ("ValueError: Free memory on device cuda:0 (2/79 GiB) is less than desired", "memory"),
+        ("ValueError: No available memory for the cache blocks. Try increasing", "memory"),
+        ("RuntimeError: Failed to infer device type, please set", "no GPU"),
+        ("RuntimeError: Found no NVIDIA driver on your system.", "no GPU"),
+        ("huggingface_hub.errors.GatedRepoError: 401 Client Error.", "does not find"),
+        ("OSError: We couldn't connect to 'https://huggingface.co' to load", "does not find"),
+        ("OSError: [Errno 98] Address already in use", "port 8000 is taken"),
+        ("api_server.py: error: argument --dtype: invalid choice: 'x'", "take its arguments"),
+        ("/usr/bin/python3: No module named vllm", "not installed"),
+    ],
+)
+def test_what_the_last_lines_mean(line, cause):
+    log = ServerLog("test")
+    prefix = "(EngineCore pid=9) ERROR 11-25 19:00:09 [core.py:1100] "
+    words = f"{prefix}{line}\n{prefix}RuntimeError: Engine core initialization failed.\n"
+    try:
+        os.write(log.file.fileno(), words.encode())
+        error = log.failure("some/model", 8000, 1)
+    finally:
+        log.remove()
+    assert cause in error.message
+    assert error.message.endswith(line)

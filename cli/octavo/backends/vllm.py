@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import json
 import os
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +20,7 @@ from octavo.backends.completion import scored
 from octavo.backends.openai import OpenAI
 from octavo.backends.shape import count, record, text
 from octavo.backends.vllm_command import command
+from octavo.backends.vllm_contact import cache_size, names, with_version
 from octavo.backends.vllm_model import named, tokenizer_file
 from octavo.backends.vllm_server import VLLMServer, root_transport
 from octavo.errors import BackendError, ContextError, ModelError, UsageError
@@ -40,8 +40,6 @@ _SMALL = 1024
 """Tokens of a small call. A server that is sent more than fits its cache keeps the rest waiting, in
 their order; one that is sent less stands idle."""
 _RESTARTS = 1
-_CACHE = re.compile(r"vllm:cache_config_info\{([^}]*)\}")
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 class VLLM:
@@ -57,7 +55,7 @@ class VLLM:
             raise UsageError("`vllm:` needs a model's name or directory", hint=hint)
         self._name = name
         self._profile = profile
-        self._url = _with_version(profile.base_url or os.environ.get(_URL))
+        self._url = with_version(profile.base_url or os.environ.get(_URL))
         if self._url is not None:
             self._talker(self._url, name)  # says now what is wrong with the address
         self._server: VLLMServer | None = None
@@ -247,32 +245,38 @@ class VLLM:
 
     async def _greet(self, url: str, headers: Mapping[str, str]) -> OpenAI:
         """Learn what a server that answers can do, and how it calls the model."""
-        self._root = root_transport(url, dict(headers), self._profile.timeout)
-        own = self._server is not None
+        root = root_transport(url, dict(headers), self._profile.timeout)
         client = self._talker(url, self._server.name if self._server else self._name, headers)
-        models = await client.models()
-        mine = next((each for each in models if self._name in _names(each)), None)
-        if own and models:
-            mine = models[0]
-        if mine is None and models:
+        try:
+            mine = self._chosen(await client.models(), url)
+            if mine is not None and text(mine.get("id")) != client.model:
+                await client.close()
+                client = self._talker(url, text(mine.get("id")), headers)
+            self._window = count(mine.get("max_model_len")) if mine is not None else None
+            told = self._server.capacity if self._server else None
+            self._capacity = told or await cache_size(root)
+        except BaseException:
             await client.close()
+            await root.close()
+            raise
+        self._client, self._root = client, root
+        self._counted = self.known.tokenizer is not None
+        if self.capacity is not None and (parallel := self._parallel()):
+            self.capacity(parallel)
+        return client
+
+    def _chosen(self, models: Sequence[Mapping[str, Any]], url: str) -> Mapping[str, Any] | None:
+        """Return the model that is meant; None where a server lists none."""
+        if self._server is not None:
+            return next(iter(models), None)
+        mine = next((each for each in models if self._name in names(each)), None)
+        if mine is None and models:
             served = ", ".join(sorted(text(each.get("id")) for each in models))
             raise ModelError(
                 f"the server at {url} does not serve the model {self._name!r}",
                 hint=f"choose one of: {served}",
             )
-        if mine is not None and not own and text(mine.get("id")) != self._name:
-            await client.close()
-            client = self._talker(url, text(mine.get("id")), headers)
-        self._window = count(mine.get("max_model_len")) if mine is not None else None
-        self._capacity = self._server.capacity if self._server else None
-        if self._capacity is None:
-            self._capacity = await self._measured()
-        self._counted = self.known.tokenizer is not None
-        self._client = client
-        if self.capacity is not None and (parallel := self._parallel()):
-            self.capacity(parallel)
-        return client
+        return mine
 
     def _talker(self, url: str, name: str, headers: Mapping[str, str] | None = None) -> OpenAI:
         profile = self._profile
@@ -287,20 +291,6 @@ class VLLM:
         if isinstance(profile.embeddings, str):
             changes["embeddings"] = name  # one server has one model
         return OpenAI(name, profile.model_copy(update=changes))
-
-    async def _measured(self) -> int | None:
-        """Return the tokens that the server's cache holds, by its metrics."""
-        assert self._root is not None
-        try:
-            reply = await self._root.get("/metrics")
-        except Transient:
-            return None
-        blocks = 0
-        for found in _CACHE.finditer(reply.body if isinstance(reply.body, str) else ""):
-            labels = dict(_LABEL.findall(found[1]))
-            with suppress(KeyError, ValueError):
-                blocks += int(labels["num_gpu_blocks"]) * int(labels["block_size"])
-        return blocks or None
 
     def _parallel(self) -> int | None:
         if self._capacity is None:
@@ -335,19 +325,6 @@ class VLLM:
         for each in (client, root):
             if each is not None:
                 await each.close()
-
-
-def _names(model: Mapping[str, Any]) -> set[str]:
-    """Return the names that a served model answers to, and the one it was loaded by."""
-    return {text(model.get("id")), text(model.get("root"))}
-
-
-def _with_version(url: str | None) -> str | None:
-    """Return a server's address with the `/v1` that its users tend to leave out."""
-    if not url:
-        return None
-    plain = url.rstrip("/")
-    return plain if "/" in plain.partition("://")[2] else f"{plain}/v1"
 
 
 BACKEND = BackendType(

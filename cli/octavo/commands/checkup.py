@@ -180,7 +180,7 @@ def _unknown_variables() -> list[str]:
     """Return the variables with our prefix that stand for no option of any command."""
     from octavo.commands.main import COMMANDS, load, root_command  # noqa: PLC0415 - loads this module
 
-    known = {"OCTAVO_MODELS"}
+    known = {"OCTAVO_MODELS", "OCTAVO_VLLM_URL"}
     pending = [root_command(), *(load(name, {}) for name in COMMANDS)]
     while pending:
         command = pending.pop()
