@@ -8,7 +8,7 @@ import pytest
 from tests.engine.desk import Desk, Line
 
 from octavo.engine.hedge import Hedge
-from octavo.errors import Outcome
+from octavo.errors import BudgetReached, Outcome
 from octavo.protocols import Transient
 
 
@@ -100,6 +100,29 @@ def test_a_copy_that_fails_leaves_the_other_alone():
     desk.run(asking(*TEXTS))
     assert desk.seconds == pytest.approx(3 + 10)
     assert desk.account.sent == 41
+
+
+def test_a_second_copy_takes_the_next_place():
+    desk = Desk(Slow(["t22"], seconds=50.0), jobs=4, hedge=Hedge(2.5))
+    desk.run(asking(*TEXTS))
+    # Without it 40 calls take 10 rounds; the straggler holds one of the four places for 2.5.
+    assert desk.seconds <= 12
+    assert desk.account.sent == 41
+
+
+def test_a_budget_that_has_no_room_for_a_second_copy_does_not_end_the_run():
+    slow = Slow(["t30"], seconds=10.0)
+    seen = []
+
+    async def handler(request):
+        seen.append(request)
+        if len(seen) > 40:
+            raise BudgetReached("no call more")
+        return await slow(request)
+
+    desk = Desk(handler, hedge=Hedge(2.5))
+    assert len(desk.run(asking(*TEXTS))) == 40
+    assert desk.account.sent == 40
 
 
 def test_other_sizes_of_replies_have_their_own_usual_latency():

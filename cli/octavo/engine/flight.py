@@ -336,9 +336,10 @@ class Flights:
     ) -> Reply:
         """Send one copy of a call as soon as it may be sent; return the durable reply."""
         limit, pace = self.limit, self.limit.pace
-        ticket = await limit.acquire(
-            call.priority, cost=pace.cost(call.request), prefix=call.prefix
-        )
+        second = self.hedge is not None and sent is None
+        # A second copy takes the next place: it frees the one that the first copy holds.
+        priority = call.priority._replace(document=-1) if second else call.priority
+        ticket = await limit.acquire(priority, cost=pace.cost(call.request), prefix=call.prefix)
         try:
             self.journal.require()
             flight.take_off()
@@ -359,7 +360,10 @@ class Flights:
             if self.hedge is not None:
                 self.hedge.took(call.request.max_tokens, seconds)
         except _FINAL as error:
-            limit.stop(error)  # before the place is given back: no other call meets the same end
+            if not (second and isinstance(error, BudgetReached)):  # the first copy is paid for
+                limit.stop(
+                    error
+                )  # before the place is given back: no other call meets the same end
             flight.sent -= isinstance(error, BudgetReached)
             raise
         except Transient as fault:
