@@ -75,6 +75,7 @@ _COUNTS_ONLY = "it counts, and answers nothing else"
 _WORDS_ONLY = "parts are chosen by the question's words, which the others do not share"
 _MEMORY = "the counts of all words do not fit the memory"
 _WORDS = {"common": _SUMS, "frequent": _SUMS}
+_OVER = "where the document does not fit the window: " + _SUMS
 
 STRATEGIES = (
     Strategy(
@@ -89,7 +90,7 @@ STRATEGIES = (
         },
     ),
     Strategy("ask", built_in("ask"), _WORDS),
-    Strategy("margins", built_in("margins"), _WORDS),
+    Strategy("margins", built_in("margins"), {"common": _OVER, "frequent": _OVER}),
     Strategy(
         "margins, apart",
         built_in("margins", margins=lambda _: {"mode": "segments"}),
