@@ -11,13 +11,24 @@ from octavo.protocols.tokens import Counter
 from octavo.text.border import UNIT, borders
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document, heading_paths
+from octavo.text.kept import kept
 from octavo.text.path import cheapest
 from octavo.text.span import Span
 
-__all__ = ["EACH", "chunked", "pack"]
+__all__ = ["EACH", "Borders", "chunked", "follow", "pack"]
+
+Borders = Sequence[tuple[int, int]]
+"""Where the chunks of a text start, each with its border's hash."""
 
 EACH = UNIT * 3 // 8
 """What each chunk costs. More gives fuller chunks and lets an edit change more of them."""
+
+_EACH_KEPT = UNIT * 4 // 5
+_BONUS = UNIT // 2
+"""What a border costs less where there was one before."""
+
+_DRIFT = 0.05
+"""The share of the budget that chunks may be less full than if borders were drawn anew."""
 
 
 def pack(
@@ -30,6 +41,29 @@ def pack(
     tally = Tally(document.text, found, counter)
     firsts = [0, *cheapest(tally.sums, found.costs, room=budget, each=each)]
     return chunked(document, found, firsts, budget, tally, each=each)
+
+
+def follow(
+    document: Document, found: Pieces, previous: Borders, budget: int, counter: Counter
+) -> tuple[Chunk, ...]:
+    """Return chunks made of pieces, with borders rather where an earlier version had them.
+
+    Chunks cost more than usual, so that the first version is fuller: each version splits a few of
+    them. Once that has cost a twentieth of the budget, the borders are drawn anew.
+    """
+    tally = Tally(document.text, found, counter)
+    fresh = [0, *cheapest(tally.sums, found.costs, room=budget, each=_EACH_KEPT)]
+    firsts = fresh
+    if previous:
+        marks = borders(document.text, found.starts)
+        costs = list(found.costs)
+        for index in kept(previous, list(zip(found.starts, marks, strict=True))):
+            costs[index] -= _BONUS
+        firsts = [0, *cheapest(tally.sums, costs, room=budget, each=_EACH_KEPT)]
+        total = tally.sums[-1]
+        if total / len(firsts) < total / len(fresh) - budget * _DRIFT:
+            firsts = fresh
+    return chunked(document, found, firsts, budget, tally, each=_EACH_KEPT)
 
 
 def chunked(

@@ -14,11 +14,13 @@ the choice made by a path instead of a threshold).
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Literal
 
 from pydantic import Field
 
 from octavo.chunkers.cut import levels
-from octavo.chunkers.packing import pack
+from octavo.chunkers.packing import Borders, follow, pack
 from octavo.chunkers.piece import pieces
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
@@ -34,26 +36,44 @@ class Structure(Options):
     """Options of the chunker."""
 
     tokens: int = Field(2000, ge=16, description="the most tokens of a chunk")
+    stable: Literal["content", "previous"] = Field(
+        "content",
+        description="whether borders follow from the text alone, or also from where those of the"
+        " version split last were: then an edit changes fewer chunks",
+    )
 
 
-def split(document: Document, budget: int, counter: Counter) -> tuple[Chunk, ...]:
+def split(
+    document: Document, budget: int, counter: Counter, previous: Borders | None = None
+) -> tuple[Chunk, ...]:
     """Return chunks that join to the document's text, none above `budget` tokens.
 
     Their token counts are the counter's own of the whole chunk. A document without text has no
-    chunks. Raises FitError when one character alone has more tokens than the budget.
+    chunks. `previous` are the borders of an earlier version, none for the first; without it nothing
+    but the text decides. Raises FitError when one character alone has more tokens than the budget.
     """
     text = document.text
     if not text:
         return ()
     ways = levels(blocks(text, document.outline), budget)
-    return pack(document, pieces(text, ways, budget, counter), budget, counter)
+    found = pieces(text, ways, budget, counter)
+    if previous is not None:
+        return follow(document, found, previous, budget, counter)
+    return pack(document, found, budget, counter)
 
 
 async def _run(
     document: Document, options: Structure, counter: Counter, work: Work | None
 ) -> tuple[Chunk, ...]:
-    del work
-    return await asyncio.to_thread(split, document, options.tokens, counter)
+    if options.stable == "content":
+        return await asyncio.to_thread(split, document, options.tokens, counter)
+    name = f"borders of structure, {options.tokens} tokens of {counter.name}"
+    recorded = work.recall(name) if work else None
+    previous: Borders = json.loads(recorded) if recorded else []
+    chunks = await asyncio.to_thread(split, document, options.tokens, counter, previous)
+    if work:
+        work.record(name, json.dumps([(c.span.start, c.border) for c in chunks]).encode())
+    return chunks
 
 
 CHUNKER = ChunkerType(

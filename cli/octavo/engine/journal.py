@@ -205,10 +205,12 @@ class Journal:
             return zlib.decompress(data)
         return None
 
-    def keep_table(self, key: bytes, data: bytes) -> None:
-        """Store a chunk table."""
+    def keep_table(self, key: bytes, data: bytes, *, anew: bool = False) -> None:
+        """Store a chunk table, unless there is one of this key or `anew`."""
+        instead = "REPLACE" if anew else "IGNORE"
         self._write(
-            "INSERT OR IGNORE INTO tables VALUES (?, ?)", (key, zlib.compress(data, _SPEED))
+            f"INSERT OR {instead} INTO tables VALUES (?, ?)",  # noqa: S608 - one of two words
+            (key, zlib.compress(data, _SPEED)),
         )
 
     def count(self, key: bytes) -> int | None:

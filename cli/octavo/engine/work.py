@@ -146,6 +146,17 @@ class StepWork:
             )
         return room
 
+    def recall(self, name: str) -> bytes | None:
+        """Return what was recorded under a name when this source was read last, or None."""
+        return self.engine.journal.table(self._record(name))
+
+    def record(self, name: str, data: bytes) -> None:
+        """Keep something about this source, in place of what was recorded before."""
+        self.engine.journal.keep_table(self._record(name), data, anew=True)
+
+    def _record(self, name: str) -> bytes:
+        return hashlib.sha256(f"record\0{self.document.source}\0{name}".encode()).digest()
+
     async def chunks(
         self, by: str, options: Mapping[str, object], context: ContextOptions | None = None
     ) -> tuple[Chunk, ...]:

@@ -88,6 +88,17 @@ class Work(Protocol):
         """
         ...
 
+    def recall(self, name: str) -> bytes | None:
+        """Return what was recorded under a name when this source was read last, or None.
+
+        For hints alone: nothing that is asked may depend on it but by an option that says so.
+        """
+        ...
+
+    def record(self, name: str, data: bytes) -> None:
+        """Keep something about this source for `recall`, in place of what was recorded before."""
+        ...
+
     def skip(self, slot: Slot, error: CallError) -> None:
         """Record that a slot's part of the document is missing from the result, and why."""
         ...
