@@ -14,7 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from octavo.api import RunResult, plan, run, split
+    from octavo.api import RunResult, plan, run, score, split
+    from octavo.chunkers.score import Scores
     from octavo.engine.plan import Plan, PlanStep
     from octavo.engine.report import Report, Result, Totals, Watch
     from octavo.errors import OctavoError
@@ -32,16 +33,19 @@ __all__ = [
     "Report",
     "Result",
     "RunResult",
+    "Scores",
     "Span",
     "Totals",
     "Watch",
     "plan",
     "run",
+    "score",
     "split",
 ]
 
 _HOMES = {
-    "octavo.api": ("RunResult", "plan", "run", "split"),
+    "octavo.api": ("RunResult", "plan", "run", "score", "split"),
+    "octavo.chunkers.score": ("Scores",),
     "octavo.engine.plan": ("Plan", "PlanStep"),
     "octavo.engine.report": ("Report", "Result", "Totals", "Watch"),
     "octavo.errors": ("OctavoError",),

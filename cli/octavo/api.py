@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from octavo.backends.profiles import resolve
+from octavo.chunkers.score import Scores
 from octavo.engine.budget import Allowance
 from octavo.engine.execute import Job, execute, forecast
 from octavo.engine.plan import Plan
 from octavo.engine.report import Report, Result, Silence, Watch
+from octavo.engine.splitting import Splitting, measured
 from octavo.engine.wait import wait
 from octavo.errors import InputError, UsageError
 from octavo.loaders.inputs import find
@@ -19,12 +22,14 @@ from octavo.loaders.reading import documents
 from octavo.pipeline.params import resolve as resolve_params
 from octavo.pipeline.reader import load
 from octavo.pipeline.registry import Registry
-from octavo.protocols import Backend, Profile
+from octavo.protocols import Backend, ContextOptions, Options, Profile
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.tokens.choose import counter
 
-__all__ = ["RunResult", "plan", "run", "split"]
+__all__ = ["RunResult", "plan", "run", "score", "split"]
+
+AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 Source = str | Path | Document
 """An input: the path of a file or a directory, or a document that a program made."""
@@ -133,26 +138,81 @@ def split(
     by: str = "structure",
     tokens: int = 2000,
     tokenizer: str = "o200k_base",
+    context: Mapping[str, object] | None = None,
+    previous: Sequence[Chunk] | None = None,
     **options: object,
 ) -> tuple[Chunk, ...]:
     """Split a document into chunks of at most `tokens` tokens; they join to its text.
 
-    `options` are the chunker's own. Raises InputError for an unreadable file, UsageError for an
-    unknown chunker or an option that it does not have.
+    `options` are the chunker's own. `context` says what the chunks shall have beside them, as in a
+    pipeline: `{"before": 100, "title": True}`. `previous` are the chunks of an earlier version, by
+    structure: borders stay where they were, so that an edit changes fewer of them.
+
+    Raises InputError for an unreadable file, UsageError for an unknown chunker or an option that it
+    does not have.
     """
-    loaded = next(_documents([document]))
+    beside = None if context is None else _options("`context`", ContextOptions, context)
+    splitting = _splitting(by, tokens, tokenizer, options, context=beside, previous=previous)
+    return wait(splitting.chunks(_document(document)))
+
+
+def score(
+    document: Source,
+    *,
+    by: str = "structure",
+    tokens: int = 2000,
+    tokenizer: str = "o200k_base",
+    model: str | Backend | None = None,
+    private: bool = False,
+    **options: object,
+) -> Scores:
+    """Split a document, and return how good the chunks are.
+
+    `options` are the chunker's own. With a `model` (`BACKEND:NAME`, a profile's name or a Backend)
+    its embeddings and log probabilities are asked for, as far as it has them; what was asked for
+    once is kept in the journal, or in memory if `private`.
+
+    Raises InputError for an unreadable file, UsageError for an unknown chunker or an option that it
+    does not have, BackendError when the model is unusable.
+    """
+    splitting = _splitting(by, tokens, tokenizer, options)
+    loaded = _document(document)
+    if model is None:
+        return wait(splitting.scores(loaded))
+    if isinstance(model, str):
+        choice = resolve(model, cwd=Path.cwd(), env=os.environ)
+        backend = Registry().backend(choice.backend).open(choice.model, choice.profile)
+    else:
+        backend = model
+    return wait(measured([splitting], loaded, backend, private=private))[0]
+
+
+def _splitting(
+    by: str,
+    tokens: int,
+    tokenizer: str,
+    options: Mapping[str, object],
+    *,
+    context: ContextOptions | None = None,
+    previous: Sequence[Chunk] | None = None,
+) -> Splitting:
+    chunker = Registry().chunker(by)
+    checked = _options(f"the chunker {by!r}", chunker.options, {"tokens": tokens, **options})
+    return Splitting(chunker, checked, tokens, counter(tokenizer), context, previous)
+
+
+def _options(owner: str, model: type[AnyOptions], values: Mapping[str, object]) -> AnyOptions:
+    try:
+        return model.model_validate(values)
+    except ValueError as error:
+        raise UsageError(f"{owner} does not take these options: {error}") from error
+
+
+def _document(source: Source) -> Document:
+    loaded = next(_documents([source]))
     if isinstance(loaded, InputError):
         raise loaded
-    chunker = Registry().chunker(by)
-    if chunker.asks:
-        raise UsageError(
-            f"the chunker {by!r} asks a model", hint="put it into a pipeline, and run that"
-        )
-    try:
-        checked = chunker.options.model_validate({"tokens": tokens, **options})
-    except ValueError as error:
-        raise UsageError(f"the chunker {by!r} does not take these options: {error}") from error
-    return wait(chunker.run(loaded, checked, counter(tokenizer), None))
+    return loaded
 
 
 def _job(

@@ -38,7 +38,7 @@ async def halves(document, options, counter, work):
     return tuple(Chunk(span, counter.count(document.slice(span))) for span in spans)
 
 
-CHUNKER = ChunkerType("halves", "two parts", 1, Halves, halves, asks=True)
+CHUNKER = ChunkerType("halves", "two parts", 1, Halves, halves, asks=lambda _: True)
 REGISTRY = Registry([CHUNKER])
 PIPELINE = """
 octavo: 1

@@ -17,7 +17,11 @@ from octavo.tokens.choose import counter
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 REGISTRY = Registry()
-METHODS = [n for n in REGISTRY.names("chunker") if not REGISTRY.chunker(n).asks]
+METHODS = [
+    name
+    for name in REGISTRY.names("chunker")
+    if not (chunker := REGISTRY.chunker(name)).asks(chunker.options())
+]
 TOKTOK = counter("o200k_base")
 SOURCE = {"code": "t.py", "rows": "t.csv"}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, get_origin
 
 import typer
 from pydantic import ValidationError
@@ -24,13 +26,19 @@ from octavo.commands.intake import (
     counter_for,
 )
 from octavo.commands.render import encode
+from octavo.commands.scores import show_scores
+from octavo.engine.splitting import Splitting
 from octavo.engine.wait import wait
 from octavo.errors import UsageError
 from octavo.pipeline.registry import Registry
+from octavo.pipeline.scalar import scalar
+from octavo.protocols.context import ContextOptions
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options
+from octavo.text.border import border
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
+from octavo.text.span import Span
 
 __all__ = ["split"]
 
@@ -41,7 +49,71 @@ def split(
     tokens: Annotated[
         int, typer.Option("--tokens", metavar="N", help="The most tokens of a chunk.")
     ] = 2000,
-    by: Annotated[str, typer.Option("--by", metavar="CHUNKER", help="How to split.")] = "structure",
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by",
+            metavar="CHUNKER",
+            help="How to split (else structure); repeatable with --score.",
+            show_default=False,
+        ),
+    ] = None,
+    params: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            "--param",
+            metavar="NAME=VALUE",
+            help="Set an option of the chunker; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    before: Annotated[
+        int, typer.Option("--before", metavar="N", min=0, help="Tokens of text before a chunk.")
+    ] = 0,
+    after: Annotated[
+        int, typer.Option("--after", metavar="N", min=0, help="Tokens of text after a chunk.")
+    ] = 0,
+    overlap: Annotated[
+        int,
+        typer.Option(
+            "--overlap", metavar="N", min=0, help="Tokens of whole sentences before a chunk."
+        ),
+    ] = 0,
+    title: Annotated[bool, typer.Option("--title", help="Give each the document's title.")] = False,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metadata",
+            metavar="NAME",
+            help="Give each this metadata of the document; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    previous: Annotated[
+        Path | None,
+        typer.Option(
+            "--previous",
+            metavar="FILE",
+            help="What this command printed for an earlier version: its borders are kept.",
+            show_default=False,
+        ),
+    ] = None,
+    score: Annotated[
+        bool, typer.Option("--score", help="Say how good the chunks are instead of printing them.")
+    ] = False,
+    score_model: Annotated[
+        str | None,
+        typer.Option(
+            "--score-model",
+            metavar="MODEL",
+            help="Ask this model for the embeddings and log probabilities that scores need.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the scores as JSON, one object a line.")
+    ] = False,
     tokenizer: TokenizerOption = None,
     model: ModelOption = None,
     glob: GlobOption = None,
@@ -55,38 +127,92 @@ def split(
 
     Each has `start` and `end` (characters of the document), `tokens`, `headings` and `text`, and
     `source` when there may be several documents. The chunks of a document join to its text.
-    Needs no model and sends nothing.
+    What is asked for beside a chunk, or comes with it, stands in `context`.
+    With --score a table says how good the chunks are, by each --by.
+    Needs no model and sends nothing, but for --score-model.
     """
     how = How(gitignore, text_column, stdin_filename, encoding)
     intake = Intake(files, glob, exclude, how)
-    chunker = Registry().chunker(by)
-    if chunker.asks:
-        hint = "put it into a pipeline, and run that"
-        raise UsageError(f"the chunker {by!r} asks a model", hint=hint)
-    options = _options(chunker, tokens)
+    if score_model and not score:
+        raise UsageError("--score-model does nothing without --score", hint="add --score")
+    if len(by or ()) > 1 and not score:
+        raise UsageError("several --by are for --score", hint="give one, or add --score")
+    context = ContextOptions(
+        title=title, metadata=metadata or [], overlap=overlap, before=before, after=after
+    )
     counting = counter_for(tokenizer, model)
-    for document in intake:
-        for chunk in wait(chunker.run(document, options, counting, None)):
-            line = _as_object(document, chunk, named=intake.several)
-            sys.stdout.buffer.write(encode(json.dumps(line, ensure_ascii=False) + "\n"))
+    ways = [
+        Splitting(
+            chunker := Registry().chunker(name),
+            _options(chunker, tokens, params or ()),
+            tokens,
+            counting,
+            context=context if context != ContextOptions() else None,
+            previous=_previous(previous) if previous else None,
+        )
+        for name in by or ["structure"]
+    ]
+    if score:
+        show_scores(intake, ways, model=score_model, as_json=as_json)
+    else:
+        for document in intake:
+            for chunk in wait(ways[0].chunks(document)):
+                line = _as_object(document, chunk, named=intake.several)
+                sys.stdout.buffer.write(encode(json.dumps(line, ensure_ascii=False) + "\n"))
     intake.finish()
 
 
-def _options(chunker: ChunkerType, tokens: int) -> Options:
+def _options(chunker: ChunkerType, tokens: int, params: Sequence[str]) -> Options:
+    values: dict[str, object] = {"tokens": tokens}
+    for each in params:
+        name, equals, value = each.partition("=")
+        field = chunker.options.model_fields.get(name)
+        if not equals or field is None or name == "tokens":
+            own = ", ".join(sorted({*chunker.options.model_fields} - {"tokens"})) or "none"
+            raise UsageError(
+                f"-p {each}: the chunker {chunker.name!r} has no such option",
+                hint=f"write NAME=VALUE; its options are: {own}",
+            )
+        listed = get_origin(field.annotation) is list
+        values[name] = value.split(",") if listed else scalar(value)
     try:
-        return chunker.options.model_validate({"tokens": tokens})
+        return chunker.options.model_validate(values)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        message = f"--tokens {tokens}: {reason[:1].lower()}{reason[1:]}"
-        raise UsageError(message, hint="give another number of tokens") from error
+        problem = error.errors()[0]
+        name, reason = str(problem["loc"][0]), problem["msg"]
+        given = f"--tokens {tokens}" if name == "tokens" else f"-p {name}={values.get(name)}"
+        message = f"{given}: {reason[:1].lower()}{reason[1:]}"
+        raise UsageError(message, hint=f"give another value for {name}") from error
+
+
+def _previous(path: Path) -> tuple[Chunk, ...]:
+    """Return the chunks of an earlier split, as this command prints them."""
+    chunks: list[Chunk] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        parts = [json.loads(line) for line in lines]
+        text = "".join(part["text"] for part in parts)
+        for part in parts:
+            start, end = int(part["start"]), int(part["end"])
+            chunks.append(Chunk(Span(start, end), int(part["tokens"]), (), border(text, start)))
+    except OSError as error:
+        raise UsageError(f"--previous {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"--previous {path}: not the output of `octavo split` for one document",
+            hint="give the lines that it printed for the earlier version",
+        ) from error
+    return tuple(chunks)
 
 
 def _as_object(document: Document, chunk: Chunk, *, named: bool) -> dict[str, object]:
     source: dict[str, object] = {"source": document.source} if named else {}
+    context = {"context": dict(chunk.context)} if chunk.context else {}
     return source | {
         "start": chunk.span.start,
         "end": chunk.span.end,
         "tokens": chunk.tokens,
         "headings": chunk.headings,
+        **context,
         "text": document.slice(chunk.span),
     }

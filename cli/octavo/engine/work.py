@@ -177,7 +177,8 @@ class StepWork:
             option=orjson.OPT_SORT_KEYS,
         )
         key = hashlib.sha256(name).digest()
-        if not chunker.asks and (table := self.engine.journal.table(key)) is not None:
+        asks = chunker.asks(checked)
+        if not asks and (table := self.engine.journal.table(key)) is not None:
             return tuple(
                 Chunk(Span(start, end), tokens, tuple(headings), border, tuple(map(tuple, context)))
                 for start, end, tokens, headings, border, context in orjson.loads(table)
@@ -187,7 +188,7 @@ class StepWork:
             raise UsageError(f"the chunker {by!r} lost or repeated text of {self.document.source}")
         if context is not None:
             chunks = with_context(self.document, chunks, context, self.engine.counter)
-        if not chunker.asks:
+        if not asks:
             rows = [[*c.span, c.tokens, list(c.headings), c.border, c.context] for c in chunks]
             self.engine.journal.keep_table(key, orjson.dumps(rows))
         return chunks

@@ -49,6 +49,7 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "headings": "octavo.chunkers.headings",
         "rows": "octavo.chunkers.rows",
         "code": "octavo.chunkers.code",
+        "adaptive": "octavo.chunkers.adaptive",
     },
     "loader": {
         "text": "octavo.loaders.text",

@@ -27,16 +27,16 @@ CONTEXT: Final = (
 class ContextOptions(Options):
     """What a prompt sees beside a chunk, as `context.before` and so on."""
 
-    title: bool = Field(False, description="The document's title.")
+    title: bool = Field(default=False, description="The document's title.")
     metadata: list[str] = Field(
         default_factory=list[str], description="The names of metadata that are told."
     )
-    headings: bool = Field(False, description="The headings that the chunk stands under.")
+    headings: bool = Field(default=False, description="The headings that the chunk stands under.")
     overlap: int = Field(
-        0, ge=0, description="The most tokens of whole sentences right before the chunk."
+        default=0, ge=0, description="The most tokens of whole sentences right before the chunk."
     )
-    before: int = Field(0, ge=0, description="The most tokens of text before the chunk.")
-    after: int = Field(0, ge=0, description="The most tokens of text after the chunk.")
+    before: int = Field(default=0, ge=0, description="The most tokens of text before the chunk.")
+    after: int = Field(default=0, ge=0, description="The most tokens of text after the chunk.")
 
 
 def named(context: tuple[tuple[str, str], ...]) -> Mapping[str, str]:

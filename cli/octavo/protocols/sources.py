@@ -21,9 +21,10 @@ class ChunkerType:
 
     `run(document, options, counter, work)` returns chunks that join to the document's text, none
     over `options.tokens`. `work` is the step's, or None where a program or a command splits without
-    a run. A chunker that `asks` a model needs it: its calls go through `work.ask`, and its prompts
-    are options of their own, marked with the names that each may use. What the others return
-    depends on the document, the options and the counter alone, so it is kept and not done again.
+    a run. A chunker that `asks` a model, always or with some options, needs it: its calls go
+    through `work.ask`, and its prompts are options of their own, marked with the names that each
+    may use. What the others return depends on the document, the options and the counter alone, so
+    it is kept and not done again.
     """
 
     name: str
@@ -31,7 +32,7 @@ class ChunkerType:
     version: int
     options: type[Options]
     run: Callable[[Document, Any, Counter, Work | None], Awaitable[tuple[Chunk, ...]]]
-    asks: bool = False
+    asks: Callable[[Any], bool] = lambda _: False
 
 
 @dataclass(frozen=True, slots=True)
