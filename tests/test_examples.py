@@ -105,6 +105,27 @@ def test_a_question_is_answered_from_the_parts_that_know(octavo_in):
     assert answer == "Aldous Venn, the last bell-founder in the valley, cast the bell.\n"
 
 
+@pytest.mark.parametrize("pipeline", ["gist", "chain"])
+def test_other_ways_of_reading_answer_the_same_question(octavo_in, pipeline):
+    question = ("--question", "Who cast the bell?")
+    done = json.loads(octavo_in("run", pipeline, *question, "--json", "examples/story.md"))
+    assert done["result"] == "Aldous Venn cast the bell."
+    assert done["coverage"] == 1
+
+
+def test_several_questions_get_an_answer_each(octavo_in):
+    asked = ("--question", "Who cast the bell?", "--question", "Who was the king?")
+    text = octavo_in("run", "ask", *asked, "examples/story.md")
+    assert text == (
+        "## Who cast the bell?\n\n"
+        "Aldous Venn, the last bell-founder in the valley, cast the bell.\n\n"
+        "## Who was the king?\n\n"
+        "The document does not answer this question.\n"
+    )
+    answers = json.loads(octavo_in("run", "ask", *asked, "--json", "examples/story.md"))["answers"]
+    assert [bool(answer["sources"]) for answer in answers] == [True, False]
+
+
 def test_a_question_that_no_part_answers_gets_the_pipelines_own_words(octavo_in):
     answer = octavo_in("run", "ask", "--question", "Who was the king?", "examples/story.md")
     assert answer == "The document does not answer this question.\n"

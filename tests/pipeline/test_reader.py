@@ -44,11 +44,11 @@ def test_a_pipeline_becomes_checked_values(project):
     pipeline = project.read(GOOD)
     assert pipeline.name == "book"
     assert pipeline.about == "Retell a book"
-    assert [(use.type.name, use.name, use.source) for use in pipeline.steps] == [
-        ("split", "split", None),
-        ("map", "map", None),
-        ("filter", "useful", None),
-        ("fold", "fold", "useful"),
+    assert [(use.type.name, use.name, use.sources) for use in pipeline.steps] == [
+        ("split", "split", ()),
+        ("map", "map", ()),
+        ("filter", "useful", ()),
+        ("fold", "fold", ("useful",)),
     ]
     assert pipeline.steps[0].options.model_dump() == {"by": "lines", "tokens": 1000, "overlap": 2}
     assert pipeline.steps[3].options.next == PromptText(
@@ -226,6 +226,79 @@ def test_from_names_an_earlier_step(project):
             choose another name
         11:11 wrong-type: 'from' is the name of a step
             write from: NAME, in quotes
+    """)
+
+
+def test_from_may_name_several_steps(project):
+    pipeline = project.read("""
+        octavo: 1
+        steps:
+          - split:
+          - map: {prompt: "{{ text }}"}
+            name: one
+          - fold: {first: "{{ text }}", next: "{{ text }}"}
+            name: two
+            from: split
+          - filter: {where: text}
+            from: [one, two]
+    """)
+    assert [use.sources for use in pipeline.steps] == [(), (), ("split",), ("one", "two")]
+    assert project.steps("""
+        - split:
+          name: one
+        - filter: {where: text}
+          from: [one, two]
+        - split:
+          from: []
+        - split:
+          from: [one, 2]
+    """) == lines("""
+        6:17 unknown-name: there is no step 'two' before this one
+            use one of: one
+        7:5 step-order: `split` takes the document, but gets notes
+            move or remove this step
+        8:11 wrong-type: 'from' is the name of a step, or a list of such names
+            write from: [NAME, NAME]
+        9:5 step-order: `split` takes the document, but gets chunks
+            move or remove this step
+        10:11 wrong-type: 'from' is the name of a step, or a list of such names
+            write from: [NAME, NAME]
+    """)
+
+
+def test_notes_of_several_steps_have_the_names_that_all_of_them_have(project):
+    project.write("octavo/prompts/a.json", '{"type": "object", "properties": {"x": {}, "y": {}}}')
+    project.write("octavo/prompts/b.json", '{"type": "object", "properties": {"x": {}, "z": {}}}')
+    assert project.steps("""
+        - split:
+        - map: {prompt: "{{ text }}", schema: a}
+          name: a
+        - map: {prompt: "{{ text }}", schema: b}
+          name: b
+          from: split
+        - filter: {where: x and y}
+          from: [a, b]
+    """) == lines("""
+        9:21 unknown-field: 'y' is no field of the notes that `filter` gets
+            use one of: x
+    """)
+
+
+def test_an_option_may_name_a_step_before(project):
+    assert project.steps("""
+        - split:
+          name: pages
+        - map: {prompt: "{{ text }}"}
+        - pick: {prompt: "{{ notes }}", text: page}
+        - pick: {prompt: "{{ notes }}", text: map}
+          name: later
+        - pick: {prompt: "{{ notes }}", text: later-still}
+          name: later-still
+    """) == lines("""
+        6:41 unknown-name: there is no step 'page' before this one
+            did you mean 'pages'?
+        9:41 unknown-name: there is no step 'later-still' before this one
+            did you mean 'later'?
     """)
 
 

@@ -62,9 +62,10 @@ class Folding:
         """
         done: dict[str, Sequence[Slot]] = {}
         for position, use in enumerate(self.uses):
-            work = self._work(use.name, params, group, position)
-            taken = done[use.source] if use.source else slots
-            slots = await use.type.run(taken, use.options, work)
+            work = self._work(use.name, params, group, position, done)
+            if use.sources:
+                slots = [slot for name in use.sources for slot in done[name]]
+            slots = await use.type.run(slots, use.options, work)
             done[use.name] = slots
             if position == 0 and use.type.gives is Kind.CHUNKS and len(slots) == 1:
                 whole = await self._whole(slots[0], work)
@@ -93,7 +94,12 @@ class Folding:
         return Slot(spans=slot.spans, bound=whole.tokens, note=work.start(answer()))
 
     def _work(
-        self, step: str, params: Mapping[str, object], group: asyncio.TaskGroup, position: int
+        self,
+        step: str,
+        params: Mapping[str, object],
+        group: asyncio.TaskGroup,
+        position: int,
+        earlier: Mapping[str, Sequence[Slot]],
     ) -> StepWork:
         engine = self.engine
         asker = Asker(
@@ -126,6 +132,7 @@ class Folding:
             missing=self.missing,
             findings=self.findings,
             said=self.said,
+            earlier=earlier,
         )
 
 

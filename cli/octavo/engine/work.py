@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -57,6 +57,7 @@ class StepWork:
     missing: list[Span]
     findings: list[Finding]
     said: set[str]
+    earlier: Mapping[str, Sequence[Slot]]
 
     @property
     def counter(self) -> Counter:
@@ -145,6 +146,10 @@ class StepWork:
                 hint="lower the step's `tokens`, or use a model with a larger window",
             )
         return room
+
+    def given(self, step: str) -> Sequence[Slot]:
+        """Return what an earlier step gave, by its name."""
+        return self.earlier[step]
 
     def recall(self, name: str) -> bytes | None:
         """Return what was recorded under a name when this source was read last, or None."""

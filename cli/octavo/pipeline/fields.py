@@ -7,11 +7,17 @@ from typing import Any, NamedTuple, cast, get_args, get_origin
 
 from pydantic import BaseModel
 
-from octavo.protocols.reference import ChunkerMark, ExpressionMark, PromptMark, SchemaMark
+from octavo.protocols.reference import (
+    ChunkerMark,
+    ExpressionMark,
+    PromptMark,
+    SchemaMark,
+    StepMark,
+)
 
 __all__ = ["Mark", "Marked", "chunker_field", "has_mark", "marked", "names_at"]
 
-Mark = PromptMark | SchemaMark | ExpressionMark | ChunkerMark
+Mark = PromptMark | SchemaMark | ExpressionMark | ChunkerMark | StepMark
 
 
 class Marked(NamedTuple):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from octavo.errors import UsageError
 from octavo.pipeline.problems import Path, Problems
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.spelling import shorten, suggestion
 from octavo.protocols.steps import Kind, StepType
 
-__all__ = ["check_kind", "check_source"]
+__all__ = ["check_kind", "check_sources"]
 
 _SAID = {
     Kind.DOCUMENT: "the document",
@@ -18,16 +20,27 @@ _SAID = {
 }
 
 
-def check_source(
-    source: str, given: dict[str, Kind | None], path: Path, problems: Problems
+def check_sources(
+    sources: Sequence[str], given: Mapping[str, Kind | None], path: Path, problems: Problems
 ) -> Kind | None:
-    """Return what the step named by `from` gives, complaining when there is none before."""
-    if source in given:
-        return given[source]
-    message = f"there is no step {shorten(source)!r} before this one"
-    hint = suggestion(source, given) if given else "remove `from`: this is the first step"
-    problems.add("unknown-name", message, (*path, "from"), hint=hint)
-    return None
+    """Return what the steps named by `from` give, complaining about those not before.
+
+    Several give chunks if each of them does, and notes if not.
+    """
+    kinds: list[Kind | None] = []
+    for index, source in enumerate(sources):
+        if source in given:
+            kinds.append(given[source])
+            continue
+        where: Path = (*path, "from") if len(sources) == 1 else (*path, "from", index)
+        message = f"there is no step {shorten(source)!r} before this one"
+        hint = suggestion(source, given) if given else "remove `from`: this is the first step"
+        problems.add("unknown-name", message, where, hint=hint)
+    if len(kinds) < len(sources) or None in kinds:
+        return None
+    if len(set(kinds)) == 1:
+        return Kind.NOTES if len(kinds) > 1 and kinds[0] is Kind.NOTE else kinds[0]
+    return Kind.NOTES
 
 
 def check_kind(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from octavo.pipeline.fields import has_mark, marked
@@ -46,13 +46,23 @@ def formats(drafts: tuple[Draft, ...], schemas: Schemas) -> dict[Path, Names]:
     given: dict[str, Shape] = {}
     before = Shape(TEXT)
     for draft in drafts:
-        source = before if draft.source is None else given.get(draft.source, Shape(None))
+        source = _together([given.get(name, Shape(None)) for name in draft.sources] or [before])
         asked = _asked(draft, source, schemas)
         names[draft.path] = Names(source, asked)
         own = draft.type.fields if draft.type and draft.options else None
         known = own(draft.options) if own else None
         before = given[draft.name] = asked if known is None else Shape(known)
     return names
+
+
+def _together(shapes: Sequence[Shape]) -> Shape:
+    """Return what is known of the notes of several steps: the names that all of them have."""
+    if len(shapes) == 1:
+        return shapes[0]
+    names = shapes[0].names
+    for shape in shapes[1:]:
+        names = None if names is None or shape.names is None else names & shape.names
+    return Shape(names)
 
 
 def _asked(draft: Draft, taken: Shape, schemas: Schemas) -> Shape:

@@ -19,8 +19,9 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _BESIDE: dict[str, Any] = {
     "name": {"type": "string", "description": "The step's name; by default, that of its type."},
     "from": {
-        "type": "string",
-        "description": "The earlier step whose notes this one takes; by default, the one before.",
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "description": "The earlier step or steps whose notes this one takes; by default, the one"
+        " before.",
     },
 }
 

@@ -194,4 +194,4 @@ class _Reading:
 
 
 def _content(use: Use) -> list[object]:
-    return [use.type.name, use.options.model_dump(mode="json"), use.name, use.source]
+    return [use.type.name, use.options.model_dump(mode="json"), use.name, use.sources]

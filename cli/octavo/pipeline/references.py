@@ -23,6 +23,7 @@ from octavo.protocols.reference import (
     PromptMark,
     PromptText,
     SchemaMark,
+    StepMark,
 )
 
 __all__ = ["Reference", "References", "names_of", "references_in", "texts_in"]
@@ -107,10 +108,25 @@ class References:
                 and reference.value not in reference.mark.words
             ):
                 self._schema(reference)
+            elif isinstance(reference.mark, StepMark):
+                self._step(reference, drafts)
         given = formats(drafts, self._schemas)
         for reference in references:
             if isinstance(reference.mark, ExpressionMark) and reference.draft is not None:
                 self._condition(reference, given[reference.draft.path])
+
+    def _step(self, reference: Reference, drafts: tuple[Draft, ...]) -> None:
+        assert reference.draft is not None  # only steps name steps
+        before: list[str] = []
+        for draft in drafts:
+            if draft is reference.draft:
+                break
+            if draft.path[0] == reference.draft.path[0]:
+                before.append(draft.name)
+        if reference.value not in before:
+            message = f"there is no step {shorten(reference.value)!r} before this one"
+            hint = suggestion(reference.value, before)
+            self._problems.add("unknown-name", message, reference.path, hint=hint)
 
     def _prompt(self, reference: Reference) -> None:
         value: str | PromptText = reference.value

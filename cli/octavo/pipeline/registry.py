@@ -30,6 +30,7 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "map": "octavo.strategies.map",
         "filter": "octavo.strategies.filter",
         "select": "octavo.strategies.select",
+        "pick": "octavo.strategies.pick",
         "reduce": "octavo.strategies.reduce",
         "review": "octavo.strategies.review",
         "merge": "octavo.strategies.merge",

@@ -112,13 +112,14 @@ class Parameter:
 class Use:
     """A step of a pipeline: its type, its checked options, its name, and where its input is from.
 
-    `source` is the name of an earlier step of the same list, or None for the step before.
+    `sources` are the names of earlier steps of the same list, whose slots it takes one after the
+    other; none stands for the step before.
     """
 
     type: StepType
     options: Options
     name: str
-    source: str | None = None
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

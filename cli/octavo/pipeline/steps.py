@@ -8,7 +8,7 @@ from typing import Literal
 
 from octavo.errors import UsageError
 from octavo.pipeline.complaints import Owner
-from octavo.pipeline.flow import check_kind, check_source
+from octavo.pipeline.flow import check_kind, check_sources
 from octavo.pipeline.options import chunker_options, read_options
 from octavo.pipeline.problems import Path, Problems
 from octavo.pipeline.registry import Registry
@@ -35,7 +35,7 @@ class Draft:
     path: Path
     key: str
     name: str
-    source: str | None
+    sources: tuple[str, ...]
     type: StepType | None
     options: Options | None
     beside: Options | None
@@ -45,7 +45,7 @@ class Draft:
         """The step for the engine, once nothing was complained about."""
         assert self.type is not None
         assert self.options is not None
-        return Use(self.type, self.options, self.name, self.source)
+        return Use(self.type, self.options, self.name, self.sources)
 
 
 def read_steps(
@@ -74,8 +74,8 @@ def read_steps(
             kind = None
             continue
         draft = _draft(node, path, registry, problems, taken)
-        if draft.source is not None:
-            kind = check_source(draft.source, given, path, problems)
+        if draft.sources:
+            kind = check_sources(draft.sources, given, path, problems)
         if draft.type is not None:
             check_kind(draft.type, kind, (*path, draft.key), registry, problems)
         if draft.type is None:
@@ -108,7 +108,7 @@ def _draft(
         name = None
     name = name or _free(key, taken)
     taken.add(name)
-    return Draft(path, key, name, _text(node, "from", path, problems), step, options, beside)
+    return Draft(path, key, name, _sources(node, path, problems), step, options, beside)
 
 
 def _type(
@@ -157,6 +157,21 @@ def _text(node: Mapping, key: str, path: Path, problems: Problems) -> str | None
     hint = f"write {key}: NAME" + (", in quotes" if isinstance(entry.value, Leaf) else "")
     problems.add("wrong-type", message, (*path, key), hint=hint)
     return None
+
+
+def _sources(node: Mapping, path: Path, problems: Problems) -> tuple[str, ...]:
+    """Return the names after `from`: one, or a list of them."""
+    entry = node.entries.get("from")
+    if entry is None or not isinstance(entry.value, Listing):
+        name = _text(node, "from", path, problems)
+        return () if name is None else (name,)
+    names = [item.data for item in entry.value.items]
+    texts = tuple(name for name in names if isinstance(name, str))
+    if not names or len(texts) < len(names):
+        message = "'from' is the name of a step, or a list of such names"
+        hint = "write from: [NAME, NAME]"
+        problems.add("wrong-type", message, (*path, "from"), hint=hint)
+    return texts
 
 
 def _free(key: str, taken: set[str]) -> str:

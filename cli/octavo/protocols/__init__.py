@@ -41,6 +41,8 @@ from octavo.protocols.reference import (
     PromptText,
     SchemaMark,
     SchemaRef,
+    StepMark,
+    StepRef,
 )
 from octavo.protocols.sources import ChunkerType, LoaderType
 from octavo.protocols.steps import Kind, Options, StepType, Work
@@ -87,6 +89,8 @@ __all__ = [
     "Serve",
     "Served",
     "Starting",
+    "StepMark",
+    "StepRef",
     "StepType",
     "TokenLogprob",
     "Transient",

@@ -16,6 +16,8 @@ __all__ = [
     "PromptText",
     "SchemaMark",
     "SchemaRef",
+    "StepMark",
+    "StepRef",
 ]
 
 
@@ -67,6 +69,10 @@ class ChunkerMark:
     """Marks an option that names a chunker; the chunker's own options stand beside it."""
 
 
+class StepMark:
+    """Marks an option that names an earlier step, whose notes `Work.given` returns."""
+
+
 PromptRef = Annotated[str | PromptText, PromptMark()]
 """A prompt's name (`summarize/part`, `builtin:summarize/part`), or its text."""
 
@@ -78,3 +84,6 @@ Expression = Annotated[str, ExpressionMark()]
 
 ChunkerRef = Annotated[str, ChunkerMark()]
 """A chunker's name (`structure`)."""
+
+StepRef = Annotated[str, StepMark()]
+"""The name of an earlier step (`pages`)."""

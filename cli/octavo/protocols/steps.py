@@ -79,6 +79,10 @@ class Work(Protocol):
         """
         ...
 
+    def given(self, step: str) -> Sequence[Slot]:
+        """Return what an earlier step gave, by its name."""
+        ...
+
     async def chunks(
         self, by: str, options: Mapping[str, object], context: ContextOptions | None = None
     ) -> tuple[Chunk, ...]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from octavo.errors import Outcome, ReplyError
 from octavo.protocols import Work
 from octavo.strategies.fit import FENCE
-from octavo.text.note import Note, Slot
+from octavo.text.note import Note, Prediction, Slot
 from octavo.text.ready import ready
 from octavo.text.union import union
 
@@ -24,10 +24,10 @@ __all__ = ["Collapsing"]
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Consecutive notes that fit one call, and their tokens; `last` when none follows."""
+    """Consecutive notes that fit one call, and the tokens of each; `last` when none follows."""
 
     notes: Sequence[Note]
-    tokens: int
+    sizes: Sequence[int]
     last: bool
 
 
@@ -63,11 +63,11 @@ class Collapsing:
                 if number > self.rounds:
                     after = f"after {self.rounds} rounds of collapsing"
                     raise self._failure(after if self.rounds else "and nothing collapses them")
-                if len(group.notes) > 1 and group.tokens > self.size + FENCE:
+                if len(group.notes) > 1 and sum(group.sizes) > self.size + FENCE:
                     asked += 1
                     passed.append(self._collapsed(group.notes, number))
                 else:
-                    passed += [_as_it_is(note) for note in group.notes]
+                    passed += map(_as_it_is, group.notes, group.sizes)
             if not passed:
                 return ()
             if not asked:
@@ -81,21 +81,23 @@ class Collapsing:
         One is settled when the next note does not fit, the last when all notes are there.
         """
         notes: list[Note] = []
-        size = 0
+        sizes: list[int] = []
         for slot in level:
             note = await slot.note
             if note is None:
                 continue
-            tokens = self.work.counter.count(note.text) + FENCE
+            # What a plan made up is as long as it may be, however a tokenizer counts its words.
+            long = note.predicted is Prediction.LONG
+            tokens = (slot.bound if long else self.work.counter.count(note.text)) + FENCE
             if tokens > self.room:
                 raise self._failure(f"as one of them has {tokens:,} tokens")
-            if notes and size + tokens > self.room:
-                yield _Group(tuple(notes), size, last=False)
-                notes, size = [], 0
+            if notes and sum(sizes) + tokens > self.room:
+                yield _Group(tuple(notes), tuple(sizes), last=False)
+                notes, sizes = [], []
             notes.append(note)
-            size += tokens
+            sizes.append(tokens)
         if notes:
-            yield _Group(tuple(notes), size, last=True)
+            yield _Group(tuple(notes), tuple(sizes), last=True)
 
     def _collapsed(self, notes: Sequence[Note], number: int) -> Slot:
         spans = union(span for note in notes for span in note.spans)
@@ -118,5 +120,5 @@ class Collapsing:
         )
 
 
-def _as_it_is(note: Note) -> Slot:
-    return Slot(spans=note.spans, bound=0, note=ready(note))
+def _as_it_is(note: Note, size: int) -> Slot:
+    return Slot(spans=note.spans, bound=size - FENCE, note=ready(note))
