@@ -5,7 +5,7 @@
 
 Each row is a process of its own: documents are generated as they are read, split, asked chunk by
 chunk and merged; the journal is a file. Both the peak and the time a MB should stay as they are,
-however many documents there are.
+however many documents there are. What is loaded once is loaded before the clock starts.
 """
 
 from __future__ import annotations
@@ -60,32 +60,38 @@ def answer(request):
 
 def measure(count):
     with tempfile.TemporaryDirectory() as directory:
-        os.environ["OCTAVO_JOURNAL"] = str(Path(directory, "journal"))
         path = Path(directory, "p.yaml")
         path.write_text(PIPELINE)
-        registry = Registry()
-        backend = ScriptedBackend(answer, identity="scripted:memory", keep_requests=False)
-        failures = []
         paragraphs = prose(2_000_000).split("\n\n")
-        job = Job(
-            pipeline=load(str(path), registry),
-            params={},
-            inputs=documents(count, paragraphs),
-            profile=Profile(model="scripted:memory"),
-            jobs=64,
-            registry=registry,
-            backend=backend,
-        )
+        fold(path, Path(directory, "warm"), documents(3, paragraphs))  # imports, the vocabulary
+        journal = Path(directory, "journal")
         begun, spent = time.perf_counter(), time.process_time()
-        report = asyncio.run(
-            execute(job, watch=Silence(), sink=lambda r: r.error and failures.append(r.error))
-        )
+        report = fold(path, journal, documents(count, paragraphs))
         seconds, spent = time.perf_counter() - begun, time.process_time() - spent
-        if failures:
-            raise failures[0]
         size = sum(each.stat().st_size for each in Path(directory).glob("journal*"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{report.totals.calls} {peak} {seconds} {spent} {size / 1e6}")
+
+
+def fold(path, journal, inputs):
+    os.environ["OCTAVO_JOURNAL"] = str(journal)
+    registry = Registry()
+    failures = []
+    job = Job(
+        pipeline=load(str(path), registry),
+        params={},
+        inputs=inputs,
+        profile=Profile(model="scripted:memory"),
+        jobs=64,
+        registry=registry,
+        backend=ScriptedBackend(answer, identity="scripted:memory", keep_requests=False),
+    )
+    report = asyncio.run(
+        execute(job, watch=Silence(), sink=lambda r: r.error and failures.append(r.error))
+    )
+    if failures:
+        raise failures[0]
+    return report
 
 
 def main() -> None:

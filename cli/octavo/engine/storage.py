@@ -15,6 +15,8 @@ __all__ = ["check", "choose_journal", "connect", "explain", "journal_path", "no_
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs"})
 """File systems whose locks SQLite's write-ahead log cannot rely on."""
 
+_CHECKPOINT = 4000
+"""Pages of the log (64 MB) before they are copied into the file, for which all calls wait."""
 _PATIENCE = 30.0
 """Seconds to wait for another process that writes."""
 _CHECKED = 64 * 2**20
@@ -58,6 +60,7 @@ def connect(path: Path | None, *, durable: bool = False) -> sqlite3.Connection:
         )
         connection.execute("PRAGMA page_size = 16384")
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         had = migrate(connection)
     except sqlite3.DatabaseError as error:
