@@ -19,6 +19,7 @@ The tree is split by what the user can do about it; each class knows its exit co
         * RequestError         1  the backend rejected this request
         * ContextError         1  the backend found the prompt too long
         * ReplyError           1  the reply is refused, empty, cut or invalid
+            * CutError         1  the record is longer than the tokens that it may have
     * BudgetReached            4  a limit given with --max-... was reached; resumable
     * RunFailed                1  the run finished, but a document failed or a check did not hold
 """
@@ -34,6 +35,7 @@ __all__ = [
     "BudgetReached",
     "CallError",
     "ContextError",
+    "CutError",
     "FitError",
     "InputError",
     "JournalError",
@@ -199,6 +201,13 @@ class ReplyError(CallError):
     def __init__(self, message: str, *, outcome: Outcome, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.outcome = outcome
+
+
+class CutError(ReplyError):
+    """A record was cut off by its bound of tokens each time it was asked for."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, outcome=Outcome.INVALID, hint=hint)
 
 
 class BudgetReached(OctavoError):  # noqa: N818 - it is the end of a run, not a defect

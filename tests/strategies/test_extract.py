@@ -300,6 +300,29 @@ def test_a_schema_in_a_file_is_wrong_at_its_line(tmp_path):
 # What goes wrong.
 
 
+def test_a_part_with_more_records_than_a_reply_holds_is_read_in_halves(tmp_path):
+    people = [f"Person {number} sat down." for number in range(12)]
+    text = " ".join(people)
+
+    def handler(request):
+        (said,) = fenced(request)
+        found = [each for each in people if each in said]
+        records = [one(each[:-10].strip(), quote=each) for each in found]
+        whole = json.dumps({"records": records})
+        return Reply(whole[:90], Finish.LENGTH) if len(found) > 4 else whole
+
+    kit = kit_of(tmp_path, handler)
+    plan = kit.plan(text, params={"schema": SCHEMA})
+    value = extracted(kit, text)
+    assert names(value) == [each[:-10].strip() for each in people]
+    assert [at(text, each["source"]) for each in value["records"]] == people
+    first = [fenced(request)[0] for request in kit.requests if request.attempt == 0]
+    assert "".join(each for each in first if len(each) < len(text) / 3).replace(" ", "") == (
+        text.replace(" ", "")
+    )
+    assert plan.calls == (1, 3)
+
+
 def test_a_reply_that_was_cut_is_no_list_of_records(tmp_path):
     def handler(request):
         if "Ada" in fenced(request)[0]:
@@ -327,11 +350,12 @@ def test_a_pass_that_failed_beside_others_is_said_and_covers(tmp_path):
     assert result.totals.outcomes[Outcome.INVALID] == 1
 
 
-def test_the_plan_is_exact_and_refuses_what_does_not_fit(tmp_path):
+def test_the_plan_bounds_the_calls_and_refuses_what_does_not_fit(tmp_path):
     kit = kit_of(tmp_path)
     plan = kit.plan(TEXT, params={"schema": SCHEMA, "passes": 2})
     extracted(kit, passes=2)
-    assert plan.calls == (len(kit.requests),) * 2
-    assert plan.depth == 1
+    # Any part may have more than a reply holds, and is then read in halves.
+    assert plan.calls == (len(kit.requests), 3 * len(kit.requests))
+    assert plan.depth == 2
     with pytest.raises(FitError):
         kit_of(tmp_path, window=1500).plan(TEXT, params={"schema": SCHEMA})

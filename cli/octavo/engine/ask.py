@@ -24,12 +24,13 @@ from octavo.engine.queue import Priority
 from octavo.engine.records import Invalid, instructed, mended, read_record, retold, rewritten
 from octavo.engine.report import CallWatch, DraftWatch, Ended, Outcome, Watch
 from octavo.engine.verdict import Verdict, complete_part, verdict
-from octavo.errors import BudgetReached, CallError, FitError, ReplyError, UsageError
+from octavo.errors import BudgetReached, CallError, CutError, FitError, ReplyError, UsageError
 from octavo.protocols import (
     Answer,
     Asked,
     Capabilities,
     Embedded,
+    Finish,
     JsonSchema,
     Message,
     PromptLike,
@@ -483,6 +484,11 @@ class Asker:
                 value = mended(candidate, schema)
                 trail.outcome = Outcome.REPAIRED
                 return Answer(value, candidate.usage.completion, candidate.logprobs)
+        if second.finish is Finish.LENGTH:
+            raise CutError(
+                f"the record was cut off at {question.tokens:,} tokens",
+                hint="raise `tokens` of the step, or split to fewer tokens",
+            )
         raise _no_record(reason)
 
     async def _better(

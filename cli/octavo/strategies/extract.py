@@ -3,48 +3,46 @@
 Each part is asked once or several times; code unites what all parts and passes gave, and verifies
 every field against the text, since models misquote: a field that stands nowhere is marked, neither
 believed nor dropped. That several passes find what one overlooks is the gleaning of GraphRAG (Edge
-et al. 2024, arXiv 2404.16130), here with independent passes, which need not wait for each other.
+et al. 2024, arXiv 2404.16130), here with independent passes, which need not wait for each other. A
+part with more records than a reply may hold is read in halves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Annotated, Literal, cast
 
 from pydantic import Field, field_validator
 
-from octavo.errors import CallError, UsageError
+from octavo.errors import UsageError
 from octavo.pipeline.expressions import Condition
 from octavo.pipeline.json_value import JsonText
 from octavo.pipeline.schemas import checked, fields
 from octavo.pipeline.spelling import suggestion
 from octavo.protocols import (
-    Asked,
     ExpressionMark,
     JsonSchema,
     Kind,
     Options,
-    PromptLike,
     PromptRef,
     SchemaMark,
     StepType,
     Work,
 )
-from octavo.strategies.demonstration import Example, examples_of
+from octavo.strategies.demonstration import examples_of
 from octavo.strategies.fit import require_room
-from octavo.strategies.harvest import Finding, harvest
+from octavo.strategies.gleaning import Part, Task
+from octavo.strategies.harvest import harvest
 from octavo.strategies.listing import listing
-from octavo.text.evidence import Claim, verified
-from octavo.text.note import Note, Prediction, Record, Slot
-from octavo.text.span import Span
+from octavo.text.note import Note, Slot
 from octavo.text.union import union
 
 __all__ = ["STEP", "ExtractOptions"]
 
 _MOST_PASSES = 20
-_AROUND = 3
-"""How many times its tokens a reply may take in the result, with the places of its fields."""
+_AROUND = 6
+"""How many times its tokens a reply may take in the result: with the places of its fields, and of
+parts that are read in halves."""
 
 Named = Annotated[str, ExpressionMark("params")]
 """A parameter's name, or an expression over parameters."""
@@ -89,17 +87,6 @@ class ExtractOptions(Options):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """What all calls of a step share."""
-
-    prompt: PromptLike
-    reply: JsonSchema
-    examples: tuple[Example, ...]
-    passes: int
-    key: tuple[str, ...]
-
-
 async def run(slots: Sequence[Slot], options: ExtractOptions, work: Work) -> Sequence[Slot]:
     """Return one slot for the record of all `records`, with their sources.
 
@@ -109,7 +96,7 @@ async def run(slots: Sequence[Slot], options: ExtractOptions, work: Work) -> Seq
     task = _task(options, work)
     empty = {"text": "", "headings": (), "demonstrations": task.examples}
     require_room(work, task.prompt, empty, options.tokens, slots, schema=task.reply)
-    parts = [work.start(_Part(slot, task, options, work).read()) for slot in slots]
+    parts = [work.start(Part(slot, task, work).read()) for slot in slots]
 
     async def gathered() -> Note:
         read = [part for each in parts if (part := await each) is not None]
@@ -128,7 +115,7 @@ async def run(slots: Sequence[Slot], options: ExtractOptions, work: Work) -> Seq
     ]
 
 
-def _task(options: ExtractOptions, work: Work) -> _Task:
+def _task(options: ExtractOptions, work: Work) -> Task:
     record = _record(options, work)
     reply = listing(record)
     given = _value(options.examples, work)
@@ -147,7 +134,16 @@ def _task(options: ExtractOptions, work: Work) -> _Task:
     names = (key,) if isinstance(key, str) else tuple(map(str, cast("Sequence[object]", key)))
     _require_fields(names, record, work)
     examples = examples_of(given, reply) if given is not None else ()
-    return _Task(work.prompt(options.prompt), reply, examples, passes, names)
+    return Task(
+        work.prompt(options.prompt),
+        reply,
+        examples,
+        passes,
+        names,
+        options.tokens,
+        options.temperature,
+        fails=options.on_error == "fail",
+    )
 
 
 def _value(expression: str | None, work: Work) -> object:
@@ -175,85 +171,6 @@ def _require_fields(names: Sequence[str], record: JsonSchema, work: Work) -> Non
                 f"step {work.step!r}: the records have no field {name!r} to tell them apart by",
                 hint=suggestion(name, known),
             )
-
-
-@dataclass(slots=True)
-class _Read:
-    """What one part gave in all its passes."""
-
-    spans: tuple[Span, ...]
-    found: list[Finding] = field(default_factory=list[Finding])
-    predicted: Prediction | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One part of a document, and what is to be found in it."""
-
-    slot: Slot
-    task: _Task
-    options: ExtractOptions
-    work: Work
-
-    @property
-    def whole(self) -> Span:
-        """Where the part stands."""
-        return Span(self.slot.spans[0].start, self.slot.spans[-1].end)
-
-    async def read(self) -> _Read | None:
-        """Read the part in all passes; None when it has no note, or every pass failed and may."""
-        note = await self.slot.note
-        if note is None:
-            return None
-        asked = [self._ask(note, number) for number in range(self.task.passes)]
-        read = _Read(self.slot.spans, predicted=note.predicted)
-        failed: list[CallError] = []
-        for number, each in enumerate(asked):
-            try:
-                answer = await each.reply
-            except CallError as error:
-                if self.options.on_error == "fail":
-                    raise
-                failed.append(error)
-                continue
-            read.predicted = read.predicted or answer.predicted
-            if answer.predicted is None:
-                read.found.extend(self._findings(answer.value, number))
-        if len(failed) == len(asked):
-            self.work.skip(self.slot, failed[0])
-            return None
-        if failed:
-            span = self.whole
-            self.work.notice(
-                f"characters {span.start} to {span.end}: {len(failed)} of {len(asked)} passes"
-                f" failed: {failed[0].message}"
-            )
-        return read
-
-    def _ask(self, note: Note, number: int) -> Asked:
-        span = self.whole
-        return self.work.ask(
-            self.task.prompt,
-            {
-                "text": note.value,
-                "headings": self.slot.headings,
-                "demonstrations": self.task.examples,
-            },
-            tokens=self.options.tokens,
-            schema=self.task.reply,
-            node=f"pass {number + 1}, characters {span.start} to {span.end}",
-            levels=self.work.after,
-            sample=number,
-            temperature=self.options.temperature if number else None,
-        )
-
-    def _findings(self, reply: str | Record, number: int) -> Iterator[Finding]:
-        assert isinstance(reply, Mapping)
-        start = self.whole.start
-        text = self.work.document.slice(self.whole)
-        claims = [Claim(each["record"], each["quote"]) for each in reply["records"]]
-        for each in verified(text, claims, start):
-            yield Finding(each, number, start)
 
 
 STEP = StepType(
