@@ -163,3 +163,10 @@ def test_what_cannot_fit_for_one_question_is_refused_before_any_call_of_the_othe
     (result,) = kit.run(paragraphs(12), params={"question": ["7", "word " * 260]}).results
     assert isinstance(result.error, FitError)
     assert kit.requests == []
+
+
+def test_where_nothing_is_asked_there_are_no_answers(tmp_path):
+    pipeline = EACH.replace("repeatable: true", 'repeatable: true, default: ""')
+    (result,) = Kit(pipeline, lambda _: "All.", tmp_path).run("Text.").results
+    assert result.value == "All."
+    assert result.answers == ()

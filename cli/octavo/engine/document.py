@@ -92,7 +92,7 @@ class Reading:
             coverage=1 - lost / len(document.text),
             totals=self.account.totals(),
             hash=document.hash,
-            answers=tuple(answer for answer, _ in answers) if self.pipeline.each else (),
+            answers=tuple(answer for answer, _ in answers if answer.name),
             findings=tuple(folding.findings) if finds else None,
             metadata=document.metadata,
         )

@@ -104,9 +104,7 @@ class Gathering:
             coverage=(sum(each.covered for each in self.gathered) - lost) / max(starts[-1], 1),
             totals=self.account.totals(),
             hash=hashlib.sha256(hashes.encode()).hexdigest(),
-            answers=tuple(self._told(each, starts) for each in answers)
-            if self.pipeline.each
-            else (),
+            answers=tuple(self._told(each, starts) for each in answers if each.name),
             members=tuple(each.member for each in self.gathered if each.given),
         )
 

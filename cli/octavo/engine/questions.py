@@ -11,7 +11,10 @@ from octavo.pipeline.spec import Pipeline
 __all__ = ["Question", "questions"]
 
 Question = tuple[str, object, Mapping[str, object]]
-"""The parameter's name, its value, and all parameters with that value alone."""
+"""The parameter's name, its value, and all parameters with that value alone.
+
+The name is empty where nothing is asked: the pipeline has no `each`, or its value is an empty text.
+"""
 
 
 def questions(pipeline: Pipeline, params: Mapping[str, object]) -> tuple[Question, ...]:
@@ -27,4 +30,6 @@ def questions(pipeline: Pipeline, params: Mapping[str, object]) -> tuple[Questio
     if not values:
         flag = f"--{name.replace('_', '-')}"
         raise UsageError(f"the parameter {name!r} has no value", hint=f"add {flag} VALUE")
+    if values in {("",), (None,)}:
+        return (("", None, {**params, name: values[0]}),)
     return tuple((name, each, {**params, name: each}) for each in values)
