@@ -29,7 +29,7 @@ from mock.server import MockServer
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     if options.load:
-        print(f"{asyncio.run(ceiling(options.load)):.0f}")
+        print(f"{asyncio.run(ceiling(options.load, seconds=options.seconds)):.0f}")
         return
     try:
         behaviour = Behaviour(
@@ -56,10 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         log = stack.enter_context(Path(options.log).open("a")) if options.log else None
         server = MockServer(behaviour, log=log)
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_serve(server, options.port, measured=options.ceiling))
+            seconds = options.seconds if options.ceiling else 0.0
+            asyncio.run(_serve(server, options.port, seconds))
 
 
-async def _serve(server: MockServer, port: int, *, measured: bool) -> None:
+async def _serve(server: MockServer, port: int, measured: float) -> None:
     url = await server.start(port)
     print(url, flush=True)
     stopped = asyncio.Event()
@@ -67,7 +68,8 @@ async def _serve(server: MockServer, port: int, *, measured: bool) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     if measured:
         client = await asyncio.create_subprocess_exec(
-            sys.executable, __file__, "--load", url, stdout=asyncio.subprocess.PIPE
+            *(sys.executable, __file__, "--load", url, "--seconds", str(measured)),
+            stdout=asyncio.subprocess.PIPE,
         )
         spent = time.process_time()
         said, _ = await client.communicate()
@@ -109,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cached", action="store_true", help="model a prefix cache and tell its hits")
     add("--log", metavar="FILE", help="append one JSON object a call")
     add("--ceiling", action="store_true", help="measure, print and end")
+    add("--seconds", type=float, default=3.0, metavar="S", help="that the ceiling is measured")
     add("--load", metavar="URL", help=argparse.SUPPRESS)
     return parser
 

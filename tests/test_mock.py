@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,11 @@ from bench.mock.behaviour import FAULTS, Behaviour, PrefixCache, RateLimit
 from bench.mock.replies import record, sentences
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.backends.openai_calls import send
 from tests.mock import serving
 
+from octavo.errors import ContextError
+from octavo.protocols import Finish, Transient
 from octavo.tokens.choose import counter
 
 ROOT = Path(__file__).parents[1]
@@ -89,6 +93,34 @@ def test_faults_meet_their_share_and_repeat_with_the_seed():
     assert {behaviour.fault(b"x", turn) for turn in range(50)} == {None, "500", "reset"}
     with pytest.raises(ValueError, match="shares"):
         Behaviour(faults={"sometimes": 1})
+
+
+SEEN = {
+    "500": "server", "503": "server", "429": "rate", "reset": "connection", "cut": "connection",
+    "json": "server", "timeout": "timeout", "empty": "server", "refusal": Finish.REFUSAL,
+    "length": Finish.LENGTH, "context": ContextError, "error200": "server",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_fault_reaches_the_client_as_what_it_is_and_stands_in_the_log(kind):
+    with serving(Behaviour(faults={kind: 1.0})) as server:
+        try:
+            seen = send(server.url, timeout=0.2 if kind == "timeout" else 10.0).finish
+        except Transient as fault:
+            seen = fault.kind
+        except ContextError as error:
+            seen = type(error)
+    assert seen == SEEN[kind]
+    assert [entry.fault for entry in server.log] == [kind]
+
+
+def test_its_ceiling_is_measured_and_printed():
+    command = [sys.executable, ROOT / "bench/mock_server.py", "--ceiling", "--seconds", "0.3"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=50).stdout
+    answered, ceiling = (float(found) for found in re.findall(r": (\d+) calls/s", told))
+    assert answered > 50
+    assert ceiling > 50
 
 
 def test_latencies_vary_as_asked():
