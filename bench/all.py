@@ -22,6 +22,8 @@ ROWS = (
     "makespan --stragglers --hedge 2.5",
     "rates --calls 1000",
     "journal",
+    "faults --calls 300",
+    "kills --times 5",
     "memory",
 )
 

@@ -41,7 +41,7 @@ def test_a_call_is_not_tried_for_ever():
 
 def test_a_run_has_a_budget_that_grows_with_its_answers():
     _, wait = patience(spare=2)
-    fault = Transient("x", kind="server")
+    fault = Transient("x", kind="timeout")
     for _ in range(5):
         wait.succeeded()
     for _ in range(3):
@@ -69,4 +69,17 @@ def test_rate_limits_do_not_count_as_a_dead_server():
     fault = Transient("429", kind="rate")
     for now in (0.0, 30.0, 60.0):
         clock["now"] = now
+        wait.refuse_or_wait(fault, 1)
+
+
+def test_an_outage_counts_once_and_others_wait_meanwhile():
+    _, wait = patience(spare=2)
+    fault = Transient("connection refused", kind="connection")
+    for outage in (1, 2):
+        for call in range(20):
+            assert wait.down == (call >= 8), outage
+            wait.refuse_or_wait(fault, 1)
+        wait.succeeded()
+        assert not wait.down
+    with pytest.raises(UnreachableError, match="3 retries for 2 answered"):
         wait.refuse_or_wait(fault, 1)

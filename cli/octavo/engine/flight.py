@@ -286,6 +286,8 @@ class Flights:
                 return await send()
             except Transient as fault:
                 delay = self.patience.refuse_or_wait(fault, flight.sent)
+                if self.patience.down:
+                    self.limit.pace.hold(delay)
             await self.patience.sleep(delay)
 
     async def _sample(self, alike: Sequence[tuple[Flight, _Call]]) -> Sequence[Reply]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable
 from contextlib import suppress
+from copy import copy
 
 from octavo.engine.pace import Cost, Pace, Ticket
 from octavo.engine.queue import Priority, Queue, Waiter
@@ -58,7 +59,7 @@ class Limit:
         the reason, or Stopped.
         """
         if self.stopped:
-            raise self._reason or Stopped
+            raise self._ended()
         cost = cost or Cost()
         if self.flying < self.size and not self._queue:
             taken = self.pace.take(cost)
@@ -97,7 +98,11 @@ class Limit:
             self._timer.cancel()
         for waiter in self._queue.clear():
             if not waiter.turn.done():
-                waiter.turn.set_exception(self._reason or Stopped())
+                waiter.turn.set_exception(self._ended())
+
+    def _ended(self) -> Exception:
+        # Each call gets an error of its own: a shared one collects the traces of all of them.
+        return Stopped() if self._reason is None else copy(self._reason)
 
     async def pause(self, seconds: float) -> None:
         """Wait so many seconds, or until the limit is stopped."""

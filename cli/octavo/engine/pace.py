@@ -141,6 +141,10 @@ class Pace:
             letters = sum(len(message.content) for message in request.messages)
             self._letters += (letters / usage.prompt - self._letters) * 0.05
 
+    def hold(self, seconds: float) -> None:
+        """Send nothing for so many seconds."""
+        self._held = max(self._held, self.now() + seconds)
+
     def take(self, cost: Cost) -> Ticket | float:
         """Set aside what a call takes, or return the seconds after which to try again."""
         now = self.now()

@@ -13,6 +13,7 @@ from octavo.protocols import Transient
 __all__ = ["Patience"]
 
 _DOWN = frozenset({"connection", "server"})
+_OUTAGE = 8
 
 
 @dataclass
@@ -21,8 +22,9 @@ class Patience:
 
     A call is tried `attempts` times, `first` seconds apart at first, doubling up to `longest`,
     each with jitter; a server's own Retry-After is honoured up to `longest_told`. The run as a
-    whole may retry `spare` calls and a fifth of those answered. Connection failures and server
-    errors without one success for `silence` seconds end the run. All times are in seconds.
+    whole may retry `spare` calls and a fifth of those answered; an outage counts once. Connection
+    failures and server errors without one success for `silence` seconds end the run. All times are
+    in seconds.
     """
 
     attempts: int = 8
@@ -37,11 +39,19 @@ class Patience:
     _answered: int = 0
     _retried: int = 0
     _down_since: float | None = None
+    _failures: int = 0
+    """Down failures in a row."""
 
     def succeeded(self) -> None:
         """Count an answered call."""
         self._answered += 1
         self._down_since = None
+        self._failures = 0
+
+    @property
+    def down(self) -> bool:
+        """Whether so many attempts in a row failed that others would only fail as well."""
+        return self._failures >= _OUTAGE
 
     def refuse_or_wait(self, fault: Transient, attempt: int) -> float:
         """Return the seconds to wait before the next attempt; `attempt` counts from 1.
@@ -50,6 +60,7 @@ class Patience:
         """
         now = self.now()
         if fault.kind in _DOWN:
+            self._failures += 1
             if self._down_since is None:
                 self._down_since = now
             elif now - self._down_since >= self.silence:
@@ -62,7 +73,8 @@ class Patience:
                 f"a call failed {attempt} times, at last: {fault.message}",
                 hint="run the same command again: what was answered is kept",
             )
-        self._retried += 1
+        # A server that is restarted fails all calls at once; `silence` bounds that.
+        self._retried += self._failures <= 1
         if self._retried > self.spare + self._answered // 5:
             raise UnreachableError(
                 f"{self._retried} retries for {self._answered} answered calls: {fault.message}",
