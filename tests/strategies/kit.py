@@ -39,6 +39,7 @@ class Kit:
     window: int | None = None
     logprobs: bool = True
     embeddings: bool = True
+    prompt_logprobs: bool = False
 
     def __post_init__(self):
         self.path = self.directory / "p.yaml"
@@ -50,7 +51,10 @@ class Kit:
             self.handler,
             identity="scripted:kit",
             known=Capabilities(
-                window=self.window, logprobs=self.logprobs, embeddings=self.embeddings
+                window=self.window,
+                logprobs=self.logprobs,
+                embeddings=self.embeddings,
+                prompt_logprobs=self.prompt_logprobs,
             ),
         )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import mul
 from typing import TypeAlias
 
-__all__ = ["Vector", "cosine", "vector"]
+__all__ = ["Vector", "cosine", "mean", "vector"]
 
 Vector: TypeAlias = "array[float]"
 """Numbers of single precision, as servers give them: a list of objects takes eight times as
@@ -29,6 +29,11 @@ def cosine(one: Vector, other: Vector) -> float:
         raise ValueError(f"vectors of {len(one)} and {len(other)} numbers cannot be compared")
     lengths = math.sqrt(_dot(one, one) * _dot(other, other))
     return max(-1.0, min(1.0, _dot(one, other) / lengths)) if lengths else 0.0
+
+
+def mean(vectors: Sequence[Vector]) -> Vector:
+    """Return the mean of one or more vectors of the same length."""
+    return array("f", (math.fsum(numbers) / len(vectors) for numbers in zip(*vectors, strict=True)))
 
 
 def _dot(one: Vector, other: Vector) -> float:

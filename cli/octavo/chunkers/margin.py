@@ -1,0 +1,119 @@
+"""Chunks that end where a model would rather split two sentences than keep them (Meta-Chunking).
+
+After the margin sampling of Meta-Chunking (Zhao et al. 2024, arXiv 2410.12788), in its form that
+looks at two sentences at a time: the model answers 1 to split or 2 to keep, and the difference of
+the two answers' probabilities decides against a threshold, the mean of the last differences. All
+calls go at the same time; the threshold is computed afterwards, in the order of the text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+from math import exp, fsum
+from typing import Annotated
+
+from pydantic import Field
+
+from octavo.chunkers.units import chunks_from, joined_up, sentence_borders, spans_between
+from octavo.errors import UsageError
+from octavo.protocols import PromptMark, PromptRef
+from octavo.protocols.calls import TokenLogprob
+from octavo.protocols.sources import ChunkerType
+from octavo.protocols.steps import Options, Work
+from octavo.protocols.tokens import Counter
+from octavo.text.chunk import Chunk
+from octavo.text.document import Document
+from octavo.text.note import Prediction
+
+__all__ = ["CHUNKER", "Margin", "splits"]
+
+_TOP = 20
+_LAST = 5
+"""How many differences the threshold is the mean of, as in the paper."""
+
+
+class Margin(Options):
+    """Options of the chunker."""
+
+    tokens: int = Field(2000, ge=16, description="the most tokens of a chunk")
+    least: int = Field(
+        200, ge=0, description="chunks below so many tokens are joined on, if both fit"
+    )
+    prompt: Annotated[PromptRef, PromptMark("first", "second")] = Field(
+        "chunk/margin", description="the prompt; it sees `first` and `second`, two sentences"
+    )
+    threshold: float | None = Field(
+        None,
+        ge=-1,
+        le=1,
+        description="split where keep is ahead by no more; unsaid, the mean of the last five",
+    )
+
+
+async def _run(
+    document: Document, options: Margin, counter: Counter, work: Work | None
+) -> tuple[Chunk, ...]:
+    if work is None:
+        raise UsageError("the chunker 'margin' asks a model", hint="put it into a pipeline")
+    if not document.text:
+        return ()
+    places = await asyncio.to_thread(sentence_borders, document)
+    prompt = work.prompt(options.prompt)
+    asked = [
+        work.ask(
+            prompt,
+            {"first": document.slice(first), "second": document.slice(second)},
+            tokens=1,
+            logprobs=_TOP,
+            strict=True,
+            node=f"border at character {second.start}",
+            levels=work.after,
+        )
+        for first, second in pairwise(spans_between(document, places))
+    ]
+    answers = [await each.reply for each in asked]
+    predicted = next((answer.predicted for answer in answers if answer.predicted), None)
+    if predicted is None:
+        leads = [_lead(answer.logprobs) for answer in answers]
+        cut = splits(leads, options.threshold)
+        chosen = [place for place, here in zip(places, cut, strict=True) if here]
+    else:
+        chosen = places if predicted is Prediction.LONG else []
+    chosen = joined_up(document, chosen, counter, least=options.least, most=options.tokens)
+    return chunks_from(document, chosen, options.tokens, counter)
+
+
+def _lead(tokens: Sequence[TokenLogprob]) -> float:
+    """Return how far `keep` is ahead of `split`, -1 to 1; what is not among the likeliest has 0."""
+    first = tokens[0] if tokens else None
+    top = {first.token: first.logprob, **dict(first.top)} if first else {}
+    chances = {
+        word: fsum(exp(logprob) for token, logprob in top.items() if token.strip() == word)
+        for word in ("1", "2")
+    }
+    return chances["2"] - chances["1"]
+
+
+def splits(leads: Sequence[float], threshold: float | None) -> list[bool]:
+    """Tell for each border whether to split there.
+
+    Without a threshold it starts at 0 and is then the mean of the last five differences.
+    """
+    found: list[bool] = []
+    for at, lead in enumerate(leads):
+        recent = leads[max(at - _LAST, 0) : at]
+        usual = fsum(recent) / len(recent) if recent else 0.0
+        found.append(lead <= (usual if threshold is None else threshold))
+    return found
+
+
+CHUNKER = ChunkerType(
+    name="margin",
+    about="ends where a model would rather split two sentences than keep them (Meta-Chunking)",
+    version=1,
+    options=Margin,
+    run=_run,
+    asks=True,
+)

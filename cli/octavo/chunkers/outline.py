@@ -1,0 +1,68 @@
+"""Chunks by an outline that a model writes first, each with its topic and core (MoM).
+
+After MoM (MemTensor 2025): the model first outlines the text as an expert of its field would, then
+lists a chunk for each item with what it says at its core. Topic and core stand beside the chunk, as
+`context.topic` and `context.core`, and never in it. Outline and chunks are one reply, so a text is
+read once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from octavo.chunkers.anchored import MOST, Task, anchored, listing
+from octavo.errors import UsageError
+from octavo.protocols import PromptMark, PromptRef
+from octavo.protocols.sources import ChunkerType
+from octavo.protocols.steps import Options, Work
+from octavo.protocols.tokens import Counter
+from octavo.text.chunk import Chunk
+from octavo.text.document import Document
+
+__all__ = ["CHUNKER", "Outline"]
+
+_SCHEMA = listing(
+    {"outline": {"type": "array", "items": {"type": "string"}, "maxItems": MOST}},
+    ("title", "core", "head", "tail"),
+)
+
+
+class Outline(Options):
+    """Options of the chunker."""
+
+    tokens: int = Field(2000, ge=16, description="the most tokens of a chunk")
+    window: int = Field(2000, ge=64, description="tokens of text that one call sees")
+    reply: int = Field(2000, ge=64, description="the most tokens of a reply")
+    prompt: Annotated[PromptRef, PromptMark("text")] = Field(
+        "chunk/outline", description="the prompt; it sees `text`"
+    )
+
+
+async def _run(
+    document: Document, options: Outline, counter: Counter, work: Work | None
+) -> tuple[Chunk, ...]:
+    if work is None:
+        raise UsageError("the chunker 'outline' asks a model", hint="put it into a pipeline")
+    if not document.text:
+        return ()
+    task = Task(
+        work.prompt(options.prompt),
+        {},
+        _SCHEMA,
+        window=options.window,
+        reply=options.reply,
+        names={"title": "topic", "core": "core"},
+    )
+    return await anchored(document, task, options.tokens, work, counter)
+
+
+CHUNKER = ChunkerType(
+    name="outline",
+    about="outlines the text first and lists a chunk for each item, with its core (MoM)",
+    version=1,
+    options=Outline,
+    run=_run,
+    asks=True,
+)

@@ -1,0 +1,128 @@
+"""Chunks by the questions that a text answers, reviewed for what they lack (QChunker).
+
+After QChunker (2026, arXiv 2603.11650): the model first writes the questions that the text answers
+one after another, then lists a chunk for each; every chunk is reviewed for whether it can be
+understood by itself, and what it lacks is told from the text around it. Question and completion
+stand beside the chunk, as `context.question` and `context.completion`, never in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from octavo.chunkers.anchored import MOST, Task, anchored, listing
+from octavo.chunkers.structure import split
+from octavo.errors import UsageError
+from octavo.protocols import JsonSchema, PromptLike, PromptMark, PromptRef
+from octavo.protocols.sources import ChunkerType
+from octavo.protocols.steps import Options, Work
+from octavo.protocols.tokens import Counter
+from octavo.text.chunk import Chunk
+from octavo.text.document import Document
+from octavo.text.span import Span
+
+__all__ = ["CHUNKER", "Questions"]
+
+_SCHEMA = listing(
+    {"questions": {"type": "array", "items": {"type": "string"}, "maxItems": MOST}},
+    ("question", "head", "tail"),
+)
+_REVIEW: JsonSchema = {
+    "type": "object",
+    "properties": {
+        "complete": {"type": "boolean"},
+        "facts": {"type": "array", "items": {"type": "string"}, "maxItems": 8},
+    },
+    "required": ["complete", "facts"],
+    "additionalProperties": False,
+}
+
+
+class Questions(Options):
+    """Options of the chunker."""
+
+    tokens: int = Field(2000, ge=16, description="the most tokens of a chunk")
+    window: int = Field(2000, ge=64, description="tokens of text that one call sees")
+    reply: int = Field(2000, ge=64, description="the most tokens of a reply")
+    prompt: Annotated[PromptRef, PromptMark("text")] = Field(
+        "chunk/questions", description="the prompt; it sees `text`"
+    )
+    review: Annotated[PromptRef | None, PromptMark("text", "chunk")] = Field(
+        "chunk/review",
+        description="the prompt of the review; it sees `chunk` and the `text` around it; null"
+        " reviews nothing",
+    )
+    review_tokens: int = Field(400, ge=16, description="the most tokens of a review")
+
+
+async def _run(
+    document: Document, options: Questions, counter: Counter, work: Work | None
+) -> tuple[Chunk, ...]:
+    if work is None:
+        raise UsageError("the chunker 'questions' asks a model", hint="put it into a pipeline")
+    if not document.text:
+        return ()
+    task = Task(
+        work.prompt(options.prompt),
+        {},
+        _SCHEMA,
+        window=options.window,
+        reply=options.reply,
+        names={"question": "question"},
+    )
+    chunks = await anchored(document, task, options.tokens, work, counter)
+    if options.review is None:
+        return chunks
+    review = _Review(work.prompt(options.review), options.review_tokens, document, work)
+    around = [chunk.span for chunk in split(document, options.window, counter)]
+    reviews = [work.start(review.of(chunk, around)) for chunk in chunks]
+    return tuple([await each for each in reviews])
+
+
+@dataclass(frozen=True, slots=True)
+class _Review:
+    """Asks what chunks lack; `tokens` bounds a reply."""
+
+    prompt: PromptLike
+    tokens: int
+    document: Document
+    work: Work
+
+    async def of(self, chunk: Chunk, around: Sequence[Span]) -> Chunk:
+        """Return a chunk with what it lacks of the window that it begins in."""
+        start, end = chunk.span
+        window = next(span for span in around if span.end > start)
+        if window.start >= start and window.end <= end:
+            return chunk  # nothing stands around it
+        answer = await self.work.ask(
+            self.prompt,
+            {"text": self.document.slice(window), "chunk": self.document.slice(chunk.span)},
+            tokens=self.tokens,
+            schema=_REVIEW,
+            node=f"review of characters {start} to {end}",
+            levels=self.work.after,
+        ).reply
+        if answer.predicted is not None or isinstance(answer.value, str):
+            return chunk
+        return replace(chunk, context=(*chunk.context, *_completion(answer.value)))
+
+
+def _completion(review: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    facts = [" ".join(fact.split()) for fact in review["facts"]]
+    if review["complete"] or not any(facts):
+        return ()
+    return (("completion", "\n".join(fact for fact in facts if fact)),)
+
+
+CHUNKER = ChunkerType(
+    name="questions",
+    about="lists a chunk for each question that the text answers, and what it lacks (QChunker)",
+    version=1,
+    options=Questions,
+    run=_run,
+    asks=True,
+)

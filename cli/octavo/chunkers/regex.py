@@ -1,0 +1,130 @@
+"""Chunks that begin where a pattern matches which a model wrote for the document.
+
+After the LLM-regex splitter of Adaptive Chunking (2026, arXiv 2603.25333): the model sees the
+beginning of the document and writes one regular expression for the lines that begin its sections.
+One call a document, the cheapest way to ask a model where to split. The pattern runs under a time
+limit; one that breaks it is refused, never half applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from octavo.chunkers.units import chunks_from, joined_up
+from octavo.errors import Outcome, ReplyError, UsageError
+from octavo.protocols import JsonSchema, PromptMark, PromptRef
+from octavo.protocols.sources import ChunkerType
+from octavo.protocols.steps import Options, Work
+from octavo.protocols.tokens import Counter
+from octavo.text.chunk import Chunk
+from octavo.text.document import Document
+from octavo.text.note import Prediction
+from octavo.text.span import Span
+
+__all__ = ["CHUNKER", "Regex", "matches"]
+
+_SECONDS = 10.0
+"""The longest that a pattern may take over a document."""
+_CHARACTERS = 6
+"""Characters a token that are looked at for the sample: more than text has."""
+_SCHEMA: JsonSchema = {
+    "type": "object",
+    "properties": {"pattern": {"type": "string", "minLength": 1, "maxLength": 300}},
+    "required": ["pattern"],
+    "additionalProperties": False,
+}
+
+
+class Regex(Options):
+    """Options of the chunker."""
+
+    tokens: int = Field(2000, ge=16, description="the most tokens of a chunk")
+    least: int = Field(
+        200, ge=0, description="chunks below so many tokens are joined on, if both fit"
+    )
+    sample: int = Field(4000, ge=100, description="tokens of the document that the model sees")
+    prompt: Annotated[PromptRef, PromptMark("sample")] = Field(
+        "chunk/regex", description="the prompt; it sees `sample`, how the document begins"
+    )
+
+
+async def _run(
+    document: Document, options: Regex, counter: Counter, work: Work | None
+) -> tuple[Chunk, ...]:
+    if work is None:
+        raise UsageError("the chunker 'regex' asks a model", hint="put it into a pipeline")
+    if not document.text:
+        return ()
+    answer = await work.ask(
+        work.prompt(options.prompt),
+        {"sample": document.slice(_sample(document.text, options.sample, counter))},
+        tokens=200,
+        schema=_SCHEMA,
+        node="the pattern",
+        levels=work.after,
+        check=partial(_faults, document.text),
+    ).reply
+    if answer.predicted is not None or isinstance(answer.value, str):
+        lines = [at + 1 for at, sign in enumerate(document.text[:-1]) if sign == "\n"]
+        found = lines if answer.predicted is Prediction.LONG else []
+    else:
+        pattern = answer.value["pattern"]
+        try:
+            found = await asyncio.to_thread(matches, pattern, document.text)
+        except ValueError as error:
+            raise ReplyError(
+                f"the pattern {pattern!r} cannot be used: {error}", outcome=Outcome.INVALID
+            ) from error
+        if not found:
+            work.notice(f"the pattern {pattern!r} divides nothing; splitting by structure")
+    chosen = joined_up(document, found, counter, least=options.least, most=options.tokens)
+    return chunks_from(document, chosen, options.tokens, counter)
+
+
+def matches(pattern: str, text: str) -> list[int]:
+    """Return where a pattern matches, each line's start and end being that of `^` and `$`.
+
+    Raises ValueError when it is no pattern or takes too long.
+    """
+    import regex  # noqa: PLC0415 - few runs need it
+
+    try:
+        compiled = regex.compile(pattern, regex.MULTILINE)
+        found = {match.start() for match in compiled.finditer(text, timeout=_SECONDS)}
+    except regex.error as error:
+        raise ValueError(f"it is no pattern: {error}") from error
+    except TimeoutError as error:
+        raise ValueError(f"it takes more than {_SECONDS:g} s") from error
+    return sorted(place for place in found if 0 < place < len(text))
+
+
+def _faults(text: str, record: Mapping[str, Any]) -> list[str]:
+    try:
+        found = matches(record["pattern"], text)
+    except ValueError as error:
+        return [f"the pattern cannot be used: {error}"]
+    return [] if found else ["the pattern matches nowhere behind the beginning of the document"]
+
+
+def _sample(text: str, tokens: int, counter: Counter) -> Span:
+    """Return the beginning of a text up to a line's end, of at most so many tokens."""
+    end = min(len(text), tokens * _CHARACTERS)
+    while end > 1 and counter.count(text[:end]) > tokens:
+        end = end * 3 // 4
+    line = text.rfind("\n", 0, end) + 1 if end < len(text) else end
+    return Span(0, line or end)
+
+
+CHUNKER = ChunkerType(
+    name="regex",
+    about="begins where a pattern matches that a model wrote for the document",
+    version=1,
+    options=Regex,
+    run=_run,
+    asks=True,
+)

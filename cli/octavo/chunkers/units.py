@@ -1,0 +1,104 @@
+"""What a model chooses borders between: sentences, paragraphs, and chunks that begin at places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+from octavo.chunkers.part import moved, part, placed
+from octavo.chunkers.sentence import sentence_places
+from octavo.chunkers.structure import split
+from octavo.protocols.tokens import Counter
+from octavo.text.chunk import Chunk
+from octavo.text.document import Document
+from octavo.text.grapheme import joined
+from octavo.text.span import Span
+
+__all__ = [
+    "chunks_from",
+    "joined_up",
+    "paragraph_places",
+    "sentence_borders",
+    "spans_between",
+    "windows",
+]
+
+_PARAGRAPH: Final = re.compile(r"\n[ \t\r]*\n\s*")
+
+
+def paragraph_places(document: Document) -> list[int]:
+    """Return where paragraphs begin, but for the first: behind blank lines and at headings."""
+    text = document.text
+    places = {match.end() for match in _PARAGRAPH.finditer(text)}
+    places.update(heading.span.start for heading in document.outline)
+    return sorted(place for place in places if 0 < place < len(text) and not joined(text, place))
+
+
+def sentence_borders(document: Document) -> list[int]:
+    """Return where sentences begin, but for the first; what is blank is no sentence of its own."""
+    places = sentence_places(document.text, "nupunkt", "")
+    bounds = pairwise([*places, len(document.text)])
+    return [start for start, end in bounds if not document.text[start:end].isspace()]
+
+
+def spans_between(document: Document, places: Sequence[int]) -> list[Span]:
+    """Return the spans that ascending places divide a document into."""
+    bounds = [0, *places, len(document.text)]
+    return [Span(start, end) for start, end in pairwise(bounds) if start < end]
+
+
+def windows(counts: Sequence[int], room: int) -> list[Sequence[int]]:
+    """Return runs of neighbours of together at most `room` tokens, by their numbers.
+
+    One with more tokens is a run of its own.
+    """
+    runs: list[list[int]] = []
+    held = 0
+    for number, tokens in enumerate(counts):
+        if not runs or held + tokens > room:
+            runs.append([])
+            held = 0
+        runs[-1].append(number)
+        held += tokens
+    return list(runs)
+
+
+def joined_up(
+    document: Document, places: Sequence[int], counter: Counter, *, least: int, most: int
+) -> list[int]:
+    """Return the places without those before which a part of less than `least` tokens stands.
+
+    Such a part is joined with the next one where both fit `most` tokens: the dynamic merging of
+    Meta-Chunking (Zhao et al. 2024, arXiv 2410.12788).
+    """
+    spans = spans_between(document, places)
+    counts = counter.count_batch([document.slice(span) for span in spans])
+    kept: list[int] = []
+    held = 0
+    for span, tokens in zip(spans, counts, strict=True):
+        if span.start and (held >= least or held + tokens > most):
+            kept.append(span.start)
+            held = 0
+        held += tokens
+    return kept
+
+
+def chunks_from(
+    document: Document, places: Sequence[int], budget: int, counter: Counter
+) -> tuple[Chunk, ...]:
+    """Return chunks that begin at the document's start and at places, none above the budget.
+
+    What stands between two places and has more tokens is split by structure. Raises FitError when
+    one character alone has more tokens than the budget.
+    """
+    spans = spans_between(document, [at for at in places if not joined(document.text, at)])
+    counts = counter.count_batch([document.slice(span) for span in spans])
+    found: list[tuple[Span, int]] = []
+    for span, tokens in zip(spans, counts, strict=True):
+        if tokens <= budget:
+            found.append((span, tokens))
+        else:
+            found += moved(split(part(document, span), budget, counter), span.start)
+    return placed(document, found)
