@@ -16,7 +16,7 @@ from tests.strategies.kit import Kit, fenced, paragraphs
 from octavo.chunkers.margin import splits
 from octavo.chunkers.perplexity import dynamic, minima
 from octavo.chunkers.regex import matches
-from octavo.errors import ReplyError, UsageError
+from octavo.errors import FitError, ReplyError, UsageError
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Answer, TokenLogprob
 from octavo.protocols.embeddings import Embedded
@@ -349,3 +349,35 @@ def test_a_model_that_cannot_is_refused_in_the_plan(tmp_path):
         kit = Kit(pipeline, respond, tmp_path, logprobs=False, embeddings=False)
         with pytest.raises(UsageError, match=needs):
             kit.plan(paragraphs(3))
+
+
+SITUATED = """
+octavo: 1
+steps:
+  - split: {tokens: 100, situate: chunk/situate, situate_tokens: 20}
+  - map: {prompt: {user: "[{{ context.situation }}] {{ text | fence }}"}, tokens: 300}
+"""
+
+
+def test_a_chunk_is_situated_in_its_document_which_comes_first(tmp_path):
+    def handler(request):
+        message = request.messages[-1].content
+        if message.startswith("<document"):
+            return f"About {fenced(request)[1].split()[1]}"
+        return message.partition("]")[0]
+
+    text = paragraphs(4)
+    kit = Kit(SITUATED, handler, tmp_path)
+    [result] = kit.run(text).results
+    assert result.value.split("\n\n") == [f"[About {n}." for n in range(4)]
+    situating = [each for each in kit.requests if each.messages[-1].content.startswith("<document")]
+    shared = {each.messages[-1].content[: len(text)] for each in situating}
+    assert len(situating) == 4
+    assert len(shared) == 1
+    assert kit.plan(text).calls == (8, 8)
+
+
+def test_a_document_that_cannot_be_shown_whole_is_refused_in_the_plan(tmp_path):
+    kit = Kit(SITUATED, respond, tmp_path, window=1000)
+    with pytest.raises(FitError, match="to be situated"):
+        kit.plan(paragraphs(8))

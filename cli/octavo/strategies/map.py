@@ -110,7 +110,7 @@ async def _ask(slot: Slot, question: _Question, options: MapOptions, work: Work)
     variables = {
         "text": note.value,
         "headings": slot.headings,
-        "context": named(slot.context),
+        "context": named((*slot.context, *note.context)),
         "words": options.words,
     }
     node = f"characters {slot.spans[0].start} to {slot.spans[-1].end}" if slot.spans else "a note"

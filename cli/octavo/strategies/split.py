@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from octavo.protocols import ChunkerRef, ContextOptions, Kind, Options, StepType, Work
+from octavo.errors import CallError, FitError
+from octavo.protocols import (
+    Asked,
+    ChunkerRef,
+    ContextOptions,
+    Kind,
+    Options,
+    PromptMark,
+    PromptRef,
+    StepType,
+    Work,
+)
+from octavo.strategies.fit import FENCE
 from octavo.text.chunk import Chunk
 from octavo.text.note import Note, Slot
 from octavo.text.ready import ready
+from octavo.text.span import Span
 
 __all__ = ["STEP", "SplitOptions"]
 
@@ -24,24 +40,93 @@ class SplitOptions(Options):
     context: ContextOptions | None = Field(
         default=None, description="What prompts may show beside a chunk, as `context`."
     )
+    situate: Annotated[PromptRef | None, PromptMark("document", "text")] = Field(
+        default=None,
+        description="A prompt that says where a chunk stands in the document, for"
+        " `context.situation`: one call for each chunk.",
+    )
+    situate_tokens: int = Field(default=120, ge=1, description="The most tokens of that.")
 
 
 async def run(slots: Sequence[Slot], options: SplitOptions, work: Work) -> Sequence[Slot]:
-    """Return a slot for each chunk; its note is the chunk's text."""
+    """Return a slot for each chunk; its note is the chunk's text.
+
+    A chunk that is situated by the model is there when its own situating note is. Raises FitError
+    when the document does not fit the prompt for that.
+    """
     del slots
-    own = options.model_dump(exclude={"by", "context"})
+    own = options.model_dump(exclude={"by", "context", "situate", "situate_tokens"})
+    chunks = await work.chunks(options.by, own, options.context)
+    situating = _Situating(options, work) if options.situate and len(chunks) > 1 else None
+    if situating:
+        situating.require_room(chunks)
     return [
         Slot(
             spans=(chunk.span,),
             bound=chunk.tokens,
-            note=ready(Note(work.document.slice(chunk.span), (chunk.span,))),
+            note=situating.note(chunk) if situating else ready(_note(chunk, work)),
             border=chunk.border,
             headings=chunk.headings,
             context=chunk.context,
-            beside=_beside(chunk, options.context, work),
+            beside=_beside(chunk, options.context, work)
+            + (options.situate_tokens if situating else 0),
         )
-        for chunk in await work.chunks(options.by, own, options.context)
+        for chunk in chunks
     ]
+
+
+def _note(chunk: Chunk, work: Work) -> Note:
+    return Note(work.document.slice(chunk.span), (chunk.span,))
+
+
+class _Situating:
+    """Asks of each chunk where it stands in the document.
+
+    The document comes first in the prompt, so the calls share all but their ends: the others wait
+    until the first has started, when a server with a prefix cache has the document.
+    """
+
+    def __init__(self, options: SplitOptions, work: Work) -> None:
+        assert options.situate is not None
+        self._prompt = work.prompt(options.situate)
+        self._tokens = options.situate_tokens
+        self._work = work
+        self._document = work.document.slice(Span(0, len(work.document.text)))
+        self._first: Asked | None = None
+
+    def require_room(self, chunks: Sequence[Chunk]) -> None:
+        """Raise FitError when the document and the largest chunk do not fit the prompt."""
+        work = self._work
+        room = work.room(self._prompt, {"document": self._document, "text": ""}, self._tokens)
+        largest = max(chunk.tokens for chunk in chunks)
+        if room is not None and largest + FENCE > room:
+            raise FitError(
+                f"step {work.step!r}: the document leaves {room:,} tokens of the window beside it,"
+                f" and a chunk to be situated in it has {largest:,}",
+                hint="leave `situate` out, or use a model with a larger window",
+            )
+
+    def note(self, chunk: Chunk) -> Awaitable[Note]:
+        """Return the chunk's note under way, with its situation beside it."""
+        return self._work.start(self._situated(chunk))
+
+    async def _situated(self, chunk: Chunk) -> Note:
+        note = _note(chunk, self._work)
+        first = self._first
+        if first is not None:
+            with suppress(CallError):
+                await first.started
+        asked = self._work.ask(
+            self._prompt,
+            {"document": self._document, "text": note.value},
+            tokens=self._tokens,
+            node=f"situation of characters {chunk.span.start} to {chunk.span.end}",
+            levels=self._work.after,
+            prefix=first,
+        )
+        self._first = first or asked
+        answer = await asked.reply
+        return replace(note, context=(("situation", str(answer.value)),))
 
 
 def _beside(chunk: Chunk, context: ContextOptions | None, work: Work) -> int:

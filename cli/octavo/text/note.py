@@ -28,13 +28,14 @@ class Note:
     """Text, or a record, and the spans of the document that it came from.
 
     `source` names the document when a note travels beyond it (in `gather`); `predicted` is
-    set when a plan made the value up.
+    set when a plan made the value up. `context` is what a model said beside the value, by name.
     """
 
     value: str | Record
     spans: tuple[Span, ...] = ()
     source: str | None = None
     predicted: Prediction | None = None
+    context: tuple[tuple[str, str], ...] = ()
 
     @property
     def text(self) -> str:
