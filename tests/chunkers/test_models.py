@@ -99,8 +99,8 @@ def run(name, text, work, **options):
 
 
 def test_these_are_all_that_ask():
-    names = REGISTRY.names("chunker")
-    assert tuple(name for name in names if REGISTRY.chunker(name).asks) == ASKING
+    types = map(REGISTRY.chunker, REGISTRY.names("chunker"))
+    assert tuple(each.name for each in types if each.asks(each.options())) == ASKING
 
 
 def test_meaning_turns_where_the_words_do():
@@ -354,7 +354,7 @@ def test_a_model_that_cannot_is_refused_in_the_plan(tmp_path):
 SITUATED = """
 octavo: 1
 steps:
-  - split: {tokens: 100, situate: chunk/situate, situate_tokens: 20}
+  - split: {tokens: 250, situate: chunk/situate, situate_tokens: 20}
   - map: {prompt: {user: "[{{ context.situation }}] {{ text | fence }}"}, tokens: 300}
 """
 
@@ -379,5 +379,5 @@ def test_a_chunk_is_situated_in_its_document_which_comes_first(tmp_path):
 
 def test_a_document_that_cannot_be_shown_whole_is_refused_in_the_plan(tmp_path):
     kit = Kit(SITUATED, respond, tmp_path, window=1000)
-    with pytest.raises(FitError, match="to be situated"):
+    with pytest.raises(FitError, match="the window has 1,000"):
         kit.plan(paragraphs(8))

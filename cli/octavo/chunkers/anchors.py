@@ -62,5 +62,5 @@ CHUNKER = ChunkerType(
     version=1,
     options=Anchors,
     run=_run,
-    asks=True,
+    asks=lambda _: True,
 )

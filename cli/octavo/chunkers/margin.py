@@ -115,5 +115,5 @@ CHUNKER = ChunkerType(
     version=1,
     options=Margin,
     run=_run,
-    asks=True,
+    asks=lambda _: True,
 )

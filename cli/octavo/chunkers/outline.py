@@ -64,5 +64,5 @@ CHUNKER = ChunkerType(
     version=1,
     options=Outline,
     run=_run,
-    asks=True,
+    asks=lambda _: True,
 )

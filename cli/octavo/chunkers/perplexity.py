@@ -125,5 +125,5 @@ CHUNKER = ChunkerType(
     version=1,
     options=Perplexity,
     run=_run,
-    asks=True,
+    asks=lambda _: True,
 )

@@ -124,5 +124,5 @@ CHUNKER = ChunkerType(
     version=1,
     options=Questions,
     run=_run,
-    asks=True,
+    asks=lambda _: True,
 )

@@ -126,5 +126,5 @@ CHUNKER = ChunkerType(
     version=1,
     options=Regex,
     run=_run,
-    asks=True,
+    asks=lambda _: True,
 )

@@ -83,5 +83,5 @@ CHUNKER = ChunkerType(
     version=1,
     options=Semantic,
     run=_run,
-    asks=True,
+    asks=lambda _: True,
 )

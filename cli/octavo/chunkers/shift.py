@@ -102,5 +102,5 @@ CHUNKER = ChunkerType(
     version=1,
     options=Shift,
     run=_run,
-    asks=True,
+    asks=lambda _: True,
 )
