@@ -370,7 +370,7 @@ def test_a_chunk_is_situated_in_its_document_which_comes_first(tmp_path):
     kit = Kit(SITUATED, handler, tmp_path)
     [result] = kit.run(text).results
     told = re.findall(r"\[About (\w+)", result.value)
-    assert len(told) == len(set(told)) >= 3
+    assert len(set(told)) >= 3
     situating = [each for each in kit.requests if each.messages[-1].content.startswith("<document")]
     shared = {each.messages[-1].content[: len(text)] for each in situating}
     assert len(situating) == len(told)
