@@ -61,6 +61,17 @@ STEPS = {
     "select by entropy": """
 - select: {query: question, by: entropy, prompt: select/attempt, keep: 2, on_error: skip}
 - reduce: {prompt: join, room: 3000, tokens: 100, empty: None., collapse: join}""",
+    "select and judge": """
+- select: {query: question, by: bm25, keep: 4, judge: select/judge, rounds: 4, neighbours: 1,
+    on_error: skip}
+- reduce: {prompt: join, room: 3000, tokens: 100, empty: None., collapse: join}""",
+    "extract": """
+- extract: {prompt: extract/read, schema: own, passes: 2, key: "'name'", tokens: 200,
+    on_error: skip}""",
+    "compress": """
+- compress: {prompt: compress/rewrite, ratio: 0.5, rounds: 3, query: question}""",
+    "compress evenly": """
+- compress: {prompt: compress/rewrite, target: 100, spread: even, on_error: fail, on_over: fail}""",
     "vote": "- vote: {prompt: read, schema: own, key: name, tokens: 80, k: 2, max_votes: 5}",
     "vote on texts": """
 - vote: {prompt: read, tokens: 80, k: 1, plain: true, on_error: skip}
@@ -98,6 +109,8 @@ octavo: 1
 params:
   question: {type: string, default: Who went by ship?}
   length: {type: integer, default: 60}
+  what: {type: string, default: people}
+  focus: {type: string, default: ships}
 steps:
 - split: {tokens: 120}
 """
