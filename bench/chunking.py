@@ -3,11 +3,10 @@
     python bench/chunking.py
     python bench/chunking.py --file book.txt --file manual.md --tokens 1000 2000 4000
 
-Other libraries are measured when they can be imported:
-    pip install langchain-text-splitters semchunk semantic-text-splitter chonkie
-All count o200k tokens with toktok-rs. Times are medians of processor seconds; a vocabulary is
-loaded before. `over` counts chunks above the budget, `fill` is the mean share of the budget, and
-`sentence` and `paragraph` are the shares of chunks that end at one.
+Other libraries are measured when they can be imported; splitters.py names them, and chunkers.py
+compares more than speed. All count o200k tokens with toktok-rs. Times are medians of processor
+seconds; a vocabulary is loaded before. `over` counts chunks above the budget, `fill` is the mean
+share of the budget, and `sentence` and `paragraph` are the shares of chunks that end at one.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from corpus import markdown, prose
+from splitters import peers
 
 from octavo.chunkers.structure import split
 from octavo.loaders.markdown import LOADER as MARKDOWN
@@ -53,7 +53,10 @@ def main() -> None:
                 "octavo structure": lambda d=document, b=budget: [
                     d.text[c.span.start : c.span.end] for c in split(d, b, toktok)
                 ],
-                **_peers(text, budget, toktok.count),
+                **{
+                    f"{name}, toktok": lambda s=splitter, t=text: s(t)
+                    for name, splitter in peers(budget, toktok.count).items()
+                },
             }
             _table(title, text, budget, rows, options.repeat, toktok)
 
@@ -87,41 +90,6 @@ def _table(title, text, budget, rows, repeat, toktok) -> None:
 
 def _share(chunks, holds) -> float:
     return sum(bool(holds(chunk)) for chunk in chunks) / len(chunks)
-
-
-def _peers(text: str, budget: int, count: Callable[[str], int]):
-    peers: dict[str, Callable[[], list[str]]] = {}
-    try:
-        from langchain_text_splitters import RecursiveCharacterTextSplitter
-
-        recursive = RecursiveCharacterTextSplitter(
-            chunk_size=budget, chunk_overlap=0, length_function=count, strip_whitespace=False
-        )
-        peers["LangChain recursive, toktok"] = lambda: recursive.split_text(text)
-    except ImportError:
-        pass
-    try:
-        import semchunk
-
-        chunker = semchunk.chunkerify(count, budget)
-        peers["semchunk, toktok"] = lambda: chunker(text)
-    except ImportError:
-        pass
-    try:
-        from semantic_text_splitter import TextSplitter
-
-        splitter = TextSplitter.from_callback(count, budget, trim=False)
-        peers["semantic-text-splitter, toktok"] = lambda: splitter.chunks(text)
-    except ImportError:
-        pass
-    try:
-        from chonkie import RecursiveChunker
-
-        chonkie = RecursiveChunker(tokenizer=count, chunk_size=budget)
-        peers["chonkie recursive, toktok"] = lambda: [chunk.text for chunk in chonkie.chunk(text)]
-    except ImportError:
-        pass
-    return peers
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from itertools import accumulate
 
-__all__ = ["markdown", "prose"]
+__all__ = ["chinese", "code", "markdown", "one_line", "prose"]
 
 _SYLLABLES = tuple(
     """
@@ -81,6 +81,65 @@ def markdown(size: int, seed: int = 2) -> str:
         parts.append(part)
         length += len(part) + 2
     return "\n\n".join(parts) + "\n"
+
+
+def chinese(size: int, seed: int = 3) -> str:
+    """Return Chinese prose of about `size` bytes of UTF-8, with no blanks inside paragraphs."""
+    order = random.Random(seed)
+    signs = [chr(0x4E00 + order.randrange(0x5000)) for _ in range(3000)]
+    weights = [1 / rank for rank in range(5, 3005)]
+    parts: list[str] = []
+    length = 0
+    while length < size:
+        sentences: list[str] = []
+        for _ in range(order.randint(1, 8)):
+            clauses = [
+                "".join(order.choices(signs, weights, k=order.randint(4, 16)))
+                for _ in range(order.randint(1, 4))
+            ]
+            sentences.append(
+                "\uff0c".join(clauses) + order.choices("\u3002\uff01\uff1f", (8, 1, 1))[0]
+            )
+        parts.append("".join(sentences))
+        length += 3 * len(parts[-1]) + 2
+    return "\n\n".join(parts) + "\n"
+
+
+def code(size: int, seed: int = 4) -> str:
+    """Return a Python module of about `size` characters: classes, methods and functions."""
+    writer = _Writer(seed)
+    parts = ["import os\nimport sys"]
+    length = 0
+    while length < size:
+        if writer.random.random() < 0.5:
+            part = _function(writer, "")
+        else:
+            methods = [_function(writer, "    ") for _ in range(writer.random.randint(2, 9))]
+            name = writer.random.choice(writer.words).title()
+            part = f'class {name}:\n    """{writer.sentence()}"""\n\n' + "\n\n".join(methods)
+        parts.append(part)
+        length += len(part) + 3
+    return "\n\n\n".join(parts) + "\n"
+
+
+def _function(writer: _Writer, indent: str) -> str:
+    name, *names = writer.random.choices(writer.words, k=4)
+    lines = [f"def {name}({', '.join(names)}):", f'    """{writer.sentence()}"""']
+    for _ in range(writer.random.randint(2, 8)):
+        one, other = writer.random.choices(names, k=2)
+        lines += [
+            f"    # {writer.clause(6)}",
+            f"    if {one} > {writer.random.randint(1, 99)}:",
+            f"        {one} = {other} + {writer.random.randint(1, 999)}",
+        ]
+    lines.append(f"    return {names[0]}")
+    return "\n".join(indent + line for line in lines)
+
+
+def one_line(size: int, seed: int = 5) -> str:
+    """Return words of about `size` characters, without a single line end."""
+    writer = _Writer(seed)
+    return " ".join(writer.sentence() for _ in range(size // 90))
 
 
 def _bullets(writer: _Writer) -> str:

@@ -65,7 +65,7 @@ def _row(name: str, text: str, options: argparse.Namespace) -> None:
     old_ours, old_balanced = _nodes(before, _ours), _nodes(before, _balanced)
     changed, ours, balanced = [], [], []
     for number in range(options.edits):
-        after = _chunks(name, _edited(text, number % 5, order), options.tokens, hint)
+        after = _chunks(name, edited(text, number % 5, order), options.tokens, hint)
         changed.append(len({key for key, *_ in after} - old))
         ours.append(len(_nodes(after, _ours) - old_ours))
         balanced.append(len(_nodes(after, _balanced) - old_balanced))
@@ -92,7 +92,7 @@ def _drift(name: str, text: str, options: argparse.Namespace) -> None:
                 if changed else ""
             ))  # fmt: skip
         old = {key for key, *_ in chunks}
-        text = _edited(text, number % 5, order)
+        text = edited(text, number % 5, order)
         hint = [(start, border) for _, _, border, start in chunks]
         chunks = _chunks(name, text, options.tokens, hint)
         changed.append(len({key for key, *_ in chunks} - old))
@@ -147,7 +147,7 @@ def _balanced(borders: Sequence[int]) -> list[list[range]]:
     return levels
 
 
-def _edited(text: str, kind: int, order: random.Random) -> str:
+def edited(text: str, kind: int, order: random.Random) -> str:
     paragraphs = text.split("\n\n")
     at = order.randrange(len(paragraphs))
     words = " ".join(order.choices(("edit", "more", "other", "changed", "word"), k=20))

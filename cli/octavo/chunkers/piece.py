@@ -27,6 +27,9 @@ _ENDLESS = 16
 must be, so what all cuts inside it have in common is left out of their costs: it would only weigh
 against the choice by content."""
 
+_BATCH = 1 << 15
+"""Pieces that are counted together, so that a long text is not copied as a whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
@@ -130,9 +133,11 @@ def _count(text: str, found: Pieces, fresh: Sequence[int], room: int, counter: C
     starts, ends, counts = found.starts, found.ends, found.counts
     sure = _SURE * room
     fresh = [index for index in fresh if ends[index] - starts[index] <= sure]
-    sizes = counter.count_batch([text[starts[index] : ends[index]] for index in fresh])
-    for index, size in zip(fresh, sizes, strict=True):
-        counts[index] = size
+    for first in range(0, len(fresh), _BATCH):
+        batch = fresh[first : first + _BATCH]
+        sizes = counter.count_batch([text[starts[index] : ends[index]] for index in batch])
+        for index, size in zip(batch, sizes, strict=True):
+            counts[index] = size
 
 
 def _thinned(

@@ -62,8 +62,8 @@ _SCOPE: Final = re.compile(
     r"|object_d|protocol|extension|subroutine|procedure"
 )
 _LABEL: Final = 200
-_GAP: Final = 64
-"""Bytes of white space at most between a sign and what may be cut off behind it."""
+_GAP: Final = 256
+"""Bytes before a node in which its line starts, or a sign stands behind which it may be cut off."""
 
 _BEFORE: Final = (b";", b",", b"{", b"}", b"(", b"[")
 
@@ -133,10 +133,12 @@ def _places(node: Any, level: int, data: bytes) -> Iterator[_Place]:  # noqa: AN
         start = child.start_byte
         if follows or start <= node.start_byte:
             continue
-        line = data.rfind(b"\n", 0, start) + 1
-        if not data[line:start].strip():
+        # A line may be the whole text, so nobody looks for its start from every child.
+        near = max(start - _GAP, 0)
+        line = data.rfind(b"\n", near, start) + 1
+        if (line or not near) and not data[line:start].strip():
             yield _Place(line, level, inside=False)
-        elif data[max(start - _GAP, 0) : start].rstrip()[-1:] in _BEFORE:
+        elif data[near:start].rstrip()[-1:] in _BEFORE:
             yield _Place(start, level, inside=True)
 
 
@@ -161,11 +163,13 @@ def _syntax(
     found: list[Scope] = []
     for start, end in sorted(scopes):
         span = Span(characters[start], characters[end])
-        begin = text.rfind("\n", 0, span.start) + 1
-        stop = text.find("\n", span.start)
-        line = text[begin : stop if stop >= 0 else len(text)].rstrip()
-        if stop >= 0 and span.end > stop and (not found or found[-1].line != line):
-            found.append(Scope(span, line[:_LABEL]))
+        begin = text.rfind("\n", max(span.start - _LABEL, 0), span.start) + 1
+        stop = text.find("\n", span.start, span.start + _LABEL)
+        if stop < 0 or span.end <= stop:
+            continue  # all in one line, or hardly a line for people
+        line = text[begin or max(span.start - _LABEL, 0) : stop].rstrip()
+        if not found or found[-1].line != line:
+            found.append(Scope(span, line))
     return Syntax(lines, inner, found)
 
 

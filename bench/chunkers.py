@@ -1,0 +1,190 @@
+"""Every way to split beside other libraries: speed, memory, and what the chunks are worth.
+
+    python bench/chunkers.py
+    python bench/chunkers.py --size 1 10 100 --text prose --tokens 1000 4000
+    python bench/chunkers.py --file book.txt
+    python bench/chunkers.py --curve
+
+All count o200k tokens with toktok-rs, and all get the same budget; other libraries are measured
+when they can be imported (splitters.py). Each runs in a process of its own: `MB/s` is of UTF-8, by
+processor seconds, the median of `--repeat`, token counts of our chunks included; `memory` is what
+its peak added, in MB, the text not counted. `over` are chunks above the budget, `fill` is the mean
+share of it, `sentence` and `paragraph` are the shares of chunks that end at one, and `changed` is
+the mean number of chunks that an edit changes, over `--edits` edits (not above 2 MB).
+
+`--curve` shows instead how the time of each of our ways grows with one line of 0.6 to 5 MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import random
+import re
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from corpus import chinese, code, markdown, one_line, prose
+from edits import edited
+from splitters import MISSING, peers
+
+from octavo.loaders.code import LOADER as CODE
+from octavo.loaders.markdown import LOADER as MARKDOWN
+from octavo.loaders.text import LOADER as TEXT
+from octavo.pipeline.registry import Registry
+from octavo.tokens.choose import counter
+
+TOKTOK = counter("o200k_base")
+TEXTS = {
+    "prose": ("prose.txt", prose),
+    "markdown": ("manual.md", markdown),
+    "code": ("module.py", code),
+    "chinese": ("chinese.txt", chinese),
+}
+OURS = ("structure", "tokens", "sentences", "headings", "rows", "code", "adaptive")
+_ENDS = re.compile(r"(?:[.!?…:。！？][\"'”’)\]]*\s*|\n\s*|```\s*)\Z")
+_EDITED = 2_000_000
+
+Splitter = Callable[[str], list[str]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=float, nargs="+", default=[1], help="megabytes")
+    parser.add_argument("--text", nargs="+", choices=TEXTS, default=list(TEXTS))
+    parser.add_argument("--file", action="append", help="a text of one's own; repeatable")
+    parser.add_argument("--tokens", type=int, nargs="+", default=[1000])
+    parser.add_argument("--by", nargs="+", choices=OURS, default=list(OURS))
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--edits", type=int, default=10)
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--curve", action="store_true")
+    options = parser.parse_args()
+    TOKTOK.count("load the vocabulary")
+    if options.curve:
+        _curve(options)
+        return
+    head = ("text", "MB", "budget", "by", "MB/s", "memory", "lossless", "over", "fill")
+    print("{:<10} {:>5} {:>6}  {:<24} {:>6} {:>6} {:>8} {:>5} {:>5}".format(*head),
+          "sentence paragraph changed")  # fmt: skip
+    for name, text in _texts(options):
+        for budget in options.tokens:
+            for way, splitter in _splitters(name, budget, options).items():
+                _row(name, text, budget, way, splitter, options)
+    if MISSING:
+        print("not installed:", ", ".join(MISSING))
+
+
+def _texts(options):
+    if options.file:
+        for each in options.file:
+            yield Path(each).name, Path(each).read_text("utf-8")
+        return
+    for size in options.size:
+        for each in options.text:
+            name, make = TEXTS[each]
+            yield name, make(int(size * 1e6))
+
+
+def _splitters(name: str, budget: int, options) -> dict[str, Splitter]:
+    is_code = name.endswith(".py")
+    ours = {
+        f"octavo {way}": lambda text, w=way: _ours(w, name, text, budget)
+        for way in options.by
+        if is_code or way != "code"
+    }
+    return ours | ({} if options.no_peers else peers(budget, TOKTOK.count, code=is_code))
+
+
+def _ours(way: str, name: str, text: str, budget: int) -> list[str]:
+    loader = {".md": MARKDOWN, ".py": CODE}.get(Path(name).suffix, TEXT)
+    key = (name, len(text), hash(text))
+    if key not in _LOADED:  # reading is not splitting
+        _LOADED.clear()
+        _LOADED[key] = loader.load(text.encode(), name, None)
+    document = _LOADED[key]
+    chunker = Registry().chunker(way)
+    begun = time.process_time()
+    chunks = asyncio.run(chunker.run(document, chunker.options(tokens=budget), TOKTOK, None))
+    _SPENT.append(time.process_time() - begun)
+    return [text[chunk.span.start : chunk.span.end] for chunk in chunks]
+
+
+_LOADED: dict[tuple[str, int, int], object] = {}
+_SPENT: list[float] = []
+
+
+def _row(name: str, text: str, budget: int, way: str, splitter: Splitter, options) -> None:
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_measure, args=(theirs, text, budget, splitter, options))
+    child.start()
+    theirs.close()
+    try:
+        cells = ours.recv()
+    except EOFError:
+        cells = ["failed", *"-------"]
+    child.join()
+    size = len(text.encode()) / 1e6
+    print("{:<10} {:>5.1f} {:>6}  {:<24} {:>6} {:>6} {:>8} {:>5} {:>5} {:>8} {:>9} {:>7}".format(
+        name.partition(".")[0][:10], size, budget, way, *cells
+    ), flush=True)  # fmt: skip
+
+
+def _measure(pipe, text: str, budget: int, splitter: Splitter, options) -> None:
+    splitter(text[:2000])
+    held = _resident()
+    times = []
+    for number in range(options.repeat):
+        _SPENT.clear()
+        begun = time.process_time()
+        chunks = splitter(text)
+        times.append(_SPENT[0] if _SPENT else time.process_time() - begun)
+        if number == 0:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    counts = TOKTOK.count_batch(chunks)
+    old, order = set(chunks), random.Random(11)
+    changed = [
+        len(set(splitter(edited(text, number % 5, order))) - old)
+        for number in range(options.edits if len(text) <= _EDITED else 0)
+    ]
+    pipe.send([
+        f"{len(text.encode()) / 1e6 / statistics.median(times):.1f}",
+        f"{peak - held:.0f}",
+        "yes" if "".join(chunks) == text else "no",
+        sum(count > budget for count in counts),
+        f"{statistics.mean(counts) / budget:.2f}",
+        f"{_share(chunks, _ENDS.search):.0%}",
+        f"{_share(chunks, lambda chunk: chunk.endswith(chr(10))):.0%}",
+        f"{statistics.mean(changed):.1f}" if changed else "-",
+    ])  # fmt: skip
+
+
+def _resident() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def _share(chunks, holds) -> float:
+    return sum(bool(holds(chunk[-200:])) for chunk in chunks) / len(chunks)
+
+
+def _curve(options) -> None:
+    sizes = (625_000, 1_250_000, 2_500_000, 5_000_000)
+    print(f"{'one line, seconds':<24}", *(f"{size / 1e6:>8.2f} MB" for size in sizes))
+    for way in options.by:
+        name = "line.py" if way == "code" else "line.txt"
+        cells = []
+        for size in sizes:
+            _SPENT.clear()
+            _ours(way, name, one_line(size), options.tokens[0])
+            cells.append(f"{_SPENT[0]:>11.2f}")
+        print(f"octavo {way:<17}", *cells, flush=True)
+
+
+if __name__ == "__main__":
+    main()
