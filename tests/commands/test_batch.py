@@ -126,14 +126,15 @@ def test_front_matter_tells_what_made_a_result_and_stays_the_same(run, place):
     assert text.strip().startswith("Dear # a.txt")
 
 
+COLUMN = ("--text-column", "text")
 TABLE = 'id,text,note\n7,First.,"a ""b"""\n8,Second.,\n'
 
 
 def test_rows_keep_their_columns_from_csv_to_csv_and_json_lines(run, place):
     (place / "t.csv").write_text(TABLE)
-    done = run("t.csv", "--format", "csv")
+    done = run("t.csv", "--format", "csv", *COLUMN)
     assert done.out == ('id,note,source,result\n7,"a ""b""",t.csv:2,First.\n8,,t.csv:3,Second.\n')
-    assert run("t.csv", "-o", "out.csv").stdout == b""
+    assert run("t.csv", "-o", "out.csv", *COLUMN).stdout == b""
     assert (place / "out.csv").read_bytes() == done.stdout
     (place / "t.jsonl").write_text('{"id": 7, "body": "First."}\n')
     done = run("t.jsonl", "--text-column", "body", "--format", "jsonl")
@@ -145,8 +146,10 @@ def test_rows_keep_their_columns_from_csv_to_csv_and_json_lines(run, place):
 
 def test_rows_are_headed_on_standard_output_and_have_files_of_their_own_in_a_tree(run, place):
     (place / "docs/t.csv").write_text(TABLE)
-    assert run("docs/t.csv").out.startswith("==> docs/t.csv:2 <==\nFirst.\n\n==> docs/t.csv:3 <==")
-    assert run("docs", "-o", "out").code == 0
+    assert run("docs/t.csv", *COLUMN).out.startswith(
+        "==> docs/t.csv:2 <==\nFirst.\n\n==> docs/t.csv:3 <=="
+    )
+    assert run("docs", "-o", "out", *COLUMN).code == 0
     assert (place / "out/t.csv/2.md").read_text() == "First.\n"
 
 
@@ -233,3 +236,9 @@ def test_without_git_or_with_a_wrong_name_nothing_runs(run, place, octavo):
     assert wrong.code == 2
     assert wrong.err.startswith("error: --changed-since nowhere: ")
     assert octavo("runs", "list").stdout == b""
+
+
+def test_a_csv_file_is_one_text_unless_its_column_is_named(run, place):
+    (place / "t.csv").write_text(TABLE)
+    assert run("t.csv", "-o", "out.md").code == 0
+    assert (place / "out.md").read_text() == TABLE

@@ -72,7 +72,7 @@ def may_be_several(order: Order) -> bool:
     """Return whether there may be several results, by the inputs' names and kinds."""
     loaders = Registry().loaders()
     return len(order.inputs) > 1 or any(
-        may_be_many(each, loaders)
+        may_be_many(each, loaders, order.text_column)
         for each in (*order.inputs, *filter(None, [order.stdin_filename]))
     )
 

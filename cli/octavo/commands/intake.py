@@ -98,7 +98,8 @@ ColumnOption = Annotated[
     typer.Option(
         "--text-column",
         metavar="NAME",
-        help="The column of CSV and JSON Lines inputs that holds the text (else `text`).",
+        help="Read each row of CSV as a document, whose text is in this column; of JSON Lines too,"
+        " where it is else `text`.",
     ),
 ]
 StdinOption = Annotated[
@@ -138,7 +139,9 @@ class Intake:
         """Find the inputs; raises UsageError for arguments that are wrong before one is read."""
         loaders = Registry().loaders()
         names = [*(files or ()), *filter(None, [how.stdin_filename])]
-        self.several = len(files or ()) > 1 or any(may_be_many(each, loaders) for each in names)
+        self.several = len(files or ()) > 1 or any(
+            may_be_many(each, loaders, how.text_column) for each in names
+        )
         selection = Selection(
             include=glob or (),
             exclude=exclude or (),

@@ -227,7 +227,8 @@ def options(
         typer.Option(
             "--text-column",
             metavar="NAME",
-            help="The column of CSV and JSON Lines inputs that holds the text (else `text`).",
+            help="Read each row of CSV as a document, whose text is in this column; of JSON Lines"
+            " too, where it is else `text`.",
         ),
     ] = None,
     stdin_filename: Annotated[

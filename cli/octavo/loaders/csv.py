@@ -1,4 +1,7 @@
-"""CSV and TSV with a line of column names: each further row is a document."""
+"""CSV and TSV with a line of column names: one text, or a document in each further row.
+
+Which of them, somebody says who names the column of the text: a table of numbers has none.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from octavo.errors import InputError
-from octavo.loaders.decode import decoded_lines
+from octavo.loaders.decode import decode, decoded_lines
 from octavo.loaders.row import document_of_row
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
@@ -16,6 +19,10 @@ from octavo.text.document import Document
 __all__ = ["LOADER"]
 
 _SEPARATORS: Final = ",\t;"
+
+
+def _load(data: bytes, source: str, encoding: str | None) -> Document:
+    return Document(decode(data, source, encoding), source)
 
 
 def _rows(
@@ -59,5 +66,6 @@ def _read(lines: Iterator[str], source: str, column: str | None) -> Iterator[Doc
 LOADER = LoaderType(
     name="csv",
     suffixes=frozenset({".csv", ".tsv"}),
+    load=_load,
     rows=_rows,
 )

@@ -106,12 +106,15 @@ def find(
     return _found(arguments or (STDIN,), _Finder(selection, included, excluded, loaders))
 
 
-def may_be_many(argument: str, loaders: Sequence[LoaderType]) -> bool:
-    """Tell whether an argument may give several documents, by its name and kind alone."""
+def may_be_many(argument: str, loaders: Sequence[LoaderType], column: str | None = None) -> bool:
+    """Tell whether an argument may give several documents, by its name and kind alone.
+
+    `column` is that of the text of tables, if somebody names one.
+    """
     if argument == STDIN:
         return False
     path = Path(argument)
-    table = (loader := _loader(argument, loaders)) is not None and loader.rows is not None
+    table = (loader := _loader(argument, loaders)) is not None and loader.is_table(column)
     return table or path.is_dir() or _is_pattern(argument, path)
 
 

@@ -34,7 +34,7 @@ class Reading:
         A row's `relative` path is that of its table and the row's line: `people.csv/3`.
         """
         try:
-            if item.loader.rows is None:
+            if not item.loader.is_table(self.column) or item.loader.rows is None:
                 with item.open() as file:
                     data = file.read()
                 assert item.loader.load is not None

@@ -42,10 +42,10 @@ class LoaderType:
     `load(data, source, encoding)` raises InputError when the bytes cannot be read. A file of more
     than `limit` bytes is refused before it is read.
 
-    A table, whose rows are documents, has `rows` instead: `rows(file, source, encoding, column)`
-    yields a document for each row, in order, or an InputError in its place. A row's source is
-    `source:line`, its text what stands in `column` (by default in `text`), and the other columns
-    are its metadata.
+    A table, whose rows are documents, has `rows`: `rows(file, source, encoding, column)` yields a
+    document for each row, in order, or an InputError in its place. A row's source is `source:line`,
+    its text what stands in `column` (by default in `text`), and the other columns are its
+    metadata. A format that has `load` too is one document unless somebody names the column.
     """
 
     name: str
@@ -55,3 +55,7 @@ class LoaderType:
         Callable[[BinaryIO, str, str | None, str | None], Iterator[Document | InputError]] | None
     ) = None
     limit: int | None = None
+
+    def is_table(self, column: str | None) -> bool:
+        """Tell whether each row is a document, given the column that somebody names."""
+        return self.rows is not None and (self.load is None or column is not None)
