@@ -50,7 +50,11 @@ def formats(drafts: tuple[Draft, ...], schemas: Schemas) -> dict[Path, Names]:
         asked = _asked(draft, source, schemas)
         names[draft.path] = Names(source, asked)
         own = draft.type.fields if draft.type and draft.options else None
-        known = own(draft.options) if own else None
+        try:
+            known = own(draft.options) if own else None
+        except AttributeError:  # options that lack what is required, which is told elsewhere
+            before = given[draft.name] = Shape(None)
+            continue
         before = given[draft.name] = asked if known is None else Shape(known)
     return names
 

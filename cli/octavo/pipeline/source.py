@@ -39,6 +39,8 @@ class Source:
         counts in the file's own lines.
         """
         line += self.first
+        if line > len(self.lines):  # parsers name the line behind the last for what is missing
+            line, column = len(self.lines), len(self.lines[-1]) + 1
         if word:
             found = re.compile(rf"(?<![\w.]){re.escape(word)}(?!\w)")
             for number in range(line, min(line + 40, len(self.lines) + 1)):
