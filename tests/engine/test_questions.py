@@ -10,6 +10,7 @@ import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 from octavo.commands.main import shell
+from octavo.engine.example import example
 from octavo.errors import FitError, SpecErrors
 
 EACH = """
@@ -170,3 +171,24 @@ def test_where_nothing_is_asked_there_are_no_answers(tmp_path):
     (result,) = Kit(pipeline, lambda _: "All.", tmp_path).run("Text.").results
     assert result.value == "All."
     assert result.answers == ()
+
+
+def any_reply(request):
+    if request.schema is None:
+        return "A text."
+    # A revision of no memory would be asked for again.
+    revises = "revisions" in request.schema["properties"]
+    return {"revisions": []} if revises else example(request.schema, words=8)
+
+
+@pytest.mark.parametrize("name", ["ask", "lookup", "gist", "chain", "margins", "memory", "outline"])
+def test_every_built_in_pipeline_that_answers_takes_several_questions(tmp_path, name):
+    kit = Kit("", any_reply, tmp_path)
+    kit.path = name
+    asked = ["What is word3?", "What is word5?"]
+    plan = kit.plan(paragraphs(60), params={"question": asked})
+    (result,) = kit.run(paragraphs(60), params={"question": asked}).results
+    assert result.error is None
+    assert [answer.asked for answer in result.answers] == asked
+    assert all(answer.value for answer in result.answers)
+    assert plan.sent[0] <= len(kit.requests) <= plan.sent[1]
