@@ -169,7 +169,7 @@ def text_of(seed, paragraphs, *, headed):
 def with_small_parts(name):
     """Return a built-in pipeline's text, split to so few tokens that a short text has parts."""
     text = (PIPELINES / f"{name}.yaml").read_text(encoding="utf-8")
-    found, count = re.subn(r"(- split: \{[^}]*tokens: )\d+", r"\g<1>150", text)
+    found, count = re.subn(r"(\bsplit: \{[^}]*tokens: )\d+", r"\g<1>150", text)
     assert count
     return found
 
