@@ -16,7 +16,7 @@ ROWS = (
     "startup",
     "chunking",
     "edits",
-    "transports",
+    "transports --calls 512",
     "cpu",
     "makespan",
     "makespan --stragglers --hedge 2.5",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from tests.clock import run_virtually
@@ -47,14 +48,14 @@ def fold(tmp_path):
     path = tmp_path / "p.yaml"
     path.write_text(PIPELINE)
 
-    def run(handler, *texts, sink=None, documents=None, **options):
+    def run(handler, *texts, sink=None, documents=None, profile=None, **options):
         results = []
         registry = Registry()
         job = Job(
             pipeline=load(str(path), registry),
             params={},
             inputs=documents or [Document(text, f"{n}.txt") for n, text in enumerate(texts)],
-            profile=Profile(model="scripted:x", tokenizer="estimate"),
+            profile=Profile(model="scripted:x", tokenizer="estimate", **(profile or {})),
             registry=registry,
             backend=ScriptedBackend(handler, identity="scripted:run"),
             private=True,
@@ -143,3 +144,29 @@ def test_a_sink_that_takes_its_time_delays_no_call_and_holds_few_documents(fold)
     fold(answer, documents=documents(), sink=sink, jobs=4)
     assert 60 < seen[0] <= 66
     assert taken == [f"{number}.txt" for number in range(300)]
+
+
+def test_a_profile_asks_for_second_copies_of_slow_calls(fold):
+    def seconds(text):
+        first = text not in seen
+        seen.add(text)
+        return 100.0 if first and "w20 " in text else 1.0
+
+    seen = set()
+    handler = Clocked(seconds)
+    plain, _ = fold(handler, sections(30), jobs=64)
+    assert plain > 100
+    seen.clear()
+    hedged, _ = fold(again := Clocked(seconds), sections(30), jobs=64, profile={"hedge": 2.5})
+    assert hedged < 15
+    slow = sum("w20 " in text for _, text in handler.sent)
+    assert len(again.sent) == len(handler.sent) + slow
+
+
+def test_a_profile_states_how_many_calls_a_minute_are_sent(fold):
+    handler = Clocked(lambda text: 0.01)
+    profile = {"requests_per_minute": 60}
+    fold(handler, *(f"Only {n} words." for n in range(20)), jobs=20, profile=profile)
+    times = [sent for sent, _ in handler.sent]
+    assert len(times) == 20
+    assert min(later - sooner for sooner, later in pairwise(times)) > 0.99
