@@ -356,6 +356,27 @@ def test_margins_that_cannot_fit_the_answer_are_refused_before_anything_is_sent(
     assert kit.requests == []
 
 
+COLLAPSE = """, mode: segments, collapse: "{% for margin in margins %}{{ margin | fence('note') }}
+  {% endfor %}Question: {{ question }}\\nCollapsed:\""""
+
+
+def test_margins_that_do_not_fit_the_answer_are_collapsed_in_order(tmp_path):
+    def handler(request):
+        if content(request).endswith("Collapsed:"):
+            return told(CODES.findall(content(request)))
+        return reader(request)
+
+    codes = [(place, f"c{place}", place) for place in range(0, 60, 6)]
+    text = story(60, codes)
+    kit = Kit(MARGINS % COLLAPSE, handler, tmp_path, window=640)
+    low, high = kit.plan(text).calls
+    (result,) = kit.run(text).results
+    assert result.value == "; ".join(f"{name}={number}" for _, name, number in codes)
+    collapsed = [r for r in kit.requests if content(r).endswith("Collapsed:")]
+    assert collapsed
+    assert low <= len(kit.requests) <= high
+
+
 @pytest.mark.parametrize("window", [900, 1500, 4000, 20_000])
 def test_no_prompt_exceeds_the_window(window, tmp_path):
     wordy = "YES: " + " ".join(["word"] * 44) + "."

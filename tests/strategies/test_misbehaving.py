@@ -90,7 +90,8 @@ STEPS = {
     empty: None., show: margins}""",
     "margins apart": """
 - margins: {read: margins/read, answer: margins/answer, judge: margins/judge, classify: separate,
-    mode: segments, words: 30, tokens: 60, on_error: skip, empty: None.}""",
+    mode: segments, words: 30, tokens: 60, on_error: skip, empty: None.,
+    collapse: margins/collapse}""",
     "tree": """
 - tree: {leaf: outline/read, parent: outline/join, outline: outline/anchors,
     schema: outline/section, words: 30, tokens: 90, fan_in: 3, on_error: skip, show: sections}""",

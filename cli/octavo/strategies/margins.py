@@ -10,6 +10,10 @@ Unlike the reference code, which loses the sentence that overflows a segment, th
 step's input and cover it. Each margin is asked about the last segment alone, so that its spans tell
 where it is from. A reply without a readable verdict is kept: a margin too many costs less than one
 that is missing. A document of one segment needs no margins: it is answered at once.
+
+Where segments are read alone, all margins together may exceed the window of the answer: `collapse`
+then makes one margin of several neighbours, in rounds, as in the collapse stage of LLM x MapReduce
+(Zhou et al. 2024, arXiv 2410.09342). The paper has no such stage, since its documents fit.
 """
 
 from __future__ import annotations
@@ -22,7 +26,14 @@ from pydantic import Field, model_validator
 
 from octavo.errors import FitError, Outcome, ReplyError
 from octavo.protocols import Kind, Options, PromptLike, PromptMark, PromptRef, StepType, Work
-from octavo.strategies.pages import VERDICT_TOKENS, Page, Reader, read_apart, read_together
+from octavo.strategies.pages import (
+    VERDICT_TOKENS,
+    Page,
+    Reader,
+    fitting_margins,
+    read_apart,
+    read_together,
+)
 from octavo.text.note import Note, Slot
 from octavo.text.union import union
 
@@ -45,6 +56,11 @@ class MarginsOptions(Options):
         default=None,
         description="The prompt for a verdict of its own; it sees `margin`, and is to say YES or"
         " NO.",
+    )
+    collapse: Annotated[PromptRef | None, PromptMark("margins", "words")] = Field(
+        default=None,
+        description="The prompt that makes one margin of several where segments are read alone and"
+        " all margins are too long for one answer; it sees `margins` and `words`.",
     )
     mode: Literal["cumulative", "segments"] = Field(
         default="cumulative",
@@ -73,6 +89,7 @@ class MarginsOptions(Options):
         default="answer",
         description="Whether the result is the answer, or a record of it and the margins kept.",
     )
+    rounds: int = Field(default=8, ge=1, description="The most rounds of collapsing.")
     on_error: Literal["fail", "skip"] = Field(
         default="fail", description="Whether a failed margin ends the document or is left out."
     )
@@ -146,8 +163,14 @@ def _misfit(reader: Reader, slots: Sequence[Slot]) -> FitError | None:
         "words": options.answer_words,
     }
     misfit = None
+    if margins and options.collapse is not None and not reader.cumulative:
+        # Two at a time are enough: what does not fit is collapsed first.
+        margins = 2 * (options.tokens + _FENCE)
+        joined: dict[str, object] = {"margins": ("",), "words": options.words}
+        collapse = reader.work.prompt(options.collapse)
+        misfit = _lack(reader, collapse, joined, options.tokens, margins)
     if margins:
-        misfit = _lack(reader, reader.read, read, options.tokens, context or max(sizes))
+        misfit = misfit or _lack(reader, reader.read, read, options.tokens, context or max(sizes))
     if margins and reader.judge:
         size = options.tokens + _FENCE
         misfit = misfit or _lack(reader, reader.judge, {"margin": ""}, VERDICT_TOKENS, size)
@@ -185,7 +208,10 @@ async def _answer(
 ) -> Note:
     options, work = reader.options, reader.work
     pages = await reading
-    found = [await page.margin for page in pages if page.margin]
+    asked = [page.margin for page in pages if page.margin]
+    # Groups of margins are collapsed while later segments are still read.
+    fitting = None if reader.cumulative else work.start(fitting_margins(reader, asked))
+    found = [await margin for margin in asked]
     kept = [note for note in found if note is not None]
     # A model that says YES and no more knows that the segment helps, but left no margin to show.
     margins = [note for note in kept if note.text]
@@ -197,7 +223,9 @@ async def _answer(
         reader.answer,
         {
             "segments": tuple(page.text for page in pages) if reader.cumulative else (),
-            "margins": tuple(note.value for note in margins),
+            "margins": tuple(
+                note.value for note in (margins if fitting is None else await fitting)
+            ),
             "words": options.answer_words,
         },
         tokens=options.answer_tokens,

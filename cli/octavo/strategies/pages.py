@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from octavo.errors import CallError
 from octavo.protocols import Asked, PromptLike, Work
+from octavo.strategies.collapsing import Collapsing
 from octavo.text.note import Note, Prediction, Record, Slot
 from octavo.text.quote import Origin, Quote
 from octavo.text.relevance import relevance
+from octavo.text.union import union
 
 if TYPE_CHECKING:
     from octavo.strategies.margins import MarginsOptions
 
-__all__ = ["VERDICT_TOKENS", "Page", "Reader", "read_apart", "read_together"]
+__all__ = [
+    "VERDICT_TOKENS",
+    "Page",
+    "Reader",
+    "fitting_margins",
+    "read_apart",
+    "read_together",
+]
 
 VERDICT_TOKENS = 64
 """Tokens of a verdict's own reply: one word is asked for, and a small model may say a sentence."""
@@ -174,3 +184,44 @@ def _rest(note: Note, start: int) -> str:
         return note.text[start:]
     kind, number, at = value.origin
     return Quote(value[start:], Origin(kind, number, at + start))
+
+
+async def fitting_margins(
+    reader: Reader, margins: Sequence[Awaitable[Note | None]]
+) -> Sequence[Note]:
+    """Return the margins that an answer without the segments sees, which are those with a text.
+
+    Where they do not fit its prompt together, neighbours are collapsed, if there is a prompt for
+    it; groups of them as soon as their own margins are there.
+    """
+    options, work = reader.options, reader.work
+    slots = [Slot((), options.tokens, work.start(_with_text(margin))) for margin in margins]
+    if options.collapse is None:
+        return [note for slot in slots if (note := await slot.note) is not None]
+    prompt = work.prompt(options.collapse)
+    joined: dict[str, object] = {"margins": ("",), "words": options.words}
+    told: dict[str, object] = {"segments": (), "margins": ("",), "words": options.answer_words}
+
+    async def make(notes: Sequence[Note], node: str, levels: int) -> Note:
+        answer = await work.ask(
+            prompt,
+            {**joined, "margins": tuple(note.value for note in notes)},
+            tokens=options.tokens,
+            words=options.words,
+            node=node,
+            levels=levels,
+        ).reply
+        spans = union(span for note in notes for span in note.spans)
+        return Note(answer.value, spans, predicted=answer.predicted)
+
+    rooms = (
+        work.room(prompt, joined, options.tokens),
+        work.room(reader.answer, told, options.answer_tokens),
+    )
+    room = min((room for room in rooms if room is not None), default=sys.maxsize)
+    return await Collapsing(room, options.tokens, options.rounds, make, work).fitting(slots)
+
+
+async def _with_text(margin: Awaitable[Note | None]) -> Note | None:
+    note = await margin
+    return note if note is not None and note.text else None
