@@ -24,6 +24,7 @@ _FENCED = re.compile(r"^<([\w-]+) ([0-9a-f]{8})>\n(.*?)\n?^</\1 \2>$", re.MULTIL
 _ANSWER = "ANSWER:"
 _NEEDLE = re.compile(r"The registered number of (\w+) is (\d+)\.")
 _ASSIGNED = re.compile(r"VAR (\w+) = (?:VAR )?(\w+)\.")
+_TOLD = re.compile(f"{_NEEDLE.pattern}|{_ASSIGNED.pattern}")
 _LISTED = re.compile(r"\b[a-z]{5,}\b")
 _COUNTED = re.compile(r"\b([a-z]{5,})\*(\d+)")
 
@@ -177,7 +178,11 @@ class Reader:
             return json.dumps({"sections": [_section(blocks[-1][1])]})
         facts = _facts(_unfenced(prompt))
         if facts is None:
-            return "NO"
+            told = [found[0] for text in blocks for found in _TOLD.finditer(text[1])]
+            return " ".join(self._within(told, request.max_tokens - 8)) or "Nothing happens."
+        if request.schema is not None and "numbers" in request.schema["properties"]:
+            most = request.schema["properties"]["numbers"]["maxItems"]
+            return json.dumps({"numbers": _pages(facts, blocks)[:most]})
         user = request.messages[-1].content.rstrip()
         ending = user.rsplit("\n", 1)[-1]
         margin = "Task: note what" in user
@@ -267,6 +272,17 @@ def _section(text: str) -> Mapping[str, object]:
     """Return a text as the one section that it is."""
     words = text.split()
     return {"title": "", "head": " ".join(words[:5]), "tail": " ".join(words[-5:])}
+
+
+def _pages(facts: Facts, blocks: Sequence[tuple[str, str]]) -> list[int]:
+    """Return the numbers, from 1, of the pages that bear on the question."""
+    found: list[int] = []
+    for number, (_, text) in enumerate(blocks, 1):
+        page = type(facts)(facts.asked)
+        page.read(text, noted=False)
+        if page.lines():
+            found.append(number)
+    return found
 
 
 def _facts(prompt: str) -> Facts | None:

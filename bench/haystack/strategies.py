@@ -73,6 +73,7 @@ def _steps(text: str) -> Callable[[int], Mapping[str, Any]]:
 _SUMS = "a note cannot hold the count of every word, and what is left out is lost to the sum"
 _COUNTS_ONLY = "it counts, and answers nothing else"
 _WORDS_ONLY = "parts are chosen by the question's words, which the others do not share"
+_GISTS = "the gist of a page that is full of facts cannot hint at each of them"
 _MEMORY = "the counts of all words do not fit the memory"
 _WORDS = {"common": _SUMS, "frequent": _SUMS}
 _OVER = "where the document does not fit the window: " + _SUMS
@@ -137,6 +138,12 @@ STRATEGIES = (
 """
         ),
         _WORDS,
+    ),
+    Strategy("chain", built_in("chain"), _WORDS),
+    Strategy(
+        "gist",
+        built_in("gist", split=lambda window: {"tokens": min(800, window // 6)}),
+        {"keys": _GISTS, "common": _GISTS, "frequent": _GISTS},
     ),
     Strategy(
         "select",
