@@ -61,7 +61,7 @@ def main() -> None:
 
 def _run(name: str, file: Path, tokens: int) -> octavo.Result:
     text = (_ROOT / "pipelines" / f"{name}.yaml").read_text("utf-8")
-    text = re.sub(r"(- split: \{[^}]*tokens: )\d+", rf"\g<1>{tokens}", text)
+    text = re.sub(r"(\bsplit: \{[^}]*tokens: )\d+", rf"\g<1>{tokens}", text)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, f"{name}.yaml")
         path.write_text(text, "utf-8")
