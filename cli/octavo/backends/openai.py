@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from octavo.backends.completion import Draft, read, read_all
+from octavo.backends.completion import Draft, read, read_all, scored
 from octavo.backends.dialect import Dialect, dialect_of
 from octavo.backends.endpoint import Endpoint, locate
 from octavo.backends.faults import fault, filtered, named, said, status_of, too_long
@@ -23,7 +23,7 @@ from octavo.backends.shape import count, items, record, text
 from octavo.backends.vectors import read_vectors
 from octavo.errors import BackendError, ContextError, ModelError, UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile, Transient
-from octavo.protocols.calls import Finish, Reply, Request
+from octavo.protocols.calls import Finish, Reply, Request, TokenLogprob
 from octavo.protocols.embeddings import Embedded
 from octavo.protocols.transport import Transport, TransportReply
 
@@ -94,6 +94,7 @@ class OpenAI:
             tokenizer=profile.tokenizer,
             structured=self._dialect.structured,
             logprobs=bool(profile.logprobs),
+            prompt_logprobs=bool(profile.prompt_logprobs),
             embeddings=isinstance(profile.embeddings, str),
             samples=True,
             cached_usage=self._endpoint.official,
@@ -132,6 +133,11 @@ class OpenAI:
         Raises Transient for what may be tried again, MissingKeyError, AuthError, QuotaError and
         ModelError for what ends a run, ContextError and RequestError for what ends a call.
         """
+        if request.scores:
+            given, text = (message.content for message in request.messages)
+            tokens = await self.score(text, given=given)
+            started()
+            return Reply("", logprobs=tuple(TokenLogprob(t.token, t.logprob) for t in tokens))
         reply = await self._answer(
             lambda dialect: dialect.body(self._name, request), started, request.draft
         )
@@ -181,6 +187,20 @@ class OpenAI:
             name = named(reply, body)
             if name is None or not self._learn(dialect, name):
                 raise await self._fault(reply)
+
+    async def score(self, text: str, *, given: str = "") -> tuple[TokenLogprob, ...]:
+        """Return the tokens of a text with their log probabilities; see protocols.Scoring."""
+        body = {"prompt": given + text, "echo": True, "logprobs": 1, "max_tokens": 1}
+        transport = await self._open()
+        reply = await transport.post(_PLAIN, {"model": self._name, **body})
+        if status_of(reply) == 404:
+            raise BackendError(
+                f"{self._endpoint.place} scores no texts: {said(reply.body) or 'no completions'}",
+                hint="remove prompt_logprobs from the profile",
+            )
+        if status_of(reply) >= 300:
+            raise await self._fault(reply)
+        return scored(record(reply.body), given + text, len(given))
 
     @property
     def embedder(self) -> str:
@@ -293,17 +313,6 @@ class OpenAI:
         if isinstance(error, Transient) or unknown:
             raise error
         return ()
-
-    async def complete(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Answer a plain completion, which servers of open models still offer.
-
-        `body` is all of it but the model. Raises what `send` raises.
-        """
-        transport = await self._open()
-        reply = await transport.post(_PLAIN, {"model": self._name, **body})
-        if status_of(reply) >= 300:
-            raise await self._fault(reply)
-        return record(reply.body)
 
     async def _open(self) -> Transport:
         """Return the transport; the key is read and the client imported for the first one."""

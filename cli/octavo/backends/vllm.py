@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from octavo.backends.completion import scored
 from octavo.backends.openai import OpenAI
 from octavo.backends.shape import count, record, text
 from octavo.backends.vllm_command import command
@@ -134,12 +133,8 @@ class VLLM:
         are sent again. Raises what the openai backend raises, UsageError when there is no vLLM,
         BackendError and ModelError when it does not come up or dies again.
         """
-        if request.scores:
-            given, text = (message.content for message in request.messages)
-            tokens = await self.score(text, given=given)
-            started()
-            return Reply("", logprobs=tuple(TokenLogprob(t.token, t.logprob) for t in tokens))
-        return await self._tried(lambda client: client.send(request, started), request)
+        verified = None if request.scores else request
+        return await self._tried(lambda client: client.send(request, started), verified)
 
     async def sample(
         self, requests: Sequence[Request], started: Callable[[], None]
@@ -165,9 +160,7 @@ class VLLM:
 
     async def score(self, text: str, *, given: str = "") -> tuple[TokenLogprob, ...]:
         """Return the tokens of a text with their log probabilities; see protocols.Scoring."""
-        body = {"prompt": given + text, "echo": True, "logprobs": 1, "max_tokens": 1}
-        answer = await self._tried(lambda client: client.complete(body))
-        return scored(answer, given + text, len(given))
+        return await self._tried(lambda client: client.score(text, given=given))
 
     @property
     def embedder(self) -> str:

@@ -198,7 +198,8 @@ class Asker:
             raise UsageError(
                 f"step {self.step!r} needs the log probabilities of texts, which the model is not"
                 " known to give",
-                hint="use the embedded model or vLLM, or another way to split",
+                hint="use the embedded model or vLLM, or write `prompt_logprobs = true` in the"
+                " profile of a server that gives them",
             )
         return self._put(
             _Question(

@@ -47,6 +47,7 @@ def _known(
         tokenizer=known.tokenizer or capabilities.tokenizer,
         structured=known.structured,
         logprobs=known.logprobs,
+        prompt_logprobs=known.prompt_logprobs,
         embeddings=known.embeddings,
         parallel=known.parallel or capabilities.parallel,
     )

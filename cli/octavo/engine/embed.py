@@ -136,6 +136,7 @@ class Embeddings:
             # Another model has limits of its own.
             await self.limit.acquire(priority, cost=Cost(requests=0.0))
             try:
+                self.journal.require()
                 batch.sent += 1
                 embedded = await self.embedding.embed(tuple(missing.values()))
             except BudgetReached:

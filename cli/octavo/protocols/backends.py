@@ -95,6 +95,8 @@ class Profile(BaseModel):
     """Whether the server takes a JSON Schema; unsaid, only OpenAI's own is trusted to."""
     logprobs: bool | None = None
     """Whether the server gives log probabilities; unsaid, it is not trusted to."""
+    prompt_logprobs: bool | None = None
+    """Whether it gives those of a text that it is sent, by echoing plain completions."""
     embeddings: str | Profile | None = None
     """The model that embeds: its name on the same server, or a profile of its own."""
     priority: bool = False
