@@ -4,6 +4,7 @@
 
 `beside texts` is what the journal takes apart from one compressed copy of each distinct text, over
 the bytes of the replies; `allowed` the same over one and a half times those bytes and 200 a call.
+`ledger B` is what the ledger takes for each of its rows, its index included.
 `again` is the same run once more, all cached; `edited` a run over the text with one word changed.
 """
 
@@ -63,7 +64,11 @@ def sizes(path):
         journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         ((texts,),) = journal.query("SELECT coalesce(sum(length(data)), 0) FROM texts")
         ((replies,),) = journal.query("SELECT sum(length(cast(text AS blob))) FROM calls")
-    return path.stat().st_size, texts, replies
+        ((rows,),) = journal.query("SELECT count(*) FROM ledger")
+        ((ledger,),) = journal.query(
+            "SELECT sum(pgsize - unused) FROM dbstat WHERE name IN ('ledger', 'ledger_of_site')"
+        )
+    return (path.stat().st_size, texts, replies), ledger / rows
 
 
 def main() -> None:
@@ -72,9 +77,9 @@ def main() -> None:
     options = parser.parse_args()
     text = prose(options.size)
     edited = text.replace("the", "a", 1)
-    line = "{:<10} {:<7} {:>6} {:>6} {:>9} {:>9} {:>9} {:>13} {:>9}"
+    line = "{:<10} {:<7} {:>6} {:>6} {:>9} {:>9} {:>9} {:>13} {:>9} {:>9}"
     print(line.format("pipeline", "", "calls", "sent", "kB", "texts kB", "replies", "beside texts",
-                      "allowed"))  # fmt: skip
+                      "allowed", "ledger B"))  # fmt: skip
     for pipeline in PARAMS:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory, "journal")
@@ -82,13 +87,14 @@ def main() -> None:
             before = (0, 0, 0)
             for name, given in {"first": text, "again": text, "edited": edited}.items():
                 totals = asyncio.run(run(pipeline, given))
-                after = sizes(path)
+                after, row = sizes(path)
                 grown, texts, replies = (b - a for a, b in zip(before, after, strict=True))
                 before = after
                 rest = grown - texts
                 cells = (totals.calls, totals.sent, f"{grown / 1000:.0f}", f"{texts / 1000:.0f}",
                          f"{replies / 1000:.0f}", f"{rest / replies:.2f}" if replies else "-",
-                         f"{rest / (1.5 * replies + 200 * totals.calls):.2f}")  # fmt: skip
+                         f"{rest / (1.5 * replies + 200 * totals.calls):.2f}",
+                         f"{row:.0f}")  # fmt: skip
                 print(line.format(pipeline, name, *cells), flush=True)
 
 

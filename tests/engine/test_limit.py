@@ -9,6 +9,7 @@ from tests.clock import run_virtually
 
 from octavo.engine.limit import Limit, Stopped
 from octavo.engine.queue import Priority
+from octavo.errors import QuotaError
 
 
 def test_waiting_calls_are_let_in_by_document_then_by_levels_left_then_in_order():
@@ -130,3 +131,23 @@ def test_a_stopped_limit_refuses_all_and_leaves_those_in_flight_alone():
         assert limit.flying == 1
 
     asyncio.run(scenario())
+
+
+def test_a_stopped_limit_ends_all_waiting_for_the_same_reason():
+    async def scenario():
+        limit = Limit(1)
+        await limit.acquire(Priority(0, 0))
+        waiting = [asyncio.create_task(limit.acquire(Priority(0, n))) for n in range(3)]
+        pausing = asyncio.create_task(limit.pause(300))
+        await asyncio.sleep(1)
+        limit.stop(QuotaError("no credit", hint="pay"))
+        await pausing
+        late = asyncio.create_task(limit.acquire(Priority(0, 0)))
+        return await asyncio.gather(*waiting, late, return_exceptions=True)
+
+    errors, seconds = run_virtually(scenario())
+    assert seconds == 1  # nobody waits for the rest of a pause
+    assert {(type(error), error.message, error.hint) for error in errors} == {
+        (QuotaError, "no credit", "pay")
+    }
+    assert len({id(error) for error in errors}) == 4
