@@ -59,6 +59,8 @@ def fold(
     try:
         result = octavo.run(pipeline, document, model="openai:mock", jobs=jobs)
     except JournalError as error:
+        if pages is None:
+            raise
         os._exit(100 + error.exit_code)
     partial = Path(output + ".part")
     partial.write_text(result.text, "utf-8")

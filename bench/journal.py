@@ -4,8 +4,9 @@
 
 `beside texts` is what the journal takes apart from one compressed copy of each distinct text, over
 the bytes of the replies; `allowed` the same over one and a half times those bytes and 200 a call.
-An empty journal takes a quarter of a megabyte, which counts here too. `ledger B` is what the ledger takes for each of its rows, its index included.
-`again` is the same run once more, all cached; `edited` a run over the text with one word changed.
+An empty journal takes a quarter of a megabyte, which counts here too. `ledger B` is what the ledger
+takes for each of its rows, its index included. `again` is the same run once more, all cached;
+`edited` a run over the text with one word changed.
 """
 
 from __future__ import annotations
