@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROWS = (
     "startup",
+    "completion",
     "chunking",
     "edits",
     "transports --calls 512",

@@ -286,3 +286,14 @@ def test_what_fits_is_asked_once_and_the_plan_says_so(place, octavo):
     assert planned["calls"]["high"] == 1
     done = octavo("run", "summarize", "a.md", *MODEL, "--json")
     assert json.loads(done.out)["usage"]["calls"] == 1
+
+
+def test_a_private_run_leaves_nothing_but_its_result(place, octavo, empty_home):
+    def files(root):
+        return {path for path in root.rglob("*") if path.is_file()}
+
+    before = files(place)
+    done = octavo("run", "p.yaml", "long.md", "--private", "-o", "out.md", *MODEL)
+    assert done.code == 0, done.err
+    assert files(place) - before == {place / "out.md"}
+    assert files(empty_home) == set()

@@ -14,7 +14,7 @@ from typing import Literal
 
 from octavo.backends.profiles import Choice, files, resolve, settings
 from octavo.commands.order import options
-from octavo.commands.progress import megabytes, plural
+from octavo.commands.progress import plural
 from octavo.commands.settings import PREFIX, variable
 from octavo.engine.storage import choose_journal, connect, journal_path
 from octavo.errors import OctavoError, SpecErrors
@@ -26,6 +26,8 @@ __all__ = ["Checkup", "Finding"]
 
 _PATIENCE = 10.0
 """Seconds that a server may take to answer."""
+_SERVERS = ("openai", "vllm")
+"""Backends whose tokenizer and window matter to what is sent."""
 _TIGHT, _FULL = 1e9, 1e8
 """Bytes of free disk below which it is said, and below which a run may fail."""
 _LARGEST = 1 << 30
@@ -118,19 +120,27 @@ class Checkup:
         if state != "ok":
             hint = "move the file away: a new one is made"
             return Finding("journal", "fail", f"{path} is damaged: {state}", hint)
-        kept = f"{plural(replies, 'reply').replace('replys', 'replies')}, {megabytes(size)}"
+        kept = f"{plural(replies, 'reply').replace('replys', 'replies')}, {_size(size)}"
         return Finding("journal", "ok", f"{path}, {kept}")
 
     def _disk(self) -> Finding:
         place = next(each for each in journal_path().absolute().parents if each.exists())
         free = shutil.disk_usage(place).free
-        message = f"{megabytes(free)} free at {place}"
+        message = f"{_size(free)} free at {place}"
         if not os.access(place, os.W_OK):
             return Finding("disk", "fail", f"{place} is read-only", "choose another --journal")
         if free < _TIGHT:
             state = "fail" if free < _FULL else "warn"
             return Finding("disk", state, message, "make room: every reply is kept there")
         return Finding("disk", "ok", message)
+
+
+def _size(count: float) -> str:
+    """Return a number of bytes as people write it: `12 kB`, `93 MB`, `74 GB`."""
+    for unit, least in (("GB", 1e9), ("MB", 1e6)):
+        if count >= least:
+            return f"{count / least:,.0f} {unit}"
+    return f"{count / 1e3:,.0f} kB"
 
 
 async def _contact(backend: Backend) -> Finding | tuple[Capabilities, Finding]:
@@ -163,7 +173,7 @@ def _tokens(backend: Backend, choice: Choice, known: Capabilities) -> Iterator[F
         return
     if counting.exact:
         yield Finding("tokenizer", "ok", f"{counting.name} counts exactly")
-    elif choice.backend == "llama" and name == ESTIMATE:
+    elif choice.backend not in _SERVERS and name == ESTIMATE:
         yield Finding("tokenizer", "ok", f"{counting.name}, which needs no file")
     else:
         hint = "name its tokenizer.json or .gguf file with `tokenizer` in a profile"
@@ -171,7 +181,7 @@ def _tokens(backend: Backend, choice: Choice, known: Capabilities) -> Iterator[F
     window = choice.profile.window or known.window
     if window:
         yield Finding("window", "ok", f"{window:,} tokens")
-    else:
+    elif choice.backend in _SERVERS:
         hint = "set `window` in a profile: then nothing is sent that cannot fit"
         yield Finding("window", "warn", "not known", hint)
 

@@ -71,7 +71,7 @@ def _perform_with(order: Order, events: EventLog | None) -> int:
         form = open_form(kind, alone=isinstance(output, Tree), front_matter=front_matter)
         deferred = order.output_format is not OutputFormat.TEXT
         delivery = Delivery(form, output, display, deferred=deferred, accepted=order.allow_partial)
-        if order.lock and output.folder is not None:
+        if order.lock and not order.private and output.folder is not None:
             inventory = delivery.inventory = Inventory(order, job, output.folder)
         report = run_interruptibly(
             _run(job, display, watch, delivery),
