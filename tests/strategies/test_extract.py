@@ -208,6 +208,13 @@ def failing(attempt, params):
     raise attempt(TEXT, params=params).results[0].error
 
 
+def test_a_schema_of_a_list_is_one_of_its_items(tmp_path):
+    kit = kit_of(tmp_path)
+    whole = {"type": "array", "items": SCHEMA}
+    assert names(extracted(kit, schema=whole)) == list(PEOPLE)
+    assert kit.plan(TEXT, params={"schema": SCHEMA}).steps[-1].cached == len(kit.requests)
+
+
 # What is given is checked before anything is asked.
 
 EXAMPLE = {

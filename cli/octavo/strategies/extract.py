@@ -9,6 +9,7 @@ part with more records than a reply may hold is read in halves.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Literal, cast
 
@@ -18,6 +19,7 @@ from octavo.errors import UsageError
 from octavo.pipeline.expressions import Condition
 from octavo.pipeline.json_value import JsonText
 from octavo.pipeline.schemas import checked, fields
+from octavo.pipeline.source import Source
 from octavo.pipeline.spelling import suggestion
 from octavo.protocols import (
     ExpressionMark,
@@ -151,7 +153,10 @@ def _value(expression: str | None, work: Work) -> object:
 
 
 def _record(options: ExtractOptions, work: Work) -> JsonSchema:
-    """Return the schema of one record, named by the pipeline or given by the user."""
+    """Return the schema of one record, named by the pipeline or given by the user.
+
+    Of a user's schema of a list it is that of the items: a list is what is extracted anyway.
+    """
     if options.schema_ != "given":
         return work.schema(options.schema_)
     given = work.params.get("schema")
@@ -160,6 +165,11 @@ def _record(options: ExtractOptions, work: Work) -> JsonSchema:
             f"step {work.step!r}: there is no parameter `schema` of the type json",
             hint="declare it under `params`: schema: {type: json}",
         )
+    whole = given.value
+    if isinstance(whole, dict):
+        listed = cast("dict[str, object]", whole)
+        if listed.get("type") == "array" and isinstance(listed.get("items"), dict):
+            return checked(Source(given.path, json.dumps(listed["items"], indent=2)))
     return checked(given.source)
 
 
