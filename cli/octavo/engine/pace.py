@@ -24,8 +24,8 @@ _PATIENT = 2.0
 """Seconds to wait, from which on a limit is taken to be renewed all at once."""
 _BURST = 0.8
 """Seconds of a stated limit that may be sent at once."""
-_LARGE = 10
-"""How many calls a limit must hold for one of them to be spared."""
+_JITTER = 0.08
+"""Seconds by which calls may arrive earlier or later than others that were sent with them."""
 _EPSILON = 1e-6
 _GUESSED = "requests guessed"
 _CUT = 0.97
@@ -90,9 +90,9 @@ class _Bucket:
 
     def wait(self, cost: float, now: float) -> float:
         """Return the seconds until a call of this cost is within the limit; 0 for now."""
-        # One call more is left in it where that makes no difference: what a server counts is never
-        # quite what was reckoned here, nor does all arrive in the order in which it was sent.
-        spare = cost if cost * _LARGE < self.holds else 0.0
+        # Something is left in it where that makes no difference: what a server counts is never
+        # quite what was reckoned here, nor does all arrive just when it was sent.
+        spare = min(max(cost, self.rate * _JITTER), self.holds / 10)
         missing = min(cost + spare, self.holds) - self.left(now)
         if missing <= _EPSILON:
             return 0.0
