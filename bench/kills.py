@@ -5,7 +5,8 @@
 `process`: the run gets SIGKILL at a random request, and is started again. `server`: the mock server
 gets it, and is started again on the same port while the run waits. `disk`: the journal may grow to
 a random size only, as on a full disk; then the run is started again with room. `sent again` counts
-requests with the bytes of an earlier one, of one trial; at most the calls in flight may be. The
+requests with the bytes of an earlier one, of one trial; at most the calls in flight may be. (A
+killed server only knows what it answered: there it counts answered calls that were sent again.) The
 exit code is 1 when more are, or when a result differs by a byte from that of a run left alone.
 """
 
@@ -43,6 +44,7 @@ class Bench:
         self.text = book(900, random.Random(1))
         self.pipeline = self.directory / "p.yaml"
         self.pipeline.write_text(PIPELINE)
+        os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # the fork server has no other way
         self.processes = multiprocessing.get_context("forkserver")
         self.processes.set_forkserver_preload(["folding"])
         self.trials = 0
