@@ -27,12 +27,14 @@ def test_a_budget_ends_a_run_with_its_own_code_and_says_how_to_go_on(place, octa
     assert "error: --max-calls 3 is reached; so far 3 calls sent\n" in done.err
     assert "help: raise it to go on: what was answered is kept\n" in done.err
     assert "`octavo runs resume 1` goes on" in done.err
+    assert octavo("runs", "resume", "--max-calls", "1").code == 4  # of the last run
     again = octavo("runs", "resume", "1", "--max-calls", "100")
     assert again.code == 0
     calls = again.out.count("Fine.")
     assert calls > 9
+    assert octavo("runs", "resume", "first").err.startswith("error: 'first' is no number of a run")
     [last] = octavo("runs", "list", "-n", "1", "--json").out.splitlines()
-    assert json.loads(last)["summary"]["sent"] == calls - 3
+    assert json.loads(last)["summary"]["sent"] == calls - 4
 
 
 def test_a_budget_must_be_above_nothing(place, octavo):

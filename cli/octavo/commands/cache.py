@@ -127,11 +127,16 @@ def _lines(found: Stats) -> list[str]:
     if found.shares:
         rows = [("pipeline", "model", "runs", "calls")]
         rows += [
-            (clean(each.pipeline), clean(each.model), f"{each.runs:,}", f"{each.calls:,}")
+            (clean(each.pipeline), _shortened(each.model), f"{each.runs:,}", f"{each.calls:,}")
             for each in found.shares
         ]
         lines += ["", *aligned(rows, right=(2, 3))]
     return lines
+
+
+def _shortened(model: str) -> str:
+    """Return a model's name with the first letters of the hashes in it."""
+    return clean(re.sub(r"\b([0-9a-f]{8})[0-9a-f]{8,}", r"\1…", model))
 
 
 def _tell(removed: Removed) -> None:

@@ -98,7 +98,8 @@ def show_run(
 def resume_run(
     context: typer.Context,
     run: Annotated[
-        int | None, typer.Argument(help="The run's number; by default the last.")
+        str | None,
+        typer.Argument(metavar="[RUN]", help="The run's number; by default the last."),
     ] = None,
 ) -> None:
     """Run a command again where it was started; what was answered is not asked again.
@@ -108,9 +109,10 @@ def resume_run(
     """
     from octavo.commands.main import shell  # noqa: PLC0415 - which loads this module
 
+    number, options = _numbered(run, context.args)
     with Journal(journal_path()) as journal:
-        row = _repeatable(journal, run)
-    command = _extended(row.command, context.args)
+        row = _repeatable(journal, number)
+    command = _extended(row.command, options)
     raise typer.Exit(shell(command, generation=row.generation, base=row.base))
 
 
@@ -118,7 +120,8 @@ def resume_run(
 def retry_run(
     context: typer.Context,
     run: Annotated[
-        int | None, typer.Argument(help="The run's number; by default the last.")
+        str | None,
+        typer.Argument(metavar="[RUN]", help="The run's number; by default the last."),
     ] = None,
 ) -> None:
     """Run a command again, asking anew only what failed.
@@ -129,13 +132,23 @@ def retry_run(
     """
     from octavo.commands.main import shell  # noqa: PLC0415 - which loads this module
 
+    number, options = _numbered(run, context.args)
     with Journal(journal_path()) as journal:
-        row = _repeatable(journal, run)
+        row = _repeatable(journal, number)
     if row.status == "complete":
         say(f"nothing failed in run {row.id}")
         return
-    command = _extended(row.command, context.args)
+    command = _extended(row.command, options)
     raise typer.Exit(shell(command, generation=row.generation, base=row.base, retry=True))
+
+
+def _numbered(run: str | None, options: Sequence[str]) -> tuple[int | None, Sequence[str]]:
+    """Return the number, and the options: the first of them where no number was given."""
+    if run is None or run.isdecimal():
+        return run if run is None else int(run), options
+    if run.startswith("-"):
+        return None, (run, *options)
+    raise UsageError(f"{run!r} is no number of a run", hint="`octavo runs list` lists them")
 
 
 def _repeatable(journal: Journal, number: int | None) -> RunRow:
