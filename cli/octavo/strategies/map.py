@@ -98,7 +98,7 @@ def _require_room_for_checks(
     if room is not None and largest > room:
         raise FitError(
             f"step {work.step!r}: {largest:,} tokens of text and a note on them do not fit prompt"
-            f" {question.refining.prompt.name!r}, which leaves {max(room, 0):,} for the text",
+            f" {question.refining.prompt.name!r}, which leaves {room:,} for the text",
             hint="split to fewer tokens, lower `tokens`, or use a larger window",
         )
 

@@ -42,7 +42,7 @@ class Refining:
         beside = {**variables, "note": ""}
         reply = self.tokens + VERDICT
         room = work.room(self.prompt, beside, reply, _verdict(self.schema))
-        return None if room is None else room - self.tokens - FENCE
+        return None if room is None else max(0, room - self.tokens - FENCE)
 
     async def refined(
         self, answer: Answer, variables: Mapping[str, object], *, node: str, levels: int, work: Work
