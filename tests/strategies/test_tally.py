@@ -204,9 +204,9 @@ def test_what_cannot_be_is_refused_when_the_pipeline_is_read(tmp_path, options, 
 
 
 def test_what_takes_parts_cannot_follow(tmp_path):
-    kept = "  - map: {prompt: '{{ text }}'}\n"
+    kept = "  - merge: {prompt: '{{ notes }}'}\n"
     kit = kit_of(tmp_path, "op: count, each: items", [items()], TALLY + kept)
-    with pytest.raises(SpecErrors, match="`map` takes chunks or notes, but gets one note"):
+    with pytest.raises(SpecErrors, match="`merge` takes chunks or notes, but gets one note"):
         kit.run(parts(1))
 
 
