@@ -229,15 +229,17 @@ class Run:
 
     def most(self):
         """Return the most calls that a run may take: each that a plan knows of, and once again."""
-        return sum(2 * self._planned(document) for document in self.documents)
+        calls = self._planned(*self.documents)
+        if calls is None:  # one of them does not fit; the others are run
+            calls = sum(self._planned(document) or 0 for document in self.documents)
+        return 2 * calls
 
-    def _planned(self, document):
+    def _planned(self, *documents):
+        backend = self._backend(None)
         try:
-            return octavo.plan(
-                self.path, document, model=self._backend(None), params=self.params
-            ).calls[1]
+            return octavo.plan(self.path, *documents, model=backend, params=self.params).calls[1]
         except FitError:
-            return 0
+            return None
 
     def _backend(self, model):
         known = Capabilities(window=self.window, tokenizer="o200k_base", logprobs=True)
