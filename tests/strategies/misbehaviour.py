@@ -12,13 +12,14 @@ from tests.strategies.kit import fenced
 
 from octavo.engine.ask import Asker
 from octavo.engine.key import key_of
+from octavo.errors import RequestError
 from octavo.protocols import Finish, Reply, TokenLogprob, Usage
 from octavo.text.quote import short_id
 
 __all__ = ["IDENTITY", "KINDS", "Asks", "Model", "row_place", "shown"]
 
 KINDS = ("echo", "empty", "cut", "prose", "wrong", "long", "refusal")
-"""Each has one reply in ten; the other three are good."""
+"""Each has one reply in ten, and one in twenty is no reply but an error; the others are good."""
 
 IDENTITY = "scripted:misbehaving"
 _MARK = "ZQX"
@@ -41,6 +42,7 @@ class Model:
     seed: int
     most: int = 100_000
     sent: dict[bytes, Sent] = field(default_factory=dict)
+    times: Counter = field(default_factory=Counter)
     count: int = 0
 
     def __call__(self, request):
@@ -49,8 +51,12 @@ class Model:
             raise AssertionError(f"more than {self.most} calls")
         key = key_of(request, identity=IDENTITY, model="scripted")
         chance = random.Random(f"{self.seed} {key.hex()}")
-        kind = chance.choice((*KINDS, "good", "good", "good"))
+        kind = chance.choice((*KINDS, *KINDS, *["good"] * 5, "rejected"))
+        self.times[key] += 1
         mark = f"{_MARK}{hashlib.sha256(key).hexdigest()[:10]}"
+        if kind == "rejected":
+            self.sent[key] = Sent(request, kind, mark, "")
+            raise RequestError(f"{mark}: not this request")
         reply = getattr(self, f"_{kind}")(request, mark, chance)
         self.sent[key] = Sent(request, kind, mark, reply.text)
         if request.logprobs and reply.text:
@@ -203,7 +209,7 @@ class Asks:
 
     def _check_group(self, group, rows, lost):
         """Check calls that share a key: only one of them accounts for each attempt."""
-        sent = sum(key in self.model.sent for key in _keys(group))
+        sent = sum(self.model.times[key] for key in _keys(group))
         assert sum(row.attempts for row in rows) == sent, (group, rows)
         fates = set()
         for first in {ask.keys[0] for ask in group}:
@@ -219,7 +225,9 @@ class Asks:
             else:
                 assert row.outcome in allowed, (fates, row, group)
         alike = {ask.keys[0] for ask in group} == {group[0].keys[0]}
-        if alike and not any(ask.place[0] in lost for ask in group):
+        # What was rejected is sent again for who asks for it later.
+        once = all(self.model.times[key] <= 1 for key in _keys(group))
+        if alike and once and not any(ask.place[0] in lost for ask in group):
             assert sent == next(iter(fates))[1], (fates, group)
 
     def failed_marks(self):
@@ -270,18 +278,18 @@ class Asked:
 
     def _fate_of_record(self, kinds, sent):
         if self.question.strict:
-            ends = {"good": "ok", "long": "truncated", "refusal": "refused"}
+            ends = {"good": "ok", "long": "truncated", "refusal": "refused", "rejected": "failed"}
             return ends.get(kinds[0], "invalid"), 1
         if kinds[0] in {"good", "long"}:
             faults = self.question.check and self.question.check(json.loads(sent[0].text))
             return "ok", 2 if faults else 1
-        if kinds[0] == "refusal":
-            return "refused", 1
-        ends = {"refusal": "refused", "good": "ok", "long": "ok"}
+        if kinds[0] in {"refusal", "rejected"}:
+            return _TEXTS[kinds[0]], 1
+        ends = {"refusal": "refused", "rejected": "failed", "good": "ok", "long": "ok"}
         return ends.get(kinds[1] if len(kinds) > 1 else None, "invalid"), 2
 
 
-_TEXTS = {"refusal": "refused", "empty": "invalid", "cut": "truncated"}
+_TEXTS = {"refusal": "refused", "empty": "invalid", "cut": "truncated", "rejected": "failed"}
 
 
 def _groups(asked):
@@ -311,7 +319,9 @@ def _failed(question, attempt, sent):
     if sent.kind == "cut" and question.schema is None:
         # The second one is used up to its last sentence.
         return {f"{sent.mark}tail"} if attempt else {sent.mark}
-    wrong = {"refusal", "cut", "echo", "prose", "wrong"} if question.schema else {"refusal"}
+    wrong = {"refusal", "rejected"}
+    if question.schema:
+        wrong |= {"cut", "echo", "prose", "wrong"}
     return {sent.mark} if sent.kind in wrong else set()
 
 
