@@ -145,6 +145,15 @@ def test_a_planted_problem_is_annotated_and_ends_with_one(project, capfd):
     )
 
 
+def test_records_of_the_story_are_found_where_they_stand(octavo_in):
+    story = Path("examples/story.md").read_text(encoding="utf-8")
+    found = octavo_in("run", "extract", "--schema", "examples/person.json", "examples/story.md")
+    records = json.loads(found)["records"]
+    assert [each["record"]["name"] for each in records] == ["Mara Venn", "Tobias Reck"]
+    trades = [each["fields"]["trade"] for each in records]
+    assert [story[at["start"] : at["end"]] for at in trades] == ["sold rope and nails", "mayor"]
+
+
 def test_a_short_page_is_asked_once(octavo_in):
     page = "examples/docs/troubleshooting.md"
     asked = ("run", "ask", "--question", "What does exit code 70 mean?", "--json", page)
