@@ -48,18 +48,19 @@ def main() -> None:
     failed = 0
     for name in options.pipelines:
         begun = time.perf_counter()
-        result = _run(name, options.file, options.tokens)
+        done = _run(name, options.file, options.tokens)
         seconds = time.perf_counter() - begun
+        result, totals = done.results[-1], done.report.totals
         failed += result.error is not None
-        outcomes = ", ".join(f"{n} {outcome}" for outcome, n in result.totals.outcomes.items())
+        outcomes = ", ".join(f"{n} {outcome}" for outcome, n in totals.outcomes.items())
         shown = str(result.error or result.value).replace("\n", " ")[:60]
-        cells = (f"{seconds:.1f}", result.totals.calls, f"{result.coverage:.2f}", outcomes, shown)
+        cells = (f"{seconds:.1f}", totals.calls, f"{result.coverage:.2f}", outcomes, shown)
         print(form.format(name, *cells), flush=True)
     if failed:
         sys.exit(f"{failed} pipelines failed")
 
 
-def _run(name: str, file: Path, tokens: int) -> octavo.Result:
+def _run(name: str, file: Path, tokens: int) -> octavo.RunResult:
     text = (_ROOT / "pipelines" / f"{name}.yaml").read_text("utf-8")
     text = re.sub(r"(\bsplit: \{[^}]*tokens: )\d+", rf"\g<1>{tokens}", text)
     with tempfile.TemporaryDirectory() as directory:
@@ -70,8 +71,7 @@ def _run(name: str, file: Path, tokens: int) -> octavo.Result:
         if name == "outline":
             params.pop("question")
         with patch.dict(os.environ, {"OCTAVO_JOURNAL": str(Path(directory, "journal.sqlite"))}):
-            (result, *_) = octavo.run(path, file, model="llama:smollm2", params=params).results
-    return result
+            return octavo.run(path, file, model="llama:smollm2", params=params)
 
 
 if __name__ == "__main__":
