@@ -24,6 +24,8 @@ EXACT = {"count", "map", "outline", "summarize"}
 REPEATING = {"memory"}
 """Its prompts hold what replies put into the memory, which may be more than any one reply."""
 SCHEMA = '{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
+TELLING = {"compress"}
+"""Its further attempts name what the one before lost and made up, which no plan can know."""
 VALUES = {
     "schema": SCHEMA,
     "question": "Who saw word7?",
@@ -90,7 +92,8 @@ def test_a_run_of_every_built_in_pipeline_lies_within_its_plan(name, document):
         prompts = tokens_in(first)
         assert sum(step.prompt_low for step in planned.steps) <= prompts
         assert prompts <= sum(step.prompt_high for step in planned.steps)
-    assert max(tokens_in([each]) + each.max_tokens for each in first) <= planned.largest
+    if name not in TELLING:
+        assert max(tokens_in([each]) + each.max_tokens for each in first) <= planned.largest
     again = octavo.plan(name, document, model=backend(), params=params(name))
     assert again.sent == (0, 0)
     assert again.cost == (0, 0)
