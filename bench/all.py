@@ -21,7 +21,7 @@ ROWS = (
     "cpu",
     "makespan",
     "makespan --stragglers --hedge 2.5",
-    "rates --calls 1000",
+    "rates --calls 700",
     "journal",
     "faults --calls 300",
     "kills --times 5",
