@@ -130,6 +130,27 @@ def test_settings_are_used_by_the_commands(project, octavo, monkeypatch):
     assert wrong.err.startswith("error: OCTAVO_JOBS: ")
 
 
+def test_what_the_command_line_has_goes_before_what_else_is_set(project, octavo, monkeypatch):
+    (project / "rules.yaml").write_text("rules:\n  - reply: Yes.\n")
+    (project / "octavo.toml").write_text(
+        'model = "scripted:rules.yaml"\nformat = "json"\nprogress = "none"\n'
+    )
+    (project / "a.md").write_text("One.")
+    ask = ("run", "map", "--prompt", "Ask", "a.md")
+    done = octavo(*ask)
+    assert json.loads(done.out)["result"] == "Yes."
+    assert done.err == ""
+    octavo(*ask, "-o", "out.csv")
+    assert (project / "out.csv").read_text() == "source,result\na.md,Yes.\n"
+    assert octavo(*ask, "--format", "text", "--progress", "plain").out == "Yes.\n"
+    monkeypatch.setenv("OCTAVO_FORMAT", "csv")
+    assert json.loads(octavo(*ask, "--json").out)["result"] == "Yes."
+    monkeypatch.setenv("OCTAVO_MODEL", "openai:gpt-4")
+    assert octavo("tokens", "--tokenizer", "estimate", "a.md").code == 0
+    both = octavo("tokens", "--tokenizer", "estimate", "-m", "openai:gpt-4", "a.md")
+    assert (both.code, both.out) == (2, "")
+
+
 def test_a_parameter_of_a_pipeline_is_not_taken_from_a_variable_of_its_name(octavo, monkeypatch):
     monkeypatch.setenv("OCTAVO_LENGTH", "many")
     monkeypatch.setenv("OCTAVO_PARAM", "length=nonsense")

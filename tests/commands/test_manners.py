@@ -66,10 +66,13 @@ ARGUMENTS = {
     "cache stats": ("cache", "stats"),
     "config show": ("config", "show"),
     "doctor": ("doctor", *MODEL),
+    "split": ("split", "a.md", "--score"),
     "run": ("run", "p.yaml", "a.md", *MODEL),
     "plan": ("plan", "p.yaml", "a.md", *MODEL),
 }
 """How each command that can print JSON is asked for it."""
+LINES = {"run", "runs list", "split"}
+"""Those that print an object a line."""
 
 
 def test_no_command_that_prints_json_is_forgotten():
@@ -87,7 +90,7 @@ def test_json_is_json_before_and_after_a_run(place, octavo, name):
             continue
         assert done.code == 0, done.err
         lines = done.out.splitlines()
-        values = [json.loads(line) for line in lines] if name in {"run", "runs list"} else None
+        values = [json.loads(line) for line in lines] if name in LINES else None
         if values is None:
             json.loads(done.out)
         elif ran:

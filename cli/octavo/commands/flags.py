@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, cast
 
 import typer
 
 from octavo.commands.invocation import Invocation
-from octavo.commands.order import Format, Order, options
+from octavo.commands.order import FORMATS, Format, Order, options
+from octavo.commands.settings import on_command_line
 from octavo.errors import UsageError
 from octavo.pipeline.params import parse
 from octavo.pipeline.spec import Parameter, ParamType, Pipeline, Scalar
@@ -102,17 +104,15 @@ def _format(context: typer.Context, own: Mapping[str, Any]) -> Format | None:
     one from the environment or a file.
     """
     wanted: Format | None = own["format"]
+    source = getattr(context.get_parameter_source("format"), "name", "")
+    if source == "DEFAULT_MAP" and FORMATS.get(PurePath(own["output"] or "").suffix.lower()):
+        wanted = None  # the ending of -o, which the command line has, goes before a file
     if not own["json"] or wanted is Format.JSON:
         return wanted
-    given = {name: _on_command_line(context, name) for name in ("json", "format")}
+    given = {name: on_command_line(context, name) for name in ("json", "format")}
     if wanted is not None and given["json"] and given["format"]:
         raise UsageError(f"--json and --format {wanted} differ", hint="give one of them")
     return wanted if given["format"] else Format.JSON
-
-
-def _on_command_line(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _given(flags: Mapping[str, object], pairs: list[str]) -> dict[str, list[object]]:

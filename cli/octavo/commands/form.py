@@ -11,18 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from octavo.commands.order import Format
+from octavo.commands.order import FORMATS, Format
 from octavo.commands.render import as_json, as_row, as_text
 from octavo.engine.report import Result
 
 __all__ = ["Csv", "Form", "FrontMatter", "Piece", "form_of", "open_form"]
 
-_BY_SUFFIX = {
-    ".json": Format.JSON,
-    ".jsonl": Format.JSONL,
-    ".ndjson": Format.JSONL,
-    ".csv": Format.CSV,
-}
 _IN_MEMORY = 1 << 23
 """Bytes of rows held in memory before they go to a temporary file."""
 
@@ -150,7 +144,7 @@ class Csv:
 
 def form_of(given: Format | None, target: str | None) -> Format:
     """Return the format that was asked for, else the one by the ending of `-o`, else text."""
-    return given or _BY_SUFFIX.get(Path(target or "").suffix.lower(), Format.TEXT)
+    return given or FORMATS.get(Path(target or "").suffix.lower(), Format.TEXT)
 
 
 def open_form(kind: Format, *, alone: bool, front_matter: FrontMatter | None = None) -> Form:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from octavo.commands.failure import describe
+from octavo.commands.settings import on_command_line
 from octavo.commands.terminal import say
 from octavo.errors import InputError, UsageError
 from octavo.loaders.inputs import Selection, find, may_be_many
@@ -167,13 +168,18 @@ class Intake:
             raise typer.Exit(1 if self._read else InputError.exit_code)
 
 
-def counter_for(tokenizer: str | None, model: str | None) -> Counter:
+def counter_for(tokenizer: str | None, model: str | None, context: typer.Context) -> Counter:
     """Return the counter that the options name; an estimate nobody asked for is told on stderr.
 
-    Raises UsageError for names that stand for nothing, and when both options are given.
+    One that the command line has goes before one that the environment has. Raises UsageError for
+    names that stand for nothing, and when both options are given.
     """
     if tokenizer and model:
-        raise UsageError("--tokenizer and --model both say how to count", hint="give one of them")
+        named = {name: on_command_line(context, name) for name in ("tokenizer", "model")}
+        if named["tokenizer"] == named["model"]:
+            message = "--tokenizer and --model both say how to count"
+            raise UsageError(message, hint="give one of them")
+        tokenizer, model = (tokenizer, None) if named["tokenizer"] else (None, model)
     chosen = counter(tokenizer or _of_model(model) or TOKENIZER, _told)
     if isinstance(chosen, Estimate) and tokenizer not in {ESTIMATE, chosen.name}:
         _told(f"counting by {chosen.name}, which is made to be too high rather than too low")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from octavo.engine.budget import Allowance
     from octavo.pipeline.spec import Pipeline
 
-__all__ = ["Format", "Order", "options"]
+__all__ = ["FORMATS", "Format", "Order", "options"]
 
 
 class Format(StrEnum):
@@ -30,6 +30,15 @@ class Format(StrEnum):
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
+
+
+FORMATS = {
+    ".json": Format.JSON,
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".csv": Format.CSV,
+}
+"""The formats of files, by the endings of their names."""
 
 
 @dataclass(frozen=True, slots=True)

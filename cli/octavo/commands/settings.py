@@ -17,7 +17,7 @@ from octavo.errors import UsageError
 if TYPE_CHECKING:
     from octavo.backends.profiles import Setting
 
-__all__ = ["PREFIX", "bind", "from_files", "load_env_file", "variable"]
+__all__ = ["PREFIX", "bind", "from_files", "load_env_file", "on_command_line", "variable"]
 
 PREFIX = "OCTAVO"
 _NEVER = {"help", "version", "install_completion", "show_completion"}
@@ -47,6 +47,12 @@ def bind(command: Any, defaults: Mapping[str, object] | None = None) -> Any:  # 
     for inner in getattr(command, "commands", {}).values():
         bind(inner, defaults)
     return command
+
+
+def on_command_line(context: Any, name: str) -> bool:  # noqa: ANN401 - the same
+    """Tell whether the command line itself gives a parameter its value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def from_files() -> dict[str, Setting]:

@@ -44,6 +44,7 @@ __all__ = ["split"]
 
 
 def split(
+    typed: typer.Context,
     *,
     files: FilesArgument = None,
     tokens: Annotated[
@@ -140,7 +141,7 @@ def split(
     context = ContextOptions(
         title=title, metadata=metadata or [], overlap=overlap, before=before, after=after
     )
-    counting = counter_for(tokenizer, model)
+    counting = counter_for(tokenizer, model, typed)
     ways = [
         Splitting(
             chunker := Registry().chunker(name),

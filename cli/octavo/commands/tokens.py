@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import typer
+
 from octavo.commands.intake import (
     ColumnOption,
     EncodingOption,
@@ -25,6 +27,7 @@ __all__ = ["tokens"]
 
 
 def tokens(
+    context: typer.Context,
     *,
     files: FilesArgument = None,
     tokenizer: TokenizerOption = None,
@@ -43,7 +46,7 @@ def tokens(
     """
     how = How(gitignore, text_column, stdin_filename, encoding)
     intake = Intake(files, glob, exclude, how)
-    counting = counter_for(tokenizer, model)
+    counting = counter_for(tokenizer, model, context)
     total = lines = 0
     for document in intake:
         count = counting.count(document.text)
