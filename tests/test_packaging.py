@@ -78,10 +78,11 @@ def test_a_built_in_pipeline_is_well_formed_and_says_what_it_does(name, tmp_path
 
 
 def test_no_built_in_prompt_is_left_over():
-    """Each is named by a pipeline, by another prompt, or by a test of an option."""
+    """Each is named by a pipeline, another prompt, a default of an option, or a test of one."""
     prompts = ROOT / "prompts"
     using = [*(ROOT / "pipelines").glob("*.yaml"), *prompts.rglob("*.j2")]
-    using += (ROOT / "tests/strategies").glob("*.py")
+    for folder in ("cli/octavo/chunkers", "tests/chunkers", "tests/strategies"):
+        using += (ROOT / folder).glob("*.py")
     text = "".join(path.read_text(encoding="utf-8") for path in using)
     names = {str(path.relative_to(prompts).with_suffix("")) for path in prompts.rglob("*.j2")}
     assert names
