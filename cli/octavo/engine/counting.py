@@ -13,6 +13,9 @@ __all__ = ["Counts"]
 _PER_MESSAGE = 8
 """Tokens that a chat template may add around one message."""
 
+_EXPANSION = 11
+"""Bytes that a tokenizer's normal form may make of one: three become 33 in NFKC (U+FDFA)."""
+
 _KNOWN = 10_000
 """Counts that are kept at hand; the journal has the others."""
 
@@ -63,3 +66,13 @@ class Counts:
         """Return the same for a prompt that is sent once and not worth remembering."""
         counts = self._counter.count_batch([message.content for message in messages])
         return sum(counts) + _PER_MESSAGE * len(messages)
+
+    def prompt_at_most(self, messages: Sequence[Message]) -> int:
+        """Return what a prompt cannot exceed, without counting: a token has a byte or more."""
+        return sum(_most(message.content) + _PER_MESSAGE for message in messages)
+
+
+def _most(text: str) -> int:
+    if text.isascii():  # no normal form changes it
+        return len(text)
+    return _EXPANSION * len(text.encode("utf-8", "surrogatepass"))

@@ -44,9 +44,12 @@ class Engine:
     def fits(self, request: Request) -> None:
         """Raise FitError when a request cannot fit the window together with its reply.
 
-        An estimate, which counts too much by design, refuses nothing that was planned for.
+        An estimate, which counts too much by design, refuses nothing that was planned for. What is
+        far from the window is not counted: that would keep the first calls from being sent.
         """
         if self.window is None or not self.counter.exact:
+            return
+        if self.counts.prompt_at_most(request.messages) + request.max_tokens <= self.window:
             return
         prompt = self.counts.prompt_once(request.messages)
         if prompt + request.max_tokens > self.window:
