@@ -14,6 +14,7 @@ from octavo.engine.packing import pack
 from octavo.engine.reuse import reuse_of
 from octavo.protocols import Message, Reply, Usage
 from octavo.text.quote import Origin, Quote, short_id
+from octavo.tokens.estimate import Estimate
 
 BOOK = "".join(f"Sentence number {number} of the book. " for number in range(400))
 
@@ -113,3 +114,33 @@ def test_what_the_server_had_is_told_beside_it_and_other_sources_are_left_out():
 def test_nothing_is_told_of_servers_that_do_not_say_and_of_calls_that_were_not_sent():
     assert reuse_of(journal_of([("One", [])], cached=None), 1) is None
     assert reuse_of(journal_of([("One", [])], attempts=0), 1) is None
+
+
+class Sparse:
+    """A tokenizer that has a word for `rule`, and none for the letters of the document."""
+
+    name, exact = "sparse", True
+
+    def count(self, text):
+        return len(text.replace("rule", "r"))
+
+    def count_batch(self, texts):
+        return [self.count(text) for text in texts]
+
+
+def test_a_tokenizer_tells_instructions_from_a_document_of_other_words():
+    rules = "rule" * 600
+    journal = journal_of(
+        [(f"{rules}\n{place}", [place]) for place in (quoted(0, 600), quoted(600, 1200))]
+    )
+    sizes = [Sparse().count(f"systemBe brief.user{rules}\n{quoted(0, 600)}")] * 2
+    by_characters, by_tokens = reuse_of(journal, 1), reuse_of(journal, 1, counter=Sparse())
+    # The shares are of the tokens that the server told, here one a character.
+    told = by_tokens.prompt / 2
+    assert by_tokens.ideal == pytest.approx(told * (sizes[0] - 600) / sizes[0], rel=0.03)
+    assert by_characters.ideal > 1.4 * by_tokens.ideal
+
+
+def test_an_estimate_tells_no_more_than_characters():
+    journal = journal_of([("One", []), ("One more", [])])
+    assert reuse_of(journal, 1, counter=Estimate()) == reuse_of(journal, 1)

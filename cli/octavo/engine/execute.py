@@ -130,7 +130,7 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
                     run=str(number),
                     documents=stream.documents,
                     failed=stream.failed,
-                    totals=ledger.measured(totals) if job.measured else totals,
+                    totals=ledger.measured(totals, engine.counter) if job.measured else totals,
                     seconds=clock() - started,
                     error=stream.ended,
                     partial=stream.partial,

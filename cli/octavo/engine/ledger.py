@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from octavo.engine.journal import Journal
 from octavo.engine.report import Outcome, Totals
 from octavo.engine.reuse import reuse_of
+from octavo.protocols import Counter as TokenCounter
 from octavo.protocols import Usage
 from octavo.text.quote import short_id
 
@@ -47,11 +48,14 @@ class Ledger:
         self._run = run
         self._sites = 0
 
-    def measured(self, totals: Totals, source: str | None = None) -> Totals:
-        """Return totals of the run, or of one source, with what a server could have kept."""
+    def measured(self, totals: Totals, counter: TokenCounter, source: str | None = None) -> Totals:
+        """Return totals of the run, or of one source, with what a server could have kept.
+
+        `counter` is the model's tokenizer, or an estimate where it is not known.
+        """
         if self._run is None or totals.cached is None:
             return totals
-        reuse = reuse_of(self._journal, self._run, source)
+        reuse = reuse_of(self._journal, self._run, source, counter)
         return totals if reuse is None else replace(totals, ideal_rate=reuse.ideal_rate)
 
     def site(self, source: str, step: str, *, prompt: str, model: bytes, options: bytes) -> int:

@@ -160,7 +160,7 @@ class Stream:
         try:
             result = await self._fold(number, document, flights)
             if self.measured:
-                totals = self.engine.ledger.measured(result.totals, source)
+                totals = self.engine.ledger.measured(result.totals, self.engine.counter, source)
                 result = replace(result, totals=totals)
         except Stopped:
             del self._results[number]
