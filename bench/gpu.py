@@ -2,6 +2,7 @@
 
     python bench/gpu.py speed MODEL --dummy            # the ceiling, and map against it
     python bench/gpu.py strategies MODEL --dummy       # each strategy over 100,000 tokens
+    python bench/gpu.py both MODEL --dummy             # these two on one server
     python bench/gpu.py real MODEL                     # every pipeline on real weights
     python bench/gpu.py survival MODEL                 # the server killed, and Octavo
     python bench/gpu.py all MODEL --dummy --real SMALL_MODEL
@@ -49,7 +50,7 @@ class Book:
     """The results of one part, written whenever something is added."""
 
     def __init__(self, name, options):
-        self.path = Path(options.results) / f"{name}.json"
+        self.path = Path(options.results) / f"{name}{options.mark}.json"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.told = {
             "host": facts(),
@@ -119,6 +120,23 @@ def speed(options):
     asyncio.run(served(options, lambda server: ceiling(options, server, note, book.keep)))
 
 
+def both(options):
+    """Run the ceiling and strategies on one server, since a start takes more than a minute."""
+    speeds, books = Book("speed", options), Book("strategies", options)
+    time_left = left(options)
+
+    async def work(server):
+        books.keep("capacity", server.capacity)
+        try:
+            async with asyncio.timeout(max(1.0, time_left())):
+                await ceiling(options, server, note, speeds.keep)
+        except TimeoutError:
+            note("the ceiling: not done in the time left")
+        return await strategies(options, server, note, books.keep, time_left)
+
+    asyncio.run(served(options, work))
+
+
 def each_strategy(options):
     book = Book("strategies", options)
     time_left = left(options)
@@ -161,6 +179,7 @@ def everything(options):
 PARTS = {
     "speed": speed,
     "strategies": each_strategy,
+    "both": both,
     "real": on_real_weights,
     "survival": killed,
     "all": everything,
@@ -180,7 +199,12 @@ def main():
     add("--requests", type=int, default=512, help="chunks of 2,000 tokens")
     add("--rounds", type=int, default=2, help="of the widest client and of map, in turn")
     add("--tokens", type=int, default=100_000, help="of the document of each strategy")
-    add("--only", nargs="*", metavar="STRATEGY")
+    add("--only", nargs="*", metavar="NAME", help="of the strategies, or pipelines")
+    add("--widest", dest="widths", action="store_false", help="no client of 16 and 64 in flight")
+    add("--no-naive", dest="naive", action="store_false")
+    add("--kill", nargs="*", choices=["server", "octavo"], default=["server", "octavo"])
+    add("--cleared", metavar="FILE", help="made once a killed Octavo's GPU was looked at")
+    add("--mark", default="", help="ends the names of the results, as `-2` of a second run")
     add("--text", metavar="FILE", help="what the real weights read")
     add("--killed", type=int, default=60_000, help="characters read while something is killed")
     add("--budget", type=float, default=560.0, help="seconds after which nothing is begun")

@@ -2,7 +2,8 @@
 
 What random weights write is noise that no step could read, and it never ends by itself. So each
 reply is taken for whole and its text replaced by sentences or a record of the same number of
-tokens, made of the reply's own text: the next prompts have the size that they would have.
+tokens, made of the prompt's and the reply's own text: the next prompts have the size that they
+would have. Of the prompt's, too, since random weights may say the same to everything.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Recorder:
 
 def _told(request, reply):
     tokens = reply.usage.completion or request.max_tokens
-    number = int.from_bytes(blake2b(reply.text.encode(), digest_size=6).digest())
+    heard = f"{request.messages[-1].content}\0{reply.text}"
+    number = int.from_bytes(blake2b(heard.encode(), digest_size=6).digest())
     if request.schema is None:
         return sentences(number, tokens)[0]
     if request.schema.get("title") == "revisions":

@@ -15,6 +15,7 @@ from corpus import prose
 
 from octavo.engine.journal import Journal
 from octavo.engine.reuse import reuse_of
+from octavo.tokens.choose import counter as counter_named
 
 __all__ = ["real"]
 
@@ -51,6 +52,9 @@ steps:
 }
 """Pipelines for steps that no built-in one has."""
 
+RANKINGS = ("relevance", "entropy")
+"""What `lookup` may choose by beside words: the model's judgement, and its sureness."""
+
 SMALLER = re.compile(r"(split: \{by: structure, tokens: )(\d+)")
 
 
@@ -64,6 +68,8 @@ def real(options, server, note, keep, left):
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         for name, pipeline in pipelines():
+            if options.only and name not in options.only:
+                continue
             if left() < 15:
                 note(f"{name}: no time left")
                 continue
@@ -80,7 +86,11 @@ def pipelines():
     """Yield the pipelines with smaller parts, so that a short text has several."""
     for path in sorted((ROOT / "pipelines").glob("*.yaml")):
         text = path.read_text("utf-8")
-        yield path.stem, SMALLER.sub(lambda m: m[1] + str(max(200, int(m[2]) // 6)), text)
+        smaller = SMALLER.sub(lambda m: m[1] + str(max(200, int(m[2]) // 6)), text)
+        yield path.stem, smaller
+        if path.stem == "lookup":
+            for by in RANKINGS:
+                yield f"lookup-{by}", smaller.replace("default: bm25", f"default: {by}")
     yield from OWN.items()
 
 
@@ -109,7 +119,9 @@ def one(name, pipeline, place, server, options, left):
         code, said = None, ["not done in the time left"]
     seconds = time.perf_counter() - begun
     with Journal(journal) as opened:
-        reuse = reuse_of(opened, 1)
+        tokenizer = Path(options.model, "tokenizer.json")
+        counter = counter_named(str(tokenizer)) if tokenizer.is_file() else None
+        reuse = reuse_of(opened, 1, counter=counter)
         outcomes = dict(
             opened.query(
                 "SELECT step || ': ' || outcome, count(*) FROM ledger"

@@ -17,6 +17,7 @@ from octavo.pipeline.reader import load
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
+from octavo.tokens.choose import counter as counter_named
 
 __all__ = ["Ran", "documents", "fold"]
 
@@ -69,8 +70,11 @@ async def fold(pipeline, params, texts, backend, profile, *, jobs=None):
             job, watch=Silence(), sink=lambda r: r.error and failures.append(r.error)
         )
         ended = time.perf_counter()
+        known = backend.known.tokenizer
         with Journal(Path(folder, "journal")) as journal:
-            reuse = reuse_of(journal, int(report.run))
+            reuse = reuse_of(
+                journal, int(report.run), counter=counter_named(known) if known else None
+            )
     totals = report.totals
     error = report.error or next(iter(failures), None)
     return Ran(

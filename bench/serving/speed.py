@@ -16,6 +16,7 @@ from octavo.protocols import Profile
 from octavo.tokens.choose import counter as counter_named
 
 from .client import bodies, send, spoilt
+from .ideal import ideal
 from .noise import Noise, Recorder
 from .runs import Ran, attached, documents, fold
 
@@ -51,11 +52,11 @@ def profile_of(server, options):
 
 
 async def recorded(options, counter, seed, known):
-    """Return the requests of `map` over as many documents as give the requests wanted."""
+    """Return the requests of `map` over the documents of a seed: as many as are wanted, or more."""
     recorder = Recorder(known)
     texts = texts_for(options, counter, seed)
     await fold(*MAP, texts, recorder, attached_nowhere(options))
-    return recorder.requests[: options.requests]
+    return recorder.requests
 
 
 def attached_nowhere(options):
@@ -63,8 +64,11 @@ def attached_nowhere(options):
 
 
 def texts_for(options, counter, seed):
-    """Return documents of sixteen chunks of 2,000 tokens, enough for the requests wanted."""
-    return documents(prose, counter, -(-options.requests // 16), 31_000, seed)
+    """Return documents of which `map` makes about as many requests as are wanted.
+
+    A document of 31,000 tokens is split into 19 chunks of at most 2,000.
+    """
+    return documents(prose, counter, -(-options.requests // 19), 31_000, seed)
 
 
 def known_of(options):
@@ -76,7 +80,7 @@ def offline(options, note):
     """Measure the engine alone, in a process of its own."""
     known = known_of(options)
     counter = counter_named(known.tokenizer or "estimate")
-    requests = asyncio.run(recorded(options, counter, 7, known))
+    requests = asyncio.run(recorded(options, counter, 7, known))[: options.requests]
     conversations = [
         [{"role": m.role, "content": m.content} for m in request.messages] for request in requests
     ]
@@ -100,7 +104,11 @@ def offline(options, note):
 
 
 async def ceiling(options, server, note, keep):
-    """Measure a plain client at 16, 64 and 256 in flight, and `map`, twice each."""
+    """Measure a plain client at each width, and then the widest and `map` by turns.
+
+    Both get documents of the same size, and so about as many requests: a server that computes 256
+    at once works in waves, and a last wave that is not full would be the other's gain.
+    """
     known = known_of(options)
     counter = counter_named(known.tokenizer or "estimate")
     profile = profile_of(server, options)
@@ -120,17 +128,22 @@ async def ceiling(options, server, note, keep):
         ran = await fold(*MAP, texts, backend, profile)
         await backend.close()
         shown = {"requests": ran.sent, "rate": ran.sent / ran.seconds, **asdict(ran)}
+        shown["rate_sending"] = ran.sent / ran.sending
         rows.append({"what": "octavo map", "in_flight": None, **shown, "seed": seed})
         keep("ceiling", rows)
-        note(f"octavo map: {ran.sent / ran.seconds:.2f} requests/s {ran.error or ''}")
+        note(
+            f"octavo map: {ran.sent} requests, {ran.sent / ran.seconds:.2f}/s, from the first call"
+            f" on {ran.sent / ran.sending:.2f}/s {ran.error or ''}"
+        )
 
     few = max(8, options.requests // 8)
     await plain(256, few, 11)  # the first requests find a cold server
     rows.clear()
-    await plain(16, 2 * few, 12)
-    await plain(64, 4 * few, 13)
+    if options.widths:
+        await plain(16, 2 * few, 12)
+        await plain(64, 4 * few, 13)
     for round_ in range(options.rounds):
-        await plain(256, options.requests, 20 + round_)
+        await plain(256, None, 20 + round_)
         await octavo(40 + round_)
     return rows
 
@@ -177,8 +190,15 @@ async def strategies(options, server, note, keep, left):
         shown = {"strategy": name, "document": size, "order": order, **asdict(ran)}
         rows.append(shown)
         keep("strategies", rows)
-        note(told(name, ran))
-        if ran.error is None:
+        try:
+            true = await ideal(server.base_url, server.headers, backend.requests)
+        except Exception as error:  # noqa: BLE001 - the run's own figures stand
+            note(f"{name}: its ideal is not known: {type(error).__name__} {error}")
+        else:
+            shown |= {"tokenized": true.prompt, "true_ideal": true.saved}
+            keep("strategies", rows)
+        note(told(name, ran, shown.get("true_ideal")))
+        if ran.error is None and options.naive:
             await naive(options, server, backend.requests, order, shown, note, left)
             keep("strategies", rows)
     return rows
@@ -200,11 +220,13 @@ async def naive(options, server, requests, order, shown, note, left):
     note(f"{shown['strategy']}, naive: {took.seconds:.1f} s, {times:.1f} times as long")
 
 
-def told(name: str, ran: Ran) -> str:
-    least = max(1, ran.asked - ran.ideal)
+def told(name: str, ran: Ran, true: int | None) -> str:
+    most = ran.ideal if true is None else true
+    how = "told from the journal" if true is None else "in full blocks of the server's own tokens"
+    least = max(1, ran.asked - most)
     return (
         f"{name}: {ran.sent} calls, {ran.seconds:.1f} s, {ran.prompt:,} tokens of prompts,"
-        f" {ran.cached:,} cached ({ran.kept / (ran.ideal or 1):.3f} of the ideal),"
+        f" {ran.cached:,} cached ({ran.kept / (most or 1):.3f} of the ideal {most:,}, {how}),"
         f" {ran.computed:,} computed ({(ran.asked - ran.kept) / least:.3f} of the least)"
         f" {ran.error or ''}"
     )

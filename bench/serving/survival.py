@@ -21,8 +21,11 @@ PIPELINE = """
 octavo: 1
 steps:
   - split: {by: structure, tokens: 300}
-  - map: {prompt: "Say what happens here.\\n\\n{{ text | fence }}", tokens: 200, on_error: skip}
+  - map: {prompt: "Say what happens here.\\n\\n{{ text | fence }}", tokens: 300}
 """
+REGEX = "[A-Z][a-z ,]{80,200}[.]"
+"""The server ends every reply with a full stop before its last token, so that none is cut however
+weak the model is: then exit 0 says that nothing was lost."""
 PATIENCE = 240.0
 
 
@@ -35,16 +38,19 @@ def survival(options, serve, note, keep):
         (place / "p.yaml").write_text(PIPELINE)
         (place / "text.txt").write_text(prose(options.killed))
         (place / "octavo.toml").write_text(profile(options, serve))
-        rows.append(server_killed(place, note))
-        keep("survival", rows)
-        rows.append(octavo_killed(place, note, before))
-        keep("survival", rows)
+        if "octavo" in options.kill:
+            rows.append(octavo_killed(place, note, before, options.cleared))
+            keep("survival", rows)
+        if "server" in options.kill:
+            rows.append(server_killed(place, note))
+            keep("survival", rows)
     return rows
 
 
 def profile(options, serve):
     """Return a profile that starts the server itself, and computes few calls at once."""
     lines = ["[profiles.own]", f'model = "vllm:{options.model}"', "parallel = 8"]
+    lines += ["[profiles.own.options.structured_outputs]", f"regex = '{REGEX}'"]
     lines += ["[profiles.own.serve]"]
     for name, value in serve.items():
         lines.append(f"{name} = {list(value) if isinstance(value, (list, tuple)) else value!r}")
@@ -143,14 +149,18 @@ def by_generation(process):
     return sorted(found, key=lambda each: "vllm_guard" not in lines.get(each[0], ""))
 
 
-def octavo_killed(place, note, before):
-    """Kill Octavo once some calls are answered, look at the GPU, and run the same again."""
+def octavo_killed(place, note, before, cleared):
+    """Kill Octavo once some calls are answered, look at the GPU, and run the same again.
+
+    `cleared`, a path if any, is made once the GPU was looked at: then others may use it.
+    """
     process = started(place, "two")
     until(lambda: replies(place, "two") >= 10 or process.poll() is not None)
     if process.poll() is not None:
         note(f"the run ended before it could be killed: {(place / 'stderr').read_text()[-800:]}")
         return {"what": "octavo killed", "failed": (place / "stderr").read_text()[-2000:]}
     below = descendants(process.pid)
+    during = gpu_memory()
     process.send_signal(signal.SIGKILL)
     process.wait()
     begun = time.perf_counter()
@@ -158,6 +168,8 @@ def octavo_killed(place, note, before):
     seconds = time.perf_counter() - begun
     time.sleep(1 if before else 0)  # the driver takes a moment to give memory back
     memory, left, had = gpu_memory(), alive(below), replies(place, "two")
+    if cleared:
+        Path(cleared).touch()
     told = ended(place, started(place, "two"), "two")
     told |= {
         "what": "octavo killed",
@@ -166,12 +178,13 @@ def octavo_killed(place, note, before):
         "empty_after": seconds,
         "left": left,
         "memory_before": before,
+        "memory_during": during,
         "memory_then": memory,
         "replies_then": had,
     }
     note(
         f"octavo killed after {had} replies: of {len(below)} processes none is left {seconds:.1f} s"
-        f" later: {empty} {left or ''}, GPU memory {memory} MB (before {before}); run again: exit"
-        f" {told['exit']}, {told['outcomes']} {told['said'][-1:]}"
+        f" later: {empty} {left or ''}, GPU memory {memory} MB (during {during}, before {before});"
+        f" run again: exit {told['exit']}, {told['outcomes']} {told['said'][-1:]}"
     )
     return told
