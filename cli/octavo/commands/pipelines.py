@@ -87,7 +87,7 @@ class PipelineGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - same
-        with common_options().make_context("", [], parent=ctx) as inner:
+        with bind(common_options()).make_context("", [], parent=ctx) as inner:
             cast("TyperCommand", inner.command).format_options(inner, formatter)
         rows = [(found.name, _about(found)) for found in Lookup().pipelines()]
         if rows:
