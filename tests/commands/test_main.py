@@ -48,6 +48,11 @@ def test_short_help_is_the_same(octavo):
     assert octavo("-h").stdout == octavo("--help").stdout
 
 
+@pytest.mark.parametrize("command", [("run",), ("plan",), ("run", "ask"), ("split",)])
+def test_help_does_not_repeat_the_variables_which_follow_from_the_names(octavo, command):
+    assert "OCTAVO_" not in octavo(*command, "--help").out
+
+
 def test_help_imports_nothing_that_is_slow():
     code = (
         "import sys; from octavo.commands.main import shell; code = shell(['--help']);"
