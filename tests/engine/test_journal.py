@@ -151,6 +151,33 @@ def test_processes_may_write_at_once_and_agree_on_every_reply(tmp_path):
         assert [run.id for run in runs(journal)] == [4, 3, 2, 1]
 
 
+def test_a_journal_that_another_process_is_making_is_waited_for(tmp_path, monkeypatch):
+    """SQLite refuses to turn on its log at once where another process is about to do the same."""
+    other = sqlite3.connect(tmp_path / "j", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waited = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if other.in_transaction:
+            other.execute("ROLLBACK")
+
+    monkeypatch.setattr("octavo.engine.storage.time.sleep", sleep)
+    Journal(tmp_path / "j").close()
+    other.close()
+    assert len(waited) == 1
+
+
+def test_a_journal_that_another_process_holds_for_long_is_an_error(tmp_path, monkeypatch):
+    other = sqlite3.connect(tmp_path / "j", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("octavo.engine.storage._PATIENCE", 0.0)
+    with pytest.raises(JournalError, match="locked") as caught:
+        Journal(tmp_path / "j")
+    other.close()
+    assert "another process" in caught.value.hint
+
+
 def test_a_directory_that_cannot_be_made_is_an_error_before_anything_runs(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="cannot be opened"):

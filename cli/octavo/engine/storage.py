@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -19,6 +20,8 @@ _CHECKPOINT = 4000
 """Pages of the log (64 MB) before they are copied into the file, for which all calls wait."""
 _PATIENCE = 30.0
 """Seconds to wait for another process that writes."""
+_AGAIN = 0.01
+"""Seconds between two attempts where SQLite itself does not wait."""
 _CHECKED = 64 * 2**20
 """Bytes up to which a journal is looked through before a run, which takes a tenth of a second."""
 _chosen: ContextVar[Path | None] = ContextVar("journal", default=None)
@@ -59,7 +62,7 @@ def connect(path: Path | None, *, durable: bool = False) -> sqlite3.Connection:
             check_same_thread=False,
         )
         connection.execute("PRAGMA page_size = 16384")
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         had = migrate(connection)
@@ -107,6 +110,23 @@ def explain(error: sqlite3.Error, path: Path | None) -> JournalError:
     elif "locked" in reason:
         hint = "another process holds the journal; try again when it is done"
     return JournalError(f"the journal {where} cannot be used: {reason}", hint=hint)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on, which SQLite refuses at once while another process does so.
+
+    Its own waiting leaves this change out: two that wait for each other would wait for good.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN)
+        else:
+            return
 
 
 def _prepare(path: Path) -> None:
