@@ -23,8 +23,8 @@ def speed(plain, ours, offline=None):
 
 
 def strategy(name, kept, **more):
-    row = {"strategy": name, "document": 1000, "sent": 3, "seconds": 1.0, "prompt": 100}
-    return row | {"cached": kept, "asked": 100, "kept": kept, "ideal": 50, **more}
+    row = {"strategy": name, "document": 1000, "sent": 3, "failed": 0, "prompt": 100}
+    return row | {"seconds": 1.0, "cached": kept, "asked": 100, "kept": kept, "ideal": 50, **more}
 
 
 def killed(**more):

@@ -46,7 +46,7 @@ def _merged(runs, rows, name):
     last, replaced = {}, []
     for told in runs:
         for row in told.get(rows, ()):
-            if "failed" in row and row[name] in last:
+            if row.get("failed") and row[name] in last:
                 continue  # what could not be done again leaves what was
             if row[name] in last:
                 replaced.append(last[row[name]])
@@ -186,7 +186,7 @@ def _real(runs):
             f"`{each['pipeline']}`",
             "not done" if each["exit"] is None else each["exit"],
             each["replies"],
-            ", ".join(f"{name} {count}" for name, count in each["outcomes"].items()),
+            _told(each["outcomes"]),
             f"{each['prompt']:,}",
             f"{each['cached']:,}",
         )
@@ -200,26 +200,35 @@ def _survival(runs):
     lines = ["## What a kill costs", _hosts(runs)]
     found, _ = _merged(runs, "survival", "what")
     for each in found:
-        if "failed" in each:
+        if each.get("failed"):
             continue
         if each["what"] == "server killed":
             lines.append(
                 f"All {each['killed']} processes of the server were killed after"
                 f" {each['replies_then']} replies"
                 + (" and it was started again" if each["again"] else "")
-                + f": the run ended with {each['exit']}, with {each['outcomes']} and"
-                f" {each['replies']} replies under {each['keys']} keys."
+                + f": the run ended with exit code {each['exit']}, outcomes"
+                f" {_told(each['outcomes'])}, and {each['replies']} replies under"
+                f" {each['keys']} keys."
             )
         else:
             lines.append(
                 f"Octavo was killed (SIGKILL) after {each['replies_then']} replies:"
                 f" {each['empty_after']:.1f} s later"
                 + (" no process of the server was left" if each["empty"] else " some were left")
-                + f", and the GPU's memory was at {each['memory_then']} MB (before the run:"
-                f" {each['memory_before']}). The same command again ended with {each['exit']}:"
-                f" {each['outcomes']}."
+                + f", and the GPU's memory was at {_megabytes(each['memory_then'])} (before the"
+                f" run: {_megabytes(each['memory_before'])}). The same command again ended with"
+                f" exit code {each['exit']}: {_told(each['outcomes'])}."
             )
     return lines
+
+
+def _told(outcomes):
+    return ", ".join(f"{name} {count}" for name, count in outcomes.items())
+
+
+def _megabytes(cards):
+    return " and ".join(f"{used} MB" for used in cards)
 
 
 def _grid(head, rows):
