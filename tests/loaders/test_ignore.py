@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from octavo.errors import InputError
@@ -25,6 +25,7 @@ FILES = (
 PATTERNS = st.sampled_from(
     [
         *("*.md", "!a.md", "build/", "/build", "build/*", "!build/keep/", "src/**", "!src/x/"),
+        *("src/**/x", "**", "!src", "!a.*", "build/**", "!/build/*", "a.md", "keep"),
         *("**/x/", "a.*", "[ab].md", "# note", "", "/src/*.md", "!*.txt", "*/a.md", "\\!a", "x/ "),
     ]
 )
@@ -63,6 +64,8 @@ def write(root, ignores):
     max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(IGNORES)
+@example({"": ["src/**", "!a.md"]})
+@example({"": ["*.md", "!src/x/"]})
 def test_the_same_files_are_left_out_as_by_git(repository, ignores):
     write(repository, ignores)
     listed = git(repository, "ls-files", "--others", "--exclude-standard", "-z").split("\0")

@@ -8,6 +8,7 @@ too, and `.git/info/exclude`.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -70,7 +71,22 @@ class Ignore:
         """Tell whether a file or directory, by its absolute path, is left out."""
         path += "/" if is_directory else ""
         for base, patterns in reversed(self._patterns):
-            found = patterns.check_file(path[len(base) :].replace(os.sep, "/")).include
-            if found is not None:
-                return found
+            below = path[len(base) :].replace(os.sep, "/")
+            for pattern in reversed(patterns.patterns):
+                if pattern.include is not None and _names(pattern.regex, below):
+                    return pattern.include
         return False
+
+
+def _names(pattern: re.Pattern[str], path: str) -> bool:
+    """Tell whether a pattern matches this very path, and not only a directory above it.
+
+    Directories that are left out are never entered, so a match of one above says nothing here;
+    taking it for one would let `!docs/` bring back what `*.md` leaves out.
+    """
+    match = pattern.match(path)
+    if match is None:
+        return False
+    if match.groupdict().get("ps_d") is not None:
+        return match.end("ps_d") == len(path)
+    return match.end() < len(path) or not path.endswith("/")  # `src/**` leaves src itself
