@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import hypothesis
 import pytest
 from pytest_socket import socket_allow_hosts
 
-# Other work on the machine must not fail a test; an endless one ends by its own time limit.
-hypothesis.settings.register_profile("octavo", deadline=None)
+# Other work on the machine must not fail a test; an endless one ends by its own time limit. What
+# property tests find by luck is found while developing: CI takes the same examples each time.
+hypothesis.settings.register_profile("octavo", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("octavo")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Spread the whole suite over the cores; what was named by hand runs in this very process."""
+    return min(os.cpu_count() or 1, 4) if config.args == config.getini("testpaths") else 0
 
 
 @pytest.fixture(autouse=True)

@@ -8,14 +8,15 @@ too, and `.git/info/exclude`.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from octavo.errors import InputError
 
 if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+    import re
+
+    from pathspec import GitIgnoreSpec, RegexPattern
 
 __all__ = ["Ignore"]
 
@@ -73,18 +74,19 @@ class Ignore:
         for base, patterns in reversed(self._patterns):
             below = path[len(base) :].replace(os.sep, "/")
             for pattern in reversed(patterns.patterns):
-                if pattern.include is not None and _names(pattern.regex, below):
+                if pattern.include is not None and _names(pattern, below):
                     return pattern.include
         return False
 
 
-def _names(pattern: re.Pattern[str], path: str) -> bool:
+def _names(pattern: RegexPattern, path: str) -> bool:
     """Tell whether a pattern matches this very path, and not only a directory above it.
 
     Directories that are left out are never entered, so a match of one above says nothing here;
     taking it for one would let `!docs/` bring back what `*.md` leaves out.
     """
-    match = pattern.match(path)
+    regex = cast("re.Pattern[str] | None", pattern.regex)  # pyright: ignore[reportUnknownMemberType]
+    match = regex.match(path) if regex else None
     if match is None:
         return False
     if match.groupdict().get("ps_d") is not None:
