@@ -21,6 +21,7 @@ from corpus import prose
 from mock.replies import sentences
 
 from octavo.backends.scripted import ScriptedBackend
+from octavo.engine.deflate import inflate
 from octavo.engine.execute import Job, execute
 from octavo.engine.journal import Journal
 from octavo.engine.report import Silence
@@ -64,7 +65,8 @@ def sizes(path):
     with Journal(path) as journal:
         journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         ((texts,),) = journal.query("SELECT coalesce(sum(length(data)), 0) FROM texts")
-        ((replies,),) = journal.query("SELECT sum(length(cast(text AS blob))) FROM calls")
+        stored = journal.query("SELECT text FROM calls")
+        replies = sum(len(inflate(text).encode()) for (text,) in stored)
         ((rows,),) = journal.query("SELECT count(*) FROM ledger")
         ((ledger,),) = journal.query(
             "SELECT sum(pgsize - unused) FROM dbstat WHERE name IN ('ledger', 'ledger_of_site')"

@@ -93,8 +93,8 @@ def figure(name: str, text: str, change: Sequence[str] = ()) -> Figure:
             octavo.run(path, document, model=backend, params={"question": _QUESTION})
         with Journal(journal) as opened:
             prompts = [
-                (opened.messages(call), reply)
-                for call, reply in opened.query("SELECT id, text FROM calls ORDER BY id")
+                (opened.messages(call), opened.text(1, call))
+                for (call,) in opened.query("SELECT id FROM calls ORDER BY id")
             ]
     cache = PrefixCache()
     cache.read(map(_tokens, (messages for messages, _ in prompts)))

@@ -25,7 +25,9 @@ SECRET = "The password of the lighthouse is marmalade, as nobody else may ever k
 
 def fine(request):
     text = request.messages[-1].content
-    return f"{text[-60:]} {'marmalade ' * text.count('marmalade')}{'It is all fine. ' * 40}"
+    # Long ones lie deflated, so that bytes on the disk would not show a word in them.
+    more = "marmalade" if "marmalade" in text else "It is all fine. " * 40
+    return f"{text[-60:]} {more}"
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from typing import Any, Self
 
 import orjson
 
+from octavo.engine.deflate import deflate, inflate
 from octavo.engine.packing import Packed, unpack
 from octavo.engine.recent import Recent
 from octavo.engine.spare import Spare
@@ -148,11 +149,11 @@ class Journal:
             self.generation,
             key,
             packed.id,
-            reply.text,
+            deflate(reply.text),
             reply.finish.value,
             _usage(reply.usage),
             reply.model,
-            reply.reasoning,
+            reply.reasoning and deflate(reply.reasoning),
             orjson.dumps(reply.logprobs) if reply.logprobs else None,
             seconds,
             self.today,
@@ -176,7 +177,7 @@ class Journal:
         if kind == 1:
             sql = "SELECT text FROM calls WHERE id = ? ORDER BY generation DESC"
             for (text,) in self._query(sql, (number,)):
-                return text
+                return inflate(text)
         for (data,) in self._query("SELECT data FROM texts WHERE id = ?", (number,)):
             return zlib.decompress(data).decode("utf-8", "surrogatepass")
         raise KeyError(number)
@@ -377,10 +378,10 @@ def _usage(usage: Usage) -> str | None:
 def _reply(row: list[Any]) -> Reply:
     text, finish, usage, model, reasoning, logprobs = row
     return Reply(
-        text=text,
+        text=inflate(text),
         finish=Finish(finish),
         usage=Usage(*orjson.loads(usage)) if usage else Usage(),
-        reasoning=reasoning,
+        reasoning=reasoning and inflate(reasoning),
         logprobs=tuple(
             TokenLogprob(token["token"], token["logprob"], tuple(map(tuple, token["top"])))
             for token in (orjson.loads(logprobs) if logprobs else ())

@@ -26,7 +26,7 @@ CREATE TABLE calls (
     generation INTEGER NOT NULL,
     key BLOB NOT NULL,
     prompt INTEGER NOT NULL,
-    text TEXT NOT NULL,
+    text TEXT NOT NULL,             -- or deflated; see deflate.py
     finish TEXT NOT NULL,
     usage TEXT,                     -- prompt, completion, cached, reasoning tokens as JSON
     model TEXT,
@@ -129,7 +129,10 @@ ALTER TABLE appended RENAME TO prompts;
 """Replies and prompts in the order in which they came, found by an index: rows that lie in the
 order of their hashes leave pages half empty and dirty a page each."""
 
-_STEPS: tuple[str, ...] = (_TABLES, _USE, _VECTORS, _APPENDED)
+_DEFLATED = ""
+"""From here on replies may lie deflated, which an earlier program must not take for their text."""
+
+_STEPS: tuple[str, ...] = (_TABLES, _USE, _VECTORS, _APPENDED, _DEFLATED)
 """What brings a journal from each version to the next, in order."""
 
 VERSION = len(_STEPS)
