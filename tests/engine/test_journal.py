@@ -61,6 +61,24 @@ def test_a_reply_is_found_by_another_journal_on_the_same_file(tmp_path):
         assert find(journal, request(attempt=1)) is None
 
 
+def test_a_reply_that_no_text_can_be_is_made_one(tmp_path):
+    """A server may cut a reply within an emoji, and JSON can say the half that is left."""
+    with Journal(tmp_path / "j") as journal:
+        stored = keep(journal, request(), Reply("well \ud83d", reasoning="\ude00 hm"))
+        assert stored == find(journal, request())
+        assert stored == Reply("well \ufffd", reasoning="\ufffd hm")
+
+
+def test_a_defect_while_writing_ends_the_call_that_waits_for_it(tmp_path):
+
+    async def store():
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        await journal.keep(b"k" * 32, pack((), ()), Reply("well", model="\ud800"))
+
+    with Journal(tmp_path / "j") as journal, pytest.raises(UnicodeEncodeError):
+        asyncio.run(store())
+
+
 def test_the_second_process_adopts_the_first_durable_reply(tmp_path):
     with Journal(tmp_path / "j") as first, Journal(tmp_path / "j") as second:
         assert keep(first, request(), Reply("first")).text == "first"

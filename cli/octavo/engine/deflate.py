@@ -13,10 +13,10 @@ _SHORT = 256
 
 
 def deflate(text: str) -> str | bytes:
-    """Return a text as it is, or as the bytes that `inflate` takes when they are fewer."""
+    """Return a well-formed text as it is, or as the bytes for `inflate` when they are fewer."""
     if len(text) <= _SHORT:
         return text
-    plain = text.encode("utf-8", "surrogatepass")
+    plain = text.encode()
     data = zlib.compress(plain, _LEVEL)
     return data if len(data) < len(plain) else text
 
@@ -25,4 +25,4 @@ def inflate(stored: str | bytes) -> str:
     """Return the text that was stored."""
     if isinstance(stored, str):
         return stored
-    return zlib.decompress(stored).decode("utf-8", "surrogatepass")
+    return zlib.decompress(stored).decode()

@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +29,7 @@ from octavo.engine.storage import check, connect, explain, no_room
 from octavo.errors import JournalError, RunFailed
 from octavo.protocols import Capabilities, Finish, Message, Reply, TokenLogprob, Usage
 from octavo.text.quote import short_id
+from octavo.text.wellformed import well_formed
 
 __all__ = ["Journal"]
 
@@ -143,6 +144,7 @@ class Journal:
 
         The future raises JournalError when the reply cannot be written.
         """
+        reply = _well_formed(reply)
         self._prompt(packed)
         row = (
             short_id(key),
@@ -280,21 +282,32 @@ class Journal:
             return
         failure: JournalError | None = None
         try:
-            self.connection.execute("BEGIN IMMEDIATE")
-            for sql, rows in writes.items():
-                self.connection.executemany(sql, rows)
-            kept = self._insert(calls)
-            self.connection.execute("COMMIT")
+            kept = self._store(writes, calls)
         except sqlite3.DatabaseError as error:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
             self._failure = explain(error, self.path)
             kept, whole = self._put_aside(calls, writes, self._failure)
             failure = None if whole else self._failure
+        except Exception as error:
+            _refuse(calls, error)  # a defect: who waits must not wait for good
+            raise
         for (_, future, _), reply in zip(calls, kept, strict=False):
             if not future.done():
                 future.set_result(reply)
         _done(commit, failure)
+
+    def _store(self, writes: Mapping[str, Sequence[_Row]], calls: Sequence[_Kept]) -> list[Reply]:
+        """Commit rows and replies, all or none; return what is stored of the replies."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            for sql, rows in writes.items():
+                self.connection.executemany(sql, rows)
+            kept = self._insert(calls)
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+        return kept
 
     def _schedule(self) -> None:
         """Let the end of this turn of the loop commit."""
@@ -322,9 +335,7 @@ class Journal:
         lines = [(_INSERT_CALL, row) for row, _, _ in calls]
         lines += [(sql, row) for sql, rows in writes.items() for row in rows]
         saved = 0 if self._spare is None else self._spare.save(lines)
-        for _, future, _ in calls[saved:]:
-            if not future.done():
-                future.set_exception(failure)
+        _refuse(calls[saved:], failure)
         return [reply for _, _, reply in calls[:saved]], saved == len(lines)
 
     def _take_over(self) -> None:
@@ -358,6 +369,12 @@ class Journal:
             raise explain(error, self.path) from error
 
 
+def _refuse(calls: Sequence[_Kept], error: Exception) -> None:
+    for _, future, _ in calls:
+        if not future.done():
+            future.set_exception(error)
+
+
 def _done(commit: asyncio.Future[None] | None, failure: JournalError | None) -> None:
     if commit is None or commit.done():
         return
@@ -366,6 +383,13 @@ def _done(commit: asyncio.Future[None] | None, failure: JournalError | None) -> 
     else:
         commit.set_exception(failure)
         commit.exception()  # nobody waiting is no defect
+
+
+def _well_formed(reply: Reply) -> Reply:
+    text, reasoning = well_formed(reply.text), reply.reasoning and well_formed(reply.reasoning)
+    if text is reply.text and reasoning is reply.reasoning:
+        return reply
+    return replace(reply, text=text, reasoning=reasoning)
 
 
 def _usage(usage: Usage) -> str | None:

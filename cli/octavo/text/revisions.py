@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from octavo.text.addresses import address, misfit
+from octavo.text.wellformed import well_formed
 
 __all__ = ["Revision", "RevisionError", "State", "compacted", "read", "replayed", "revised"]
 
@@ -54,7 +55,7 @@ def read(items: Iterable[Mapping[str, Any]]) -> list[Revision]:
     Characters that are half of one, which JSON can spell but no request can carry, are replaced.
     """
     return [
-        Revision(tuple(map(_sendable, item["path"])), item["op"], _sendable_in(item["value"]))
+        Revision(tuple(map(well_formed, item["path"])), item["op"], _well_formed_in(item["value"]))
         for item in items
     ]
 
@@ -223,15 +224,7 @@ def _put(node: object, path: Sequence[str], value: object) -> Any:  # noqa: ANN4
     return fields
 
 
-def _sendable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _sendable_in(value: Any) -> Any:  # noqa: ANN401 - a JSON value
+def _well_formed_in(value: Any) -> Any:  # noqa: ANN401 - a JSON value
     written = json.dumps(value, ensure_ascii=False)
-    fixed = _sendable(written)
+    fixed = well_formed(written)
     return value if fixed == written else json.loads(fixed)

@@ -1,0 +1,17 @@
+"""Text that can be encoded: nothing else can be sent, stored or printed."""
+
+from __future__ import annotations
+
+__all__ = ["well_formed"]
+
+
+def well_formed(text: str) -> str:
+    r"""Return a text with each half of a surrogate pair replaced by U+FFFD.
+
+    JSON can say such halves (`"\ud83d"`), and a reply that is cut within an emoji does.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
