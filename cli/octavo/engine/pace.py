@@ -32,6 +32,8 @@ _CUT = 0.97
 """The share to which a refusal cuts a guessed rate."""
 _GROWTH = 0.01, 0.004
 """What a guessed rate grows by in a second, as a share: at once, and for each second passed."""
+_FIRST_GROWTH = 0.1
+"""The same share until a second refusal shows what flows back: the first one came with a burst."""
 _ROUND = 1.0
 """Seconds whose refusals are one, and over which accepted calls are counted."""
 
@@ -121,6 +123,8 @@ class Pace:
     """Calls that had been accepted when the rate was last guessed."""
     _changed: float = 0.0
     """When the guessed rate was last changed."""
+    _measured: bool = False
+    """Whether the guessed rate follows from two refusals."""
 
     def __post_init__(self) -> None:
         """Keep stated limits from the first call on, evenly but for the first second."""
@@ -165,7 +169,7 @@ class Pace:
         now = self.now()
         self._answered.append(now)
         if (guess := self._buckets.get(_GUESSED)) is not None:
-            soon, later = _GROWTH
+            soon, later = _GROWTH if self._measured else (_FIRST_GROWTH, 0.0)
             guess.rate *= 1 + (soon + 2 * later * (now - guess.seen)) * (now - self._changed)
             self._changed = now
 
@@ -196,6 +200,7 @@ class Pace:
             # Nothing was left at the last refusal and nothing is left now: what was accepted in
             # between is what had flowed back.
             guess.rate = min(guess.rate, max(accepted - self._accepted, 1.0) / (now - guess.seen))
+            self._measured = True
         guess.rate *= _CUT
         guess.seen = self._changed = now
         self._accepted = accepted
