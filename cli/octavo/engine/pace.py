@@ -32,10 +32,12 @@ _CUT = 0.97
 """The share to which a refusal cuts a guessed rate."""
 _GROWTH = 0.01, 0.004
 """What a guessed rate grows by in a second, as a share: at once, and for each second passed."""
-_FIRST_GROWTH = 0.1
+_FIRST_GROWTH = 0.7
 """The same share until a second refusal shows what flows back: the first one came with a burst."""
 _ROUND = 1.0
 """Seconds whose refusals are one, and over which accepted calls are counted."""
+_ENOUGH = 8
+"""Calls accepted since a refusal from which on the next one says something in any case."""
 
 
 class Cost(NamedTuple):
@@ -188,18 +190,21 @@ class Pace:
     def _guess(self, now: float, wait: float) -> None:
         """Send no faster than calls were accepted, when a server refuses without saying why."""
         guess = self._buckets.get(_GUESSED)
-        if guess is not None and now - guess.seen < _ROUND:
-            return
         accepted = self._spent.requests - self._refusals
+        if guess is not None and now - guess.seen < _ROUND and accepted - self._accepted < _ENOUGH:
+            return
+        recent = sum(moment > now - _ROUND for moment in self._answered) / _ROUND
         if guess is None:
-            recent = sum(moment > now - _ROUND for moment in self._answered)
             guess = self._buckets[_GUESSED] = _Bucket(1.0, None, at=now)
-            guess.rate = max(1.0, recent / _ROUND)
+            guess.rate = max(1.0, recent)
             self._held = max(self._held, now + wait)
         else:
             # Nothing was left at the last refusal and nothing is left now: what was accepted in
-            # between is what had flowed back.
-            guess.rate = min(guess.rate, max(accepted - self._accepted, 1.0) / (now - guess.seen))
+            # between is what had flowed back, or less where it flowed over meanwhile.
+            flowed = max(accepted - self._accepted, 1.0) / (now - guess.seen)
+            if now - guess.seen > 2 * _ROUND:
+                flowed = max(flowed, recent)
+            guess.rate = min(guess.rate, flowed)
             self._measured = True
         guess.rate *= _CUT
         guess.seen = self._changed = now
