@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import tty
@@ -246,8 +247,10 @@ def test_a_dry_run_is_the_plan_and_asks_nothing(place, octavo):
     ]
     assert lines[2].split()[:3] == ["map", "2", "0"]
     assert lines[2].endswith("  new")
-    assert "2 documents, depth 1" in lines[-2]
-    assert lines[-1] == "cost: none (it runs on this machine); time: unknown before a first run"
+    assert "2 documents, depth 1" in lines[-3]
+    assert lines[-2] == "cost: none (it runs on this machine); time: unknown before a first run"
+    more = r"replies that are cut or unusable are asked for again: at most 2 more calls, \d+ tokens"
+    assert re.fullmatch(more, lines[-1])
 
 
 def test_the_plan_as_json_says_what_the_run_then_does(place, octavo):
@@ -259,6 +262,8 @@ def test_the_plan_as_json_says_what_the_run_then_does(place, octavo):
     assert before["depth"] == 1
     assert before["sent"] == {"low": 2, "high": 2}
     assert before["cost"] == {"low": 0.0, "high": 0.0}
+    assert before["again"]["calls"] == 2
+    assert before["again"]["tokens"].keys() == {"prompt", "completion"}
     assert before["seconds"] is None
     assert before["reasons"] == {"new": 2}
     assert before["tokens"]["prompt"]["high"] > 0

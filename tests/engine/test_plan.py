@@ -19,13 +19,9 @@ from octavo.protocols import Capabilities
 from octavo.tokens.choose import counter
 
 BUILT_IN = sorted(found.name for found in Lookup().pipelines())
-EXACT = {"count", "map", "outline", "summarize"}
+EXACT = {"count", "map", "outline", "overview", "review", "summarize"}
 """Nothing that these ask depends on what replies say; the outline is that of real headings."""
-REPEATING = {"memory"}
-"""Its prompts hold what replies put into the memory, which may be more than any one reply."""
 SCHEMA = '{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
-TELLING = {"compress"}
-"""Its further attempts name what the one before lost and made up, which no plan can know."""
 VALUES = {
     "schema": SCHEMA,
     "question": "Who saw word7?",
@@ -88,15 +84,14 @@ def test_a_run_of_every_built_in_pipeline_lies_within_its_plan(name, document):
         assert low == high
     first = [request for request in model.requests if request.attempt == 0]
     assert planned.sent[0] <= len(first) <= planned.sent[1]
-    if name not in REPEATING:
-        prompts = tokens_in(first)
-        assert sum(step.prompt_low for step in planned.steps) <= prompts
-        assert prompts <= sum(step.prompt_high for step in planned.steps)
-    if name not in TELLING:
-        assert max(tokens_in([each]) + each.max_tokens for each in first) <= planned.largest
+    prompts = tokens_in(first)
+    assert sum(step.prompt_low for step in planned.steps) <= prompts
+    assert prompts <= sum(step.prompt_high for step in planned.steps)
+    assert max(tokens_in([each]) + each.max_tokens for each in first) <= planned.largest
     again = octavo.plan(name, document, model=backend(), params=params(name))
     assert again.sent == (0, 0)
     assert again.cost == (0, 0)
+    assert again.again.calls == 0
 
 
 def test_the_likely_tokens_of_a_map_are_near_what_a_run_takes(document):
@@ -180,8 +175,10 @@ def test_a_cost_is_told_by_the_price_or_not_at_all(tmp_path, monkeypatch, docume
     high = (step.prompt_high * 2 + step.completion_high * 8) / 1e6
     assert told.cost == (pytest.approx(low), pytest.approx(high))
     assert told.priced == "the profile"
+    more = (step.again.prompt * 2 + step.again.completion * 8) / 1e6
+    assert told.again.cost == pytest.approx(more)
     unknown = octavo.plan("map", document, model="free", params=params("map"))
-    assert (unknown.cost, unknown.priced) == (None, None)
+    assert (unknown.cost, unknown.priced, unknown.again.cost) == (None, None, None)
     listed = octavo.plan("map", document, model="listed", params=params("map"))
     assert 0 < listed.cost[0] < listed.cost[1]
     assert listed.priced == "genai-prices"

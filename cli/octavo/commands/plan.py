@@ -16,7 +16,7 @@ from octavo.commands.pipelines import by_pipeline
 from octavo.commands.progress import duration, open_display, plural
 from octavo.commands.table import aligned
 from octavo.commands.terminal import say
-from octavo.engine.plan import Plan, PlanStep
+from octavo.engine.plan import Again, Plan, PlanStep
 
 __all__ = ["plan", "print_plan"]
 
@@ -83,8 +83,14 @@ def _counted(steps: Sequence[PlanStep]) -> dict[str, Any]:
             },
         },
         "cost": _bounds(*map(sum, zip(*known, strict=True))) if len(known) == len(costs) else None,
+        "again": _second(sum((step.again for step in steps), Again())),
         "reasons": dict(reasons),
     }
+
+
+def _second(again: Again) -> dict[str, Any]:
+    tokens = {"prompt": again.prompt, "completion": again.completion}
+    return {"calls": again.calls, "tokens": tokens, "cost": again.cost}
 
 
 def _bounds(low: float, high: float) -> dict[str, float]:
@@ -105,6 +111,8 @@ def _as_lines(plan: Plan) -> Iterable[str]:
     yield f"{', '.join(parts)} ({plan.tokenizer})"
     if plan.sent[1]:
         yield f"cost: {_cost(plan)}; time: {_time(plan)}"
+        if plan.again.calls:
+            yield f"replies that are cut or unusable are asked for again: {_more(plan.again)}"
     else:
         yield "nothing would be sent: the journal answers every call"
 
@@ -132,8 +140,17 @@ def _cost(plan: Plan) -> str:
     low, high = plan.cost
     if not high:
         return f"none ({plan.priced})"
-    amounts = [f"${each:.4f}" if each < 1 else f"${each:,.2f}" for each in (low, high)]
-    return f"{' to '.join(dict.fromkeys(amounts))} ({plan.priced})"
+    return f"{' to '.join(dict.fromkeys(map(_dollars, (low, high))))} ({plan.priced})"
+
+
+def _more(again: Again) -> str:
+    tokens = again.prompt + again.completion
+    cost = f", {_dollars(again.cost)}" if again.cost else ""
+    return f"at most {plural(again.calls, 'more call')}, {tokens:,} tokens{cost}"
+
+
+def _dollars(amount: float) -> str:
+    return f"${amount:.4f}" if amount < 1 else f"${amount:,.2f}"
 
 
 def _time(plan: Plan) -> str:

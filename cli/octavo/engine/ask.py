@@ -21,7 +21,15 @@ from octavo.engine.ledger import Account, Ledger
 from octavo.engine.limit import Stopped
 from octavo.engine.packing import quotes_in
 from octavo.engine.queue import Priority
-from octavo.engine.records import Invalid, instructed, mended, read_record, retold, rewritten
+from octavo.engine.records import (
+    RETELLING,
+    Invalid,
+    instructed,
+    mended,
+    read_record,
+    retold,
+    rewritten,
+)
 from octavo.engine.report import CallWatch, DraftWatch, Ended, Outcome, Watch
 from octavo.engine.verdict import Verdict, complete_part, verdict
 from octavo.errors import BudgetReached, CallError, CutError, FitError, ReplyError, UsageError
@@ -44,6 +52,9 @@ __all__ = ["Asker", "Asking"]
 
 _SHORTER = 0.6
 """The word target of the second attempt, as a share of the first."""
+
+_REWORDING = 2
+"""Tokens that the lower target may have more than the first."""
 
 _EMBEDDING = "0" * 64
 """What stands for a prompt where texts are embedded as they are."""
@@ -94,6 +105,14 @@ class _Question:
     check: Callable[[Any], Sequence[str]] | None
     scored: tuple[Message, ...] | None = None
     """What stands for a prompt where a text is scored, not asked about."""
+
+    @property
+    def again(self) -> int | None:
+        """Tokens that the prompt of a second attempt may have more; None if there is none."""
+        if self.strict:
+            return None
+        shown = self.schema is not None or self.check is not None
+        return self.tokens + RETELLING if shown else _REWORDING
 
     def faults(self, answer: Answer) -> Sequence[str]:
         """Return what is wrong with an answer that is whole; a plan's is not looked at."""
@@ -320,7 +339,14 @@ class Asker:
         if behind is not None:
             # While the server still has the text, this call goes before those on other texts.
             priority = priority._replace(levels_done=priority.levels_done - 1)
-        flight = self.answers.answer(request, key, quotes=quotes, priority=priority, behind=behind)
+        flight = self.answers.answer(
+            request,
+            key,
+            quotes=quotes,
+            priority=priority,
+            behind=behind,
+            again=None if attempt else question.again,
+        )
         flight.board()
         if self._call_watch is not None and not flight.reply.done():
             told = (self.source, self.step, question.node, key)

@@ -123,10 +123,13 @@ class Answers(Vectors, Protocol):
         quotes: Sequence[Quote],
         priority: Priority,
         behind: Flight | None = None,
+        again: int | None = None,
     ) -> Flight:
         """Return the flight of a request; equal keys share one.
 
         It is sent once `behind`, whose prompt begins as this one does, has started or ended.
+        `again` is how many tokens more the prompt of a second attempt may have, and None where a
+        reply of no use is not asked for once more; a plan needs to know.
         """
         ...
 
@@ -202,8 +205,10 @@ class Flights:
         quotes: Sequence[Quote],
         priority: Priority,
         behind: Flight | None = None,
+        again: int | None = None,
     ) -> Flight:
         """Return the flight of a request; see Answers."""
+        del again
         if flight := self._flying.get(key):
             return flight
         if reply := self.journal.find(key):

@@ -11,7 +11,7 @@ from octavo.engine.engine import Engine
 from octavo.engine.failure import blamed
 from octavo.engine.gathering import Gathered, Gathering
 from octavo.engine.history import History, Reason, Usual
-from octavo.engine.predict import Forecast, Predictions, Tally
+from octavo.engine.predict import Again, Forecast, Predictions, Tally
 from octavo.engine.price import Price
 from octavo.engine.report import Silence, Watch
 from octavo.errors import InputError, ReplyError
@@ -19,7 +19,7 @@ from octavo.pipeline.spec import Pipeline, Use
 from octavo.text.document import Document
 from octavo.text.note import Prediction
 
-__all__ = ["Known", "Plan", "PlanStep", "plan"]
+__all__ = ["Again", "Known", "Plan", "PlanStep", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,9 @@ class PlanStep:
     others; low and high bound them, and the tokens and the cost, in US dollars, of those to be
     sent. The bounds are equal where nothing depends on what replies say. The likely tokens of
     replies are by their length in earlier runs, else by three quarters of what they may have.
-    `reasons` counts why calls would be sent. A cost is None when a price is not known.
+    `reasons` counts why calls would be sent. A cost is None when a price is not known. A reply that
+    is cut, empty or no record is asked for once more: `again` is the most that this takes, beside
+    what the other fields say.
     """
 
     step: str
@@ -62,6 +64,7 @@ class PlanStep:
     cost_low: float | None = 0.0
     cost_high: float | None = 0.0
     reasons: Mapping[Reason, int] = field(default_factory=dict[Reason, int])
+    again: Again = field(default_factory=Again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,11 @@ class Plan:
             sum(s.prompt_low + s.completion_low for s in self.steps),
             sum(s.prompt_high + s.completion_high for s in self.steps),
         )
+
+    @property
+    def again(self) -> Again:
+        """The most that second attempts take, where replies are of no use at first."""
+        return sum((step.again for step in self.steps), Again())
 
     @property
     def likely(self) -> int:
@@ -290,6 +298,17 @@ def _plus(step: PlanStep, least: Tally, most: Tally) -> PlanStep:
         cost_low=_sum(step.cost_low, least.cost),
         cost_high=_sum(step.cost_high, most.cost),
         reasons=reasons,
+        again=step.again + _most(least.again, most.again),
+    )
+
+
+def _most(one: Again, other: Again) -> Again:
+    costs = [each.cost for each in (one, other) if each.cost is not None]
+    return Again(
+        max(one.calls, other.calls),
+        max(one.prompt, other.prompt),
+        max(one.completion, other.completion),
+        max(costs) if len(costs) > 1 else None,
     )
 
 

@@ -25,17 +25,40 @@ from octavo.text.ngrams import spelt
 from octavo.text.note import Prediction
 from octavo.text.quote import Quote, short_id
 
-__all__ = ["Forecast", "Predictions", "Tally"]
+__all__ = ["Again", "Forecast", "Predictions", "Tally"]
 
 _OFTEN = 0.75
 """The share of what a reply may have that it is taken to have before any is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The most that second attempts take, should every reply be of no use at first.
+
+    `calls` are requests, `prompt` and `completion` tokens; `cost` is in US dollars, and None when
+    a price is not known.
+    """
+
+    calls: int = 0
+    prompt: int = 0
+    completion: int = 0
+    cost: float | None = 0.0
+
+    def __add__(self, other: Again) -> Again:
+        """Return both together."""
+        return Again(
+            self.calls + other.calls,
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            None if self.cost is None or other.cost is None else self.cost + other.cost,
+        )
 
 
 @dataclass
 class Tally:
     """What a plan counted of a step: calls, and of those to be sent tokens, cost and reasons.
 
-    `cost` is in US dollars, and None once a price was not known.
+    `cost` is in US dollars, and None once a price was not known; `again` comes on top.
     """
 
     calls: int = 0
@@ -46,6 +69,7 @@ class Tally:
     largest: int = 0
     cost: float | None = 0.0
     reasons: Counter[Reason] = field(default_factory=Counter[Reason])
+    again: Again = field(default_factory=Again)
 
     def send(self, prompt: int, completion: int, price: Price | None) -> None:
         """Count the tokens of a call to be sent."""
@@ -55,6 +79,11 @@ class Tally:
             self.cost = None
         else:
             self.cost += price.cost(prompt, completion)
+
+    def send_again(self, prompt: int, completion: int, price: Price | None) -> None:
+        """Count the most that a second attempt of a call to be sent may take."""
+        cost = None if price is None else price.cost(prompt, completion)
+        self.again += Again(1, prompt, completion, cost)
 
 
 class Forecast(Ledger):
@@ -129,6 +158,7 @@ class Predictions:
         quotes: Sequence[Quote],
         priority: Priority,
         behind: Flight | None = None,
+        again: int | None = None,
     ) -> Flight:
         """Return a flight that has landed."""
         del priority
@@ -141,7 +171,7 @@ class Predictions:
         if reply := self.journal.find(key):
             flight = Flight.landed(reply, cached=True)
         else:
-            flight = self._predict(request, key)
+            flight = self._predict(request, key, again)
         flight.depth = depth
         self._asked[key] = flight
         return flight
@@ -169,8 +199,8 @@ class Predictions:
                 self.tally.send(tokens, 0, self.price_embedding())
         return batch
 
-    def _predict(self, request: Request, key: bytes) -> Flight:
-        prompt = self.counts.prompt_once(request.messages)
+    def _predict(self, request: Request, key: bytes, again: int | None) -> Flight:
+        prompt = whole = self.counts.prompt_once(request.messages)
         self.tally.largest = max(self.tally.largest, prompt + request.max_tokens)
         if may_join(request) and self.replies is Prediction.SHORT and self.samples:
             # Asked for by one request, samples share their prompt.
@@ -179,7 +209,10 @@ class Predictions:
             self._prompts.add(name)
         completion = request.max_tokens if self.replies is Prediction.LONG else 1
         if self.forecast.will_send(key):
-            self.tally.send(prompt, completion, self.price())
+            price = self.price()
+            self.tally.send(prompt, completion, price)
+            if again is not None:
+                self.tally.send_again(whole + again, request.max_tokens, price)
             usual = _OFTEN * request.max_tokens if self.usual is None else self.usual
             self.tally.likely += min(usual, request.max_tokens)
         # Different calls give different replies, or what is made of them would be one call.

@@ -11,7 +11,10 @@ from typing import Any, Protocol, cast
 
 from octavo.protocols import Finish, JsonSchema, Message, Reply
 
-__all__ = ["Invalid", "instructed", "mended", "read_record", "retold", "rewritten"]
+__all__ = ["RETELLING", "Invalid", "instructed", "mended", "read_record", "retold", "rewritten"]
+
+RETELLING = 600
+"""The most tokens that tell a model what is wrong with its reply, beside the reply itself."""
 
 _ASK = (
     "Reply with one JSON object and nothing else: no code fence, no comment, no text around it."

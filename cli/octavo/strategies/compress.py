@@ -227,7 +227,9 @@ class _Shortening:
                 part.text, part.tokens = str(answer.value), int(part.tokens * share)
                 return answer.predicted
             if answer.predicted is not None:
-                continue  # as many calls as there may be
+                # As many calls as there may be, and each has lost all and made up what it says.
+                missing, added = keep, (str(answer.value),)
+                continue
             text = _framed(part.text, str(answer.value))
             tokens = self.work.counter.count(text)
             missing = lost(keep, text)

@@ -15,6 +15,7 @@ for once more and then left out; a generated schema is a list of typed fields (t
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +46,9 @@ from octavo.text.span import Span
 from octavo.text.union import union
 
 __all__ = ["STEP", "MemoryOptions"]
+
+_LINES = 1.5
+"""The most tokens of a memory's lines for each of a reply, which may leave out spaces and join."""
 
 _RETELLING = 300
 """Tokens that the request for a better reply may take beside the reply that it shows."""
@@ -126,7 +130,7 @@ class _Reader:
         if answer.predicted is Prediction.SHORT or isinstance(answer.value, str):
             return memory
         if answer.predicted is Prediction.LONG:
-            return memory.padded(self.options.tokens)
+            return memory.padded(math.ceil(_LINES * self.options.tokens))
         left_out: list[str] = []
         revisions = read(answer.value["revisions"])
         for revision in revisions:
