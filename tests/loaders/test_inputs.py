@@ -7,6 +7,7 @@ import os
 import sys
 
 import pytest
+from tests.loaders import office
 
 from octavo.errors import InputError, UsageError
 from octavo.loaders import inputs
@@ -161,6 +162,32 @@ def test_standard_input_is_read_when_named_or_alone(monkeypatch, arguments):
     pipe_in(monkeypatch, b"# Hi\n")
     (document,) = documents(find(arguments))
     assert (document.text, document.source) == ("# Hi\n", "-")
+
+
+@pytest.mark.parametrize(
+    ("text", "titles"),
+    [
+        ("# Bells\n\nText.\n\n## Ropes\n\nMore.\n", ["Bells", "Ropes"]),
+        ("Chapter 1\n\nText.\n\nChapter 2\n\nMore.\n", ["Chapter 1", "Chapter 2"]),
+        ("Text alone.\n", []),
+    ],
+)
+def test_headings_of_standard_input_are_seen(monkeypatch, text, titles):
+    pipe_in(monkeypatch, text.encode())
+    (document,) = documents(find([]))
+    assert [heading.title for heading in document.outline] == titles
+    assert document.text == text
+
+
+@pytest.mark.parametrize(
+    ("data", "suffix"),
+    [(office.pdf([["One"]]), ".pdf"), (office.docx([("One", "Two.")]), ".docx")],
+)
+def test_a_document_on_standard_input_asks_for_its_name(monkeypatch, data, suffix):
+    pipe_in(monkeypatch, data)
+    (error,) = documents(find([]))
+    assert "not text" in str(error)
+    assert error.hint == f"say so with a name: --stdin-filename x{suffix}"
 
 
 def test_bad_bytes_on_standard_input_are_an_error(monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from tests.loaders import office
 
 from octavo.errors import InputError
-from octavo.loaders.extraction import Extraction
+from octavo.loaders.extraction import Extraction, _explained
 from octavo.loaders.office import LOADER
 from octavo.text.place import place
 from octavo.text.span import Span
@@ -87,11 +87,17 @@ def test_a_mail_has_its_subject_and_sender():
     [
         ("a.pdf", office.pdf([["x"]], encrypted=True), "encrypted"),
         ("a.pdf", office.pdf([[], []]), "2 pages: they are empty or scanned images"),
+        ("a.pdf", office.pdf(PAGES)[:-60], "it is cut off: the end is missing"),
         ("a.pdf", b"", "the file is empty"),
         ("a.docx", office.docx([]), "there is no text in it"),
-        ("a.pdf", office.docx(SECTIONS), "this is a ZIP archive or an office document"),
+        ("a.pdf", office.pdf([[]]), "no text in 1 page: it is empty or a scanned image"),
+        ("a.pdf", office.docx(SECTIONS), "this is a Word document, and its name ends in .pdf"),
         ("a.docx", office.pdf(PAGES), "this is a PDF document"),
-        ("a.docx", office.docx(SECTIONS)[:300], "cannot be read"),
+        ("a.docx", office.epub(SECTIONS), "this is an EPUB book, and its name ends in .docx"),
+        ("a.epub", office.pptx(SECTIONS), "this is a PowerPoint presentation"),
+        ("a.pptx", office.xlsx({"A": [["x"]]}), "this is an Excel workbook"),
+        ("a.eml", office.odt(SECTIONS), "this is an OpenDocument file"),
+        ("a.docx", office.docx(SECTIONS)[:300], "cannot be read: invalid Zip archive"),
         (
             "a.docx",
             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
@@ -103,6 +109,32 @@ def test_what_cannot_be_read_says_why_and_names_the_file(name, data, said):
     with pytest.raises(InputError, match=said) as caught:
         load(name, data)
     assert str(caught.value).startswith(name)
+
+
+def test_a_file_of_another_kind_says_how_to_name_it():
+    with pytest.raises(InputError) as caught:
+        load("a.docx", office.epub(SECTIONS))
+    assert caught.value.hint == "rename it to end in .epub"
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("Security violation: Potential ZIP bomb detected: 1B -> 9B", "it unpacks to more than"),
+        (
+            "Parsing error: Security limit exceeded: invalid Zip archive: Invalid local header",
+            "cannot be read: invalid Zip archive: Invalid local header",
+        ),
+        (
+            "Parsing error: xberg_native_pdf: failed to load bytes: Invalid cross-reference table",
+            "cannot be read: Invalid cross-reference table",
+        ),
+    ],
+)
+def test_the_library_is_quoted_without_the_names_of_its_parts(reason, said):
+    error = _explained(reason, "a.docx")
+    assert str(error).startswith(f"a.docx: {said}")
+    assert error.hint
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused():

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import BinaryIO, Final
 
 from octavo.errors import InputError, UsageError
-from octavo.loaders.signature import RTF, kind_of
+from octavo.loaders.signature import disguised, kind_of
 
 __all__ = ["check_encoding", "decode", "decoded_lines"]
 
@@ -59,7 +59,7 @@ def decode(data: bytes, source: str, encoding: str | None = None) -> str:
         raise _known_format(data, source) or _not_text(data, source, chosen, error) from error
     except UnicodeError as error:  # a few codecs say no more than this
         raise InputError(f"not {chosen} text: {error}", source=source) from error
-    if "\0" in text or data.startswith(RTF):
+    if "\0" in text or disguised(data):
         raise _known_format(data, source) or _binary(text, source, chosen)
     return text if chosen in _WITHOUT_MARK else text.removeprefix("\ufeff")
 
@@ -81,7 +81,7 @@ def decoded_lines(file: BinaryIO, source: str, encoding: str | None = None) -> I
 def _known_format(data: bytes, source: str) -> InputError | None:
     if kind := kind_of(data):
         hint = "convert it to text first"
-        return InputError(f"this is {kind}, not text", source=source, hint=hint)
+        return InputError(f"this is {kind.name}, not text", source=source, hint=hint)
     return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 from octavo.errors import InputError
 
-__all__ = ["EXTRACTION", "Extracted", "Extraction"]
+__all__ = ["DAMAGED", "EXTRACTION", "Extracted", "Extraction"]
 
 _WORKER: Final = Path(__file__).with_name("extractor.py")
 _PATIENCE: Final = 9.0
@@ -25,6 +26,12 @@ _PATIENCE: Final = 9.0
 _PATIENCE_PER_MB: Final = 5.0
 """for each megabyte of it: a PDF of 1,000 full pages and 3 MB was seen to take 5."""
 _MEMORY: Final = 4 << 30
+DAMAGED: Final = "it seems to be damaged: open it in a program of its kind and save it anew"
+_OWN_WORDS: Final = re.compile(
+    r"(?:[A-Za-z]+ (?:error|violation|limit exceeded)|\w+ parsing failed|xberg\w*[^:]*"
+    r"|(?:Text|Metadata) extraction failed|failed to load bytes|Failed to (?:open|parse|read)[^:]*)"
+    r": (?=.)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +142,25 @@ def _explained(reason: str, source: str) -> InputError:
     lower = reason.lower()
     if "password" in lower or "encrypted" in lower:
         return InputError("it is encrypted", source=source, hint="save a copy without a password")
-    if "limit" in lower and ("exceed" in lower or "uncompressed" in lower or "ratio" in lower):
+    packing = "bomb" in lower or ("limit" in lower and ("exceed" in lower or "ratio" in lower))
+    if packing and "invalid zip" not in lower:
         return InputError(
-            f"it unpacks to more than is taken: {reason}",
+            f"it unpacks to more than is taken: {_plain(reason)}",
             source=source,
             hint="turn the file into text first, if you trust it",
         )
-    return InputError(f"cannot be read: {reason}", source=source)
+    return InputError(
+        f"cannot be read: {_plain(reason)}",
+        source=source,
+        hint=DAMAGED,
+    )
+
+
+def _plain(reason: str) -> str:
+    """Return a reason without the names that the library gives to its own parts."""
+    while (match := _OWN_WORDS.match(reason)) is not None:
+        reason = reason[match.end() :]
+    return reason
 
 
 EXTRACTION = Extraction()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from octavo.errors import InputError, UsageError
 from octavo.loaders.changed import Changed
 from octavo.loaders.ignore import Ignore
+from octavo.loaders.piped import LOADER as PIPED
 from octavo.protocols.sources import LoaderType
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Selection:
     With `include`, those that match one of its patterns, else those whose suffix a loader knows;
     less those that match `exclude`, those that `.gitignore` files leave out unless `gitignore` is
     off, and what is inside the directory `leave_out`. `changed` also holds for named files.
-    `stdin_name` is the name by whose suffix standard input is read.
+    `stdin_name` is the name by whose suffix standard input is read; without one it is Markdown or
+    plain text.
     """
 
     include: Sequence[str] = ()
@@ -160,7 +162,7 @@ def _found(arguments: Sequence[str], finder: _Finder) -> Iterator[Input | InputE
         path, source = Path(argument), _printable(argument)
         if argument == STDIN:
             name = finder.selection.stdin_name
-            loader = finder.loader(name or "")
+            loader = finder.loader(name) if name else PIPED
             yield Input(name or STDIN, PurePosixPath(name or "stdin").name, None, loader)
         elif not argument:  # an unset shell variable, not the working directory
             yield unreadable("''", FileNotFoundError())

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from octavo.errors import InputError
-from octavo.loaders.extraction import EXTRACTION, Extracted
+from octavo.loaders.extraction import DAMAGED, EXTRACTION, Extracted
 from octavo.loaders.signature import kind_of
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
@@ -32,11 +32,11 @@ _TYPES: Final = {
     ".eml": "message/rfc822",
     ".msg": "application/vnd.ms-outlook",
 }
-_STARTS: Final = {".pdf": b"%PDF-", ".msg": b"\xd0\xcf\x11\xe0"} | dict.fromkeys(
-    (".docx", ".epub", ".odt", ".pptx", ".xlsx"), b"PK\x03\x04"
-)
 _PAGED: Final = frozenset({".pdf", ".pptx"})
 """Formats whose pages are fixed; those of the others are the reader's choice."""
+_PDF_END: Final = b"startxref"
+_PDF_TAIL: Final = 4096
+"""Bytes at a PDF's end in which its last mark stands; by the standard 1,024, with some room."""
 _LARGEST: Final = 256 << 20
 
 
@@ -54,13 +54,13 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
     try:
         found = EXTRACTION.extract(data, _TYPES[suffix], source, paged=suffix in _PAGED)
     except InputError as error:
-        kind = kind_of(data)
-        if kind is None or kind == kind_of(_STARTS.get(suffix, b"")):
-            raise
-        raise InputError(f"this is {kind}, and its name ends in {suffix}", source=source) from error
+        raise _mislabelled(data, suffix, source) or error from error
+    if suffix == ".pdf" and _PDF_END not in data[-_PDF_TAIL:]:
+        # The library reads on as far as it can, and would leave out the rest without a word.
+        raise InputError("it is cut off: the end is missing", source=source, hint=DAMAGED)
     text, pages = _joined(found)
     if not text.strip():
-        raise _without_text(found, source)
+        raise _mislabelled(data, suffix, source) or _without_text(found, source)
     return Document(
         text,
         source,
@@ -94,10 +94,28 @@ def _goes_on(before: str, after: str) -> bool:
     return before[-1:].isalnum() and after[:1].islower()
 
 
+def _mislabelled(data: bytes, suffix: str, source: str) -> InputError | None:
+    """Return the error of a file that is of another format than its name says."""
+    kind = kind_of(data)
+    if kind is None or suffix in kind.suffixes:
+        return None
+    return InputError(
+        f"this is {kind.name}, and its name ends in {suffix}",
+        source=source,
+        hint=f"rename it to end in {kind.suffix}" if kind.suffix else None,
+    )
+
+
 def _without_text(found: Extracted, source: str) -> InputError:
     if found.pages:
+        count = len(found.pages)
+        what = (
+            f"1 {found.unit}: it is empty or a scanned image"
+            if count == 1
+            else f"{count:,} {found.unit}s: they are empty or scanned images"
+        )
         return InputError(
-            f"no text in {len(found.pages):,} {found.unit}s: they are empty or scanned images",
+            f"no text in {what}",
             source=source,
             hint="make the text readable first, for example with ocrmypdf",
         )

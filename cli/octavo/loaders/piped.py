@@ -1,0 +1,35 @@
+"""Standard input that has no name: Markdown or plain text, whichever its headings speak for."""
+
+from __future__ import annotations
+
+from octavo.errors import InputError
+from octavo.loaders.decode import decode
+from octavo.loaders.markdown import LOADER as MARKDOWN
+from octavo.loaders.signature import kind_of
+from octavo.protocols.sources import LoaderType
+from octavo.text.chapters import book_headings
+from octavo.text.document import Document
+
+__all__ = ["LOADER"]
+
+
+def _load(data: bytes, source: str, encoding: str | None) -> Document:
+    try:
+        text = decode(data, source, encoding)
+    except InputError as error:
+        kind = kind_of(data)
+        if kind is None or kind.suffix is None:
+            raise
+        raise _named(kind.name, kind.suffix, source) from error
+    chapters = book_headings(text)
+    assert MARKDOWN.load is not None
+    marked = MARKDOWN.load(data, source, encoding)
+    return marked if len(marked.outline) > len(chapters) else Document(text, source, chapters)
+
+
+def _named(kind: str, suffix: str, source: str) -> InputError:
+    hint = f"say so with a name: --stdin-filename x{suffix}"
+    return InputError(f"this is {kind}, not text", source=source, hint=hint)
+
+
+LOADER = LoaderType(name="piped", suffixes=frozenset(), load=_load)
