@@ -181,9 +181,9 @@ def test_the_flag_goes_before_the_ending_of_the_file(run, place):
 
 
 def test_standard_input_is_read_as_the_file_that_it_is_said_to_be(run, octavo):
-    text = b"# One\n\nText.\n"
+    text = b"<h1>One</h1><p>Text.</p>"
     plain = json.loads(octavo("split", stdin=text).out)
-    named = json.loads(octavo("split", "--stdin-filename", "a.md", stdin=text).out)
+    named = json.loads(octavo("split", "--stdin-filename", "a.html", stdin=text).out)
     assert plain["headings"] == []
     assert named["headings"] == ["One"]
     done = run(

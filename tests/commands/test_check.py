@@ -102,6 +102,51 @@ def test_the_command_that_is_named_makes_it_right_again(project, octavo):
     assert (done.code, done.out) == (0, "")
 
 
+def test_a_result_deep_in_a_tree_is_made_right_in_the_lock_of_the_tree(project, octavo):
+    (project / "docs/deep").mkdir()
+    (project / "docs/deep/c.md").write_text("Three.\n")
+    say = ("run", "say.yaml", "-m", "scripted:rules.yaml", "docs", "-o", "out")
+    assert octavo(*say).code == 0
+    (project / "docs/deep/c.md").write_text("Four.\n")
+    [finding] = json.loads(octavo("check", "--output-format", "json").out)
+    assert octavo(*finding["hint"].split()[1:]).code == 0
+    assert (octavo("check").code, list(project.rglob("octavo.lock"))) == (
+        0,
+        [project / "out/octavo.lock"],
+    )
+
+
+def test_rows_of_tables_are_checked_and_made_right_again(project, octavo):
+    table = project / "rows.csv"
+    table.write_text("id,body\n1,One.\n2,\n3,Three.\n")
+    say = ("run", "say.yaml", "-k", "-m", "scripted:rules.yaml", "--text-column", "body")
+    assert octavo(*say, "rows.csv", "-o", "rows").code == 1  # a row has no text
+    assert octavo("check", "rows").code == 0
+    table.write_text("id,body\n1,One.\n3,Tree.\n")
+    [finding] = json.loads(octavo("check", "rows", "--output-format", "json").out)
+    assert finding["message"] == "its source rows.csv has changed"
+    (project / "rows/rows.csv/4.md").unlink()
+    assert octavo(*finding["hint"].split()[1:]).code == 0
+    assert octavo("check", "rows").code == 0
+
+
+def test_a_lock_names_no_place_of_the_machine_that_wrote_it(project, octavo):
+    (project / "octavo.toml").write_text('default = "scripted:rules.yaml"\n')
+    assert octavo("run", "say.yaml", "docs", "-o", "out").code == 0
+    lock = (project / "out/octavo.lock").read_text()
+    assert str(project) not in lock
+    assert '"model": "scripted:../rules.yaml"' in lock
+    (project / "octavo.toml").unlink()
+    (project / "docs/a.md").write_text("# A\n\nChanged.\n")
+    [finding] = json.loads(octavo("check", "--output-format", "json").out)
+    assert "-m scripted:rules.yaml " in finding["hint"]
+
+
+def test_nothing_to_check_is_said(project, octavo):
+    done = octavo("check", "docs")
+    assert (done.code, done.err) == (0, "nothing to check: no pipelines and no octavo.lock here\n")
+
+
 def test_a_lock_is_the_same_bytes_again_and_drops_what_is_gone(project, octavo):
     lock = project / "out/octavo.lock"
     before = lock.read_bytes()

@@ -61,7 +61,13 @@ def check(
     if output_format is OutputFormat.GITHUB:
         summarize_for_github(findings, "octavo check")
     files = f"{checked:,} file{'s' if checked != 1 else ''}"
-    say(f"{files} checked, {len(findings):,} found" if findings else f"{files} checked, all good")
+    say(
+        f"{files} checked, {len(findings):,} found"
+        if findings
+        else f"{files} checked, all good"
+        if checked
+        else f"nothing to check: no pipelines and no {LOCK} here"
+    )
     if findings and not exit_zero:
         raise typer.Exit(RunFailed.exit_code)
 

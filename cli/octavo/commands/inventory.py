@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from octavo.commands.lock import LOCK, Locked, write_lock
+from octavo.commands.lock import LOCK, Locked, read_lock, write_lock
 from octavo.commands.order import Order
 from octavo.commands.render import encode
 from octavo.engine.execute import Job
 from octavo.engine.report import Member, Result
+from octavo.errors import UsageError
 from octavo.loaders.inputs import STDIN
 from octavo.pipeline.lookup import BUILT_IN
 
@@ -19,52 +20,89 @@ __all__ = ["Inventory"]
 
 
 class Inventory:
-    """The files that a run wrote into a directory."""
+    """The files that a run wrote into a directory.
+
+    Each is entered into the lock of that directory, or where locks above it know the result
+    already, into those: who makes one file of a tree anew brings the lock of the tree up to date.
+    """
 
     def __init__(self, order: Order, job: Job, folder: Path) -> None:
         self._order = order
         self._job = job
-        self._folder = folder
-        self._entries: dict[str, Locked] = {}
+        self._folder = Path(os.path.abspath(folder))  # noqa: PTH100 - links are not followed
+        self._entries: dict[Path, dict[str, Locked]] = {}
+        self._known: dict[Path, frozenset[str]] = {}
 
     def enter(self, path: Path, text: str, result: Result) -> None:
         """Note that a result was written to a file; a pipe or a device is none.
 
-        What was read otherwise than a file by its name alone could not be looked at again, so it
-        is not noted: a table's row with its own column, a pipe with a name.
+        What was read from a pipe by a name of its own could not be looked at again, so it is not
+        noted.
         """
         if result.error is not None or not path.is_file():
             return
-        named = self._order.text_column or self._order.stdin_filename
-        if named and not result.members and not Path(result.source).is_file():
+        if self._order.stdin_filename and not result.members and not Path(result.source).is_file():
             return
-        pipeline = self._order.pipeline
-        params = {name: value for name, value in self._job.params.items() if value is not None}
-        self._entries[self._relative(str(path))] = Locked(
-            sources=dict(self._sources(result)),
-            pipeline=(
-                pipeline.path
-                if pipeline.path.startswith(BUILT_IN)
-                else self._relative(pipeline.path)
-            ),
-            pipeline_hash=pipeline.digest,
-            model=self._job.profile.model,
-            params=dict(sorted(params.items())),
-            result_hash=hashlib.sha256(encode(text)).hexdigest(),
-            encoding=self._order.encoding,
-        )
-
-    def _sources(self, result: Result) -> Iterator[tuple[str, str]]:
-        for each in result.members or (Member(result.source, result.hash),):
-            yield each.source if each.source == STDIN else self._relative(each.source), each.hash
+        for folder in self._homes(path) or [self._folder]:
+            entries = self._entries.setdefault(folder, {})
+            entries[_relative(path, folder)] = self._entry(folder, text, result)
 
     def save(self) -> None:
-        """Write the lock, if there is anything to tell.
+        """Write the locks, if there is anything to tell.
 
-        Raises RunFailed when it cannot be written, UsageError when what is there is no lock.
+        Raises RunFailed when one cannot be written, UsageError when what is there is no lock.
         """
-        if self._entries:
-            write_lock(self._folder / LOCK, self._entries)
+        for folder, entries in self._entries.items():
+            write_lock(folder / LOCK, entries)
 
-    def _relative(self, path: str) -> str:
-        return Path(os.path.relpath(path, self._folder)).as_posix()
+    def _entry(self, folder: Path, text: str, result: Result) -> Locked:
+        order = self._order
+        params = {name: value for name, value in self._job.params.items() if value is not None}
+        built_in = order.pipeline.path.startswith(BUILT_IN)
+        return Locked(
+            sources=dict(_sources(result, folder)),
+            pipeline=order.pipeline.path if built_in else _relative(order.pipeline.path, folder),
+            pipeline_hash=order.pipeline.digest,
+            model=_model(self._job.profile.model, folder),
+            params=dict(sorted(params.items())),
+            result_hash=hashlib.sha256(encode(text)).hexdigest(),
+            encoding=order.encoding,
+            text_column=order.text_column,
+        )
+
+    def _homes(self, path: Path) -> list[Path]:
+        """Return the directories above a result, in its repository, whose locks know it."""
+        homes: list[Path] = []
+        folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 - links are not followed
+        for each in (folder, *folder.parents):
+            if _relative(path, each) in self._results(each):
+                homes.append(each)
+            if (each / ".git").exists():
+                break
+        return homes
+
+    def _results(self, folder: Path) -> frozenset[str]:
+        if folder not in self._known:
+            lock = folder / LOCK
+            try:
+                self._known[folder] = frozenset(read_lock(lock) if lock.is_file() else ())
+            except UsageError:  # `octavo check` tells what is wrong with it
+                self._known[folder] = frozenset()
+        return self._known[folder]
+
+
+def _sources(result: Result, folder: Path) -> Iterator[tuple[str, str]]:
+    for each in result.members or (Member(result.source, result.hash),):
+        yield each.source if each.source == STDIN else _relative(each.source, folder), each.hash
+
+
+def _model(model: str, folder: Path) -> str:
+    """Return the model with the path of a file below the working directory told from the lock's."""
+    kind, colon, name = model.partition(":")
+    path = Path(name)
+    below = path.is_absolute() and path.is_relative_to(Path.cwd()) and path.exists()
+    return f"{kind}{colon}{_relative(path, folder)}" if below else model
+
+
+def _relative(path: str | Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()

@@ -22,15 +22,17 @@ __all__ = ["LOCK", "Locked", "read_lock", "write_lock"]
 LOCK = "octavo.lock"
 _VERSION = 1
 _TEXTS = ("pipeline", "pipeline_hash", "model", "result_hash")
+_READING = ("encoding", "text_column")
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
     """What one result was made from.
 
-    `sources` has the hash of each document's text; these and `pipeline` are paths relative to the
-    lock's directory. A pipeline that is built in is `builtin:NAME`, standard input is `-`. Hashes
-    are SHA-256: of texts, of what the pipeline does, and of the result's bytes.
+    `sources` has the hash of each document's text; these, `pipeline` and a model that is a file
+    of the project are told by paths relative to the lock's directory. A pipeline that is built in
+    is `builtin:NAME`, standard input is `-`. Hashes are SHA-256: of texts, of what the pipeline
+    does, and of the result's bytes.
     """
 
     sources: Mapping[str, str]
@@ -41,6 +43,8 @@ class Locked:
     result_hash: str
     encoding: str | None = None
     """What the source is read in, where it was named."""
+    text_column: str | None = None
+    """The column of tables whose rows are the sources, where it was named."""
 
 
 def read_lock(path: Path) -> dict[str, Locked]:
@@ -87,8 +91,9 @@ def _row(entry: Locked) -> dict[str, Any]:
     row |= {name: getattr(entry, name) for name in _TEXTS}
     if entry.params:
         row["params"] = dict(entry.params)
-    if entry.encoding:
-        row["encoding"] = entry.encoding
+    for name in _READING:
+        if value := getattr(entry, name):
+            row[name] = value
     return row
 
 
@@ -106,4 +111,5 @@ def _entry(path: Path, name: str, row: object) -> Locked:
         **{each: fields[each] for each in _TEXTS},
         params=fields.get("params", {}),
         encoding=fields.get("encoding"),
+        text_column=fields.get("text_column"),
     )

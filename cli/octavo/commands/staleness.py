@@ -20,6 +20,8 @@ from octavo.text.finding import Finding
 
 __all__ = ["stale"]
 
+_FILES = {".gguf", ".yaml", ".yml"}
+
 
 def stale(lock: Path, registry: Registry) -> Iterator[Finding]:
     """Yield what of a lock's results no longer holds; reads files and asks nobody.
@@ -28,12 +30,13 @@ def stale(lock: Path, registry: Registry) -> Iterator[Finding]:
     """
     entries = read_lock(lock)
     folder = lock.parent
+    texts = _Texts(registry)
     lines = lock.read_text(encoding="utf-8", errors="replace").splitlines()
     for name, entry in entries.items():
         line = next((at for at, text in enumerate(lines, 1) if text.startswith(f'    "{name}"')), 1)
         result = _at(folder, name)
         there = result.is_file()
-        for rule, message in _reasons(folder, name, entry, registry):
+        for rule, message in _reasons(folder, name, entry, texts):
             yield Finding(
                 str(result if there else lock),
                 1 if there else line,
@@ -44,40 +47,65 @@ def stale(lock: Path, registry: Registry) -> Iterator[Finding]:
             )
 
 
-def _reasons(
-    folder: Path, name: str, entry: Locked, registry: Registry
-) -> Iterator[tuple[str, str]]:
+def _reasons(folder: Path, name: str, entry: Locked, texts: _Texts) -> Iterator[tuple[str, str]]:
     result = _at(folder, name)
     if not result.is_file():
         yield "missing-result", f"the result {result} is not there"
     elif hashlib.sha256(result.read_bytes()).hexdigest() != entry.result_hash:
         yield "edited-result", "the result is not what the pipeline wrote"
     for source, text in entry.sources.items():
-        if (reason := _source(folder, source, text, entry.encoding, registry)) is not None:
+        if (reason := _source(folder, source, text, entry, texts)) is not None:
             yield "stale-result", reason
-    if (reason := _pipeline(folder, entry, registry)) is not None:
+    if (reason := _pipeline(folder, entry, texts.registry)) is not None:
         yield "stale-result", reason
 
 
-def _source(
-    folder: Path, source: str, text: str, encoding: str | None, registry: Registry
-) -> str | None:
+class _Texts:
+    """What files hold, each read once: a table may be the source of many results."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self._read: dict[tuple[Path, str | None, str | None], frozenset[str] | str] = {}
+
+    def of(self, path: Path, entry: Locked) -> frozenset[str] | str:
+        """Return the hashes of a file's texts, or why they cannot be read."""
+        key = (path, entry.encoding, entry.text_column)
+        if key not in self._read:
+            self._read[key] = self._hashes(*key)
+        return self._read[key]
+
+    def _hashes(self, path: Path, encoding: str | None, column: str | None) -> frozenset[str] | str:
+        found = find([str(path)], loaders=self.registry.loaders())
+        hashes: set[str] = set()
+        errors: list[InputError] = []
+        for each in documents(found, Reading(encoding, column)):
+            if isinstance(each, InputError):
+                errors.append(each)
+            else:
+                hashes.add(each.hash)
+        # A row that cannot be read is no reason to doubt those that can.
+        return errors[0].message if errors and not hashes else frozenset(hashes)
+
+
+def _source(folder: Path, source: str, text: str, entry: Locked, texts: _Texts) -> str | None:
     """Return why a source has no longer the text of this hash."""
     if source == STDIN:
         return None
-    path = _at(folder, source)
-    file, colon, row = source.rpartition(":")
-    if not path.exists() and colon and row.isdigit() and (_at(folder, file)).exists():
-        path = _at(folder, file)  # a row of a table: `table.csv:3`
+    path = _file(folder, source)
     if not path.is_file():
         return f"its source {path} is not there"
-    found = documents(find([str(path)], loaders=registry.loaders()), Reading(encoding))
-    for document in found:
-        if isinstance(document, InputError):
-            return f"its source cannot be read: {document.message}"
-        if document.hash == text:
-            return None
-    return f"its source {path} has changed"
+    match texts.of(path, entry):
+        case str(reason):
+            return f"its source cannot be read: {reason}"
+        case hashes:
+            return None if text in hashes else f"its source {path} has changed"
+
+
+def _file(folder: Path, source: str) -> Path:
+    """Return the file that a source is, or is a row of: `table.csv:3`."""
+    path = _at(folder, source)
+    file, colon, row = source.rpartition(":")
+    return _at(folder, file) if colon and row.isdigit() and not path.exists() else path
 
 
 def _pipeline(folder: Path, entry: Locked, registry: Registry) -> str | None:
@@ -101,16 +129,28 @@ def _named(folder: Path, entry: Locked) -> str:
 
 
 def _command(folder: Path, name: str, entry: Locked) -> str:
-    """Return the command that makes the result anew."""
-    sources = ["-" if each == STDIN else str(_at(folder, each)) for each in entry.sources]
-    words = ["octavo", "run", _named(folder, entry), "-m", entry.model]
+    """Return the command that makes the result anew, and with that of a row those of its table."""
+    files = ["-" if each == STDIN else str(_file(folder, each)) for each in entry.sources]
+    words = ["octavo", "run", _named(folder, entry), "-m", _model(folder, entry)]
     for key, value in entry.params.items():
         values = cast("list[object]", value) if isinstance(value, list) else [value]
         for each in values:
             words += ["-p", f"{key}={each}"]
     if entry.encoding:
         words += ["--encoding", entry.encoding]
-    return shlex.join([*words, *sources, "-o", str(_at(folder, name))])
+    if entry.text_column:
+        words += ["--text-column", entry.text_column]
+    result = str(_at(folder, name))
+    if len(files) == 1 and files[0] != "-" and files[0] != str(_at(folder, *entry.sources)):
+        result = f"{_at(folder, name).parent.parent}{os.sep}"
+    return shlex.join([*words, *dict.fromkeys(files), "-o", result])
+
+
+def _model(folder: Path, entry: Locked) -> str:
+    kind, colon, name = entry.model.partition(":")
+    path = _at(folder, name)
+    is_file = ("/" in name or path.suffix in _FILES) and path.is_file()
+    return f"{kind}{colon}{path}" if is_file else entry.model
 
 
 def _at(folder: Path, path: str) -> Path:
