@@ -179,6 +179,13 @@ def test_headings_of_standard_input_are_seen(monkeypatch, text, titles):
     assert document.text == text
 
 
+def test_a_page_on_standard_input_is_read_without_its_tags(monkeypatch):
+    pipe_in(monkeypatch, b"\n<!DOCTYPE html>\n<html><body><h1>Bells</h1><p>Text.</p></body></html>")
+    (document,) = documents(find([]))
+    assert [heading.title for heading in document.outline] == ["Bells"]
+    assert "<" not in document.text
+
+
 @pytest.mark.parametrize(
     ("data", "suffix"),
     [(office.pdf([["One"]]), ".pdf"), (office.docx([("One", "Two.")]), ".docx")],

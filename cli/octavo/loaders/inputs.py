@@ -72,8 +72,8 @@ class Selection:
     With `include`, those that match one of its patterns, else those whose suffix a loader knows;
     less those that match `exclude`, those that `.gitignore` files leave out unless `gitignore` is
     off, and what is inside the directory `leave_out`. `changed` also holds for named files.
-    `stdin_name` is the name by whose suffix standard input is read; without one it is Markdown or
-    plain text.
+    `stdin_name` is the name by whose suffix standard input is read; without one it is a
+    whole HTML page, Markdown or plain text.
     """
 
     include: Sequence[str] = ()

@@ -1,9 +1,16 @@
-"""Standard input that has no name: Markdown or plain text, whichever its headings speak for."""
+"""Standard input that has no name: a whole HTML page, Markdown or plain text.
+
+Of the last two it is the one with more headings; the text is the same in both.
+"""
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from octavo.errors import InputError
 from octavo.loaders.decode import decode
+from octavo.loaders.html import LOADER as HTML
 from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.loaders.signature import kind_of
 from octavo.protocols.sources import LoaderType
@@ -11,6 +18,10 @@ from octavo.text.chapters import book_headings
 from octavo.text.document import Document
 
 __all__ = ["LOADER"]
+
+_PAGE: Final = re.compile(
+    r"\s*(?:<!--.{0,1000}?-->\s*)?<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL
+)
 
 
 def _load(data: bytes, source: str, encoding: str | None) -> Document:
@@ -21,8 +32,11 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
         if kind is None or kind.suffix is None:
             raise
         raise _named(kind.name, kind.suffix, source) from error
-    chapters = book_headings(text)
+    assert HTML.load is not None
     assert MARKDOWN.load is not None
+    if _PAGE.match(text):
+        return HTML.load(data, source, encoding)
+    chapters = book_headings(text)
     marked = MARKDOWN.load(data, source, encoding)
     return marked if len(marked.outline) > len(chapters) else Document(text, source, chapters)
 
