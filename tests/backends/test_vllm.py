@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,12 +50,19 @@ def alive(process):
 
 
 def gone(processes, seconds=15):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if not any(map(alive, processes)):
-            return True
-        time.sleep(0.02)
-    return False
+    """Wait until processes have ended; tell whether all have."""
+    return all(_ended(process, seconds) for process in processes)
+
+
+def _ended(process, seconds):
+    try:
+        watched = os.pidfd_open(process)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([watched], [], [], seconds)[0])
+    finally:
+        os.close(watched)
 
 
 def listed(path):
@@ -206,7 +213,7 @@ backend = VLLM("m", Profile(model="vllm:m", serve=serve))
 async def main():
     await backend.send(Request((Message("user", "Hello"),), max_tokens=20), lambda: None)
     print("answered", flush=True)
-    await asyncio.sleep(60)
+    await asyncio.Event().wait()
 asyncio.run(main())
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as child:

@@ -7,6 +7,7 @@ import hashlib
 
 import pytest
 from bench.mock.replies import record, sentences
+from tests.clock import run_virtually
 from tests.strategies.kit import Kit, paragraphs
 
 import octavo
@@ -184,9 +185,11 @@ def test_a_cost_is_told_by_the_price_or_not_at_all(tmp_path, monkeypatch, docume
     assert listed.priced == "genai-prices"
 
 
-def test_time_is_told_by_earlier_runs(tmp_path):
+def test_time_is_told_by_earlier_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("asyncio.run", lambda work: run_virtually(work)[0])
+
     async def slow(request):
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(2)
         return realistic(request)
 
     kit = Kit(MAP, slow, tmp_path)
@@ -194,7 +197,8 @@ def test_time_is_told_by_earlier_runs(tmp_path):
     kit.run(paragraphs(20), jobs=4)
     planned = kit.plan(paragraphs(200), jobs=4)
     low, high = planned.seconds
-    assert planned.sent[0] * 0.02 / 4 <= low <= high < planned.sent[1] * 0.2
+    assert low == pytest.approx(planned.sent[0] * 2 / 4)
+    assert high == pytest.approx(planned.sent[1] * 2 / 4)
     assert kit.plan(paragraphs(200), jobs=1).seconds[0] == pytest.approx(4 * low)
     assert kit.plan(paragraphs(20), jobs=4).seconds == (0, 0)
 
