@@ -45,3 +45,20 @@ def test_a_budget_must_be_above_nothing(place, octavo):
 
 def test_a_model_that_runs_here_costs_nothing(place, octavo):
     assert octavo("run", "again.yaml", "a.txt", *MODEL, "--max-cost", "0.01").code == 0
+
+
+def test_a_plan_says_which_budgets_would_end_the_run(place, octavo):
+    def told(*budgets):
+        planned = octavo("plan", "again.yaml", "a.txt", *MODEL, *budgets)
+        assert planned.code == 0
+        return [line for line in planned.out.splitlines() if line.startswith("--max-")]
+
+    calls = json.loads(octavo("plan", "again.yaml", "a.txt", *MODEL, "--json").out)["sent"]["high"]
+    end = "end the run before it is done; it can be resumed"
+    assert told("--max-calls", calls - 1) == [f"--max-calls {calls - 1} would {end}"]
+    assert told("--max-calls", calls) == [f"--max-calls {calls} may {end}"]  # some are asked again
+    assert told("--max-calls", 2 * calls, "--max-cost", "0.01") == []
+    assert told("--max-calls", "1", "--max-tokens", "10") == [
+        f"--max-calls 1 would {end}",
+        f"--max-tokens 10 would {end}",
+    ]

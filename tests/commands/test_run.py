@@ -180,7 +180,9 @@ def test_quiet_says_nothing_but_errors(place, octavo):
     ("arguments", "complaint"),
     [
         (("run",), "say which pipeline to run"),
-        (("run", "-m", "x", "again.yaml"), "-m stands before the pipeline's name"),
+        (("run", "-m", "x", "again.yaml"), "help: write octavo run again.yaml -m x\n"),
+        (("run", "-n", "map", "a.txt"), "help: write octavo run map -n a.txt\n"),
+        (("run", "-n", "a.txt"), "help: write octavo run PIPELINE -n a.txt\n"),
         (("run", "sumarize", "a.txt"), "there is no pipeline 'sumarize'"),
         (("run", "again.yaml", "a.txt", "--length", "many", *MODEL), "'length' is a whole number"),
         (("run", "again.yaml", "a.txt", "-p", "colour=red", *MODEL), "no parameter 'colour'"),
@@ -283,6 +285,20 @@ def test_a_plan_with_an_unreadable_input_says_so(place, octavo):
     assert done.code == 1
     assert "error: gone.txt" in done.err
     assert octavo("plan", "again.yaml", "gone.txt", *MODEL).code == 2
+
+
+def test_a_plan_names_the_documents_that_the_journal_fails_and_plans_the_others(place, octavo):
+    (place / "rules.yaml").write_text("rules: [{contains: Alpha, reply: ''}]\ndefault: Fine.\n")
+    (place / "b.txt").write_text("Alpha.")
+    assert octavo("run", "again.yaml", "b.txt", *MODEL).code == 1
+    planned = octavo("plan", "again.yaml", "b.txt", "docs", *MODEL)
+    assert planned.code == 1
+    assert planned.err.splitlines() == [
+        "error: b.txt: the reply is empty",
+        "the journal has replies of no use; `octavo runs retry` asks for them again",
+    ]
+    assert planned.out.splitlines()[2].split()[:3] == ["map", "3", "1"]
+    assert octavo("run", "again.yaml", "docs", *MODEL).code == 0
 
 
 def test_five_kinds_of_bad_yaml_print_five_errors_and_send_nothing(place, octavo):

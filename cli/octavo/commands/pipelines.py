@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import typer
@@ -82,7 +83,7 @@ class PipelineGroup(TyperGroup):
         if args and args[0].startswith("-") and args[0] not in {*ctx.help_option_names, "-", "--"}:
             raise UsageError(
                 f"{args[0]} stands before the pipeline's name",
-                hint=f"write {ctx.command_path} PIPELINE {' '.join(args)}",
+                hint=f"write {ctx.command_path} {shlex.join(_name_first(args))}",
             )
         return super().parse_args(ctx, args)
 
@@ -126,6 +127,16 @@ def _command(name: str, function: Callable[..., None]) -> PipelineCommand:
     application = typer.Typer(rich_markup_mode=None, add_completion=False)
     application.command(name, cls=PipelineCommand)(function)
     return cast("PipelineCommand", get_command(application))
+
+
+def _name_first(args: Sequence[str]) -> list[str]:
+    """Return the words with the pipeline's name at the beginning, if one of them can be it."""
+    names = {found.name for found in Lookup().pipelines()}
+    named = (at for at, word in enumerate(args) if word in names or word.endswith(".yaml"))
+    place = next(named, None)
+    if place is None:
+        return ["PIPELINE", *args]
+    return [args[place], *args[:place], *args[place + 1 :]]
 
 
 def _about(found: Found) -> str:

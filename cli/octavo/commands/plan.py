@@ -16,6 +16,7 @@ from octavo.commands.pipelines import by_pipeline
 from octavo.commands.progress import duration, open_display, plural
 from octavo.commands.table import aligned
 from octavo.commands.terminal import say
+from octavo.engine.budget import Allowance
 from octavo.engine.plan import Again, Plan, PlanStep
 
 __all__ = ["plan", "print_plan"]
@@ -24,7 +25,8 @@ __all__ = ["plan", "print_plan"]
 def print_plan(order: Order) -> int:
     """Print the plan of a run as a table or as JSON; return the exit code.
 
-    That is 1 when an input cannot be read, and 2 when it is the only one.
+    That is 1 when an input cannot be read or the journal's replies would fail a document again, and
+    2 when an unreadable input is the only one.
     """
     from octavo.engine.execute import forecast  # noqa: PLC0415 - only once the order is valid
 
@@ -34,9 +36,17 @@ def print_plan(order: Order) -> int:
         say(describe(error))
     if found.unreadable and not found.documents:
         return found.unreadable[0].exit_code
-    text = json.dumps(_as_object(found)) if order.json else "\n".join(_as_lines(found))
+    for source, error in found.failing:
+        say(describe(error, about=source))
+    if found.failing:
+        say("the journal has replies of no use; `octavo runs retry` asks for them again")
+    text = (
+        json.dumps(_as_object(found))
+        if order.json
+        else "\n".join([*_as_lines(found), *_limits(found, order.allowance)])
+    )
     sys.stdout.write(text + "\n")
-    return int(bool(found.unreadable))
+    return int(bool(found.unreadable or found.failing))
 
 
 def _as_object(plan: Plan) -> dict[str, Any]:
@@ -82,15 +92,25 @@ def _counted(steps: Sequence[PlanStep]) -> dict[str, Any]:
                 "likely": sum(step.completion_likely for step in steps),
             },
         },
-        "cost": _bounds(*map(sum, zip(*known, strict=True))) if len(known) == len(costs) else None,
-        "again": _second(sum((step.again for step in steps), Again())),
+        "cost": _bounds(*(_dollars(sum(each)) for each in zip(*known, strict=True)))
+        if len(known) == len(costs)
+        else None,
+        "again": _as_again(sum((step.again for step in steps), Again())),
         "reasons": dict(reasons),
     }
 
 
-def _second(again: Again) -> dict[str, Any]:
+def _dollars(amount: float) -> float:
+    return round(amount, 9)  # a token of the cheapest models costs more
+
+
+def _as_again(again: Again) -> dict[str, Any]:
     tokens = {"prompt": again.prompt, "completion": again.completion}
-    return {"calls": again.calls, "tokens": tokens, "cost": again.cost}
+    return {
+        "calls": again.calls,
+        "tokens": tokens,
+        "cost": None if again.cost is None else _dollars(again.cost),
+    }
 
 
 def _bounds(low: float, high: float) -> dict[str, float]:
@@ -108,7 +128,7 @@ def _as_lines(plan: Plan) -> Iterable[str]:
     if plan.largest:
         window = f" of a window of {plan.window:,}" if plan.window else ""
         parts.append(f"largest call {plan.largest:,} tokens{window}")
-    yield f"{', '.join(parts)} ({plan.tokenizer})"
+    yield f"{', '.join(parts)} (counted by {plan.tokenizer})"
     if plan.sent[1]:
         yield f"cost: {_cost(plan)}; time: {_time(plan)}"
         if plan.again.calls:
@@ -140,16 +160,32 @@ def _cost(plan: Plan) -> str:
     low, high = plan.cost
     if not high:
         return f"none ({plan.priced})"
-    return f"{' to '.join(dict.fromkeys(map(_dollars, (low, high))))} ({plan.priced})"
+    return f"{' to '.join(dict.fromkeys(map(_money, (low, high))))} ({plan.priced})"
+
+
+def _limits(plan: Plan, allowance: Allowance) -> Iterable[str]:
+    """Say which budgets the run would reach, or may."""
+    again, cost, seconds = plan.again, plan.cost, plan.seconds
+    second = again.prompt + again.completion
+    for name, most, low, high in (
+        ("calls", allowance.calls, plan.sent[0], plan.sent[1] + again.calls),
+        ("tokens", allowance.tokens, plan.tokens[0], plan.tokens[1] + second),
+        ("cost", allowance.cost, cost and cost[0], cost and cost[1] + (again.cost or 0)),
+        ("minutes", allowance.minutes, seconds and seconds[0] / 60, seconds and seconds[1] / 60),
+    ):
+        if most is None or low is None or high is None or high <= most:
+            continue
+        will = "would" if low > most else "may"
+        yield f"--max-{name} {most:,} {will} end the run before it is done; it can be resumed"
 
 
 def _more(again: Again) -> str:
     tokens = again.prompt + again.completion
-    cost = f", {_dollars(again.cost)}" if again.cost else ""
+    cost = f", {_money(again.cost)}" if again.cost else ""
     return f"at most {plural(again.calls, 'more call')}, {tokens:,} tokens{cost}"
 
 
-def _dollars(amount: float) -> str:
+def _money(amount: float) -> str:
     return f"${amount:.4f}" if amount < 1 else f"${amount:,.2f}"
 
 

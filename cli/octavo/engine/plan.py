@@ -75,7 +75,8 @@ class Plan:
     one prompt and its reply may take, counted by `tokenizer`; `window` what the model takes, or
     None when unknown. `priced` says where the price is from. `seconds` are the least and the most
     by what calls took in earlier runs, with `jobs` calls in flight; None before there were any.
-    `unreadable` are the inputs that a run would fail on.
+    `unreadable` are the inputs that a run would fail on; `failing` the documents, by source, that
+    it would fail again, since the journal has replies for them that are of no use.
     """
 
     steps: tuple[PlanStep, ...]
@@ -88,6 +89,7 @@ class Plan:
     seconds: tuple[float, float] | None = None
     jobs: int = 1
     unreadable: tuple[InputError, ...] = ()
+    failing: tuple[tuple[str, ReplyError], ...] = ()
 
     @property
     def calls(self) -> tuple[int, int]:
@@ -142,6 +144,9 @@ class _Scenario:
     """Calls of earlier documents that would be sent: no later document sends them again."""
 
     gathered: list[Gathered] = field(default_factory=list[Gathered])
+    failing: dict[str, ReplyError] = field(default_factory=dict[str, ReplyError])
+    """By source, what the journal's replies end."""
+
     longest: int = 0
     """The longest chain of calls of any document."""
 
@@ -156,7 +161,7 @@ class _Scenario:
             if pipeline.gather:
                 self.gathered.append(Gathered.of(document, reading.given, result.coverage))
 
-        return await self._forecast(reading)
+        return await self._forecast(reading, document.source)
 
     async def gather(self, pipeline: Pipeline, params: Mapping[str, object]) -> Mapping[str, Tally]:
         """Return what each step over all documents comes to."""
@@ -167,10 +172,12 @@ class _Scenario:
             )
             await gathering.result()
 
-        return await self._forecast(gathering)
+        return await self._forecast(gathering, pipeline.name)
 
     async def _forecast(
-        self, work: Callable[[Engine, Callable[[str], Predictions]], Awaitable[None]]
+        self,
+        work: Callable[[Engine, Callable[[str], Predictions]], Awaitable[None]],
+        source: str,
     ) -> Mapping[str, Tally]:
         forecast = Forecast(self.known.history, self.asked)
         depths: dict[int, int] = {}
@@ -199,9 +206,11 @@ class _Scenario:
             await work(engine, answers)
         except BaseExceptionGroup as group:
             error = blamed(group)
-            # With the fewest replies nothing may be left to go on with; a run may have more.
-            if not (isinstance(error, ReplyError) and self.replies is Prediction.SHORT):
+            if not isinstance(error, ReplyError):
                 raise error from group
+            # With the fewest replies nothing may be left to go on with; a run may have more.
+            if self.replies is Prediction.LONG:
+                self.failing[source] = error
         self.longest = max(self.longest, *depths.values(), 0)
         return forecast.tallies
 
@@ -249,6 +258,7 @@ async def plan(
         tallies = [await each.gather(pipeline, params) for each in scenarios]
         largest = max(largest, _add(steps, pipeline.gather, *tallies))
     depth = max(each.longest for each in scenarios)
+    failing = {name: error for each in scenarios for name, error in each.failing.items()}
     found = tuple(steps.values())
     price = known.price() if any(step.sent_high for step in found) else None
     return Plan(
@@ -262,6 +272,7 @@ async def plan(
         seconds=_seconds(found, depth, known),
         jobs=known.jobs,
         unreadable=tuple(unreadable),
+        failing=tuple(failing.items()),
     )
 
 
