@@ -236,8 +236,27 @@ def test_a_prompt_is_stored_without_what_stands_elsewhere(tmp_path):
     assert size < 150
 
 
+def test_a_text_that_grows_from_prompt_to_prompt_is_stored_about_once(tmp_path):
+    """As a memory does whose log every part of a document is read with, 200 parts here."""
+    lines = [f'{{"path":["values","{n * 7919 % 10007}"],"value":"{n**5}"}}' for n in range(200)]
+    asked = [
+        request("\n".join(("Read. " * 50, "<log>", *lines[:at], "</log>", f"<text {at}>")))
+        for at in range(200)
+    ]
+    with Journal(tmp_path / "j") as journal:
+        for each in asked:
+            keep(journal, each, FULL)
+        for each in asked:
+            call = short_id(key_of(each, identity="i", model="m"))
+            assert journal.messages(call) == each.messages
+        ((texts,),) = journal.query("SELECT sum(length(data)) FROM texts")
+        ((prompts,),) = journal.query("SELECT sum(length(body)) FROM prompts")
+    # Each refers to its blocks, and has only the last one to itself; whole, it takes 1,100 bytes.
+    assert texts + prompts < 200 * 400
+
+
 @given(
-    st.lists(st.text(max_size=300), max_size=4),
+    st.lists(st.text(max_size=300) | st.text("a\n", min_size=900, max_size=3000), max_size=4),
     st.lists(st.text(alphabet="ab\n", min_size=97, max_size=150), max_size=4),
 )
 def test_packing_loses_nothing(literals, quoted):

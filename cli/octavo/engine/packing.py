@@ -7,7 +7,7 @@ text; a list `[kind, id, start, length]` is a piece of a document (kind 0) or of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -20,6 +20,9 @@ __all__ = ["Packed", "pack", "quotes_in", "unpack"]
 
 _INLINE = 96
 """Characters up to which a piece is cheaper inside the prompt than as a text of its own."""
+
+_BLOCK = 1024
+"""Characters after which the line ends a stored text; prompts then share what a text grew from."""
 
 _KINDS = {"text": 0, "call": 1}
 
@@ -94,22 +97,36 @@ def unpack(body: bytes, text: Callable[[int, int], str]) -> tuple[Message, ...]:
 
 def _literal(piece: str, parts: list[object], texts: dict[int, str]) -> None:
     """Add a literal: its last and first line may hold a fence's marker, which differs per call."""
-    if len(piece) <= _INLINE:
-        if piece:
-            parts.append(piece)
-        return
     first = piece.find("\n") + 1
     last = piece.rfind("\n", 0, len(piece) - 1) + 1
     head = piece[:first] if 0 < first <= _INLINE else ""
     tail = piece[last:] if last > len(head) and len(piece) - last <= _INLINE else ""
-    middle = piece[len(head) : len(piece) - len(tail)]
-    if head:
-        parts.append(head)
-    if len(middle) <= _INLINE:
-        parts.append(middle)
-    else:
-        number = short_id(hashlib.sha256(middle.encode("utf-8", "surrogatepass")).digest())
-        texts[number] = middle
+    if len(piece) <= _INLINE:
+        head, tail = piece, ""
+    _add(head, parts, texts)
+    for block in _blocks(piece[len(head) : len(piece) - len(tail)]):
+        _add(block, parts, texts)
+    _add(tail, parts, texts)
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Cut a text at ends of lines: a text that grew from another has all its blocks but the last.
+
+    Without that, a memory that is shown with every part of a document would be stored as often.
+    """
+    start = 0
+    while len(text) - start > _BLOCK:
+        end = text.find("\n", start + _BLOCK - 1) + 1 or len(text)
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def _add(piece: str, parts: list[object], texts: dict[int, str]) -> None:
+    """Add a piece as it is where it is short, else as a stored text."""
+    if len(piece) > _INLINE:
+        number = short_id(hashlib.sha256(piece.encode("utf-8", "surrogatepass")).digest())
+        texts[number] = piece
         parts.append(number)
-    if tail:
-        parts.append(tail)
+    elif piece:
+        parts.append(piece)
