@@ -72,6 +72,10 @@ def test_the_nearer_value_wins_and_each_says_where_it_is_from(
     assert show("-j", "7", "--keep-going")["settings"]["jobs"]["origin"] == "flag"
 
 
+def test_config_alone_shows(project, octavo):
+    assert octavo("config").out == octavo("config", "show").out
+
+
 def test_paths_in_a_file_are_relative_to_that_file(project, octavo, monkeypatch):
     below = project / "docs/deep"
     below.mkdir(parents=True)

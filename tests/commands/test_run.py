@@ -143,6 +143,7 @@ def test_a_failed_document_leaves_the_rest_and_says_how_to_go_on(place, octavo):
     assert stopped.err.splitlines()[-1].startswith("`octavo runs retry 1` asks again for what")
     kept = octavo("run", "again.yaml", "docs", *MODEL, "-k", "--json")
     assert kept.code == 1
+    assert "-k" not in kept.err
     lines = [json.loads(line) for line in kept.out.splitlines()]
     assert [line["result"] and line["result"].strip() for line in lines] == [
         "The second.",
@@ -157,9 +158,26 @@ def test_an_unreadable_input_is_wrong_usage_alone_and_a_failure_beside_others(pl
     assert alone.code == 2
     assert alone.stdout == b""
     assert alone.err == "error: gone.txt: there is no such file or directory\n"
+    before = octavo("run", "again.yaml", "gone.txt", "a.txt", *MODEL)
+    assert before.code == 2
+    assert "-k starts them all" in before.err
+    after = octavo("run", "again.yaml", "a.txt", "gone.txt", *MODEL)
+    assert after.code == 1
+    assert "-k" not in after.err
     beside = octavo("run", "again.yaml", "gone.txt", "a.txt", *MODEL, "-k")
     assert beside.code == 1
     assert beside.out.endswith(TEXT)
+
+
+def test_a_pipe_that_brings_nothing_says_so(place, octavo):
+    done = octavo("run", "again.yaml", *MODEL, stdin=b" \n")
+    assert done.code == 2
+    assert done.err.endswith("help: the command before the pipe wrote nothing, or blanks only\n")
+
+
+def test_a_directory_that_is_not_there_comes_with_the_command_that_makes_it(place, octavo):
+    done = octavo("run", "again.yaml", "a.txt", "-o", "no where/a.md", *MODEL)
+    assert done.err.splitlines()[-1] == "help: mkdir -p 'no where'"
 
 
 def test_a_rejected_key_ends_the_run_with_three(place, octavo):

@@ -222,3 +222,8 @@ def test_wrong_arguments_are_refused_before_anything_is_read(tree):
         find([str(tree)], include=["!"])
     with pytest.raises(UsageError, match="encoding"):
         documents(find([str(tree)]), Reading("utf-9"))
+
+
+def test_patterns_that_take_nothing_are_named(tree):
+    (error,) = find(["."], include=["*.zzz"])
+    assert str(error) == ".: no file in this directory matches '*.zzz'"

@@ -32,7 +32,7 @@ def assemble(order: Order, watch: Watch, output: Output | None = None) -> Job:
     limits = {f"--max-{name}": value for name, value in asdict(order.allowance).items()}
     for option, value in {"--jobs": order.jobs, "--timeout": order.timeout, **limits}.items():
         if value is not None and value <= 0:
-            raise UsageError(f"{option} {value} is not above 0", hint=f"leave {option} out")
+            raise UsageError(f"{option} {value} is not above 0", hint="give more, or leave it out")
     if order.hedge is not None and order.hedge <= 1:
         hint = "write how many times as long as usual a call may take, for example --hedge 2.5"
         raise UsageError(f"--hedge {order.hedge:g} is not above 1", hint=hint)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from octavo.backends.endpoint import locate
 from octavo.backends.profiles import Choice, files, resolve
@@ -32,6 +33,7 @@ config = typer.Typer(
     help="Show the settings and where each comes from.",
     rich_markup_mode=None,
     add_completion=False,
+    invoke_without_command=True,
 )
 
 _ASKED = {"inputs", "param", "json", "dry_run"}
@@ -48,8 +50,14 @@ class Origin:
 
 
 @config.callback()
-def root() -> None:
-    """Show the settings and where each comes from."""
+def show_by_default(context: typer.Context) -> None:
+    """Show the settings and where each comes from; alone, show them."""
+    if context.invoked_subcommand is None:
+        assert isinstance(context.command, TyperGroup)
+        shown = context.command.get_command(context, "show")
+        assert shown is not None
+        with shown.make_context("show", [], parent=context) as own:
+            shown.invoke(own)
 
 
 def _show(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed

@@ -7,6 +7,7 @@ a line `==> path <==`, as head(1) writes it; `--json` needs none, as each line n
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
@@ -223,7 +224,11 @@ def _own_input(path: Path, document: Input) -> InputError | None:
 
 def _check_folder(folder: Path, path: Path) -> None:
     if not folder.is_dir():
-        raise UsageError(f"{path} cannot be written: {folder} is no directory", hint="create it")
+        there = folder.exists()
+        raise UsageError(
+            f"{path} cannot be written: {folder} is no directory",
+            hint="name another place after -o" if there else f"mkdir -p {shlex.quote(str(folder))}",
+        )
     if not os.access(folder, os.W_OK) and not path.exists():
         raise UsageError(
             f"{path} cannot be written: {folder} is read-only", hint="name another place after -o"

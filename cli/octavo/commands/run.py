@@ -153,6 +153,8 @@ def _conclude(order: Order, display: Display, delivery: Delivery, report: Report
         _say_how_to_go_on(order, display, report.run)
         raise report.error
     _write_findings(order, delivery)
+    if report.unopened:
+        display.notice("no further document was started after the failure; -k starts them all")
     failed = report.partial or any(finding.fails for finding in delivery.findings)
     if order.exit_zero or not (report.failed or failed):
         return 0

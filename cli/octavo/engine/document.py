@@ -54,7 +54,9 @@ class Reading:
         restart()
         document = self.document
         if not document.text.strip():
-            raise InputError("there is no text in it", source=document.source)
+            piped = document.source == "-"
+            hint = "the command before the pipe wrote nothing, or blanks only" if piped else None
+            raise InputError("there is no text in it", source=document.source, hint=hint)
         folding = Folding(
             self.engine,
             self.answers,

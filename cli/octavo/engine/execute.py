@@ -134,6 +134,7 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
                     seconds=clock() - started,
                     error=stream.ended,
                     partial=stream.partial,
+                    unopened=stream.unopened,
                 )
                 finish(journal, number, status, report)
     return report

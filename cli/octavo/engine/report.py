@@ -120,7 +120,8 @@ class Result:
 class Report:
     """A finished run: its id, how many documents ended well or not, and the totals.
 
-    `partial` counts results that cover less of their document than was accepted.
+    `partial` counts results that cover less of their document than was accepted, `unopened` says
+    that a failure kept further documents from being started.
     """
 
     run: str
@@ -130,6 +131,7 @@ class Report:
     seconds: float
     error: OctavoError | None = None
     partial: int = 0
+    unopened: bool = False
 
 
 Sink = Callable[[Result], Awaitable[None] | None]

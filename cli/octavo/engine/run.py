@@ -60,6 +60,7 @@ class Stream:
     documents: int = 0
     failed: int = 0
     ended: OctavoError | None = None
+    unopened: bool = False
     _results: dict[int, Result | None] = field(default_factory=dict[int, Result | None])
     _gathered: dict[int, Gathered] = field(default_factory=dict[int, Gathered])
     _next: int = 0
@@ -98,16 +99,19 @@ class Stream:
                 self.retry,
             )
             async with asyncio.TaskGroup() as group:
-                number = 0
+                number, exhausted = 0, False
                 while await self._may_open():
                     document = await asyncio.to_thread(next, inputs, None)
                     if document is None:
+                        exhausted = True
                         break
                     self._results[number] = None
                     self._open += 1
                     group.create_task(self._one(number, document, flights, group))
                     number += 1
                     await asyncio.sleep(0)  # the new document queues its calls first
+            if self._flawed and not (exhausted or self.limit.stopped or self.ended):
+                self.unopened = await asyncio.to_thread(next, inputs, None) is not None
             await self._gather(flights)
         # What was stopped gave nothing; those that finished behind it still have results.
         for number in sorted(self._results):

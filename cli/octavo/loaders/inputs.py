@@ -179,10 +179,20 @@ def _named(path: Path, source: str, finder: _Finder) -> Iterator[Input | InputEr
         yield unreadable(source, error)
         return
     if stat.S_ISDIR(mode):
-        hint = "--glob '*' takes every file that is not hidden"
-        yield from _directory(path, source, finder, "no documents in this directory", hint)
+        yield from _directory(path, source, finder, *_nothing(finder.selection))
     elif finder.has_changed(path):
         yield Input(source, _printable(path.name), path, finder.loader(path.name))
+
+
+def _nothing(selection: Selection) -> tuple[str, str]:
+    """Return what is said of a directory in which nothing is taken, and what to do about it."""
+    if selection.include:
+        patterns = ", ".join(map(repr, selection.include))
+        return (
+            f"no file in this directory matches {patterns}",
+            "patterns are those of .gitignore: '*.md' is at any depth, '/*.md' at its top only",
+        )
+    return "no documents in this directory", "--glob '*' takes every file that is not hidden"
 
 
 def _is_pattern(argument: str, path: Path) -> bool:
