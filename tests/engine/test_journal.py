@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import shutil
 import sqlite3
 import stat
 import time
@@ -14,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.journal_child import key, write
 
+from octavo.engine import schema
 from octavo.engine.journal import Journal
 from octavo.engine.key import key_of
 from octavo.engine.packing import pack, unpack
 from octavo.engine.runs import begin, ledger_of, runs
 from octavo.engine.schema import VERSION
+from octavo.engine.storage import explain
 from octavo.errors import JournalError
 from octavo.protocols import Capabilities, Finish, Message, Reply, Request, TokenLogprob, Usage
 from octavo.text.quote import Origin, Quote, short_id
@@ -120,16 +123,21 @@ def test_a_journal_of_a_later_version_is_left_alone(tmp_path):
         Journal(tmp_path / "j")
 
 
-def test_a_journal_of_the_first_version_becomes_one_of_this(tmp_path):
-    connection = sqlite3.connect(tmp_path / "j")
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_a_journal_of_any_earlier_version_becomes_one_of_this(tmp_path, monkeypatch, version):
+    connection = sqlite3.connect(tmp_path / "j", isolation_level=None)
     connection.executescript((Path(__file__).parent / "journal_1.sql").read_text())
+    with monkeypatch.context() as earlier:
+        earlier.setattr(schema, "VERSION", version)
+        earlier.setattr(schema, "_STEPS", schema._STEPS[:version])
+        assert schema.migrate(connection) == 1
+    assert connection.execute("PRAGMA user_version").fetchone() == (version,)
     digest = key_of(request(), identity="i", model="m")
     connection.execute(
-        "INSERT INTO calls VALUES (?, 1, ?, 9, 'kept', 'stop', '[1,2,null,null]', 'm', null, null,"
-        " 0.5)",
+        "INSERT INTO calls (id, generation, key, prompt, text, finish, usage, model, seconds)"
+        " VALUES (?, 1, ?, 9, 'kept', 'stop', '[1,2,null,null]', 'm', 0.5)",
         (short_id(digest), digest),
     )
-    connection.commit()
     connection.close()
     with Journal(tmp_path / "j") as journal:
         assert find(journal, request()) == Reply("kept", usage=Usage(1, 2), model="m")
@@ -274,3 +282,13 @@ def test_packing_loses_nothing(literals, quoted):
         return store[number] if kind == 1 else packed.texts[number]
 
     assert unpack(packed.body, text) == messages
+
+
+def test_an_error_of_a_full_disk_says_so_whatever_sqlite_says(tmp_path, monkeypatch):
+    error = sqlite3.OperationalError("disk I/O error")
+    assert "disk I/O error" in explain(error, tmp_path / "j").message
+    full = shutil.disk_usage(tmp_path)._replace(free=4096)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: full)
+    told = explain(error, tmp_path / "j")
+    assert told.message.endswith("the disk is full")
+    assert "make room" in told.hint

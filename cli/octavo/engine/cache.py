@@ -137,8 +137,8 @@ class _Removal:
 
     def __enter__(self) -> Self:
         self._journal.flush()
-        self._before = (*self._counts(), _size(self._journal))
         try:
+            self._before = (*self._counts(), _size(self._journal))
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.DatabaseError as error:
             raise explain(error, self._journal.path) from error
@@ -146,21 +146,25 @@ class _Removal:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
-            self._connection.execute("ROLLBACK")
+            self._undo()
             if isinstance(error, sqlite3.DatabaseError):
                 raise explain(error, self._journal.path) from error
             return
         try:
             self._connection.execute("COMMIT")
+            held = not self._shrink()
+            after = (*self._counts(), _size(self._journal))
         except sqlite3.DatabaseError as failure:
-            self._connection.execute("ROLLBACK")
+            self._undo()
             raise explain(failure, self._journal.path) from failure
-        held = not self._shrink()
-        after = (*self._counts(), _size(self._journal))
         calls, texts, runs, size = (
             max(0, old - new) for old, new in zip(self._before, after, strict=True)
         )
         self.removed = Removed(calls, texts, runs, size, held)
+
+    def _undo(self) -> None:
+        if self._connection.in_transaction:  # SQLite ends it by itself where the file is damaged
+            self._connection.execute("ROLLBACK")
 
     def everything(self) -> None:
         """Take out everything."""

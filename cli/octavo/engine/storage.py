@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from contextvars import ContextVar
@@ -24,6 +25,8 @@ _AGAIN = 0.01
 """Seconds between two attempts where SQLite itself does not wait."""
 _CHECKED = 64 * 2**20
 """Bytes up to which a journal is looked through before a run, which takes a tenth of a second."""
+_LEAST = 2**18
+"""Bytes of a disk with less than which no journal can be opened."""
 _chosen: ContextVar[Path | None] = ContextVar("journal", default=None)
 
 
@@ -103,6 +106,8 @@ def explain(error: sqlite3.Error, path: Path | None) -> JournalError:
     where = "in memory" if path is None else str(path)
     reason = str(error)
     hint = "set OCTAVO_JOURNAL to a file that can be written"
+    if "I/O" in reason and path is not None and _is_full(path):
+        reason = "the disk is full"  # SQLite says so of its file, but not of those beside it
     if "full" in reason:
         hint = "make room on the disk and run the same command again: what was answered is kept"
     elif "not a database" in reason or "malformed" in reason:
@@ -110,6 +115,13 @@ def explain(error: sqlite3.Error, path: Path | None) -> JournalError:
     elif "locked" in reason:
         hint = "another process holds the journal; try again when it is done"
     return JournalError(f"the journal {where} cannot be used: {reason}", hint=hint)
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < _LEAST
+    except OSError:
+        return False
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
