@@ -10,15 +10,16 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.chunkers.test_methods import TEXTS, TOKTOK
+from tests.chunkers.test_methods import TEXTS, TOKTOK, UNITS, Letters
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 from octavo.chunkers.margin import splits
 from octavo.chunkers.perplexity import dynamic, minima
 from octavo.chunkers.regex import matches
-from octavo.errors import FitError, ReplyError, UsageError
+from octavo.engine.report import Silence
+from octavo.errors import BackendError, FitError, Outcome, ReplyError, UsageError
 from octavo.pipeline.registry import Registry
-from octavo.protocols import Answer, TokenLogprob
+from octavo.protocols import Answer, Finish, Reply, TokenLogprob, Usage
 from octavo.protocols.embeddings import Embedded
 from octavo.text.anchors import Anchor
 from octavo.text.document import Document
@@ -156,6 +157,7 @@ def test_without_a_threshold_the_last_differences_decide():
     assert splits([0.5, 0.9, 0.2, 0.6], None) == [False, False, True, False]
     assert splits([-0.1, 0.9, -0.9], None) == [True, False, True]
     assert splits([0.1, 0.3], 0.2) == [True, False]
+    assert splits([0.5, None, 0.4, None], None) == [False, False, True, False]
 
 
 def shifting(word):
@@ -260,14 +262,15 @@ def test_a_pattern_divides_the_document():
     assert parts == ["§1 One.\n", "§2 Two.\n", "§3 Three.\n"]
 
 
-def test_a_pattern_that_cannot_be_used_is_refused(monkeypatch):
+def test_a_pattern_that_cannot_be_used_leaves_the_document_to_structure(monkeypatch):
     monkeypatch.setattr("octavo.chunkers.regex._SECONDS", 0.01)
     with pytest.raises(ValueError, match="more than"):
         matches(r"(a|aa)+$", "a" * 40 + "!")
     for pattern in ("(", r"(a|aa)+$"):
         work = Work(lambda prompt, variables, pattern=pattern: {"pattern": pattern})
-        with pytest.raises(ReplyError, match="cannot be used"):
-            run("regex", "a" * 40 + "!", work, tokens=60)
+        parts, _ = run("regex", "a" * 40 + "!", work, tokens=60)
+        assert parts == ["a" * 40 + "!"]
+        assert "cannot be used" in work.notices[0]
 
 
 def test_a_pattern_that_divides_nothing_is_told():
@@ -281,9 +284,11 @@ def test_a_pattern_that_divides_nothing_is_told():
 @settings(max_examples=25)
 @given(TEXTS, st.integers(16, 60), st.integers(0, 2**20))
 def test_any_text_and_any_reply_give_chunks_within_the_budget(name, text, budget, seed):
-    rng = random.Random(seed)
+    rng = random.Random()
 
     def reply(prompt, variables):
+        if seed % 3 == 0 and rng.random() < 0.5:
+            return ReplyError("it is cut", outcome=Outcome.TRUNCATED)
         shown = str(variables.get("text", variables.get("sample", "")))
         heads = [
             shown[(at := rng.randrange(len(shown) + 1)) : at + rng.randrange(1, 20)] or "?"
@@ -298,7 +303,45 @@ def test_any_text_and_any_reply_give_chunks_within_the_budget(name, text, budget
             "facts": ["f"],
         }
 
-    run(name, text, Work(reply, likes({"Sentence"})), tokens=budget)
+    def once():
+        rng.seed(seed)
+        return run(name, text, Work(reply, likes({"Sentence"})), tokens=budget)
+
+    assert once() == once()
+
+
+@pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+@pytest.mark.parametrize("name", ASKING)
+def test_what_is_counted_and_asked_grows_with_the_text_and_not_faster(name, unit):
+    """A text four times as long is counted about four times as much, n log n at most."""
+    chunker = REGISTRY.chunker(name)
+    small = {"least": 16, "sample": 100, "window": 200, "block": 200}
+    small = {name: each for name, each in small.items() if name in chunker.options.model_fields}
+    counted, asked = [], []
+    for times in (2_000, 8_000):
+        letters = Letters()
+        document = Document(unit * (times // len(unit)), "t.txt")
+        work = Work(_halving, likes({"Sentence", "It"}))
+        options = chunker.options(tokens=64, **small)
+        asyncio.run(chunker.run(document, options, letters, work))
+        counted.append(letters.counted)
+        asked.append(len(work.asked))
+    assert counted[1] < 5 * counted[0]
+    assert asked[1] <= 5 * max(asked[0], 1)
+
+
+def _halving(prompt, variables):
+    """Divide what is shown at its middle, whatever is asked."""
+    shown = str(variables.get("text", variables.get("sample", "")))
+    middle = len(shown) // 2
+    heads = [shown[:8] or "?", shown[middle : middle + 8] or "?"]
+    return {
+        "paragraph": len(variables.get("paragraphs", ())) // 2,
+        "pattern": "e",
+        "chunks": [anchor(head, title="t", core="c", question="q") for head in heads],
+        "complete": True,
+        "facts": [],
+    }
 
 
 PIPELINE = """
@@ -382,3 +425,73 @@ def test_a_document_that_cannot_be_shown_whole_is_refused_in_the_plan(tmp_path):
     kit = Kit(SITUATED, respond, tmp_path, window=1000)
     with pytest.raises(FitError, match="the window has 1,000"):
         kit.plan(paragraphs(8))
+
+
+CUT = Finish.LENGTH
+
+
+@pytest.mark.parametrize("text", ["2", "", "\n"])
+def test_the_one_token_that_decides_a_border_is_always_cut(text, tmp_path):
+    """What every real server says of a reply of one token: that it ended for its length."""
+    chances = (TokenLogprob(text, -0.1, (("1", -0.2), ("2", -3.0))),)
+
+    def handler(request):
+        if request.logprobs:
+            return Reply(text, CUT, Usage(completion=1), logprobs=chances)
+        return respond(request)
+
+    kit = Kit(PIPELINE.format(by="margin", options="least: 0, threshold: 0"), handler, tmp_path)
+    [result] = kit.run(paragraphs(4)).results
+    assert result.error is None
+    assert len([each for each in kit.requests if not each.logprobs]) > 4
+    kit.run(paragraphs(4))
+    assert kit.requests == []
+
+
+def test_probabilities_that_never_come_are_told(tmp_path):
+    pipeline = PIPELINE.format(by="margin", options="least: 0")
+    kit = Kit(pipeline, lambda request: "2" if request.logprobs else respond(request), tmp_path)
+    with pytest.raises(BackendError, match="no log probabilities"):
+        kit.run(paragraphs(4))
+
+
+@pytest.mark.parametrize("name", ["anchors", "outline", "questions", "regex", "shift"])
+def test_replies_that_are_cut_cost_no_text(name, tmp_path):
+    def handler(request):
+        if request.schema is not None:
+            return Reply('{"chunks": [{"head": "Para', CUT)
+        return fenced(request)[-1]
+
+    pipeline = PIPELINE.format(by=name, options="").replace("tokens: 50", "tokens: 400")
+    kit, watch = Kit(pipeline, handler, tmp_path), Told()
+    text = paragraphs(6)
+    [result] = kit.run(text, watch=watch).results
+    assert result.error is None
+    assert result.coverage == 1
+    assert result.value.split() == text.split()
+    assert any("cut off" in each for each in watch.said)
+
+
+def test_a_chunk_that_is_not_situated_is_there_all_the_same(tmp_path):
+    def handler(request):
+        message = request.messages[-1].content
+        if message.startswith("<document"):
+            return Reply("On and on and", CUT)
+        return fenced(request)[-1]
+
+    kit, watch = Kit(SITUATED, handler, tmp_path), Told()
+    text = paragraphs(4)
+    [result] = kit.run(text, watch=watch).results
+    assert result.error is None
+    assert result.value.split() == text.split()
+    assert any("have no situation" in each for each in watch.said)
+
+
+class Told(Silence):
+    """Keeps what the user is told."""
+
+    def __init__(self):
+        self.said = []
+
+    def notice(self, message):
+        self.said.append(message)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from octavo.chunkers.proposal import proposed
 from octavo.chunkers.structure import split
 from octavo.chunkers.units import chunks_from
 from octavo.protocols import JsonSchema, PromptLike
@@ -75,7 +76,7 @@ async def anchored(
 
     The document is first cut by structure into windows, which are all asked about at the same time.
     What a list leaves out stays with the chunk before it, and what has more than `budget` tokens is
-    split by structure.
+    split by structure, as is a window whose reply is no list.
     """
     windows = await asyncio.to_thread(split, document, task.window, counter)
     asked = [work.start(_listed(document, each.span, task, work)) for each in windows]
@@ -93,7 +94,7 @@ async def anchored(
 async def _listed(document: Document, span: Span, task: Task, work: Work) -> list[Listed]:
     """Return the chunks of a window, the first of which begins with it."""
     text = document.slice(span)
-    answer = await work.ask(
+    asked = work.ask(
         task.prompt,
         {**task.variables, "text": text},
         tokens=task.reply,
@@ -101,7 +102,11 @@ async def _listed(document: Document, span: Span, task: Task, work: Work) -> lis
         node=f"characters {span.start} to {span.end}",
         levels=work.after,
         check=partial(_faults, text),
-    ).reply
+    )
+    instead = f"characters {span.start} to {span.end} are split by structure"
+    answer = await proposed(asked, work, instead=instead)
+    if answer is None:
+        return [Listed(span.start, {})]
     if answer.predicted is not None or isinstance(answer.value, str):
         count = MOST if answer.predicted is Prediction.LONG else 1
         places = sorted({span.start + span.length * at // count for at in range(count)})

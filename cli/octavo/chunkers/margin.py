@@ -9,6 +9,7 @@ calls go at the same time; the threshold is computed afterwards, in the order of
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
 from math import exp, fsum
@@ -16,8 +17,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from octavo.chunkers.proposal import proposed
 from octavo.chunkers.units import chunks_from, joined_up, sentence_borders, spans_between
-from octavo.errors import UsageError
+from octavo.errors import BackendError, UsageError
 from octavo.protocols import PromptMark, PromptRef
 from octavo.protocols.calls import TokenLogprob
 from octavo.protocols.sources import ChunkerType
@@ -73,10 +75,17 @@ async def _run(
         )
         for first, second in pairwise(spans_between(document, places))
     ]
-    answers = [await each.reply for each in asked]
+    instead = "nothing is split where the model does not say"
+    given = [await proposed(each, work, instead=instead) for each in asked]
+    answers = [answer for answer in given if answer]
     predicted = next((answer.predicted for answer in answers if answer.predicted), None)
     if predicted is None:
-        leads = [_lead(answer.logprobs) for answer in answers]
+        if answers and not any(answer.logprobs for answer in answers):
+            raise BackendError(
+                "the backend gives no log probabilities, which the chunker 'margin' needs",
+                hint="use a backend that gives them",
+            )
+        leads = [_lead(answer.logprobs) if answer else None for answer in given]
         cut = splits(leads, options.threshold)
         chosen = [place for place, here in zip(places, cut, strict=True) if here]
     else:
@@ -85,10 +94,14 @@ async def _run(
     return chunks_from(document, chosen, options.tokens, counter)
 
 
-def _lead(tokens: Sequence[TokenLogprob]) -> float:
-    """Return how far `keep` is ahead of `split`, -1 to 1; what is not among the likeliest has 0."""
-    first = tokens[0] if tokens else None
-    top = {first.token: first.logprob, **dict(first.top)} if first else {}
+def _lead(tokens: Sequence[TokenLogprob]) -> float | None:
+    """Return how far `keep` is ahead of `split`, -1 to 1; what is not among the likeliest has 0.
+
+    None when nothing is told of the reply.
+    """
+    if not tokens:
+        return None
+    top = {tokens[0].token: tokens[0].logprob, **dict(tokens[0].top)}
     chances = {
         word: fsum(exp(logprob) for token, logprob in top.items() if token.strip() == word)
         for word in ("1", "2")
@@ -96,16 +109,18 @@ def _lead(tokens: Sequence[TokenLogprob]) -> float:
     return chances["2"] - chances["1"]
 
 
-def splits(leads: Sequence[float], threshold: float | None) -> list[bool]:
-    """Tell for each border whether to split there.
+def splits(leads: Sequence[float | None], threshold: float | None) -> list[bool]:
+    """Tell for each border whether to split there; not where the lead is unknown.
 
     Without a threshold it starts at 0 and is then the mean of the last five differences.
     """
     found: list[bool] = []
-    for at, lead in enumerate(leads):
-        recent = leads[max(at - _LAST, 0) : at]
+    recent: deque[float] = deque(maxlen=_LAST)
+    for lead in leads:
         usual = fsum(recent) / len(recent) if recent else 0.0
-        found.append(lead <= (usual if threshold is None else threshold))
+        found.append(lead is not None and lead <= (usual if threshold is None else threshold))
+        if lead is not None:
+            recent.append(lead)
     return found
 
 

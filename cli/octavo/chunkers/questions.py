@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from octavo.chunkers.anchored import MOST, Task, anchored, listing
+from octavo.chunkers.proposal import proposed
 from octavo.chunkers.structure import split
 from octavo.errors import UsageError
 from octavo.protocols import JsonSchema, PromptLike, PromptMark, PromptRef
@@ -98,15 +99,17 @@ class _Review:
         window = next(span for span in around if span.end > start)
         if window.start >= start and window.end <= end:
             return chunk  # nothing stands around it
-        answer = await self.work.ask(
+        asked = self.work.ask(
             self.prompt,
             {"text": self.document.slice(window), "chunk": self.document.slice(chunk.span)},
             tokens=self.tokens,
             schema=_REVIEW,
             node=f"review of characters {start} to {end}",
             levels=self.work.after,
-        ).reply
-        if answer.predicted is not None or isinstance(answer.value, str):
+        )
+        instead = f"what characters {start} to {end} lack is not known"
+        answer = await proposed(asked, self.work, instead=instead)
+        if answer is None or answer.predicted is not None or isinstance(answer.value, str):
             return chunk
         return replace(chunk, context=(*chunk.context, *_completion(answer.value)))
 

@@ -3,7 +3,8 @@
 After the LLM-regex splitter of Adaptive Chunking (2026, arXiv 2603.25333): the model sees the
 beginning of the document and writes one regular expression for the lines that begin its sections.
 One call a document, the cheapest way to ask a model where to split. The pattern runs under a time
-limit; one that breaks it is refused, never half applied.
+limit. One that breaks it, is no pattern or divides nothing is never half applied: the document is
+then split by structure, and a notice says so.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from octavo.chunkers.proposal import proposed
 from octavo.chunkers.units import chunks_from, joined_up
-from octavo.errors import Outcome, ReplyError, UsageError
+from octavo.errors import UsageError
 from octavo.protocols import JsonSchema, PromptMark, PromptRef
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
@@ -32,6 +34,7 @@ _SECONDS = 10.0
 """The longest that a pattern may take over a document."""
 _CHARACTERS = 6
 """Characters a token that are looked at for the sample: more than text has."""
+_INSTEAD = "splitting by structure"
 _SCHEMA: JsonSchema = {
     "type": "object",
     "properties": {"pattern": {"type": "string", "minLength": 1, "maxLength": 300}},
@@ -60,7 +63,7 @@ async def _run(
         raise UsageError("the chunker 'regex' asks a model", hint="put it into a pipeline")
     if not document.text:
         return ()
-    answer = await work.ask(
+    asked = work.ask(
         work.prompt(options.prompt),
         {"sample": document.slice(_sample(document.text, options.sample, counter))},
         tokens=200,
@@ -68,22 +71,29 @@ async def _run(
         node="the pattern",
         levels=work.after,
         check=partial(_faults, document.text),
-    ).reply
-    if answer.predicted is not None or isinstance(answer.value, str):
+    )
+    answer = await proposed(asked, work, instead=_INSTEAD)
+    if answer is None:
+        found = []
+    elif answer.predicted is not None or isinstance(answer.value, str):
         lines = [at + 1 for at, sign in enumerate(document.text[:-1]) if sign == "\n"]
         found = lines if answer.predicted is Prediction.LONG else []
     else:
-        pattern = answer.value["pattern"]
-        try:
-            found = await asyncio.to_thread(matches, pattern, document.text)
-        except ValueError as error:
-            raise ReplyError(
-                f"the pattern {pattern!r} cannot be used: {error}", outcome=Outcome.INVALID
-            ) from error
-        if not found:
-            work.notice(f"the pattern {pattern!r} divides nothing; splitting by structure")
+        found = await _found(answer.value["pattern"], document.text, work)
     chosen = joined_up(document, found, counter, least=options.least, most=options.tokens)
     return chunks_from(document, chosen, options.tokens, counter)
+
+
+async def _found(pattern: str, text: str, work: Work) -> list[int]:
+    """Return where a pattern matches; nowhere, and told, where it cannot be used."""
+    try:
+        found = await asyncio.to_thread(matches, pattern, text)
+    except ValueError as error:
+        work.notice(f"the pattern {pattern!r} cannot be used: {error}; {_INSTEAD}")
+        return []
+    if not found:
+        work.notice(f"the pattern {pattern!r} divides nothing; {_INSTEAD}")
+    return found
 
 
 def matches(pattern: str, text: str) -> list[int]:

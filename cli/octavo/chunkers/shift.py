@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from octavo.chunkers.proposal import proposed
 from octavo.chunkers.units import chunks_from, paragraph_places, spans_between
 from octavo.errors import UsageError
 from octavo.protocols import JsonSchema, PromptMark, PromptRef
@@ -27,7 +28,7 @@ __all__ = ["CHUNKER", "Shift"]
 
 _SCHEMA: JsonSchema = {
     "type": "object",
-    "properties": {"paragraph": {"type": "integer"}},
+    "properties": {"paragraph": {"type": "integer", "minimum": 1, "maximum": 9999}},
     "required": ["paragraph"],
     "additionalProperties": False,
 }
@@ -58,7 +59,7 @@ async def _run(
     chosen: list[int] = []
     start = 0
     while (end := _end(counts, start, options.window)) - start >= 2:
-        answer = await work.ask(
+        asked = work.ask(
             prompt,
             {"paragraphs": [document.slice(span) for span in spans[start:end]]},
             tokens=20,
@@ -66,8 +67,11 @@ async def _run(
             node=f"from character {spans[start].start}",
             levels=work.after,
             check=lambda record, count=end - start: _faults(record, count),
-        ).reply
-        if answer.predicted is not None or isinstance(answer.value, str):
+        )
+        answer = await proposed(asked, work, instead="the run is one chunk")
+        if answer is None:
+            shift = end - start + 1
+        elif answer.predicted is not None or isinstance(answer.value, str):
             shift = 2 if answer.predicted is Prediction.LONG else end - start + 1
         else:
             shift = answer.value["paragraph"]

@@ -429,6 +429,9 @@ class Asker:
 
     async def _seek_text(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
         reply = await self._land(flight, trail)
+        if question.logprobs and _tells(reply, question):
+            trail.outcome = trail.answered
+            return _answer(reply, trail.key, flight, len(reply.text))
         if not question.strict and verdict(reply) in {Verdict.CUT, Verdict.EMPTY}:
             trail.key, flight = self._fly(question, 1)
             reply = await self._land(flight, trail)
@@ -436,6 +439,10 @@ class Asker:
             answer = _answer(reply, trail.key, flight, len(reply.text))
             if faults := question.faults(answer):
                 return await self._rewritten(question, reply, answer, faults, trail)
+        return _answer(reply, trail.key, flight, self._end(question, reply, trail))
+
+    def _end(self, question: _Question, reply: Reply, trail: _Trail) -> int:
+        """Return how many characters of a text hold; raises ReplyError when it is of no use."""
         end = len(reply.text)
         if question.strict and _is_over(reply, question.tokens):
             raise _cut(question)
@@ -455,7 +462,7 @@ class Asker:
                     f"{self.source}: {question.node} of step {self.step!r} was cut at"
                     f" {question.tokens} tokens; it ends at its last complete sentence"
                 )
-        return _answer(reply, trail.key, flight, end)
+        return end
 
     async def _rewritten(
         self,
@@ -583,6 +590,16 @@ class Asker:
                 options=hashlib.sha256(said.encode()).digest(),
             )
         return self._sites[key]
+
+
+def _tells(reply: Reply, question: _Question) -> bool:
+    """Tell whether a reply has the log probabilities that it was asked for, whole or not.
+
+    What is wanted stands at its beginning, so being cut is no fault; one of a single token always
+    is. One without any text says something only to whoever takes it as it comes.
+    """
+    wanted = {Verdict.CUT, Verdict.EMPTY} if question.strict else {Verdict.CUT}
+    return bool(reply.logprobs) and verdict(reply) in wanted
 
 
 def _is_over(reply: Reply, tokens: int) -> bool:

@@ -80,7 +80,9 @@ class Ask(Protocol):
         `levels` is how many calls stand between this one and the result; `prefix` is a call whose
         prompt this one continues; `temperature` is that of the first attempt where it is not the
         run's own. A `strict` reply is taken as it comes or not at all: one that is cut, empty, over
-        `tokens` or no record is a ReplyError at once, neither asked for again nor mended.
+        `tokens` or no record is a ReplyError at once, neither asked for again nor mended. With
+        `logprobs` a reply that has some may be cut, and where `strict` empty: they tell of its
+        beginning.
 
         `check` names what is wrong with a whole text, or a record that fits its schema. It is asked
         for once more, with what is wrong; of the two, the one with fewer faults is the answer, so

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from octavo.errors import CallError, FitError
+from octavo.errors import CallError, FitError, ReplyError
 from octavo.protocols import (
     Asked,
     ChunkerRef,
@@ -116,16 +116,21 @@ class _Situating:
         if first is not None:
             with suppress(CallError):
                 await first.started
+        where = f"characters {chunk.span.start} to {chunk.span.end}"
         asked = self._work.ask(
             self._prompt,
             {"document": self._document, "text": note.value},
             tokens=self._tokens,
-            node=f"situation of characters {chunk.span.start} to {chunk.span.end}",
+            node=f"situation of {where}",
             levels=self._work.after,
             prefix=first,
         )
         self._first = first or asked
-        answer = await asked.reply
+        try:
+            answer = await asked.reply
+        except ReplyError as error:
+            self._work.notice(f"{error}; {where} have no situation")
+            return note
         return replace(note, context=(("situation", str(answer.value)),))
 
 
