@@ -14,9 +14,8 @@ from octavo.protocols import Finish, Reply, Transient
 
 
 def ask(asker, text="x", **changes):
-    return asker(
-        Line(changes.pop("line", "{text}")), {"text": text}, tokens=50, node="n", **changes
-    )
+    prompt = Line(changes.pop("line", "{text}"))
+    return asker(prompt, {"text": text}, **{"tokens": 50, "node": "n"} | changes)
 
 
 def one(**changes):

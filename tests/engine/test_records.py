@@ -10,7 +10,7 @@ from tests.engine.test_ask import failing, one
 
 from octavo.engine.example import example
 from octavo.engine.records import mended, read_record
-from octavo.errors import FitError, Outcome, ReplyError
+from octavo.errors import CutError, FitError, Outcome, ReplyError
 from octavo.protocols import Finish, Reply
 
 SCHEMA = {
@@ -112,3 +112,103 @@ def test_what_a_plan_makes_up_fits_the_schema():
     text = json.dumps(example(schema, words=20))
     assert read_record(Reply(text), schema)["kind"] == "a"
     assert mended(Reply("x " + text), schema)["score"] == 1
+
+
+PEOPLE = {
+    "type": "object",
+    "properties": {
+        "people": {"type": "array", "items": {"type": "string"}},
+        "note": {"type": "string", "maxLength": 400},
+    },
+    "required": ["people", "note"],
+    "additionalProperties": False,
+}
+
+
+def rambling(record):
+    """Return a model that is cut at first and then writes `record(bounds)` within its bounds."""
+
+    def reply(request):
+        if request.attempt == 0:
+            return Reply('{"people": ["' + "and on " * 150, Finish.LENGTH)
+        return json.dumps(record(request.schema["properties"]))
+
+    return reply
+
+
+def test_a_cut_record_is_asked_for_again_within_bounds_that_let_it_end():
+    desk = Desk(rambling(lambda bounds: {"people": ["Mara"], "note": "A bell."}))
+    answer = desk.run(one(tokens=300, schema=PEOPLE))
+    assert (answer.value, answer.truncated) == ({"people": ["Mara"], "note": "A bell."}, False)
+    first, second = desk.backend.requests
+    assert first.schema == PEOPLE
+    people, note = (second.schema["properties"][name] for name in ("people", "note"))
+    assert people["maxItems"] * people["items"]["maxLength"] + note["maxLength"] < 1050
+    assert json.dumps(second.schema, separators=(",", ":")) in second.messages[0].content
+    assert desk.account.outcomes == {Outcome.OK: 1}
+
+
+def test_what_met_its_bounds_is_taken_off_and_told():
+    desk = Desk(
+        rambling(
+            lambda bounds: {
+                "people": ["Mara"] * bounds["people"]["maxItems"],
+                "note": ("It rained. " + "Then " * 99)[: bounds["note"]["maxLength"]],
+            }
+        )
+    )
+    answer = desk.run(one(tokens=300, schema=PEOPLE))
+    assert answer.truncated
+    assert answer.value["note"] == "It rained."
+    assert desk.account.outcomes == {Outcome.TRUNCATED: 1}
+    (notice,) = desk.heard.notices
+    assert "people is full at" in notice
+    assert "note ends at its last complete sentence" in notice
+
+
+def test_a_complete_record_is_not_made_of_a_full_list():
+    desk = Desk(
+        rambling(lambda bounds: {"people": ["Mara"] * bounds["people"]["maxItems"], "note": ""})
+    )
+    error = failing(desk, one(tokens=300, schema=PEOPLE, complete=True))
+    assert isinstance(error, CutError)
+    assert desk.heard.notices == []
+
+
+def test_a_name_that_met_its_bound_is_no_name():
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}},
+        "required": ["name"],
+    }
+
+    def reply(request):
+        if request.attempt == 0:
+            return Reply('{"name": "' + "Mara" * 9, Finish.LENGTH)
+        return json.dumps(
+            {"name": ("Mara" * 99)[: request.schema["properties"]["name"]["maxLength"]]}
+        )
+
+    assert isinstance(failing(Desk(reply), one(schema=schema)), CutError)
+
+
+def test_a_longer_record_that_fits_its_schema_is_taken_where_bounds_are_not_kept():
+    note = "word " * 75 + "end."
+    desk = Desk(rambling(lambda bounds: {"people": ["Mara"], "note": note}))
+    answer = desk.run(one(tokens=300, schema=PEOPLE))
+    assert (answer.value["note"], answer.truncated) == (note, False)
+
+
+@pytest.mark.parametrize("second", ["good", "cut", "prose"])
+def test_a_text_that_a_schema_ends_in_mid_sentence_is_asked_for_shorter(second):
+    long = {"people": [], "note": ("The end. " + "and so on " * 99)[:400]}
+    replies = {
+        "good": json.dumps({"people": [], "note": "Short."}),
+        "cut": Reply('{"people": ["a', Finish.LENGTH),
+        "prose": "No.",
+    }
+    desk = Desk(lambda request: replies[second] if request.attempt else json.dumps(long))
+    answer = desk.run(one(tokens=300, schema=PEOPLE))
+    assert answer.value["note"] == ("Short." if second == "good" else "The end.")
+    assert answer.truncated is (second != "good")
+    assert len(desk.backend.requests) == 2

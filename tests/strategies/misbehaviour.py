@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from tests.strategies.kit import fenced
 
 from octavo.engine.ask import Asker
+from octavo.engine.bounds import Curtailed, curtailed, ends_at_bound
 from octavo.engine.key import key_of
 from octavo.errors import RequestError
 from octavo.protocols import Finish, Reply, TokenLogprob, Usage
@@ -181,12 +182,12 @@ class Asks:
         found: dict[int, Asked] = {}
         fly = Asker._fly
 
-        def noted(asker, question, attempt, messages=None):
+        def noted(asker, question, attempt, messages=None, bounds=None):
             ask = found.get(id(question))
             if ask is None:
                 ask = found[id(question)] = Asked(asker, question)
                 self.asked.append(ask)
-            key, flight = fly(asker, question, attempt, messages)
+            key, flight = fly(asker, question, attempt, messages, bounds)
             ask.keys.append(key)
             return key, flight
 
@@ -280,16 +281,37 @@ class Asked:
         if self.question.strict:
             ends = {"good": "ok", "long": "truncated", "refusal": "refused", "rejected": "failed"}
             return ends.get(kinds[0], "invalid"), 1
-        if kinds[0] in {"good", "long"}:
+        met = ends_at_bound(_parsed(sent[0]), self.question.schema)
+        if kinds[0] in {"good", "long"} and not met:
             faults = self.question.check and self.question.check(json.loads(sent[0].text))
             return "ok", 2 if faults else 1
         if kinds[0] in {"refusal", "rejected"}:
             return _TEXTS[kinds[0]], 1
-        ends = {"refusal": "refused", "rejected": "failed", "good": "ok", "long": "ok"}
-        return ends.get(kinds[1] if len(kinds) > 1 else None, "invalid"), 2
+        second = kinds[1] if len(kinds) > 1 else None
+        if met:
+            whole = self._fate_within_bounds(sent[1]) if second in {"good", "long"} else "invalid"
+            first = self._fate_within_bounds(sent[0])
+            return first if whole == "invalid" else whole, 2
+        if second in {"good", "long"}:
+            return self._fate_within_bounds(sent[1]), 2
+        return {"refusal": "refused", "rejected": "failed"}.get(second, "invalid"), 2
+
+    def _fate_within_bounds(self, sent):
+        try:
+            _, cuts = curtailed(_parsed(sent), sent.request.schema, self.question.schema)
+        except Curtailed:
+            return "invalid"
+        if cuts:
+            return "invalid" if self.question.complete else "truncated"
+        return "ok"
 
 
 _TEXTS = {"refusal": "refused", "empty": "invalid", "cut": "truncated", "rejected": "failed"}
+
+
+def _parsed(sent):
+    """Return the record of a good reply; None for another."""
+    return json.loads(sent.text) if sent and sent.kind in {"good", "long"} else None
 
 
 def _groups(asked):

@@ -330,6 +330,19 @@ def test_a_part_with_more_records_than_a_reply_holds_is_read_in_halves(tmp_path)
     assert plan.calls == (1, 3)
 
 
+def test_a_short_part_over_which_a_model_goes_on_and_on_gives_what_is_whole(tmp_path):
+    def handler(request):
+        if request.attempt == 0:
+            return Reply('{"records": [' + '{"quote": "Ada", ' * 50, Finish.LENGTH)
+        most = request.schema["properties"]["records"]["maxItems"]
+        return json.dumps({"records": [one("Ada", quote="Ada sat.")] * most})
+
+    run = kit_of(tmp_path, handler).run("Ada sat.", params={"schema": SCHEMA})
+    (result,) = run.results
+    assert names(result.value) == ["Ada"]
+    assert result.totals.outcomes == {Outcome.TRUNCATED: 1}
+
+
 def test_a_reply_that_was_cut_is_no_list_of_records(tmp_path):
     def handler(request):
         if "Ada" in fenced(request)[0]:

@@ -8,10 +8,11 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from octavo.engine.bounds import Curtailed, bounded, curtailed, ends_at_bound
 from octavo.engine.depth import Following, follow
 from octavo.engine.embed import Batch, batches
 from octavo.engine.flight import Answers, Flight
@@ -24,6 +25,7 @@ from octavo.engine.queue import Priority
 from octavo.engine.records import (
     RETELLING,
     Invalid,
+    fits,
     instructed,
     mended,
     read_record,
@@ -103,6 +105,7 @@ class _Question:
     strict: bool
     before: bytes | None
     check: Callable[[Any], Sequence[str]] | None
+    complete: bool = False
     scored: tuple[Message, ...] | None = None
     """What stands for a prompt where a text is scored, not asked about."""
 
@@ -183,6 +186,7 @@ class Asker:
         temperature: float | None = None,
         strict: bool = False,
         check: Callable[[Any], Sequence[str]] | None = None,
+        complete: bool = False,
     ) -> Asking:
         """Render and send a prompt unless the journal has the reply; see protocols.Ask."""
         if logprobs and not self.known.logprobs:
@@ -208,6 +212,7 @@ class Asker:
             # know which calls follow one another.
             prefix.key if isinstance(prefix, Asking) else None,
             check,
+            complete,
         )
         return self._put(question)
 
@@ -312,15 +317,22 @@ class Asker:
                 reply.set_result(answer)
 
     def _fly(
-        self, question: _Question, attempt: int, messages: tuple[Message, ...] | None = None
+        self,
+        question: _Question,
+        attempt: int,
+        messages: tuple[Message, ...] | None = None,
+        bounds: JsonSchema | None = None,
     ) -> tuple[bytes, Flight]:
-        """Send an attempt; `messages` instead of the prompt's, for one that shows a bad reply."""
+        """Send an attempt; `messages` instead of the prompt's, for one that shows a bad reply.
+
+        `bounds` is the schema that the reply is held to where it is not the question's.
+        """
         variables = self._variables(question, attempt)
         request = Request(
             messages=messages or question.scored or self._messages(question, variables),
             max_tokens=question.tokens,
             temperature=question.temperature if attempt == 0 else _warmer(question.temperature),
-            schema=question.schema,
+            schema=bounds or question.schema,
             logprobs=question.logprobs,
             sample=question.sample,
             attempt=attempt,
@@ -371,9 +383,12 @@ class Asker:
         return variables
 
     @staticmethod
-    def _messages(question: _Question, variables: Mapping[str, object]) -> tuple[Message, ...]:
+    def _messages(
+        question: _Question, variables: Mapping[str, object], bounds: JsonSchema | None = None
+    ) -> tuple[Message, ...]:
         messages = question.prompt.render(variables)
-        return instructed(messages, question.schema) if question.schema else messages
+        schema = bounds or question.schema
+        return instructed(messages, schema) if schema else messages
 
     async def _settle(self, question: _Question, flight: Flight, trail: _Trail) -> Answer:
         trail.begun = True
@@ -497,33 +512,81 @@ class Asker:
         except Invalid as error:
             if question.strict:
                 raise _no_record(error) from error
-            again = self._messages(question, self._variables(question, 1))
-            if verdict(reply) is Verdict.WHOLE:
-                again = retold(again, reply, error)
-        else:
-            faults = question.faults(answer)
-            return await self._better(question, reply, answer, faults, trail) if faults else answer
+            return await self._second_record(question, reply, error, trail)
+        if not question.strict and not answer.predicted and ends_at_bound(answer.value, schema):
+            return await self._shorter(question, reply, answer, trail)
+        faults = question.faults(answer)
+        return await self._better(question, reply, answer, faults, trail) if faults else answer
+
+    async def _second_record(
+        self, question: _Question, reply: Reply, error: Invalid, trail: _Trail
+    ) -> Answer:
+        """Ask once more for what is no record: with the error, or bounds where it was cut."""
+        bounds = schema = question.schema or {}
+        if verdict(reply) is Verdict.CUT:
+            bounds = bounded(schema, reply.text, question.tokens)
+        again = self._messages(question, self._variables(question, 1), bounds)
+        if verdict(reply) is Verdict.WHOLE:
+            again = retold(again, reply, error)
         try:
-            trail.key, flight = self._fly(question, 1, again)
+            trail.key, flight = self._fly(question, 1, again, bounds)
         except FitError:
-            # The bad reply does not fit beside its prompt: ask again without showing it.
+            # The bad reply, or the bounds, do not fit: ask again without.
+            bounds = schema
             trail.key, flight = self._fly(question, 1)
         second = await self._land(flight, trail)
         try:
-            return self._record(second, schema, flight, trail)
-        except Invalid as error:
-            reason = error
+            answer = self._record(second, schema, flight, trail)
+            return self._curtailed(question, answer, bounds, trail)
+        except Invalid as invalid:
+            reason = invalid
         for candidate in (second, reply):
             with suppress(Invalid):
                 value = mended(candidate, schema)
                 trail.outcome = Outcome.REPAIRED
                 return Answer(value, candidate.usage.completion, candidate.logprobs)
         if second.finish is Finish.LENGTH:
-            raise CutError(
-                f"the record was cut off at {question.tokens:,} tokens",
-                hint="raise `tokens` of the step, or split to fewer tokens",
-            )
+            raise _too_long(question)
         raise _no_record(reason)
+
+    async def _shorter(
+        self, question: _Question, reply: Reply, answer: Answer, trail: _Trail
+    ) -> Answer:
+        """Ask once more for a record whose text met its bound; return what is whole of one."""
+        schema = question.schema or {}
+        bounds = bounded(schema, reply.text, question.tokens)
+        first = trail.key
+        try:
+            again = self._messages(question, self._variables(question, 1), bounds)
+            trail.key, flight = self._fly(question, 1, again, bounds)
+            second = await self._land(flight, trail)
+            shorter = self._record(second, schema, flight, trail)
+            return self._curtailed(question, shorter, bounds, trail)
+        except (CallError, FitError, Invalid):
+            trail.key = first
+        return self._curtailed(question, answer, schema, trail)
+
+    def _curtailed(
+        self, question: _Question, answer: Answer, bounds: JsonSchema, trail: _Trail
+    ) -> Answer:
+        """Return a record less what met its bounds; raises CutError where it is none without."""
+        schema = question.schema or {}
+        trail.outcome = trail.answered
+        try:
+            value, cuts = curtailed(answer.value, bounds, schema)
+            if not cuts:
+                return answer
+            fits(value, schema)
+        except (Curtailed, Invalid):
+            raise _too_long(question) from None
+        if question.complete:
+            raise _too_long(question)
+        trail.outcome = Outcome.TRUNCATED
+        self.watch.notice(
+            f"{self.source}: {question.node} of step {self.step!r} did not fit {question.tokens:,}"
+            f" tokens: {'; '.join(dict.fromkeys(cuts))}"
+        )
+        return replace(answer, value=value, truncated=True)
 
     async def _better(
         self,
@@ -616,7 +679,14 @@ def _cut(question: _Question) -> ReplyError:
     )
 
 
-def _no_record(reason: Invalid) -> ReplyError:
+def _too_long(question: _Question) -> CutError:
+    return CutError(
+        f"the record was cut off at {question.tokens:,} tokens",
+        hint="raise `tokens` of the step, or split to fewer tokens",
+    )
+
+
+def _no_record(reason: Exception) -> ReplyError:
     return ReplyError(f"the reply is no record: {reason}", outcome=Outcome.INVALID)
 
 

@@ -11,7 +11,16 @@ from typing import Any, Protocol, cast
 
 from octavo.protocols import Finish, JsonSchema, Message, Reply
 
-__all__ = ["RETELLING", "Invalid", "instructed", "mended", "read_record", "retold", "rewritten"]
+__all__ = [
+    "RETELLING",
+    "Invalid",
+    "fits",
+    "instructed",
+    "mended",
+    "read_record",
+    "retold",
+    "rewritten",
+]
 
 RETELLING = 600
 """The most tokens that tell a model what is wrong with its reply, beside the reply itself."""
@@ -85,7 +94,7 @@ def read_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
         value: object = json.loads(_unfenced(reply.text))
     except ValueError as error:
         raise Invalid(f"it is not JSON: {error}") from error
-    return _checked(value, schema)
+    return fits(value, schema)
 
 
 def mended(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
@@ -100,7 +109,7 @@ def mended(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
     from json_repair import repair_json  # noqa: PLC0415 - seldom needed
 
     value = repair_json(brace + rest, return_objects=True)
-    return _checked(value, schema)
+    return fits(value, schema)
 
 
 def _is_open(text: str) -> bool:
@@ -116,7 +125,8 @@ def _unfenced(text: str) -> str:
     return text
 
 
-def _checked(value: object, schema: JsonSchema) -> Mapping[str, Any]:
+def fits(value: object, schema: JsonSchema) -> Mapping[str, Any]:
+    """Return a value as the record that it is; raises Invalid where it does not fit the schema."""
     if not isinstance(value, dict):
         raise Invalid(f"it is a JSON {type(value).__name__} and not an object")
     record = cast("Mapping[str, Any]", value)

@@ -43,7 +43,8 @@ class Asked(Protocol):
 class Answer:
     """A checked reply: text that is whole, or a record that fits the schema.
 
-    A text is a quote of the stored reply. `predicted` is set when a plan made it up.
+    `truncated` tells that only whole sentences, or items, were kept of one that was cut. A text is
+    a quote of the stored reply. `predicted` is set when a plan made it up.
     """
 
     value: str | Mapping[str, Any]
@@ -72,6 +73,7 @@ class Ask(Protocol):
         temperature: float | None = None,
         strict: bool = False,
         check: Callable[[Any], Sequence[str]] | None = None,
+        complete: bool = False,
     ) -> Asked:
         """Render and send a prompt unless the journal has the reply.
 
@@ -83,6 +85,10 @@ class Ask(Protocol):
         `tokens` or no record is a ReplyError at once, neither asked for again nor mended. With
         `logprobs` a reply that has some may be cut, and where `strict` empty: they tell of its
         beginning.
+
+        A record that is cut is asked for once more within bounds that let it end in time. What met
+        one of these is taken off, with a notice, and the answer is `truncated`; a `complete` record
+        is one of which nothing may be taken, and is a CutError instead.
 
         `check` names what is wrong with a whole text, or a record that fits its schema. It is asked
         for once more, with what is wrong; of the two, the one with fewer faults is the answer, so

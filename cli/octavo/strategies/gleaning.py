@@ -97,8 +97,11 @@ class Part:
         """Read a piece once; one with more records than a reply holds, in halves."""
         halves = piece.halves(self.work.document)
         read = Reading((piece.span,))
+        # A text far shorter than a reply does not fill it with what it says: whatever does is no
+        # reason to read it in halves, again and again.
+        complete = bool(halves) and 2 * len(piece.text) > self.task.tokens
         try:
-            answer = await self._ask(piece, number).reply
+            answer = await self._ask(piece, number, complete=complete).reply
         except CutError:
             if not halves:
                 raise
@@ -116,7 +119,7 @@ class Part:
             read.add(found)
         return read
 
-    def _ask(self, piece: _Piece, number: int) -> Asked:
+    def _ask(self, piece: _Piece, number: int, *, complete: bool) -> Asked:
         return self.work.ask(
             self.task.prompt,
             {
@@ -130,6 +133,7 @@ class Part:
             levels=self.work.after,
             sample=number,
             temperature=self.task.temperature if number else None,
+            complete=complete,
         )
 
     def _findings(self, piece: _Piece, reply: str | Record, number: int) -> Iterator[Finding]:

@@ -10,6 +10,9 @@ from octavo.protocols import JsonSchema
 
 __all__ = ["listing"]
 
+_QUOTE = 600
+"""The most characters of a quote; the prompt asks for one or two sentences."""
+
 
 def listing(record: JsonSchema) -> JsonSchema:
     """Return the schema of a list of records, each behind the words that it is taken from."""
@@ -20,7 +23,7 @@ def listing(record: JsonSchema) -> JsonSchema:
         item, beside = {"$ref": "#/$defs/record"}, {"$defs": {"record": _moved(record)}}
     quoted = {
         "type": "object",
-        "properties": {"quote": {"type": "string"}, "record": item},
+        "properties": {"quote": {"type": "string", "maxLength": _QUOTE}, "record": item},
         "required": ["quote", "record"],
         "additionalProperties": False,
     }

@@ -172,8 +172,8 @@ def _schema(rules: Sequence[Rule]) -> JsonSchema:
         "type": "object",
         "properties": {
             "rule": {"enum": [rule.name for rule in rules]},
-            "quote": {"type": "string", "minLength": 1},
-            "message": {"type": "string", "minLength": 1},
+            "quote": {"type": "string", "minLength": 1, "maxLength": 300},
+            "message": {"type": "string", "minLength": 1, "maxLength": 300},
         },
         "required": ["rule", "quote", "message"],
         "additionalProperties": False,

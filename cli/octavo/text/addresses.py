@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
-__all__ = ["address", "kinds", "misfit"]
+__all__ = ["address", "depth", "kinds", "misfit"]
 
 _Schema = Mapping[str, Any]
 
@@ -63,6 +63,23 @@ def kinds(schema: _Schema) -> dict[str, frozenset[str]]:
             if kind == "array":
                 items.update(_types(_target(schema, inside, 0)))
     return {kind: frozenset(items) for kind, items in found.items()}
+
+
+def depth(schema: _Schema) -> int:
+    """Return how many keys the longest path has; 16 where the schema refers to parts of itself."""
+    if "$ref" in schema:
+        return _STEPS
+    beside = [depth(each) for choice in _CHOICES for each in schema.get(choice, ())]
+    below: list[object] = [
+        *schema.get("properties", {}).values(),
+        *schema.get("patternProperties", {}).values(),
+        *schema.get("prefixItems", ()),
+        *(schema[key] for key in ("additionalProperties", "items") if key in schema),
+    ]
+    if not below and {"array", "object"} & {*_types(schema)}:
+        below = [True]  # an open object, or list, has keys of its own
+    under = [1 + depth(each) for part in below if (each := _as_schema(part)) is not None]
+    return min(_STEPS, max([*beside, *under], default=0))
 
 
 def _below(root: _Schema, node: _Schema | None, key: str, depth: int) -> _Schema | None:

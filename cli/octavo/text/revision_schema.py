@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from octavo.text.addresses import kinds
+from octavo.text.addresses import depth, kinds
 
 __all__ = ["revision_schema"]
+
+_KEY = 100
+"""The most characters of a key in a path."""
+_DEEPEST = 8
+"""The most keys of a path, where the schema goes deeper or around in circles."""
 
 
 def revision_schema(schema: Mapping[str, Any], *, updates: bool) -> Mapping[str, Any]:
@@ -29,7 +34,11 @@ def revision_schema(schema: Mapping[str, Any], *, updates: bool) -> Mapping[str,
                     "additionalProperties": False,
                     "required": ["path", "op", "value"],
                     "properties": {
-                        "path": {"type": "array", "items": {"type": "string"}},
+                        "path": {
+                            "type": "array",
+                            "items": {"type": "string", "maxLength": _KEY},
+                            "maxItems": min(_DEEPEST, depth(schema)),
+                        },
                         "op": {"type": "string", "enum": ["add", "update"] if updates else ["add"]},
                         "value": _values(schema),
                     },
