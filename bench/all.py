@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 ROWS = (
+    "mock_server --ceiling --seconds 2",  # what no figure below may come near
     "startup",
     "completion",
     "chunking",

@@ -269,7 +269,7 @@ def test_a_dry_run_is_the_plan_and_asks_nothing(place, octavo):
     assert lines[2].endswith("  new")
     assert "2 documents, depth 1" in lines[-3]
     assert lines[-2] == "cost: none (it runs on this machine); time: unknown before a first run"
-    more = r"replies that are cut or unusable are asked for again: at most 2 more calls, \d+ tokens"
+    more = r"if replies are cut or unusable: at most 2 more calls, \d+ tokens"
     assert re.fullmatch(more, lines[-1])
 
 

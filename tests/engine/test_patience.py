@@ -64,6 +64,18 @@ def test_a_dead_server_ends_the_run_and_one_success_starts_the_clock_anew():
         wait.refuse_or_wait(fault, 2)
 
 
+def test_a_dead_server_is_tried_a_last_time_when_the_time_is_over():
+    clock, wait = patience(silence=20.0)
+    fault = Transient("connection refused", kind="connection")
+    for attempt in range(1, 8):
+        clock["now"] += wait.refuse_or_wait(fault, attempt)
+        if clock["now"] >= 20.0:
+            break
+    assert clock["now"] == 20.0
+    with pytest.raises(UnreachableError, match="for 20 s"):
+        wait.refuse_or_wait(fault, attempt + 1)
+
+
 def test_rate_limits_do_not_count_as_a_dead_server():
     clock, wait = patience(silence=20.0)
     fault = Transient("429", kind="rate")

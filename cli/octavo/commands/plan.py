@@ -132,7 +132,7 @@ def _as_lines(plan: Plan) -> Iterable[str]:
     if plan.sent[1]:
         yield f"cost: {_cost(plan)}; time: {_time(plan)}"
         if plan.again.calls:
-            yield f"replies that are cut or unusable are asked for again: {_more(plan.again)}"
+            yield f"if replies are cut or unusable: {_more(plan.again)}"
     else:
         yield "nothing would be sent: the journal answers every call"
 

@@ -87,4 +87,8 @@ class Patience:
                     hint="run the same command again then: what was answered is kept",
                 )
             return fault.retry_after
-        return min(self.longest, self.first * 2 ** (attempt - 1)) * (0.5 + self.jitter() / 2)
+        delay = min(self.longest, self.first * 2 ** (attempt - 1)) * (0.5 + self.jitter() / 2)
+        if fault.kind in _DOWN and self._down_since is not None:
+            # The last attempt is made when the time is over, and not up to half a minute later.
+            delay = min(delay, self._down_since + self.silence - now)
+        return delay
