@@ -7,7 +7,7 @@ import random
 import sys
 
 import pytest
-from bench.corpus import markdown, prose
+from bench.corpus import chinese, markdown, prose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -120,6 +120,32 @@ def test_headings_are_followed_and_code_is_not_taken_for_them():
     titles = {heading.title for heading in document.outline}
     assert {title for chunk in chunks for title in chunk.headings} <= titles
     assert "not a heading" not in titles
+
+
+class Plain:
+    """Toktok's counts, without its word on where they add up."""
+
+    name = TOKTOK.name
+    exact = True
+    count = staticmethod(TOKTOK.count)
+    count_batch = staticmethod(TOKTOK.count_batch)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        chinese(60_000),
+        prose(60_000),
+        # The beginning has a token a character, the rest fewer; and a path may join its line end.
+        "字词句 " * 3000 + "\n\n" + prose(30_000).replace("\n\n", "!\n\n/a "),
+        ("\n\n".join("不能合并的标题" * n for n in range(1, 40)) + "\n\n//\n\n") * 6,
+    ],
+    ids=["Chinese", "prose", "mixed", "slashes"],
+)
+@pytest.mark.parametrize("budget", [60, 400, 1000])
+def test_counts_that_add_up_save_time_and_change_no_border(text, budget):
+    document = Document(text, "t")
+    assert split(document, budget, TOKTOK) == split(document, budget, Plain())
 
 
 def test_an_edit_changes_few_chunks():

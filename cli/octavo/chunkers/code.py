@@ -25,7 +25,6 @@ from octavo.errors import UsageError
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
-from octavo.text.block import Blocks
 from octavo.text.border import UNIT
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
@@ -57,7 +56,7 @@ def split(document: Document, options: Code, counter: Counter) -> tuple[Chunk, .
     if not text:
         return ()
     syntax = parsed(text, _language(document, options.language), budget)
-    lines, *finer = levels(Blocks([0], [0], []), budget)[1:]
+    lines, *finer = levels((), budget)
     ways = (*_levels(syntax.lines), lines, *_levels(syntax.inside), *finer)
     chunks = pack(document, pieces(text, ways, budget, counter), budget, counter)
     return tuple(_scoped(chunk, syntax.scopes) for chunk in chunks)

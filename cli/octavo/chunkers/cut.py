@@ -7,12 +7,11 @@ ascending order, and what a border at each costs by its kind.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from octavo.text.block import Blocks
 from octavo.text.border import UNIT
 from octavo.text.grapheme import joined
 from octavo.text.sentence import sentence_ends
@@ -48,11 +47,13 @@ class Level:
     floor: int
 
 
-def levels(parts: Blocks, room: int) -> tuple[Level, ...]:
-    """Return the ways to cut what is above `room` tokens, the most welcome first."""
+def levels(fences: Sequence[Span], room: int) -> tuple[Level, ...]:
+    """Return the ways to cut a block above `room` tokens, the most welcome first.
+
+    `fences` are the code fences of the text.
+    """
     return (
-        Level(partial(_blocks, parts), 0),
-        Level(partial(_fenced_lines, parts.fences), _EDGE),
+        Level(partial(_fenced_lines, fences), _EDGE),
         Level(_sentences, _SENTENCE),
         *finest(room),
     )
@@ -69,14 +70,6 @@ def finest(room: int) -> tuple[Level, ...]:
         Level(partial(_grid, 1), _CHARACTER),
         Level(_characters, _CHARACTER),
     )
-
-
-def _blocks(parts: Blocks, text: str, span: Span) -> Cuts:
-    """Before blocks."""
-    del text
-    first = bisect_right(parts.starts, span.start)
-    last = bisect_left(parts.starts, span.end)
-    return parts.starts[first:last], parts.costs[first:last]
 
 
 def _fenced_lines(fences: Sequence[Span], text: str, span: Span) -> Cuts:

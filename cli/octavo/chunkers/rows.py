@@ -104,9 +104,10 @@ def _mixed(
     text = document.text
     if not text:
         return ()
-    first, lines, *others = levels(blocks(text, document.outline), budget)
-    ways = (first, Level(partial(_whole_headers, found, lines), lines.floor), *others)
-    return pack(document, pieces(text, ways, budget, counter), budget, counter)
+    parts = blocks(text, document.outline)
+    lines, *others = levels(parts.fences, budget)
+    ways = (Level(partial(_whole_headers, found, lines), lines.floor), *others)
+    return pack(document, pieces(text, ways, budget, counter, parts=parts), budget, counter)
 
 
 def _whole_headers(found: Sequence[Table], lines: Level, text: str, span: Span) -> Cuts:

@@ -55,8 +55,8 @@ def split(
     text = document.text
     if not text:
         return ()
-    ways = levels(blocks(text, document.outline), budget)
-    found = pieces(text, ways, budget, counter)
+    parts = blocks(text, document.outline)
+    found = pieces(text, levels(parts.fences, budget), budget, counter, parts=parts)
     if previous is not None:
         return follow(document, found, previous, budget, counter)
     return pack(document, found, budget, counter)

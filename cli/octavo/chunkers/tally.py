@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 from octavo.chunkers.piece import Pieces
+from octavo.chunkers.seam import seams
 from octavo.protocols.tokens import Counter, LineCounter
 
 __all__ = ["Tally"]
@@ -22,7 +23,9 @@ class Tally:
         self._text = text
         self._counter = counter
         self._bounds = [*parts.starts, len(text)]
-        self._seams = _seams(text, parts.starts, counter)
+        adds = isinstance(counter, LineCounter)
+        doubtful = seams(text, parts.starts, counter) if adds else range(1, len(parts.starts))
+        self._seams = [*doubtful, len(parts.starts)]
         self.sums: Sequence[int] = list(accumulate(parts.counts, initial=0))
 
     def count(self, runs: Iterable[tuple[int, int]]) -> list[int]:
@@ -38,18 +41,3 @@ class Tally:
         for index, count in zip(doubtful, self._counter.count_batch(texts), strict=True):
             counts[index] = count
         return counts
-
-
-def _seams(text: str, starts: Sequence[int], counter: Counter) -> list[int]:
-    """Return the pieces whose tokens may not add up with those before, and the number of pieces."""
-    if not isinstance(counter, LineCounter):
-        return [*range(1, len(starts)), len(starts)]
-    crosses = counter.crossing.match
-    opening = {text[start] for start in starts}
-    suspect = {sign for sign in opening if sign.isspace() or crosses(sign)}
-    seams = [
-        index
-        for index, start in enumerate(starts)
-        if text[start - 1] != "\n" or (text[start] in suspect and crosses(text, start))
-    ]
-    return [*seams, len(starts)]

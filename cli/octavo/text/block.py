@@ -24,6 +24,8 @@ _ORPHAN = UNIT * 3 // 2
 _FENCED = UNIT
 """For a border at a blank line inside a code fence."""
 
+_GAPS = ("\n\n\n", "\r\n\r\n\r\n")
+
 _TEXT = re.compile(r"\S")
 _BLANK = re.compile(r"\n(?:[ \t\r\f\v]*+\n)++")
 
@@ -95,9 +97,10 @@ def _starts_line(text: str, position: int) -> bool:
 
 def _after_gaps(text: str, starts: Sequence[int]) -> Iterator[int]:
     """Yield the indices of the blocks that stand after two blank lines or more."""
-    # A sign is looked for much faster than a string.
-    for gap in ("\n\n\n", "\r\n\r\n\r\n") if "\r" in text else ("\n\n\n",):
-        at = text.find(gap)
-        while at >= 0 and (index := bisect_right(starts, at)) < len(starts):
+    # What is no white space three characters before a block rules it out at once. A gap before
+    # the first block counts for the second.
+    later = enumerate(starts[1:], 1)
+    near = [index for index, start in later if index == 1 or text[start - 3].isspace()]
+    for index in near:
+        if any(text.find(gap, starts[index - 1], starts[index]) >= 0 for gap in _GAPS):
             yield index
-            at = text.find(gap, starts[index])

@@ -10,13 +10,16 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from zlib import crc32
 
-__all__ = ["REACH", "UNIT", "border", "borders", "stir", "weights"]
+__all__ = ["REACH", "UNIT", "border", "borders", "drawn", "stir", "weights"]
 
 REACH = 32
 """Characters on each side of a border that its hash sees."""
 
 UNIT = 1 << 16
 """What the worst hash costs; all costs are integers of this size, so no rounding differs."""
+
+_SPARSE = 1 << 10
+"""Characters a border, above which the whole text is not worth encoding for its borders."""
 
 _SPREAD = 0x9E3779B1
 _MASK = 0xFFFFFFFF
@@ -28,26 +31,38 @@ _WEIGHTS = tuple(
 
 def border(text: str, position: int) -> int:
     """Return the hash, 32 bits, of the characters around a position."""
-    around = text[max(position - REACH, 0) : position + REACH]
     # CRC is linear: close strings have close sums until a multiplication spreads them.
-    return crc32(around.encode("utf-8", "surrogatepass")) * _SPREAD & _MASK
+    return _sum(text[max(position - REACH, 0) : position + REACH]) * _SPREAD & _MASK
 
 
 def borders(text: str, positions: Sequence[int]) -> list[int]:
     """Return the hash at each of several ascending positions."""
+    return [total * _SPREAD & _MASK for total in _sums(text, positions)]
+
+
+def drawn(text: str, positions: Sequence[int]) -> list[int]:
+    """Return what a border at each of several ascending positions costs by its hash."""
+    table, shift = _WEIGHTS, 32 - _BITS
+    return [table[(total * _SPREAD & _MASK) >> shift] for total in _sums(text, positions)]
+
+
+def _sums(text: str, positions: Sequence[int]) -> list[int]:
     early = bisect_left(positions, REACH)
-    hashes = [border(text, position) for position in positions[:early]]
+    sums = [_sum(text[: position + REACH]) for position in positions[:early]]
     late = positions[early:]
     # Comprehensions, not calls: a text has thousands of places, and this is half of their cost.
-    if text.isascii() and len(late) * REACH > len(text):
+    if text.isascii() and len(late) * _SPARSE > len(text):
         data = text.encode()
-        hashes += [crc32(data[at - REACH : at + REACH]) * _SPREAD & _MASK for at in late]
-    else:
-        hashes += [
-            crc32(text[at - REACH : at + REACH].encode("utf-8", "surrogatepass")) * _SPREAD & _MASK
-            for at in late
-        ]
-    return hashes
+        sums += [crc32(data[at - REACH : at + REACH]) for at in late]
+        return sums
+    try:
+        return sums + [crc32(text[at - REACH : at + REACH].encode()) for at in late]
+    except UnicodeEncodeError:
+        return sums + [_sum(text[at - REACH : at + REACH]) for at in late]
+
+
+def _sum(around: str) -> int:
+    return crc32(around.encode("utf-8", "surrogatepass"))
 
 
 def weights(hashes: Iterable[int]) -> list[int]:

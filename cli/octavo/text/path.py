@@ -21,17 +21,21 @@ def cheapest(sums: Sequence[int], costs: Sequence[int], *, room: int, each: int)
     queue = [0]
     head = 0
     last = len(sums) - 1
-    for item in range(1, last):
-        least = sums[item] - room
-        while sums[queue[head]] < least:
+    best = before = 0
+    for item, (size, cost) in enumerate(zip(sums[1:last], costs[1:last], strict=True), 1):
+        while sums[best] < size - room:
             head += 1
-        best = queue[head]
-        price = prices[best] + costs[item] + each
-        while len(queue) > head and prices[queue[-1]] > price:
-            queue.pop()
+            best = queue[head]
+        price = prices[best] + cost + each
+        back.append(best)
+        if before > price:
+            while len(queue) > head and prices[queue[-1]] > price:
+                queue.pop()
+            if len(queue) == head:
+                best = item
         queue.append(item)
         prices.append(price)
-        back.append(best)
+        before = price
     while sums[queue[head]] < sums[last] - room:
         head += 1
     back.append(queue[head])
