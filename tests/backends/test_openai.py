@@ -11,8 +11,10 @@ import pytest
 from tests.backends.openai_calls import CLIENTS, REQUEST, backend, chat, refusing, saying, send
 from tests.mock import Answer, Behaviour, serving
 
+from octavo.backends.dialect import dialect_of
 from octavo.errors import AuthError, RequestError, UsageError
 from octavo.protocols import Finish, Message, TokenLogprob, Transient, Usage
+from octavo.protocols.backends import Profile
 
 SCHEMA = {
     "title": "a person!",
@@ -94,6 +96,29 @@ def test_a_schema_is_sent_only_to_servers_that_take_one():
     assert second["json_schema"] == {"name": "aperson", "schema": SCHEMA, "strict": True}
     assert third["json_schema"]["strict"] is False
     assert record.text.startswith('{"name":')
+
+
+def test_strict_schemas_for_openai_itself_bound_no_texts():
+    text = {"type": "string", "maxLength": 60}
+    schema = {
+        "type": "object",
+        "properties": {"maxLength": text, "items": {"type": "array", "items": text, "maxItems": 3}},
+        "required": ["maxLength", "items"],
+        "additionalProperties": False,
+    }
+
+    def sent(schema, *, official):
+        dialect = dialect_of(Profile(model="openai:m", structured=True), official=official)
+        body = dialect.body("m", replace(REQUEST, schema=schema))
+        return body["response_format"]["json_schema"]["schema"]
+
+    assert sent(schema, official=False) == schema
+    assert sent(schema, official=True)["properties"] == {
+        "maxLength": {"type": "string"},
+        "items": {"type": "array", "items": {"type": "string"}, "maxItems": 3},
+    }
+    loose = {**schema, "required": ["items"]}
+    assert sent(loose, official=True) == loose
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,8 @@ def test_a_reply_that_stays_cut_ends_at_its_last_complete_sentence_and_says_so()
 
 
 def test_a_cut_reply_without_a_complete_sentence_is_a_failure():
+    listed = Desk(lambda request: Reply("- Mara Venn\n- Jonas Pell\n- Aldous", Finish.LENGTH))
+    assert listed.run(one()).value == "- Mara Venn\n- Jonas Pell"
     desk = Desk(lambda request: Reply("no end in sight", Finish.LENGTH))
     error = failing(desk, one())
     assert isinstance(error, ReplyError)

@@ -5,6 +5,9 @@ import re
 import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
+from octavo.errors import ReplyError
+from octavo.protocols import Finish, Reply
+
 FOLD = """
 octavo: 1
 steps:
@@ -156,3 +159,40 @@ def test_parts_may_be_read_from_the_last_on(tmp_path):
     read = [int(number) for number in result.value.strip(".").split()]
     assert sorted(read) == list(range(20))
     assert read[0] > read[-1] == 0
+
+
+def test_a_part_whose_update_fails_may_be_left_out_and_the_running_text_goes_on(tmp_path):
+    def handler(request):
+        *_, part = fenced(request)
+        cut = Reply("and on and on", Finish.LENGTH)
+        return (
+            cut
+            if " 7 " in f" {part} ".replace(".", " ")
+            else " ".join(numbers(fenced(request))) + "."
+        )
+
+    (failed,) = Kit(FOLD, handler, tmp_path).run(paragraphs(20)).results
+    assert isinstance(failed.error, ReplyError)
+    kit = Kit(
+        FOLD.replace("      words: 30", "      words: 30\n      on_error: skip"), handler, tmp_path
+    )
+    (result,) = kit.run(paragraphs(20)).results
+    kept = [int(each) for each in numbers([result.value])]
+    assert 7 not in kept
+    assert {0, 19} < set(kept)
+    assert kept == sorted(kept)
+    assert 0.5 < result.coverage < 1
+
+
+def test_a_text_that_cannot_be_shortened_may_stay_as_it_is(tmp_path):
+    def handler(request):
+        if request.messages[-1].content.startswith("Shorten"):
+            return ""
+        return "word " * 59 + "end."
+
+    kit = Kit(
+        FOLD.replace("      words: 30", "      words: 30\n      on_error: skip"), handler, tmp_path
+    )
+    (result,) = kit.run(paragraphs(2)).results
+    assert len(result.value.split()) == 60
+    assert result.coverage == 1

@@ -14,6 +14,8 @@ __all__ = ["Dialect", "dialect_of"]
 
 _OPTIONAL = {"temperature", "seed", "n", "stream", "stream_options", "response_format", "priority"}
 """Fields without which a call is still the same question."""
+_LENGTHS = {"minLength", "maxLength"}
+_NAMING = {"properties", "$defs", "definitions"}
 _OURS = {
     "model": 'write the model as model = "openai:NAME"',
     "messages": "they come from the pipeline",
@@ -26,8 +28,8 @@ _OURS = {
 class Dialect:
     """The names and roles a server takes, best first, and those it refused.
 
-    A role of `user` puts the system message in front of the user's. Values of `options` stand in
-    every body; None removes a field.
+    A role of `user` puts the system message in front of the user's. `lengths` tells whether strict
+    schemas may bound texts. Values of `options` stand in every body; None removes a field.
     """
 
     limits: tuple[str, ...] = ("max_tokens", "max_completion_tokens")
@@ -36,6 +38,7 @@ class Dialect:
     stream: bool = False
     structured: bool = False
     priority: bool = False
+    lengths: bool = True
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def body(self, model: str, request: Request) -> dict[str, Any]:
@@ -48,7 +51,7 @@ class Dialect:
             body["temperature"] = request.temperature
         body["seed"] = request.sample + 1000 * request.attempt
         if request.schema is not None and self.structured:
-            body["response_format"] = _format(request.schema)
+            body["response_format"] = _format(request.schema, lengths=self.lengths)
         if request.logprobs:
             body |= {"logprobs": True, "top_logprobs": request.logprobs}
         if self.priority and request.priority:
@@ -120,6 +123,7 @@ def dialect_of(profile: Profile, *, official: bool) -> Dialect:
         stream=profile.stream,
         structured=structured,
         priority=profile.priority,
+        lengths=not official,
         options=profile.options,
     )
 
@@ -138,10 +142,29 @@ def _messages(messages: tuple[Message, ...], role: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": "\n\n".join(head)}, *rest]
 
 
-def _format(schema: JsonSchema) -> dict[str, Any]:
+def _format(schema: JsonSchema, *, lengths: bool) -> dict[str, Any]:
     name = "".join(sign for sign in str(schema.get("title", "")) if sign.isalnum())[:64]
-    form = {"name": name or "record", "schema": dict(schema), "strict": _strict(schema)}
+    strict = _strict(schema)
+    sent = dict(schema) if lengths or not strict else _unbounded(schema)
+    form = {"name": name or "record", "schema": sent, "strict": strict}
     return {"type": "json_schema", "json_schema": form}
+
+
+def _unbounded(schema: object, *, names: bool = False) -> Any:  # noqa: ANN401 - a JSON value
+    """Return a schema without the lengths of texts, which the strict subset does not promise.
+
+    The prompt states them too, and replies are checked against them. `names` tells that the keys
+    are names of fields.
+    """
+    if isinstance(schema, list):
+        return [_unbounded(each) for each in cast("list[object]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _unbounded(each, names=not names and key in _NAMING)
+        for key, each in cast("dict[str, object]", schema).items()
+        if names or key not in _LENGTHS
+    }
 
 
 def _strict(schema: object) -> bool:

@@ -475,7 +475,7 @@ class Asker:
                 trail.outcome = Outcome.TRUNCATED
                 self.watch.notice(
                     f"{self.source}: {question.node} of step {self.step!r} was cut at"
-                    f" {question.tokens} tokens; it ends at its last complete sentence"
+                    f" {question.tokens} tokens; it ends at its last complete sentence or line"
                 )
         return end
 

@@ -32,6 +32,9 @@ def verdict(reply: Reply) -> Verdict:
 
 
 def complete_part(text: str) -> int:
-    """Return the length in characters of a cut text up to its last complete sentence, or 0."""
+    """Return the length in characters of a cut text up to its last complete sentence, or 0.
+
+    Where no sentence ends, as in a list, it is up to the last complete line.
+    """
     ends: Sequence[re.Match[str]] = list(_SENTENCE_END.finditer(text))
-    return ends[-1].end() if ends else 0
+    return ends[-1].end() if ends else len(text[: text.rfind("\n") + 1].rstrip())

@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from octavo.errors import FitError
+from octavo.errors import CallError, FitError
 from octavo.protocols import Answer, Kind, Options, PromptMark, PromptRef, StepType, Work
 from octavo.strategies.fit import FENCE, require_room
 from octavo.strategies.validity import SLACK, Rule, checking, is_too_long
@@ -62,6 +62,10 @@ class FoldOptions(Options):
     )
     order: Literal["document", "reverse"] = Field(
         default="document", description="Whether the parts are read from the first or the last on."
+    )
+    on_error: Literal["fail", "skip"] = Field(
+        default="fail",
+        description="Whether a failed call ends the document, or its part is left out.",
     )
 
 
@@ -136,7 +140,13 @@ class _Fold:
                 continue
             levels = self.work.after + len(self.slots) - position - 1
             part = _Part(note, slot, position / len(self.slots), levels)
-            answer = await self._worked_in(part, running)
+            try:
+                answer = await self._worked_in(part, running)
+            except CallError as error:
+                if self.options.on_error == "fail":
+                    raise
+                self.work.skip(slot, error)
+                continue
             spans = union((*(running.spans if running else ()), *note.spans))
             running = Note(answer.value, spans, predicted=answer.predicted)
         return running
@@ -188,14 +198,21 @@ class _Fold:
         for number in range(options.tries):
             target = max(1, round(words * (1 - _STEP * number)))
             have = word_count(str(best.value))
-            shorter = await work.ask(
+            asked = work.ask(
                 work.prompt(options.shorten),
                 {"summary": best.value, "words": target, "have": have},
                 tokens=options.tokens,
                 words=target,
                 node=node,
                 levels=levels,
-            ).reply
+            )
+            try:
+                shorter = await asked.reply
+            except CallError as error:
+                if options.on_error == "fail":
+                    raise
+                work.notice(f"{node} failed, and the text stays as long as it is: {error.message}")
+                break
             if shorter.predicted is Prediction.LONG:
                 best = shorter
                 continue
