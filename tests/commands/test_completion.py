@@ -70,6 +70,8 @@ def completed(place, monkeypatch, capsys):
         (("plan", "zebra", "a.txt", "--timeo"), ["--timeout"]),
         (("run", "zebra", "--progress", "b"), ["bar"]),
         (("run", "zebra", "-m", ""), ["lab", "cloud", "llama:smollm2"]),
+        (("split", "--by", "se"), ["semantic", "sentences"]),
+        (("run", "lookup", "--by", "b"), ["bm25"]),
         (("run", "zebra", "--model", "la"), ["lab"]),
         (("run", "zebra", "-m", "llama", ":"), ["smollm2"]),
         (("run", "zebra", "-m", "llama", ":", "smo"), ["smollm2"]),

@@ -120,6 +120,8 @@ def _options(options: Mapping[str, Any], before: Sequence[str], incomplete: str)
         yield from map(_Item, last["choices"])
         if "--model" in last["same"]:
             yield from _models()
+        if "--by" in last["same"] and not last["choices"]:
+            yield from _chunkers()
     elif incomplete.startswith("-"):
         for name, option in options.items():
             given = not option["repeat"] and any(each in before for each in option["same"])
@@ -195,6 +197,12 @@ def _models() -> Iterator[_Item]:
         yield from (each for each in items if each.value not in seen)
         seen.update(each.value for each in items)
     yield _Item("llama:smollm2", "the embedded model")
+
+
+def _chunkers() -> Iterator[_Item]:
+    from octavo.pipeline.registry import Registry  # noqa: PLC0415 - only where needed
+
+    yield from map(_Item, Registry().names("chunker"))
 
 
 def _runs() -> Iterator[_Item]:
