@@ -173,6 +173,20 @@ def test_a_process_that_dies_is_replaced():
         extraction.close()
 
 
+@pytest.mark.parametrize("name", [name for name, data in KINDS.items() if data[:2] == b"PK"])
+def test_no_part_is_left_out_without_a_word(name):
+    whole, rng = load(name).text, random.Random(name)
+    for _ in range(60):
+        bad = bytearray(KINDS[name])
+        for _ in range(rng.randrange(1, 6)):
+            bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
+        try:
+            text = load(name, bytes(bad)).text
+        except InputError:
+            continue
+        assert text == whole
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_a_damaged_document_is_text_or_an_error_that_names_it(name):
     rng = random.Random(name)

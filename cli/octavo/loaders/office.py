@@ -13,7 +13,8 @@ from typing import Final
 
 from octavo.errors import InputError
 from octavo.loaders.extraction import DAMAGED, EXTRACTION, Extracted
-from octavo.loaders.signature import kind_of
+from octavo.loaders.parts import damaged_part
+from octavo.loaders.signature import ZIP, kind_of
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 from octavo.text.outline import markdown_headings
@@ -58,6 +59,8 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
     if suffix == ".pdf" and _PDF_END not in data[-_PDF_TAIL:]:
         # The library reads on as far as it can, and would leave out the rest without a word.
         raise InputError("it is cut off: the end is missing", source=source, hint=DAMAGED)
+    if data.startswith(ZIP) and (part := damaged_part(data)) is not None:
+        raise InputError(f"cannot be read: {part} is damaged", source=source, hint=DAMAGED)
     text, pages = _joined(found)
     if not text.strip():
         raise _mislabelled(data, suffix, source) or _without_text(found, source)

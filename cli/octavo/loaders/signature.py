@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-import struct
 import zipfile
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Kind", "disguised", "kind_of"]
+from octavo.loaders.parts import UNREADABLE
+
+__all__ = ["ZIP", "Kind", "disguised", "kind_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Kind:
 
 _RTF: Final = b"{\\rtf1"
 _OLE: Final = Kind("an old or an encrypted office document", (".msg", ".doc", ".xls", ".ppt"))
-_ZIP: Final = b"PK\x03\x04"
+ZIP: Final = b"PK\x03\x04"
 # Formats that people hand over by mistake, by their first bytes; they explain a failure only,
 # since a text may begin with the same letters.
 _FORMATS: Final = (
@@ -59,7 +60,7 @@ _DISGUISED: Final = re.compile(rb"\{\\rtf1|%PDF-\d\.\d")
 
 def kind_of(data: bytes) -> Kind | None:
     """Return what bytes that are no text seem to be, or None."""
-    if data.startswith(_ZIP):
+    if data.startswith(ZIP):
         return _archive(data)
     return next((kind for start, kind in _FORMATS if data.startswith(start)), None)
 
@@ -73,7 +74,7 @@ def _archive(data: bytes) -> Kind:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = set(archive.namelist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError, struct.error):
+    except UNREADABLE:
         return Kind("a ZIP archive or an office document", _ARCHIVED)  # too damaged to tell
     other = Kind("a ZIP archive", _ARCHIVED)  # or an office document that lacks its main part
     return next((kind for name, kind in _ARCHIVES.items() if name in names), other)
