@@ -87,6 +87,8 @@ class Extraction:
             raise InputError(f"cannot be read: {reason}", source=source)
         if "error" in answer:
             raise _explained(str(answer["error"]), source)
+        if answer["left_out"] is not None:
+            raise _explained(str(answer["left_out"]), source)
         return Extracted(
             answer["text"], tuple(answer["pages"]), answer["unit"], answer["title"] or None
         )

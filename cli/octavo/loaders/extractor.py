@@ -2,7 +2,8 @@
 
 Standard input brings frames, each a line of JSON with `type`, `paged`, `seconds` and `size` and
 then that many bytes; standard output gives a line of JSON for each, which has `text`, `pages`,
-`unit` and `title`, or `error`. The process ends with its input, however its parent ended.
+`unit`, `title` and what was `left_out`, or `error`. The process ends with its input, however its
+parent ended.
 """
 
 from __future__ import annotations
@@ -75,7 +76,15 @@ async def _extract(data: bytes, frame: dict[str, Any]) -> dict[str, Any]:
         "pages": [page.content for page in result.pages or ()] if frame["paged"] else [],
         "unit": "slide" if slides else "page",
         "title": result.metadata.title,
+        "left_out": next(
+            (each.message for each in result.processing_warnings if _tells_loss(each.message)), None
+        ),
     }
+
+
+def _tells_loss(warning: str) -> bool:
+    """Tell whether the library says that it could not read something and went on without it."""
+    return warning.lower().startswith(("failed to", "could not read", "cannot read"))
 
 
 if __name__ == "__main__":
