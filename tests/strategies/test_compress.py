@@ -117,6 +117,16 @@ def test_parts_that_speak_of_what_matters_are_shortened_less(tmp_path):
     assert set(asked(even)) == set(range(8))
 
 
+def test_no_part_is_asked_to_keep_less_than_the_least(tmp_path):
+    text = text_of(8, {3: "and the great white whale rose from the sea beside the ship at noon"})
+    for least in (0.25, 0.6):
+        kit = kit_of(tmp_path, options=f", least: {least}, rounds: 1")
+        compressed(kit, text, ratio=0.4, focus="white whale")
+        shares = asked(kit).values()
+        assert min(shares) == pytest.approx(max(least, min(shares)), abs=0.05)
+        assert (min(shares) < 0.5) == (least == 0.25)
+
+
 def test_without_a_focus_what_shares_least_with_the_rest_is_most_dispensable(tmp_path):
     odd = "zyx qwv 77 kjh bvx plo wqz mnb vcx lkj hgf dsa poi uyt rew"
     kit = kit_of(tmp_path)

@@ -189,6 +189,20 @@ def test_a_better_second_reply_is_taken_and_a_worse_one_is_not(tmp_path):
     assert json.loads(result.value) == {"parts": 1}
 
 
+def test_without_updates_nothing_that_is_remembered_is_replaced(tmp_path):
+    def handler(request):
+        if request.messages[-1].content.startswith("ANSWER"):
+            return json.dumps(state_of(request))
+        said = 1 if "Paragraph 0." in fenced(request)[-1] else 2
+        return revisions(("parts", "add", said), ("vars/a", "add", said))
+
+    kit = kit_of(tmp_path, "updates: false", handler)
+    (result,) = kit.run(paragraphs(4, words=90)).results
+    assert json.loads(result.value) == {"parts": 1, "vars": {"a": 1}}
+    ops = kit.requests[0].schema["properties"]["revisions"]["items"]["properties"]["op"]
+    assert ops["enum"] == ["add"]
+
+
 def test_empty_revisions_leave_the_memory_and_an_empty_one_has_its_own_answer(tmp_path):
     kit = kit_of(tmp_path, "empty: Nothing.", lambda request: revisions())
     plan = kit.plan(paragraphs(12))

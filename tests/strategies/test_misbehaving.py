@@ -26,6 +26,7 @@ from octavo.engine.runs import ledger_of, runs
 from octavo.engine.storage import journal_path
 from octavo.errors import CallError, FitError
 from octavo.pipeline.reader import load
+from octavo.pipeline.registry import Registry
 from octavo.protocols import Capabilities
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -34,6 +35,14 @@ BUILT_IN = sorted(path.stem for path in PIPELINES.glob("*.yaml"))
 STEPS = {
     "map": "- map: {prompt: read, tokens: 60, on_error: skip}",
     "map records": "- map: {prompt: read, schema: own, tokens: 80, on_error: skip}",
+    "map improved": """
+- map: {prompt: read, tokens: 60, refine: 2, check: again, on_error: skip}
+- filter: {where: "text != 'x'"}
+- reduce: {prompt: join, collapse: join, room: 400, tokens: 100, note_tokens: 90, empty: None.}""",
+    "pick in turns": """
+- map: {prompt: read, tokens: 60, on_error: skip}
+- pick: {prompt: gist/look, text: split, most: 2, turns: each, room: 900}
+- reduce: {prompt: join, collapse: join, room: 2000, tokens: 100, note_tokens: 90, empty: None.}""",
     "filter and reduce": """
 - map: {prompt: read, schema: own, tokens: 80, on_error: skip}
 - filter: {where: "name != 'x'"}
@@ -99,6 +108,7 @@ STEPS = {
 }
 PROMPTS = {
     "read": "Read.\n{{ text | fence }}\nIn {{ words }} words:",
+    "again": "Improve {{ note | fence }}\n{{ text | fence }}\nIn {{ words }} words:",
     "join": "Join.\n{% for note in notes %}{{ note | fence }}\n{% endfor %}",
     "improve": "Improve {{ note | fence }}\n{% for each in notes %}{{ each | fence }}{% endfor %}",
     "context": "Go on.\n{{ before | string | fence }}\n{% for note in notes %}{{ note | fence }}"
@@ -266,6 +276,14 @@ def ends_of(rows):
     """Return how often calls of each place ended in which way, found or sent."""
     return Counter(
         (row_place(row), "ok" if row.outcome == "cached" else row.outcome) for row in rows
+    )
+
+
+def test_every_step_is_asked_of_them():
+    pipelines = "".join((PIPELINES / f"{name}.yaml").read_text("utf-8") for name in BUILT_IN)
+    told = "\n".join((HEAD, *STEPS.values(), pipelines))
+    assert set(Registry().names("step")) <= set(
+        re.findall(r"^[ -]*(\w+): ?(?:{|$)", told, re.MULTILINE)
     )
 
 

@@ -299,6 +299,20 @@ def test_notes_are_reduced_by_the_value_of_a_field_in_the_order_in_which_groups_
     assert low <= len(kit.requests) <= high
 
 
+@pytest.mark.parametrize(("alike", "groups"), [("unicode", 3), ("case", 2)])
+def test_groups_are_as_alike_as_is_said(alike, groups, tmp_path):
+    def handler(request):
+        if not request.messages[-1].content.startswith("Read"):
+            return "Told."
+        (said,) = fenced(request)
+        kind = "Ship" if "Paragraph 0." in said else "boat" if "Paragraph 1." in said else "ship"
+        return json.dumps({"numbers": [], "kind": kind, "has_info": True})
+
+    pipeline = BY.replace("by: kind\n", f"by: kind\n      alike: {alike}\n")
+    (result,) = records(tmp_path, handler, pipeline).run(paragraphs(4, words=90)).results
+    assert len(result.value) == groups
+
+
 def reads(kit, text):
     texts = [r for r in kit.requests if r.messages[-1].content.startswith("Read")]
     return sorted(texts, key=lambda request: text.index(fenced(request)[0]))

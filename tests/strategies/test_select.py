@@ -411,6 +411,18 @@ def test_a_word_that_begins_like_the_abstention_is_an_answer(tmp_path):
     assert read(kit) == [2, 3]
 
 
+def test_the_word_of_abstention_may_be_another(tmp_path):
+    def handler(request):
+        place = numbers(fenced(request))[0]
+        said = {2: sure(0.9, "NONE but the brave."), 3: sure(0.99, "PASS.")}
+        return "Again." if _is_reading(request) else said.get(place, sure(0.95, "PASS"))
+
+    kit = kit_of(tmp_path, f"{ENTROPY}, abstain: PASS", handler)
+    only(kit, paragraphs(6))
+    assert read(kit) == [2]
+    assert "or PASS:" in kit.requests[0].messages[-1].content
+
+
 def test_a_backend_without_log_probabilities_is_an_error_that_says_so(tmp_path):
     kit = kit_of(tmp_path, ENTROPY, lambda request: "The mantel.")
     with pytest.raises(BackendError, match="log probabilities"):
