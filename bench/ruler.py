@@ -2,6 +2,8 @@
 
     python bench/ruler.py
     python bench/ruler.py --lengths 4k 64k --windows 8k --tasks variables --strategies ask memory
+    python bench/ruler.py --lengths 256k > long.txt
+    python bench/ruler.py --known long.txt --page docs/ruler.md
 
 The documents are made after the tasks of RULER (Hsieh et al. 2024, arXiv 2404.06654), the replies
 by a function that reads its prompt without mistakes and nothing else (haystack/reader.py). So what
@@ -22,7 +24,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -34,6 +36,7 @@ if __name__ == "__main__":
 
 from bench.haystack.cache import PrefixCache
 from bench.haystack.clock import virtually
+from bench.haystack.page import FORM, HEADS, Place, Row, page, read, short, tokens
 from bench.haystack.reader import Reader, answer_of
 from bench.haystack.strategies import STRATEGIES, Strategy
 from bench.haystack.tasks import TASKS, Question, Task
@@ -57,44 +60,42 @@ _TEMPLATE = 8
 """Tokens that a chat template may add around one message."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One strategy on one task: the verdict, and what it took; zeros where it was refused."""
-
-    verdict: str
-    calls: int = 0
-    depth: int = 0
-    prompt: int = 0
-    largest: int = 0
-    saved: float = 0.0
-
-
 def main() -> None:
     options = _options()
-    form = "{:<9} {:>6} {:>6} {:<15} {:<8} {:>6} {:>6} {:>10} {:>8} {:>6}"
-    heads = ("task", "tokens", "window", "strategy", "", "calls", "depth", "prompt", "largest")
-    print(form.format(*heads, "saved"))
-    wrong = 0
-    for task in TASKS:
-        for length in options.lengths:
-            question = task.make(length, options.seed, _COUNTER.count)
-            for window in options.windows:
-                for strategy in STRATEGIES:
-                    if not (task.name in options.tasks and strategy.name in options.strategies):
-                        continue
-                    row = measure(strategy, task, question, window)
-                    wrong += row.verdict in {"WRONG", "OVER"}
-                    cells = (row.calls, row.depth, row.prompt, row.largest, f"{row.saved:.0%}")
-                    if row.verdict == "refused":
-                        cells = ("",) * 5
-                    shown = (_short(length), _short(window), strategy.name, row.verdict)
-                    print(form.format(task.name, *shown, *cells), flush=True)
+    rows: dict[Place, Row] = {}
+    print(FORM.format(*HEADS))
+    for place, row in _measured(options):
+        rows[place] = row
+        task, length, window, strategy = place
+        cells = (row.calls, row.depth, row.prompt, row.largest, f"{row.saved:.0%}")
+        if row.verdict == "refused":
+            cells = ("",) * 5
+        shown = (short(length), short(window), strategy, row.verdict)
+        print(FORM.format(task, *shown, *cells), flush=True)
     print()
     for strategy in STRATEGIES:
         for name, why in strategy.cannot.items():
             print(f"{strategy.name}, {name}: {why}")
-    if wrong:
+    if options.page:
+        options.page.write_text(page(rows), "utf-8")
+    if wrong := sum(row.verdict in {"WRONG", "OVER"} for row in rows.values()):
         sys.exit(f"{wrong} rows are WRONG or OVER")
+
+
+def _measured(options: argparse.Namespace) -> Iterator[tuple[Place, Row]]:
+    """Yield the rows that are asked for; those known are not measured again."""
+    known: dict[Place, Row] = {}
+    for path in options.known:
+        known |= read(path.read_text("utf-8").splitlines())
+    strategies = [each for each in STRATEGIES if each.name in options.strategies]
+    for task in TASKS:
+        if task.name not in options.tasks:
+            continue
+        for length in options.lengths:
+            question = task.make(length, options.seed, _COUNTER.count)
+            for window, strategy in product(options.windows, strategies):
+                place = (task.name, length, window, strategy.name)
+                yield place, known.get(place) or measure(strategy, task, question, window)
 
 
 def measure(strategy: Strategy, task: Task, question: Question, window: int) -> Row:
@@ -120,7 +121,8 @@ def measure(strategy: Strategy, task: Task, question: Question, window: int) -> 
         not task.ordered and sorted(found) == sorted(question.answer)
     )
     verdict = "exact" if right else "WRONG"
-    if task.name in strategy.cannot:
+    seen = strategy.whole and backend.largest > _COUNTER.count(question.text)
+    if task.name in strategy.cannot and not seen:
         verdict = "luck" if right else "no"
     if backend.largest > window:
         verdict = "OVER"
@@ -185,23 +187,17 @@ def _tokens(journal: Journal) -> Iterator[Sequence[int]]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     lengths = ["4k", "8k", "16k", "32k", "64k", "128k", "256k"]
-    parser.add_argument("--lengths", nargs="+", type=_long, default=list(map(_long, lengths)))
-    windows = list(map(_long, ("4k", "8k", "32k", "320k")))
-    parser.add_argument("--windows", nargs="+", type=_long, default=windows)
+    parser.add_argument("--lengths", nargs="+", type=tokens, default=list(map(tokens, lengths)))
+    windows = list(map(tokens, ("4k", "8k", "32k", "320k")))
+    parser.add_argument("--windows", nargs="+", type=tokens, default=windows)
     names = [task.name for task in TASKS]
     parser.add_argument("--tasks", nargs="+", choices=names, default=names)
     strategies = [strategy.name for strategy in STRATEGIES]
     parser.add_argument("--strategies", nargs="+", choices=strategies, default=strategies)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--known", nargs="+", type=Path, default=(), help="tables printed before")
+    parser.add_argument("--page", type=Path, help="where to write the page of all rows")
     return parser.parse_args()
-
-
-def _long(text: str) -> int:
-    return int(text.removesuffix("k")) * (1024 if text.endswith("k") else 1)
-
-
-def _short(tokens: int) -> str:
-    return f"{tokens // 1024}k" if tokens % 1024 == 0 else f"{tokens:,}"
 
 
 if __name__ == "__main__":

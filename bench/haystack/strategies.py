@@ -18,11 +18,15 @@ _QUESTION = {"question": {"type": "string"}}
 
 @dataclass(frozen=True)
 class Strategy:
-    """A pipeline for a window, and why it cannot solve some tasks, by the task's name."""
+    """A pipeline for a window, and why it cannot solve some tasks, by the task's name.
+
+    `whole` where that holds only of documents that do not stand in one prompt as a whole.
+    """
 
     name: str
     pipeline: Callable[[int], Mapping[str, Any]]
     cannot: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = False
 
 
 def _chunk(window: int) -> int:
@@ -91,7 +95,7 @@ STRATEGIES = (
         },
     ),
     Strategy("ask", built_in("ask"), _WORDS),
-    Strategy("margins", built_in("margins"), {"common": _OVER, "frequent": _OVER}),
+    Strategy("margins", built_in("margins"), {"common": _OVER, "frequent": _OVER}, whole=True),
     Strategy(
         "margins, apart",
         built_in("margins", margins=lambda _: {"mode": "segments"}),
