@@ -7,7 +7,10 @@ import re
 import pytest
 from tests.strategies.kit import Kit, fenced
 
+from octavo.engine.journal import Journal
 from octavo.engine.report import Silence
+from octavo.engine.runs import ledger_of, runs
+from octavo.engine.storage import journal_path
 from octavo.errors import FitError, ReplyError, RequestError, UsageError
 from octavo.protocols import Finish, Reply
 from octavo.text.facts import facts
@@ -225,6 +228,15 @@ def test_no_failure_becomes_text_and_its_part_stays_as_it_was(tmp_path, bad):
         compressed(
             kit_of(tmp_path, handler, ", spread: even, on_error: fail"), text_of(6), ratio=0.6
         )
+
+
+def test_a_long_refusal_is_a_refusal_and_no_reply_that_was_cut(tmp_path):
+    kit = kit_of(tmp_path, lambda _: Reply("I cannot help with that. " * 50, Finish.REFUSAL))
+    (result,) = kit.run(text_of(4), params={"ratio": 0.5}).results
+    assert result.value == text_of(4)
+    with Journal(journal_path()) as journal:
+        (run, *_) = runs(journal, last=1)
+        assert {row.outcome for row in ledger_of(journal, run.id)} == {"refused"}
 
 
 def test_the_white_space_between_parts_stays(tmp_path):

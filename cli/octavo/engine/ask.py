@@ -459,9 +459,10 @@ class Asker:
     def _end(self, question: _Question, reply: Reply, trail: _Trail) -> int:
         """Return how many characters of a text hold; raises ReplyError when it is of no use."""
         end = len(reply.text)
-        if question.strict and _is_over(reply, question.tokens):
+        found = verdict(reply)
+        if question.strict and found is not Verdict.REFUSED and _is_over(reply, question.tokens):
             raise _cut(question)
-        match verdict(reply):
+        match found:
             case Verdict.WHOLE:
                 trail.outcome = trail.answered
             case Verdict.EMPTY:
