@@ -201,9 +201,9 @@ def test_a_longer_record_that_fits_its_schema_is_taken_where_bounds_are_not_kept
 
 @pytest.mark.parametrize("second", ["good", "cut", "prose"])
 def test_a_text_that_a_schema_ends_in_mid_sentence_is_asked_for_shorter(second):
-    long = {"people": [], "note": ("The end. " + "and so on " * 99)[:400]}
+    long = {"people": ["Mara"], "note": ("The end. " + "and so on " * 99)[:400]}
     replies = {
-        "good": json.dumps({"people": [], "note": "Short."}),
+        "good": json.dumps({"people": ["Mara"], "note": "Short."}),
         "cut": Reply('{"people": ["a', Finish.LENGTH),
         "prose": "No.",
     }
@@ -211,4 +211,7 @@ def test_a_text_that_a_schema_ends_in_mid_sentence_is_asked_for_shorter(second):
     answer = desk.run(one(tokens=300, schema=PEOPLE))
     assert answer.value["note"] == ("Short." if second == "good" else "The end.")
     assert answer.truncated is (second != "good")
-    assert len(desk.backend.requests) == 2
+    assert answer.value["people"] == ["Mara"]
+    _, again = desk.backend.requests
+    assert again.schema == PEOPLE  # its lists were not too long
+    assert "cut off at its maxLength" in again.messages[-1].content

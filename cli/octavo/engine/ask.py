@@ -555,14 +555,14 @@ class Asker:
     ) -> Answer:
         """Ask once more for a record whose text met its bound; return what is whole of one."""
         schema = question.schema or {}
-        bounds = bounded(schema, reply.text, question.tokens)
         first = trail.key
         try:
-            again = self._messages(question, self._variables(question, 1), bounds)
-            trail.key, flight = self._fly(question, 1, again, bounds)
+            again = self._messages(question, self._variables(question, 1))
+            again = retold(again, reply, Invalid("a text in it was cut off at its maxLength"))
+            trail.key, flight = self._fly(question, 1, again)
             second = await self._land(flight, trail)
             shorter = self._record(second, schema, flight, trail)
-            return self._curtailed(question, shorter, bounds, trail)
+            return self._curtailed(question, shorter, schema, trail)
         except (CallError, FitError, Invalid):
             trail.key = first
         return self._curtailed(question, answer, schema, trail)
