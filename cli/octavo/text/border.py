@@ -18,9 +18,6 @@ REACH = 32
 UNIT = 1 << 16
 """What the worst hash costs; all costs are integers of this size, so no rounding differs."""
 
-_SPARSE = 1 << 10
-"""Characters a border, above which the whole text is not worth encoding for its borders."""
-
 _SPREAD = 0x9E3779B1
 _MASK = 0xFFFFFFFF
 _BITS = 12
@@ -51,10 +48,7 @@ def _sums(text: str, positions: Sequence[int]) -> list[int]:
     sums = [_sum(text[: position + REACH]) for position in positions[:early]]
     late = positions[early:]
     # Comprehensions, not calls: a text has thousands of places, and this is half of their cost.
-    if text.isascii() and len(late) * _SPARSE > len(text):
-        data = text.encode()
-        sums += [crc32(data[at - REACH : at + REACH]) for at in late]
-        return sums
+    # Each place is encoded by itself: the memory for a long text costs more than that.
     try:
         return sums + [crc32(text[at - REACH : at + REACH].encode()) for at in late]
     except UnicodeEncodeError:
