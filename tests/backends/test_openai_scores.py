@@ -9,7 +9,7 @@ from tests.backends.openai_calls import CLIENTS, backend
 from tests.mock import Answer, failure, serving
 
 from octavo.errors import BackendError
-from octavo.protocols import Message, Request, Scoring, Transient
+from octavo.protocols import Message, Request, Transient
 
 ECHO = {
     "tokens": ["It", " was", " a", " rainy", " day", " and"],
@@ -67,6 +67,5 @@ def test_what_a_refusal_means(answer, error):
 
 
 def test_only_a_profile_that_says_so_scores():
-    assert isinstance(backend("http://localhost:1/v1"), Scoring)
     assert not backend("http://localhost:1/v1").known.prompt_logprobs
     assert backend("http://localhost:1/v1", prompt_logprobs=True).known.prompt_logprobs

@@ -16,7 +16,7 @@ from tests.mock import Answer, Behaviour, failure, serving
 from octavo.backends.vllm import VLLM
 from octavo.backends.vllm_log import ServerLog
 from octavo.errors import BackendError, ContextError, ModelError, UsageError
-from octavo.protocols import Message, Profile, Request, Sampling, Scoring, Serve, Starting
+from octavo.protocols import Message, Profile, Request, Sampling, Serve, Starting
 
 PROGRAM = (sys.executable, vllm_standin.__file__, "serve")
 
@@ -85,7 +85,6 @@ def test_a_server_is_started_for_the_first_call_and_leaves_no_process(tmp_path):
     processes = tmp_path / "processes"
     backend = opened("--standin-processes", str(processes))
     assert isinstance(backend, Starting)
-    assert isinstance(backend, Scoring)
     assert not processes.exists()
     with stages(backend) as told:
         (reply,) = run(backend, asked())

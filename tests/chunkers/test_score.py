@@ -15,7 +15,8 @@ from octavo.chunkers.score import Scores
 from octavo.chunkers.score_form import form
 from octavo.chunkers.score_likelihood import clarity, stickiness
 from octavo.chunkers.score_meaning import coherence, cohesion
-from octavo.protocols import Capabilities, TokenLogprob
+from octavo.errors import ContextError
+from octavo.protocols import Capabilities, Reply, TokenLogprob
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.span import Span
@@ -129,13 +130,19 @@ def test_a_graph_of_many_chunks_is_measured_in_part():
 class Judge(ScriptedBackend):
     """Gives vectors as the scripted backend does, and log probabilities; counts the texts."""
 
-    def __init__(self, **known):
+    def __init__(self, most=10_000, **known):
         super().__init__(lambda _: "", identity="scripted:t", known=Capabilities(**known))
         self.judged = 0
+        self.most = most
 
-    async def score(self, text, *, given=""):
+    async def send(self, request, started):
+        assert request.scores
+        given, text = (message.content for message in request.messages)
         self.judged += 1
-        return (TokenLogprob(text, -1.0 if given else -2.0),)
+        if self.judged > self.most:
+            raise ContextError("it is too long")
+        started()
+        return Reply("", logprobs=(TokenLogprob(text, -1.0 if given else -2.0),))
 
 
 LONG = "\n\n".join(f"Paragraph {n} says a thing or two of its own." for n in range(40))
@@ -158,3 +165,17 @@ def test_what_a_model_cannot_tell_is_none(empty_home):
     found = octavo.score(Document(LONG, "t"), tokens=60, model=Judge())
     assert (found.cohesion, found.coherence, found.clarity, found.stickiness) == (None,) * 4
     assert found.blocks == 1
+
+
+def test_a_text_beyond_the_window_costs_its_scores_alone(empty_home):
+    judge = Judge(most=3, embeddings=True, prompt_logprobs=True)
+    found = octavo.score(Document(LONG, "t"), tokens=60, model=judge)
+    assert (found.clarity, found.stickiness) == (None, None)
+    assert 0 < found.cohesion <= 1
+
+
+def test_the_scripted_backend_gives_all(empty_home):
+    backend = ScriptedBackend(lambda _: "", identity="scripted:t")
+    found = octavo.score(Document(LONG, "t"), tokens=60, model=backend)
+    assert None not in found.as_dict().values()
+    assert 0 < found.clarity < 1

@@ -189,7 +189,7 @@ class OpenAI:
                 raise await self._fault(reply)
 
     async def score(self, text: str, *, given: str = "") -> tuple[TokenLogprob, ...]:
-        """Return the tokens of a text with their log probabilities; see protocols.Scoring."""
+        """Return the tokens of a text with their log probabilities; see protocols.Request."""
         body = {"prompt": given + text, "echo": True, "logprobs": 1, "max_tokens": 1}
         transport = await self._open()
         reply = await transport.post(_PLAIN, {"model": self._name, **body})

@@ -159,7 +159,7 @@ class VLLM:
                     raise
 
     async def score(self, text: str, *, given: str = "") -> tuple[TokenLogprob, ...]:
-        """Return the tokens of a text with their log probabilities; see protocols.Scoring."""
+        """Return the tokens of a text with their log probabilities; see protocols.Request."""
         return await self._tried(lambda client: client.score(text, given=given))
 
     @property

@@ -7,13 +7,14 @@ arXiv:2503.09600), by the paper's definitions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, fields
 
 from octavo.chunkers.score_edits import Split, changed_by_edits
 from octavo.chunkers.score_form import form
 from octavo.chunkers.score_likelihood import Surprise, clarity, stickiness
 from octavo.chunkers.score_meaning import Embed, coherence, cohesion
+from octavo.errors import ContextError
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 
@@ -87,8 +88,16 @@ async def score(
         sentences=of.sentences,
         paragraphs=of.paragraphs,
         changed=await changed_by_edits(document, chunks, split) if split else None,
-        cohesion=await cohesion(document, chunks, embed) if embed else None,
-        coherence=await coherence(document, chunks, embed) if embed else None,
-        clarity=await clarity(document, chunks, surprise) if surprise else None,
-        stickiness=await stickiness(document, chunks, surprise) if surprise else None,
+        cohesion=await _within(cohesion(document, chunks, embed)) if embed else None,
+        coherence=await _within(coherence(document, chunks, embed)) if embed else None,
+        clarity=await _within(clarity(document, chunks, surprise)) if surprise else None,
+        stickiness=await _within(stickiness(document, chunks, surprise)) if surprise else None,
     )
+
+
+async def _within(score: Awaitable[float | None]) -> float | None:
+    """Return a score; None where a text is too long for the model that it asks."""
+    try:
+        return await score
+    except ContextError:
+        return None

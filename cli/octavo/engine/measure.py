@@ -15,7 +15,7 @@ from octavo.engine.limit import Limit
 from octavo.engine.patience import Patience
 from octavo.engine.queue import Priority
 from octavo.engine.storage import journal_path
-from octavo.protocols import Backend, Capabilities, Embedding, Scoring, Transient
+from octavo.protocols import Backend, Capabilities, Embedding, Message, Request, Transient
 from octavo.text.vector import Vector
 
 __all__ = ["Measure", "measuring"]
@@ -42,7 +42,7 @@ class Measure:
     @property
     def judges(self) -> bool:
         """Whether it gives the log probabilities of a text."""
-        return self.known.prompt_logprobs and isinstance(self.backend, Scoring)
+        return self.known.prompt_logprobs
 
     async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
         """Return a vector for each text."""
@@ -56,7 +56,6 @@ class Measure:
 
         None when no token of it can be told.
         """
-        assert isinstance(self.backend, Scoring)
         digest = hashlib.sha256(b"surprise\0")
         for part in (self.backend.identity, self.backend.model, given, text):
             data = part.encode("utf-8", "surrogatepass")
@@ -64,12 +63,14 @@ class Measure:
         key = digest.digest()
         if (known := self.journal.table(key)) is not None:
             return float(known)
+        messages = (Message("user", given), Message("assistant", text))
+        request = Request(messages, max_tokens=1, scores=True)
         attempt = 0
         while True:
             await self.limit.acquire(Priority(0, 0))
             attempt += 1
             try:
-                tokens = await self.backend.score(text, given=given)
+                tokens = (await self.backend.send(request, _unheard)).logprobs
                 break
             except Transient as fault:
                 delay = self.patience.refuse_or_wait(fault, attempt)
@@ -82,6 +83,10 @@ class Measure:
         self.journal.keep_table(key, repr(mean).encode())
         await self.journal.committed()
         return mean
+
+
+def _unheard() -> None:
+    """Take that a reply has begun."""
 
 
 @asynccontextmanager

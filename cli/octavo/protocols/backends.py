@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from octavo.protocols.calls import RateLimit, Reply, Request, TokenLogprob
+from octavo.protocols.calls import RateLimit, Reply, Request
 
 __all__ = [
     "Backend",
@@ -18,7 +18,6 @@ __all__ = [
     "Fetching",
     "Profile",
     "Sampling",
-    "Scoring",
     "Serve",
     "Served",
     "Starting",
@@ -214,20 +213,6 @@ class Starting(Protocol):
 
     def give_up(self) -> None:
         """Start nothing any more: calls that wait for the server fail with a BackendError."""
-        ...
-
-
-@runtime_checkable
-class Scoring(Protocol):
-    """A backend that can say how likely a given text is; see Capabilities.prompt_logprobs."""
-
-    async def score(self, text: str, *, given: str = "") -> tuple[TokenLogprob, ...]:
-        """Return the tokens of `text` with their log probabilities where it follows `given`.
-
-        The tokens join to `text`, but that the first begins earlier where a token crosses the
-        border. The very first token of a prompt has no probability and is left out. Raises what
-        `Backend.send` raises.
-        """
         ...
 
 

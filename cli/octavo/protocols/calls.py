@@ -40,7 +40,8 @@ class Request:
     `priority` is no part of the question: a server that schedules by it answers lower ones first.
     Nor is `draft`: a backend that can streams the reply and calls it with the text so far.
     With `scores` no reply is wanted but the log probabilities of the last message's text where it
-    follows that of the first.
+    follows that of the first: their tokens join to it, but that the first begins earlier where a
+    token crosses the border; the very first token of a prompt has no probability and is left out.
     """
 
     messages: tuple[Message, ...]
