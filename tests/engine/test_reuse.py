@@ -144,3 +144,14 @@ def test_a_tokenizer_tells_instructions_from_a_document_of_other_words():
 def test_an_estimate_tells_no_more_than_characters():
     journal = journal_of([("One", []), ("One more", [])])
     assert reuse_of(journal, 1, counter=Estimate()) == reuse_of(journal, 1)
+
+
+def test_a_run_that_was_killed_before_its_text_was_stored_has_no_reuse():
+    class Exact(Estimate):
+        exact = True
+
+    piece = quoted(40, 400)
+    journal = journal_of([(f"Read this: {piece}", (piece,))])
+    assert reuse_of(journal, 1, counter=Exact()) is not None
+    journal.execute("DELETE FROM texts WHERE id = 1")
+    assert reuse_of(journal, 1, counter=Exact()) is None

@@ -55,7 +55,7 @@ class Reuse:
 def reuse_of(
     journal: Journal, run: int, source: str | None = None, counter: Counter | None = None
 ) -> Reuse | None:
-    """Return the reuse of a run's calls, or of one source's; None if no server told any.
+    """Return the reuse of a run's calls, or of one source's; None if it is not known.
 
     Calls answered by the journal are left out, and so are those whose server told no tokens.
     `counter` is the model's tokenizer, which reads the beginning of each text; an estimate is of
@@ -77,9 +77,12 @@ def reuse_of(
     for usage, body in newest.values():
         tokens, _, kept, *_ = orjson.loads(usage) if usage else (None, None, None)
         parts = _parts(body)
-        if "assistant" in parts:  # asked again, below a reply that was no good
-            tree.add(parts[: parts.index("assistant")])
-        shared, whole = tree.add(parts)
+        try:
+            if "assistant" in parts:  # asked again, below a reply that was no good
+                tree.add(parts[: parts.index("assistant")])
+            shared, whole = tree.add(parts)
+        except KeyError:  # the run was killed before the text was stored
+            return None
         if not tokens or not whole:
             continue
         told = told or kept is not None
