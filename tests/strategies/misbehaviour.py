@@ -271,6 +271,8 @@ class Asked:
         if self.question.strict:
             over = len(text.split()) > self.question.tokens  # the scripted backend counts words
             return _TEXTS.get(first, "truncated" if over else "ok"), 1
+        if first == "cut" and self.question.logprobs:
+            return "ok", 1  # what is wanted stands at its beginning
         if first in {"empty", "cut"}:
             return _TEXTS.get(second, "ok"), 2
         if first not in _TEXTS and self.question.check and self.question.check(text.strip()):
@@ -291,7 +293,8 @@ class Asked:
         if met:
             whole = self._fate_within_bounds(sent[1]) if second in {"good", "long"} else "invalid"
             first = self._fate_within_bounds(sent[0])
-            return first if whole == "invalid" else whole, 2
+            # Beside the first reply the prompt may exceed a small window: then that reply is all.
+            return first if whole == "invalid" else whole, len(sent)
         if second in {"good", "long"}:
             return self._fate_within_bounds(sent[1]), 2
         return {"refusal": "refused", "rejected": "failed"}.get(second, "invalid"), 2
