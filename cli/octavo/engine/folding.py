@@ -20,7 +20,10 @@ from octavo.text.finding import Finding
 from octavo.text.note import Note, Slot
 from octavo.text.span import Span
 
-__all__ = ["Folding", "joined", "value_of"]
+__all__ = ["WHOLE", "Folding", "joined", "value_of"]
+
+WHOLE = "whole"
+"""What the plan and the ledger call a document's only call, in place of a step's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,9 @@ class Folding:
             slots = await use.type.run(slots, use.options, work)
             done[use.name] = slots
             if position == 0 and use.type.gives is Kind.CHUNKS and len(slots) == 1:
-                whole = await self._whole(slots[0], work)
+                whole = await self._whole(
+                    slots[0], self._work(WHOLE, params, group, position, done)
+                )
                 if whole is not None:
                     return [whole]
         return slots

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from octavo.engine.document import Reading
 from octavo.engine.engine import Engine
 from octavo.engine.failure import blamed
+from octavo.engine.folding import WHOLE
 from octavo.engine.gathering import Gathered, Gathering
 from octavo.engine.history import History, Reason, Usual
 from octavo.engine.predict import Again, Forecast, Predictions, Tally
 from octavo.engine.price import Price
 from octavo.engine.report import Silence, Watch
 from octavo.errors import InputError, ReplyError
-from octavo.pipeline.spec import Pipeline, Use
+from octavo.pipeline.spec import Pipeline
 from octavo.text.document import Document
 from octavo.text.note import Prediction
 
@@ -243,7 +244,9 @@ async def plan(
     Raises FitError when a prompt cannot fit, and what else a run would raise before its first call.
     """
     engine = replace(engine, watch=_Once(engine.watch))
-    steps = {use.name: PlanStep(use.name) for use in (*pipeline.steps, *pipeline.gather)}
+    reading = [WHOLE, *(use.name for use in pipeline.steps)]
+    gathering = [use.name for use in pipeline.gather]
+    steps = {name: PlanStep(name) for name in (*reading, *gathering)}
     documents = largest = 0
     unreadable: list[InputError] = []
     scenarios = [_Scenario(engine, replies, known) for replies in Prediction]
@@ -253,13 +256,13 @@ async def plan(
             continue
         documents += 1
         tallies = [await each.read(pipeline, params, document, number) for each in scenarios]
-        largest = max(largest, _add(steps, pipeline.steps, *tallies))
+        largest = max(largest, _add(steps, reading, *tallies))
     if pipeline.gather and documents:
         tallies = [await each.gather(pipeline, params) for each in scenarios]
-        largest = max(largest, _add(steps, pipeline.gather, *tallies))
+        largest = max(largest, _add(steps, gathering, *tallies))
     depth = max(each.longest for each in scenarios)
     failing = {name: error for each in scenarios for name, error in each.failing.items()}
-    found = tuple(steps.values())
+    found = tuple(step for step in steps.values() if step.step != WHOLE or step.calls_high)
     price = known.price() if any(step.sent_high for step in found) else None
     return Plan(
         steps=found,
@@ -278,14 +281,13 @@ async def plan(
 
 def _add(
     steps: dict[str, PlanStep],
-    uses: Iterable[Use],
+    names: Iterable[str],
     low: Mapping[str, Tally],
     high: Mapping[str, Tally],
 ) -> int:
     """Add to the plan's steps what those of a list came to; return the most tokens of one call."""
     largest = 0
-    for use in uses:
-        name = use.name
+    for name in names:
         largest = max(largest, low[name].largest, high[name].largest)
         steps[name] = _plus(steps[name], low[name], high[name])
     return largest
