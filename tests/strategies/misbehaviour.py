@@ -125,11 +125,13 @@ def good_record(request, mark, chance):
 
 
 def _revisions(request, mark, chance):
-    kinds = request.schema["properties"]["revisions"]["items"]["properties"]["value"]
+    fields = request.schema["properties"]["revisions"]["items"]["properties"]
+    kinds = fields["value"]
     plain = kinds.get("type") or [each["type"] for each in kinds.get("anyOf", ())]
     path = ["values", f"n{chance.randrange(9)}"] if "string" in plain else ["parts"]
     value = mark if "string" in plain else chance.randrange(99)
-    ops = request.schema["properties"]["revisions"]["items"]["properties"]["op"]["enum"]
+    path = path[: fields["path"].get("maxItems")]
+    ops = fields["op"]["enum"]
     return [{"path": path, "op": ops[-1], "value": value}] * chance.randrange(3)
 
 
