@@ -239,11 +239,15 @@ class Run:
     window: int | None
 
     def most(self):
-        """Return the most calls that a run may take: each that a plan knows of, and once again."""
+        """Return the most calls that a run may take: each that a plan knows of, and once again.
+
+        A plan takes it that a part is read in halves at most; halves of halves, down to a few
+        sentences, come of replies that are cut again and again.
+        """
         calls = self._planned(*self.documents)
         if calls is None:  # one of them does not fit; the others are run
             calls = sum(self._planned(document) or 0 for document in self.documents)
-        return 2 * calls
+        return (8 if "extract" in self.path.read_text() else 2) * calls
 
     def _planned(self, *documents):
         backend = self._backend(None)
