@@ -76,7 +76,10 @@ def test_a_defect_while_writing_ends_the_call_that_waits_for_it(tmp_path):
 
     async def store():
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        await journal.keep(b"k" * 32, pack((), ()), Reply("well", model="\ud800"))
+        kept = journal.keep(b"k" * 32, pack((), ()), Reply("well", model="\ud800"))
+        with pytest.raises(UnicodeEncodeError):
+            await journal.committed()
+        await kept
 
     with Journal(tmp_path / "j") as journal, pytest.raises(UnicodeEncodeError):
         asyncio.run(store())

@@ -289,6 +289,7 @@ class Journal:
             failure = None if whole else self._failure
         except Exception as error:
             _refuse(calls, error)  # a defect: who waits must not wait for good
+            _done(commit, error)
             raise
         for (_, future, _), reply in zip(calls, kept, strict=False):
             if not future.done():
@@ -375,7 +376,7 @@ def _refuse(calls: Sequence[_Kept], error: Exception) -> None:
             future.set_exception(error)
 
 
-def _done(commit: asyncio.Future[None] | None, failure: JournalError | None) -> None:
+def _done(commit: asyncio.Future[None] | None, failure: Exception | None) -> None:
     if commit is None or commit.done():
         return
     if failure is None:
