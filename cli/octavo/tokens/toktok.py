@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,7 +15,11 @@ __all__ = ["ENCODINGS", "Toktok"]
 
 ENCODINGS: Final = frozenset({"cl100k_base", "o200k_base", "o200k_harmony"})
 
-_MANY: Final = 4_000_000  # characters; above, all cores are worth their start
+_SHARE: Final = 10_000
+"""Characters that are worth the start of a core."""
+
+_SAMPLE: Final = 256
+"""Characters that tell whether a script is one of those with three bytes a letter."""
 
 
 class _Encoding(Protocol):
@@ -52,10 +57,24 @@ class Toktok:
         """Return the number of tokens of each text."""
         encoding = self._encoding
         try:
-            if sum(map(len, texts)) > _MANY:
-                return encoding.count_batch(texts, 0)
+            if (cores := _cores(texts)) > 1:
+                return encoding.count_batch(texts, cores)
             # On one core, a batch takes longer than its texts one by one.
             count = encoding.count
             return [count(text) for text in texts]
         except UnicodeEncodeError:
             return [encoding.count(sendable(text)) for text in texts]
+
+
+def _cores(texts: Sequence[str]) -> int:
+    """Return how many cores are worth their start.
+
+    Each remembers the words it has seen, which is most of the work and begins anew every time.
+    Where words are not set apart by blanks, there is little to remember.
+    """
+    if (cores := sum(map(len, texts)) // _SHARE) < 2:
+        return 1
+    sample = max(texts, key=len)[:_SAMPLE]
+    if len(sample.encode("utf-8", "surrogatepass")) < 2 * len(sample):
+        return 1
+    return min(cores, os.cpu_count() or 1)
