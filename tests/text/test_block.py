@@ -19,11 +19,11 @@ from octavo.text.span import Span
     ],
 )
 def test_two_blank_lines_make_a_border_more_welcome(text, welcome):
-    assert [index for index, cost in enumerate(blocks(text, ()).costs) if cost < 0] == welcome
+    assert [index for index, cost in enumerate(blocks(text, (), ()).costs) if cost < 0] == welcome
 
 
 @pytest.mark.parametrize("text", ["a", "\n", "\r#", "a\n#", "\n\na"])
 def test_the_shortest_texts_have_blocks(text):
-    assert blocks(text, ()).starts == [0]
+    assert blocks(text, (), ()).starts == [0]
     sections = (Heading(1, "", Span(len(text) - 1, len(text))),)
-    assert blocks(text, sections).starts in ([0], [0, len(text) - 1])
+    assert blocks(text, sections, ()).starts in ([0], [0, len(text) - 1])

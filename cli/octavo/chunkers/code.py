@@ -58,7 +58,7 @@ def split(document: Document, options: Code, counter: Counter) -> tuple[Chunk, .
     syntax = parsed(text, _language(document, options.language), budget)
     lines, *finer = levels((), budget)
     ways = (*_levels(syntax.lines), lines, *_levels(syntax.inside), *finer)
-    chunks = pack(document, pieces(text, ways, budget, counter), budget, counter)
+    chunks = pack(document, [pieces(text, ways, budget, counter)], budget, counter)
     return tuple(_scoped(chunk, syntax.scopes) for chunk in chunks)
 
 

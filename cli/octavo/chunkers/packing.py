@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from octavo.chunkers.piece import Pieces
 from octavo.chunkers.tally import Tally
@@ -12,7 +12,7 @@ from octavo.text.border import UNIT, borders
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document, heading_paths
 from octavo.text.kept import kept
-from octavo.text.path import cheapest
+from octavo.text.kernel import cheapest
 from octavo.text.span import Span
 
 __all__ = ["EACH", "Borders", "chunked", "follow", "pack"]
@@ -32,15 +32,32 @@ _DRIFT = 0.05
 
 
 def pack(
-    document: Document, found: Pieces, budget: int, counter: Counter, *, each: int = EACH
+    document: Document, found: Iterable[Pieces], budget: int, counter: Counter, *, each: int = EACH
 ) -> tuple[Chunk, ...]:
     """Return chunks made of pieces of a document, none above `budget` tokens.
 
-    Each chunk costs `each`, and each border what the piece behind it does.
+    The pieces come one stretch after another, and are forgotten once no later one can change which
+    chunks they are in. Each chunk costs `each`, and each border what the piece behind it does.
     """
-    tally = Tally(document.text, found, counter)
-    firsts = [0, *cheapest(tally.sums, found.costs, room=budget, each=each)]
-    return chunked(document, found, firsts, budget, tally, each=each)
+    held = Pieces([], [], [], [])
+    starts: list[int] = []
+    counts: list[int] = []
+
+    def place(parts: Pieces, cuts: Sequence[int]) -> None:
+        tally = Tally(document.text, parts, counter)
+        firsts, sizes = _fitted(parts, [0, *cuts], budget, tally, each=each)
+        starts.extend([parts.starts[first] for first in firsts])
+        counts.extend(sizes)
+
+    tried = 0
+    for stretch in found:
+        held.extend(stretch)
+        if len(held.starts) >= 2 * tried:
+            if cuts := cheapest(held.counts, held.costs, budget, each, more=True):
+                place(held.take(cuts[-1]), cuts[:-1])
+            tried = len(held.starts)
+    place(held, cheapest(held.counts, held.costs, budget, each))
+    return _chunks(document, starts, counts)
 
 
 def follow(
@@ -51,19 +68,19 @@ def follow(
     Chunks cost more than usual, so that the first version is fuller: each version splits a few of
     them. Once that has cost a twentieth of the budget, the borders are drawn anew.
     """
-    tally = Tally(document.text, found, counter)
-    fresh = [0, *cheapest(tally.sums, found.costs, room=budget, each=_EACH_KEPT)]
+    sizes = found.counts
+    fresh = [0, *cheapest(sizes, found.costs, budget, _EACH_KEPT)]
     firsts = fresh
     if previous:
         marks = borders(document.text, found.starts)
         costs = list(found.costs)
         for index in kept(previous, list(zip(found.starts, marks, strict=True))):
             costs[index] -= _BONUS
-        firsts = [0, *cheapest(tally.sums, costs, room=budget, each=_EACH_KEPT)]
-        total = tally.sums[-1]
+        firsts = [0, *cheapest(sizes, costs, budget, _EACH_KEPT)]
+        total = sum(sizes)
         if total / len(firsts) < total / len(fresh) - budget * _DRIFT:
             firsts = fresh
-    return chunked(document, found, firsts, budget, tally, each=_EACH_KEPT)
+    return chunked(document, found, firsts, budget, counter, each=_EACH_KEPT)
 
 
 def chunked(
@@ -71,32 +88,38 @@ def chunked(
     found: Pieces,
     firsts: list[int],
     budget: int,
-    tally: Tally,
+    counter: Counter,
     *,
     each: int = EACH,
 ) -> tuple[Chunk, ...]:
     """Return the chunks that start with the pieces `firsts`, cut further where above the budget."""
-    ends = [*firsts[1:], len(found.starts)]
-    counts = tally.count(zip(firsts, ends, strict=True))
-    while max(counts) > budget:
-        firsts = _recut(tally.sums, found.costs, firsts, counts, budget=budget, each=each)
-        ends = [*firsts[1:], len(found.starts)]
-        counts = tally.count(zip(firsts, ends, strict=True))
+    tally = Tally(document.text, found, counter)
+    firsts, counts = _fitted(found, firsts, budget, tally, each=each)
+    return _chunks(document, [found.starts[first] for first in firsts], counts)
+
+
+def _chunks(document: Document, starts: Sequence[int], counts: Sequence[int]) -> tuple[Chunk, ...]:
     text = document.text
-    starts = [found.starts[first] for first in firsts]
     spans = map(Span, starts, [*starts[1:], len(text)])
     paths = heading_paths(document.outline, starts)
     return tuple(map(Chunk, spans, counts, paths, borders(text, starts)))
 
 
+def _fitted(
+    found: Pieces, firsts: list[int], budget: int, tally: Tally, *, each: int
+) -> tuple[list[int], list[int]]:
+    """Return the first pieces of chunks and the tokens of each, none above the budget."""
+    ends = [*firsts[1:], len(found.starts)]
+    counts = tally.count(zip(firsts, ends, strict=True))
+    while max(counts) > budget:
+        firsts = _recut(found, firsts, counts, budget=budget, each=each)
+        ends = [*firsts[1:], len(found.starts)]
+        counts = tally.count(zip(firsts, ends, strict=True))
+    return firsts, counts
+
+
 def _recut(
-    sums: Sequence[int],
-    costs: Sequence[int],
-    firsts: Sequence[int],
-    counts: Sequence[int],
-    *,
-    budget: int,
-    each: int,
+    found: Pieces, firsts: Sequence[int], counts: Sequence[int], *, budget: int, each: int
 ) -> list[int]:
     """Return the first pieces of chunks again, with those above the budget cut further.
 
@@ -105,14 +128,13 @@ def _recut(
     proportion, which gives at least two chunks.
     """
     finer: list[int] = []
-    for (first, last), tokens in zip(pairwise([*firsts, len(costs)]), counts, strict=True):
+    for (first, last), tokens in zip(pairwise([*firsts, len(found.starts)]), counts, strict=True):
         finer.append(first)
         if tokens > budget:
             # One more for each piece, so that pieces counted as nothing weigh something.
-            sizes = [after - before + 1 for before, after in pairwise(sums[first : last + 1])]
+            sizes = [size + 1 for size in found.counts[first:last]]
             room = max(budget * sum(sizes) // tokens, 1)
-            within = list(accumulate((min(size, room) for size in sizes), initial=0))
-            finer += [
-                first + cut for cut in cheapest(within, costs[first:last], room=room, each=each)
-            ]
+            within = [min(size, room) for size in sizes]
+            costs = found.costs[first:last]
+            finer += [first + cut for cut in cheapest(within, costs, room, each)]
     return finer

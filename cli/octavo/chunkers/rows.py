@@ -18,17 +18,17 @@ from pydantic import Field
 from octavo.chunkers.cut import Cuts, Level, finest, levels
 from octavo.chunkers.packing import chunked, pack
 from octavo.chunkers.part import moved, part, placed
-from octavo.chunkers.piece import counted, pieces, refined
+from octavo.chunkers.piece import counted, refined
+from octavo.chunkers.stretch import stretches
 from octavo.chunkers.structure import split as split_by_structure
 from octavo.chunkers.table import Table, piped, separated
-from octavo.chunkers.tally import Tally
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
-from octavo.text.block import blocks
 from octavo.text.border import borders, weights
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
+from octavo.text.fence import fences
 from octavo.text.grouping import groups
 from octavo.text.span import Span
 
@@ -85,7 +85,7 @@ def _alone(document: Document, table: Table, options: Rows, counter: Counter) ->
     rows = counted(own.text, places, weights(borders(own.text, places)), counter)
     found = refined(own.text, rows, finest(options.tokens), options.tokens, counter)
     if options.rows is None:
-        return pack(own, found, options.tokens, counter)
+        return pack(own, [found], options.tokens, counter)
     few = groups(
         borders(own.text, found.starts),
         found.counts,
@@ -94,20 +94,19 @@ def _alone(document: Document, table: Table, options: Rows, counter: Counter) ->
         room=options.tokens,
     )
     firsts = [group.start for group in few]
-    return chunked(own, found, firsts, options.tokens, Tally(own.text, found, counter))
+    return chunked(own, found, firsts, options.tokens, counter)
 
 
 def _mixed(
     document: Document, found: Sequence[Table], budget: int, counter: Counter
 ) -> tuple[Chunk, ...]:
     """Return chunks by structure that part no header from its first row."""
-    text = document.text
-    if not text:
+    if not document.text:
         return ()
-    parts = blocks(text, document.outline)
-    lines, *others = levels(parts.fences, budget)
+    fenced = fences(document.text)
+    lines, *others = levels(fenced, budget)
     ways = (Level(partial(_whole_headers, found, lines), lines.floor), *others)
-    return pack(document, pieces(text, ways, budget, counter, parts=parts), budget, counter)
+    return pack(document, stretches(document, fenced, ways, budget, counter), budget, counter)
 
 
 def _whole_headers(found: Sequence[Table], lines: Level, text: str, span: Span) -> Cuts:

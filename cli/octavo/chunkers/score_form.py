@@ -11,6 +11,7 @@ from typing import Final
 from octavo.text.block import blocks
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
+from octavo.text.fence import fences
 from octavo.text.span import Span
 
 __all__ = ["Form", "block_spans", "form"]
@@ -58,15 +59,14 @@ def form(document: Document, chunks: Sequence[Chunk], budget: int) -> Form:
 
 def block_spans(document: Document) -> list[Span]:
     """Return the blocks of a text that is not empty; a code fence is one, blank lines or not."""
-    found = blocks(document.text, document.outline)
+    fenced = fences(document.text)
+    found = blocks(document.text, document.outline, fenced).starts
     inside = {
         start
-        for fence in found.fences
-        for start in found.starts[
-            bisect_right(found.starts, fence.start) : bisect_left(found.starts, fence.end)
-        ]
+        for fence in fenced
+        for start in found[bisect_right(found, fence.start) : bisect_left(found, fence.end)]
     }
-    starts = [start for start in found.starts if start not in inside]
+    starts = [start for start in found if start not in inside]
     return list(map(Span, starts, [*starts[1:], len(document.text)]))
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-
-from octavo.protocols.tokens import LineCounter
 
 __all__ = ["seams"]
 
 
-def seams(text: str, starts: Sequence[int], counter: LineCounter) -> list[int]:
+def seams(text: str, starts: Sequence[int], crossing: re.Pattern[str]) -> list[int]:
     """Return the indices of the parts whose tokens may not add up with those before.
 
-    `starts` are where the parts start, in ascending order.
+    `starts` are where the parts start, in ascending order; `crossing` is a `LineCounter`'s.
     """
-    crosses = counter.crossing.match
+    crosses = crossing.match
     # Texts have few kinds of edges: each is judged once, and only what is left one by one.
     before = {text[start - 1] for start in starts}
     suspect = {

@@ -18,7 +18,6 @@ from octavo.chunkers.cut import Cuts, Level, finest
 from octavo.chunkers.packing import chunked, pack
 from octavo.chunkers.piece import counted, pieces, refined
 from octavo.chunkers.sentence import sentence_places
-from octavo.chunkers.tally import Tally
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
@@ -61,7 +60,7 @@ def split(document: Document, options: Sentences, counter: Counter) -> tuple[Chu
     prices = [0 if text[place - 1] in "\r\n" else _INSIDE for place in places]
     if options.sentences is None:
         ways = (Level(partial(_between, places, prices), 0), *finest(budget))
-        return pack(document, pieces(text, ways, budget, counter), budget, counter)
+        return pack(document, [pieces(text, ways, budget, counter)], budget, counter)
     each = counted(text, places, prices, counter)
     found = refined(text, each, finest(budget), budget, counter)
     few = groups(
@@ -72,7 +71,7 @@ def split(document: Document, options: Sentences, counter: Counter) -> tuple[Chu
         room=budget,
     )
     firsts = [group.start for group in few]
-    return chunked(document, found, firsts, budget, Tally(text, found, counter))
+    return chunked(document, found, firsts, budget, counter)
 
 
 def _between(places: Sequence[int], prices: Sequence[int], text: str, span: Span) -> Cuts:

@@ -21,13 +21,14 @@ from pydantic import Field
 
 from octavo.chunkers.cut import levels
 from octavo.chunkers.packing import Borders, follow, pack
-from octavo.chunkers.piece import pieces
+from octavo.chunkers.piece import Pieces
+from octavo.chunkers.stretch import stretches
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
-from octavo.text.block import blocks
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
+from octavo.text.fence import fences
 
 __all__ = ["CHUNKER", "Structure", "split"]
 
@@ -55,11 +56,14 @@ def split(
     text = document.text
     if not text:
         return ()
-    parts = blocks(text, document.outline)
-    found = pieces(text, levels(parts.fences, budget), budget, counter, parts=parts)
-    if previous is not None:
-        return follow(document, found, previous, budget, counter)
-    return pack(document, found, budget, counter)
+    fenced = fences(text)
+    found = stretches(document, fenced, levels(fenced, budget), budget, counter)
+    if previous is None:
+        return pack(document, found, budget, counter)
+    whole = Pieces([], [], [], [])
+    for stretch in found:
+        whole.extend(stretch)
+    return follow(document, whole, previous, budget, counter)
 
 
 async def _run(

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import accumulate
 
 from octavo.chunkers.piece import Pieces
 from octavo.chunkers.seam import seams
-from octavo.protocols.tokens import Counter, LineCounter
+from octavo.protocols.tokens import Counter, crossing
 
 __all__ = ["Tally"]
 
 
 class Tally:
-    """Counts runs of pieces of one text, each given by its first piece and the one after its last.
-
-    `sums` are the tokens of the first 0, 1, ... n pieces, each counted alone.
-    """
+    """Counts runs of pieces of a text, each given by its first piece and the one after its last."""
 
     def __init__(self, text: str, parts: Pieces, counter: Counter) -> None:
         self._text = text
         self._counter = counter
-        self._bounds = [*parts.starts, len(text)]
-        adds = isinstance(counter, LineCounter)
-        doubtful = seams(text, parts.starts, counter) if adds else range(1, len(parts.starts))
+        self._bounds = [*parts.starts, parts.ends[-1]]
+        edges = crossing(counter)
+        doubtful = seams(text, parts.starts, edges) if edges else range(1, len(parts.starts))
         self._seams = [*doubtful, len(parts.starts)]
-        self.sums: Sequence[int] = list(accumulate(parts.counts, initial=0))
+        self._sums = list(accumulate(parts.counts, initial=0))
 
     def count(self, runs: Iterable[tuple[int, int]]) -> list[int]:
         """Return the tokens of each run as the counter counts it whole."""
@@ -37,7 +34,7 @@ class Tally:
             if self._seams[bisect_right(self._seams, first)] < last:
                 doubtful.append(len(counts))
                 texts.append(self._text[self._bounds[first] : self._bounds[last]])
-            counts.append(self.sums[last] - self.sums[first])
+            counts.append(self._sums[last] - self._sums[first])
         for index, count in zip(doubtful, self._counter.count_batch(texts), strict=True):
             counts[index] = count
         return counts

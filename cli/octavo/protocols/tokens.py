@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
-__all__ = ["Counter", "LineCounter"]
+__all__ = ["Counter", "LineCounter", "crossing"]
 
 
 class Counter(Protocol):
@@ -28,7 +28,6 @@ class Counter(Protocol):
         ...
 
 
-@runtime_checkable
 class LineCounter(Counter, Protocol):
     """A counter whose tokens end with the line, so that exact counts of lines add up.
 
@@ -40,3 +39,9 @@ class LineCounter(Counter, Protocol):
 
     @property
     def crossing(self) -> re.Pattern[str]: ...
+
+
+def crossing(counter: Counter) -> re.Pattern[str] | None:
+    """Return what a `LineCounter` says of the beginnings of lines, None for any other counter."""
+    # Asking for the whole protocol takes as long as counting a page.
+    return cast("re.Pattern[str] | None", getattr(counter, "crossing", None))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from octavo.text.border import UNIT
 from octavo.text.document import Heading
-from octavo.text.fence import fences
+from octavo.text.kernel import blank_lines
 from octavo.text.span import Span
 
 __all__ = ["Blocks", "blocks"]
@@ -24,43 +25,65 @@ _ORPHAN = UNIT * 3 // 2
 _FENCED = UNIT
 """For a border at a blank line inside a code fence."""
 
-_GAPS = ("\n\n\n", "\r\n\r\n\r\n")
-
 _TEXT = re.compile(r"\S")
-_BLANK = re.compile(r"\n(?:[ \t\r\f\v]*+\n)++")
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Where blocks start, what a border before each costs by its kind, and the code fences.
+    """Where blocks start, what a border before each costs by its kind, and where the last ends.
 
-    `starts` ascends from 0; fences may hold blank lines, and thereby several blocks.
+    `starts` ascends; code fences may hold blank lines, and thereby several blocks.
     """
 
     starts: list[int]
     costs: list[int]
-    fences: list[Span]
+    end: int
 
 
-def blocks(text: str, outline: Sequence[Heading]) -> Blocks:
+def blocks(
+    text: str, outline: Sequence[Heading], fenced: Sequence[Span], within: Span | None = None
+) -> Blocks:
     """Return the blocks of a text, which are not blank unless the whole text is.
 
     Blocks end with the blank lines after them, so a block starts at a line with text in it.
+    `fenced` are the code fences of the text. Of a span `within`, which starts where a block does,
+    those blocks are returned whose end lies inside, which may be none; what a border before the
+    first costs is for those before to tell.
     """
-    starts = [match.end() for match in _BLANK.finditer(text)]
-    starts = _with_headings(text, starts, outline)
-    begin = _TEXT.search(text)
-    lead = begin.start() if begin else len(text)
-    first = bisect_right(starts, lead)
-    last = len(starts)
-    while last > first and not text[starts[last - 1] :].strip():
+    begin, stop = within or (0, len(text))
+    starts, gaps = blank_lines(text, begin, stop)
+    if stop < len(text):
+        # The blank lines found last may go on behind the span.
+        stop = starts.pop() if starts else begin
+    first = bisect_left(outline, begin, key=_start)
+    headings = outline[first : bisect_left(outline, stop, lo=first, key=_start)]
+    starts = _with_headings(text, starts, headings)
+    lead = begin
+    if not begin:
+        filled = _TEXT.search(text)
+        lead = filled.start() if filled else len(text)
+    first, last = bisect_right(starts, lead), len(starts)
+    while stop == len(text) and last > first and not text[starts[last - 1] :].strip():
         last -= 1
-    starts = [0, *starts[first:last]]
+    starts = [begin, *starts[first:last]]
+    end = stop if stop == len(text) else starts.pop()
     costs = [0] * len(starts)
-    for index in _after_gaps(text, starts):
-        costs[index] = _SECTION
+    # A gap before the first block counts for the second.
+    for gap in gaps:
+        index = max(bisect_left(starts, gap), 1)
+        if index < len(starts) and (starts[index] == gap or gap <= lead):
+            costs[index] = _SECTION
+    _price_headings(text, starts, costs, headings, lead)
+    _price_fences(starts, costs, fenced, end)
+    return Blocks(starts, costs, end)
+
+
+def _price_headings(
+    text: str, starts: Sequence[int], costs: list[int], headings: Sequence[Heading], lead: int
+) -> None:
+    """Make borders before headings more welcome, and those right after them less."""
     orphans: list[int] = []
-    for heading in outline:
+    for heading in headings:
         start, end = heading.span
         # What stands after blank lines at the very beginning is of the first block.
         index = bisect_left(starts, start) if start > lead else 0
@@ -71,11 +94,28 @@ def blocks(text: str, outline: Sequence[Heading]) -> Blocks:
             orphans.append(index + 1)
     for index in orphans:
         costs[index] += _ORPHAN
-    fenced = fences(text)
-    for start, end in fenced:
-        for index in range(bisect_right(starts, start), bisect_left(starts, end)):
+
+
+def _price_fences(
+    starts: Sequence[int], costs: list[int], fenced: Sequence[Span], end: int
+) -> None:
+    """Make borders inside code fences less welcome."""
+    if not starts:
+        return
+    nearest = bisect_left(fenced, starts[0], key=_end)
+    for start, close in islice(fenced, nearest, None):
+        if start >= end:
+            break
+        for index in range(bisect_right(starts, start), bisect_left(starts, close)):
             costs[index] = _FENCED
-    return Blocks(starts, costs, fenced)
+
+
+def _start(heading: Heading) -> int:
+    return heading.span.start
+
+
+def _end(fence: Span) -> int:
+    return fence.end
 
 
 def _with_headings(text: str, starts: list[int], outline: Sequence[Heading]) -> list[int]:
@@ -93,14 +133,3 @@ def _starts_line(text: str, position: int) -> bool:
     """Say whether a line starts here; what an outline says is only used where one does."""
     before = text[position - 1 : position]
     return before == "\n" or (before == "\r" and text[position : position + 1] != "\n")
-
-
-def _after_gaps(text: str, starts: Sequence[int]) -> Iterator[int]:
-    """Yield the indices of the blocks that stand after two blank lines or more."""
-    # What is no white space three characters before a block rules it out at once. A gap before
-    # the first block counts for the second.
-    later = enumerate(starts[1:], 1)
-    near = [index for index, start in later if index == 1 or text[start - 3].isspace()]
-    for index in near:
-        if any(text.find(gap, starts[index - 1], starts[index]) >= 0 for gap in _GAPS):
-            yield index

@@ -6,19 +6,16 @@ edit therefore moves only the borders near it: places elsewhere keep their hashe
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from zlib import crc32
+
+from octavo.text.kernel import borders
+from octavo.text.loops import REACH
 
 __all__ = ["REACH", "UNIT", "border", "borders", "drawn", "stir", "weights"]
-
-REACH = 32
-"""Characters on each side of a border that its hash sees."""
 
 UNIT = 1 << 16
 """What the worst hash costs; all costs are integers of this size, so no rounding differs."""
 
-_SPREAD = 0x9E3779B1
 _MASK = 0xFFFFFFFF
 _BITS = 12
 _WEIGHTS = tuple(
@@ -28,35 +25,12 @@ _WEIGHTS = tuple(
 
 def border(text: str, position: int) -> int:
     """Return the hash, 32 bits, of the characters around a position."""
-    # CRC is linear: close strings have close sums until a multiplication spreads them.
-    return _sum(text[max(position - REACH, 0) : position + REACH]) * _SPREAD & _MASK
-
-
-def borders(text: str, positions: Sequence[int]) -> list[int]:
-    """Return the hash at each of several ascending positions."""
-    return [total * _SPREAD & _MASK for total in _sums(text, positions)]
+    return borders(text, (position,))[0]
 
 
 def drawn(text: str, positions: Sequence[int]) -> list[int]:
-    """Return what a border at each of several ascending positions costs by its hash."""
-    table, shift = _WEIGHTS, 32 - _BITS
-    return [table[(total * _SPREAD & _MASK) >> shift] for total in _sums(text, positions)]
-
-
-def _sums(text: str, positions: Sequence[int]) -> list[int]:
-    early = bisect_left(positions, REACH)
-    sums = [_sum(text[: position + REACH]) for position in positions[:early]]
-    late = positions[early:]
-    # Comprehensions, not calls: a text has thousands of places, and this is half of their cost.
-    # Each place is encoded by itself: the memory for a long text costs more than that.
-    try:
-        return sums + [crc32(text[at - REACH : at + REACH].encode()) for at in late]
-    except UnicodeEncodeError:
-        return sums + [_sum(text[at - REACH : at + REACH]) for at in late]
-
-
-def _sum(around: str) -> int:
-    return crc32(around.encode("utf-8", "surrogatepass"))
+    """Return what a border at each of several positions costs by its hash."""
+    return weights(borders(text, positions))
 
 
 def weights(hashes: Iterable[int]) -> list[int]:
@@ -65,7 +39,8 @@ def weights(hashes: Iterable[int]) -> list[int]:
     The steep start lets the few least hashes of a region win over most combinations of others,
     which is what makes two ways of cutting meet again soon after an edit.
     """
-    return [_WEIGHTS[value >> (32 - _BITS)] for value in hashes]
+    table, shift = _WEIGHTS, 32 - _BITS
+    return [table[value >> shift] for value in hashes]
 
 
 def stir(value: int) -> int:
