@@ -1,0 +1,131 @@
+"""The loops of splitting: what they find, and that the native ones find the same."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octavo.text import kernel, loops
+
+try:
+    from octavo.text import native
+except ImportError:
+    native = None
+
+needs_native = pytest.mark.skipif(native is None, reason="was built without a C compiler")
+
+LINES = st.lists(
+    st.sampled_from(["\n", "\r\n", " ", "\t", "\f", "\v", "\r", "a", "é", "字", "👍", "\ud800"]),
+    max_size=60,
+).map("".join)
+
+
+@needs_native
+def test_the_native_loops_run_where_they_were_built():
+    assert (native.VERSION == loops.VERSION) == kernel.NATIVE
+    assert kernel.NATIVE, "they were built from an older version: install the package again"
+    for name in ("blank_lines", "borders", "cheapest", "thinned"):
+        assert getattr(kernel, name) is getattr(native, name)
+
+
+@needs_native
+@given(st.text(max_size=80) | LINES, st.data())
+def test_both_find_the_same_blank_lines(text, data):
+    begin = data.draw(st.integers(0, len(text)))
+    stop = data.draw(st.integers(begin, len(text)))
+    assert native.blank_lines(text, begin, stop) == loops.blank_lines(text, begin, stop)
+
+
+@given(LINES)
+def test_blank_lines_are_those_of_a_pattern(text):
+    ends, gaps = kernel.blank_lines(text, 0, len(text))
+    runs = list(re.finditer(r"\n(?:[ \t\r\f\v]*\n)+", text))
+    assert ends == [run.end() for run in runs]
+    assert gaps == [
+        run.end()
+        for run in runs
+        if "\n\n\n" in run[0] or "\r\n\r\n\r\n" in text[max(run.start() - 1, 0) : run.end()]
+    ]
+
+
+@needs_native
+@given(st.text(max_size=200) | LINES, st.data())
+def test_both_give_borders_the_same_hashes(text, data):
+    places = data.draw(st.lists(st.integers(0, len(text)), max_size=20).map(sorted))
+    assert native.borders(text, places) == loops.borders(text, places)
+
+
+def test_a_borders_hash_is_that_of_the_characters_around_it():
+    text = "x" * 40 + "字é👍" + "y" * 40
+    around = text[42 - 32 : 42 + 32].encode()
+    assert kernel.borders(text, [42]) == [zlib.crc32(around) * 0x9E3779B1 % 2**32]
+
+
+@needs_native
+@given(st.lists(st.integers(1, 50), max_size=60), st.integers(0, 80), st.data())
+def test_both_keep_the_same_places(lengths, short, data):
+    bounds = [sum(lengths[:count]) for count in range(len(lengths) + 1)]
+    prices = data.draw(st.lists(st.integers(-1, 1), min_size=len(lengths), max_size=len(lengths)))
+    assert native.thinned(bounds, prices, short) == loops.thinned(bounds, prices, short)
+
+
+ITEMS = st.lists(st.tuples(st.integers(0, 30), st.integers(-20, 40)), min_size=1, max_size=60)
+
+
+@needs_native
+@given(ITEMS, st.integers(30, 90), st.integers(0, 30), st.booleans())
+def test_both_take_the_same_path(items, room, each, more):
+    sizes, costs = zip(*items, strict=True)
+    found = native.cheapest(sizes, costs, room, each, more=more)
+    assert found == loops.cheapest(sizes, costs, room, each, more=more)
+
+
+@given(ITEMS, st.integers(30, 90), st.integers(0, 30))
+def test_no_other_path_is_cheaper(items, room, each):
+    sizes, costs = map(list, zip(*items, strict=True))
+    least = [0] + [10**9] * len(sizes)
+    for end in range(1, len(sizes) + 1):
+        for start in range(end):
+            if sum(sizes[start:end]) <= room:
+                price = least[start] + each + (costs[start] if start else 0)
+                least[end] = min(least[end], price)
+    cuts = [0, *kernel.cheapest(sizes, costs, room, each), len(sizes)]
+    parts = list(pairwise(cuts))
+    assert all(sum(sizes[a:b]) <= room for a, b in parts)
+    assert sum(each + (costs[a] if a else 0) for a, _ in parts) == least[-1]
+
+
+@given(ITEMS, st.integers(30, 90), st.integers(0, 30), st.data())
+def test_cuts_that_are_settled_early_are_those_of_the_whole(items, room, each, data):
+    sizes, costs = map(list, zip(*items, strict=True))
+    found: list[int] = []
+    begin = 0
+    for end in sorted(data.draw(st.sets(st.integers(1, len(sizes)), max_size=5))):
+        if cuts := kernel.cheapest(sizes[begin:end], costs[begin:end], room, each, more=True):
+            found += [begin + cut for cut in cuts]
+            begin += cuts[-1]
+    found += [begin + cut for cut in kernel.cheapest(sizes[begin:], costs[begin:], room, each)]
+    assert found == kernel.cheapest(sizes, costs, room, each)
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda: native.borders("a", ["x"]), TypeError),
+        (lambda: native.borders(b"a", [0]), TypeError),
+        (lambda: native.borders("a", 5), TypeError),
+        (lambda: native.thinned([3, 2, 1], [0], 5), ValueError),
+        (lambda: native.cheapest([1, 2], [0], 5, 1), ValueError),
+        (lambda: native.cheapest([2**70], [0], 5, 1), OverflowError),
+        (lambda: native.blank_lines(None, 0, 1), TypeError),
+    ],
+)
+def test_what_the_native_loops_cannot_take_is_an_error(call, error):
+    with pytest.raises(error):
+        call()
