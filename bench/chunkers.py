@@ -7,10 +7,11 @@
 
 All count o200k tokens with toktok-rs, and all get the same budget; other libraries are measured
 when they can be imported (splitters.py). Each runs in a process of its own: `MB/s` is of UTF-8, by
-processor seconds, the median of `--repeat`, token counts of our chunks included; `memory` is what
-its peak added, in MB, the text not counted. `over` are chunks above the budget, `fill` is the mean
-share of it, `sentence` and `paragraph` are the shares of chunks that end at one, and `changed` is
-the mean number of chunks that an edit changes, over `--edits` edits (not above 2 MB).
+the clock, and `cpu` by processor seconds, medians of `--repeat`, token counts of our chunks
+included; they differ where a text is counted on several cores. `memory` is what its peak added, in
+MB, the text not counted. `over` are chunks above the budget, `fill` is the mean share of it,
+`sentence` and `paragraph` are the shares of chunks that end at one. `changed` is how many chunks an
+edit changes, the median and the 95th percentile of `--edits` edits (not above 2 MB).
 
 `--curve` shows instead how the time of each of our ways grows with one line of 0.6 to 5 MB.
 """
@@ -48,6 +49,7 @@ TEXTS = {
 OURS = ("structure", "tokens", "sentences", "headings", "rows", "code", "adaptive")
 _ENDS = re.compile(r"(?:[.!?…:。！？][\"'”’)\]]*\s*|\n\s*|```\s*)\Z")
 _EDITED = 2_000_000
+_ROW = "{:<10} {:>5} {:>6}  {:<24} {:>6} {:>6} {:>6} {:>8} {:>5} {:>5} {:>8} {:>9} {:>7}"
 
 Splitter = Callable[[str], list[str]]
 
@@ -68,9 +70,10 @@ def main() -> None:
     if options.curve:
         _curve(options)
         return
-    head = ("text", "MB", "budget", "by", "MB/s", "memory", "lossless", "over", "fill")
-    print("{:<10} {:>5} {:>6}  {:<24} {:>6} {:>6} {:>8} {:>5} {:>5}".format(*head),
-          "sentence paragraph changed")  # fmt: skip
+    print(_ROW.format(
+        "text", "MB", "budget", "by", "MB/s", "cpu", "memory", "lossless", "over", "fill",
+        "sentence", "paragraph", "changed",
+    ))  # fmt: skip
     for name, text in _texts(options):
         for budget in options.tokens:
             for way, splitter in _splitters(name, budget, options).items():
@@ -116,14 +119,19 @@ def _ours(way: str, name: str, text: str, budget: int) -> list[str]:
 
 async def _timed(chunking):
     await asyncio.to_thread(int)  # a run starts its loop and its thread once, for all documents
-    begun = time.process_time()
+    begun = _now()
     chunks = await chunking
-    _SPENT.append(time.process_time() - begun)
+    _SPENT.append(_now() - begun)
     return chunks
 
 
+def _now() -> complex:
+    """Return the time by the clock and, as its imaginary part, that of the processor."""
+    return complex(time.perf_counter(), time.process_time())
+
+
 _LOADED: dict[tuple[str, int, int], object] = {}
-_SPENT: list[float] = []
+_SPENT: list[complex] = []
 
 
 def _row(name: str, text: str, budget: int, way: str, splitter: Splitter, options) -> None:
@@ -135,12 +143,10 @@ def _row(name: str, text: str, budget: int, way: str, splitter: Splitter, option
     try:
         cells = ours.recv()
     except EOFError:
-        cells = ["failed", *"-------"]
+        cells = ["failed", *"--------"]
     child.join()
     size = len(text.encode()) / 1e6
-    print("{:<10} {:>5.1f} {:>6}  {:<24} {:>6} {:>6} {:>8} {:>5} {:>5} {:>8} {:>9} {:>7}".format(
-        name.partition(".")[0][:10], size, budget, way, *cells
-    ), flush=True)  # fmt: skip
+    print(_ROW.format(name.partition(".")[0][:10], f"{size:.1f}", budget, way, *cells), flush=True)
 
 
 def _measure(pipe, text: str, budget: int, splitter: Splitter, options) -> None:
@@ -149,9 +155,9 @@ def _measure(pipe, text: str, budget: int, splitter: Splitter, options) -> None:
     times = []
     for number in range(options.repeat):
         _SPENT.clear()
-        begun = time.process_time()
+        begun = _now()
         chunks = splitter(text)
-        times.append(_SPENT[0] if _SPENT else time.process_time() - begun)
+        times.append(_SPENT[0] if _SPENT else _now() - begun)
         if number == 0:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     counts = TOKTOK.count_batch(chunks)
@@ -161,14 +167,19 @@ def _measure(pipe, text: str, budget: int, splitter: Splitter, options) -> None:
         for number in range(options.edits if len(text) <= _EDITED else 0)
     ]
     pipe.send([
-        f"{len(text.encode()) / 1e6 / statistics.median(times):.1f}",
+        *[
+            f"{len(text.encode()) / 1e6 / statistics.median(each):.1f}"
+            for each in ([spent.real for spent in times], [spent.imag for spent in times])
+        ],
         f"{peak - held:.0f}",
         "yes" if "".join(chunks) == text else "no",
         sum(count > budget for count in counts),
         f"{statistics.mean(counts) / budget:.2f}",
         f"{_share(chunks, _ENDS.search):.0%}",
         f"{_share(chunks, lambda chunk: chunk.endswith(chr(10))):.0%}",
-        f"{statistics.mean(changed):.1f}" if changed else "-",
+        f"{statistics.median(changed):g}, {sorted(changed)[int(len(changed) * 0.95)]}"
+        if changed
+        else "-",
     ])  # fmt: skip
 
 
@@ -190,7 +201,7 @@ def _curve(options) -> None:
         for size in sizes:
             _SPENT.clear()
             _ours(way, name, one_line(size), options.tokens[0])
-            cells.append(f"{_SPENT[0]:>11.2f}")
+            cells.append(f"{_SPENT[0].imag:>11.2f}")
         print(f"octavo {way:<17}", *cells, flush=True)
 
 
