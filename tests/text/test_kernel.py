@@ -29,7 +29,7 @@ LINES = st.lists(
 def test_the_native_loops_run_where_they_were_built():
     assert (native.VERSION == loops.VERSION) == kernel.NATIVE
     assert kernel.NATIVE, "they were built from an older version: install the package again"
-    for name in ("blank_lines", "borders", "cheapest", "thinned"):
+    for name in set(kernel.__all__) - {"NATIVE"}:
         assert getattr(kernel, name) is getattr(native, name)
 
 
@@ -64,6 +64,34 @@ def test_a_borders_hash_is_that_of_the_characters_around_it():
     text = "x" * 40 + "字é👍" + "y" * 40
     around = text[42 - 32 : 42 + 32].encode()
     assert kernel.borders(text, [42]) == [zlib.crc32(around) * 0x9E3779B1 % 2**32]
+
+
+@needs_native
+@given(st.text(max_size=200) | LINES, st.data())
+def test_both_draw_the_same_costs(text, data):
+    places = data.draw(st.lists(st.integers(0, len(text)), max_size=20).map(sorted))
+    prices = data.draw(
+        st.lists(st.integers(-(2**20), 2**20), min_size=len(places), max_size=len(places))
+    )
+    assert native.drawn(text, places, prices) == loops.drawn(text, places, prices)
+
+
+def test_the_least_hash_costs_nothing_and_the_worst_nearly_all():
+    assert loops.WEIGHTS[0] == 0
+    assert loops.WEIGHTS[-1] == loops.UNIT
+    assert list(loops.WEIGHTS) == sorted(loops.WEIGHTS)
+
+
+FENCES = st.lists(
+    st.sampled_from(["`", "``", "```", "````", "~~~", "\n", " ", "\t", "\u3000", "x", " " * 62]),
+    max_size=40,
+).map("".join)
+
+
+@needs_native
+@given(FENCES, st.sampled_from("`~"))
+def test_both_find_the_same_fences(text, sign):
+    assert native.fence_marks(text, sign) == loops.fence_marks(text, sign)
 
 
 @needs_native
@@ -124,6 +152,8 @@ def test_cuts_that_are_settled_early_are_those_of_the_whole(items, room, each, d
         (lambda: native.cheapest([1, 2], [0], 5, 1), ValueError),
         (lambda: native.cheapest([2**70], [0], 5, 1), OverflowError),
         (lambda: native.blank_lines(None, 0, 1), TypeError),
+        (lambda: native.drawn("a", [0], []), ValueError),
+        (lambda: native.fence_marks("a", "``"), TypeError),
     ],
 )
 def test_what_the_native_loops_cannot_take_is_an_error(call, error):

@@ -150,12 +150,8 @@ def _cut(
         cut.starts.extend((start, *places))
         cut.ends.extend((*places, end))
         cut.costs.append(whole.costs[index])
-        cut.costs.extend(
-            [
-                price + weight - floor
-                for price, weight in zip(prices, drawn(text, places), strict=True)
-            ]
-        )
+        costs = drawn(text, places, prices)
+        cut.costs.extend([cost - floor for cost in costs] if floor else costs)
         cut.counts.extend([whole.counts[index]] * (len(places) + 1))
         fresh.extend(range(first, len(cut.starts)))
     cut.extend(whole, done, len(whole.starts))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from operator import add, sub
+from operator import sub
 from typing import NamedTuple
 
 from octavo.chunkers.cut import Level
@@ -49,7 +49,7 @@ def stretches(
     for runs in _runs(document, fenced, room):
         fitting = min(length / max(tokens, 1), SURE) * room
         found = _unpacked(text, runs, room, counter, fitting)
-        found.costs[:] = map(add, found.costs, drawn(text, found.starts))
+        found.costs[:] = drawn(text, found.starts, found.costs)
         found = refined(text, found, ways, room, counter)
         yield found
         length, tokens = found.ends[-1] - found.starts[0], sum(found.counts)

@@ -6,31 +6,19 @@ edit therefore moves only the borders near it: places elsewhere keep their hashe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from octavo.text.kernel import borders
-from octavo.text.loops import REACH
+from octavo.text.kernel import borders, drawn
+from octavo.text.loops import REACH, UNIT, WEIGHTS
 
 __all__ = ["REACH", "UNIT", "border", "borders", "drawn", "stir", "weights"]
 
-UNIT = 1 << 16
-"""What the worst hash costs; all costs are integers of this size, so no rounding differs."""
-
 _MASK = 0xFFFFFFFF
-_BITS = 12
-_WEIGHTS = tuple(
-    UNIT - ((((1 << _BITS) - rank) ** 4 * UNIT) >> (4 * _BITS)) for rank in range(1 << _BITS)
-)
 
 
 def border(text: str, position: int) -> int:
     """Return the hash, 32 bits, of the characters around a position."""
     return borders(text, (position,))[0]
-
-
-def drawn(text: str, positions: Sequence[int]) -> list[int]:
-    """Return what a border at each of several positions costs by its hash."""
-    return weights(borders(text, positions))
 
 
 def weights(hashes: Iterable[int]) -> list[int]:
@@ -39,8 +27,8 @@ def weights(hashes: Iterable[int]) -> list[int]:
     The steep start lets the few least hashes of a region win over most combinations of others,
     which is what makes two ways of cutting meet again soon after an edit.
     """
-    table, shift = _WEIGHTS, 32 - _BITS
-    return [table[value >> shift] for value in hashes]
+    bits = len(WEIGHTS).bit_length() - 1
+    return [WEIGHTS[value >> (32 - bits)] for value in hashes]
 
 
 def stir(value: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from octavo.text import loops
 
-__all__ = ["NATIVE", "blank_lines", "borders", "cheapest", "thinned"]
+__all__ = ["NATIVE", "blank_lines", "borders", "cheapest", "drawn", "fence_marks", "thinned"]
 
 try:
     from octavo.text import native
@@ -22,9 +22,13 @@ if native is not None and native.VERSION == loops.VERSION:
     blank_lines = native.blank_lines
     borders = native.borders
     cheapest = native.cheapest
+    drawn = native.drawn
+    fence_marks = native.fence_marks
     thinned = native.thinned
 else:
     blank_lines = loops.blank_lines
     borders = loops.borders
     cheapest = loops.cheapest
+    drawn = loops.drawn
+    fence_marks = loops.fence_marks
     thinned = loops.thinned

@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from itertools import islice
 from zlib import crc32
 
-__all__ = ["REACH", "VERSION", "blank_lines", "borders", "cheapest", "thinned"]
+__all__ = [
+    "REACH",
+    "UNIT",
+    "VERSION",
+    "WEIGHTS",
+    "Mark",
+    "blank_lines",
+    "borders",
+    "cheapest",
+    "drawn",
+    "fence_marks",
+    "thinned",
+]
 
 VERSION = 1
 """Told apart from a native kernel built from another version of these loops."""
@@ -15,11 +27,26 @@ VERSION = 1
 REACH = 32
 """Characters on each side of a border that its hash sees."""
 
+UNIT = 1 << 16
+"""What the worst hash costs; all costs are integers of this size, so no rounding differs."""
+
+_BITS = 12
+WEIGHTS = tuple(
+    UNIT - ((((1 << _BITS) - rank) ** 4 * UNIT) >> (4 * _BITS)) for rank in range(1 << _BITS)
+)
+"""What a border costs by the first bits of its hash: 1 - (1 - h)^4 of UNIT, for h from 0 to 1."""
+
+_SHIFT = 32 - _BITS
 _SPREAD = 0x9E3779B1
 _MASK = 0xFFFFFFFF
 
 _BLANK = re.compile(r"\n(?:[ \t\r\f\v]*+\n)++")
+_INDENT = 64
 _GAPS = ("\n\n\n", "\r\n\r\n\r\n")
+
+
+Mark = tuple[int, int, str, bool]
+"""A line that may open a fence: its start and end, its signs, and whether it may close one."""
 
 
 def blank_lines(text: str, begin: int, stop: int) -> tuple[list[int], list[int]]:
@@ -37,6 +64,44 @@ def blank_lines(text: str, begin: int, stop: int) -> tuple[list[int], list[int]]
         for index in near
         if any(text.find(gap, before[index], ends[index]) >= 0 for gap in _GAPS)
     ]
+
+
+def fence_marks(text: str, sign: str) -> list[Mark]:
+    """Return the lines that may open or close a code fence of one sign, in order."""
+    marks: list[Mark] = []
+    shortest = sign * 3
+    plain = shortest + "\n"
+    # A sign alone is found much faster than three, and most that stand alone are soon passed.
+    at = text.find(sign)
+    while at >= 0:
+        if not text.startswith(shortest, at):
+            at = text.find(sign, at + 1)
+            continue
+        start = at if text[at - 1] == "\n" else _start_of_line(text, at)
+        if start < 0:
+            at = text.find(sign, at + 3)
+            continue
+        end = text.find("\n", at) + 1 or len(text)
+        line = text[at:end]
+        if line == plain:
+            marks.append((start, end, shortest, True))
+        else:
+            rest = line.lstrip(sign)
+            # Backticks after backticks are code inside a line.
+            if sign == "~" or sign not in rest:
+                signs = line[: len(line) - len(rest)]
+                marks.append((start, end, signs, not rest or rest.isspace()))
+        at = text.find(sign, end)
+    return marks
+
+
+def _start_of_line(text: str, at: int) -> int:
+    """Return where the line starts that has nothing but its indent before a place, or -1."""
+    if at == 0:
+        return at
+    before = text[max(at - _INDENT, 0) : at]
+    indent = before.rpartition("\n")[2]
+    return at - len(indent) if indent.isspace() and (indent != before or at < _INDENT) else -1
 
 
 def thinned(bounds: Sequence[int], prices: Sequence[int], short: int) -> list[int]:
@@ -68,6 +133,12 @@ def borders(text: str, positions: Sequence[int]) -> list[int]:
     except UnicodeEncodeError:
         around = [text[max(at - REACH, 0) : at + REACH] for at in positions]
         return [crc32(each.encode("utf-8", "surrogatepass")) * _SPREAD & _MASK for each in around]
+
+
+def drawn(text: str, positions: Sequence[int], prices: Sequence[int]) -> list[int]:
+    """Return what a border at each of several positions costs: its price, and more by its hash."""
+    hashes = borders(text, positions)
+    return [price + WEIGHTS[value >> _SHIFT] for value, price in zip(hashes, prices, strict=True)]
 
 
 def cheapest(

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { VERSION = 1, REACH = 32 };
+enum { VERSION = 1, REACH = 32, UNIT = 1 << 16, BITS = 12, INDENT = 64 };
 
 /* ---- numbers in and out ---- */
 
@@ -113,9 +113,70 @@ blank_lines(PyObject *Py_UNUSED(module), PyObject *args)
     return Py_BuildValue("NN", ends, gaps);
 }
 
+/* ---- code fences ---- */
+
+/* Return where the line starts that has nothing but its indent before a place, or -1. */
+static Py_ssize_t
+start_of_line(int kind, const void *data, Py_ssize_t at)
+{
+    for (Py_ssize_t start = at; at - start < INDENT; start--) {
+        if (start == 0 || PyUnicode_READ(kind, data, start - 1) == '\n')
+            return start;
+        if (!Py_UNICODE_ISSPACE(PyUnicode_READ(kind, data, start - 1)))
+            return -1;
+    }
+    return -1;
+}
+
+static PyObject *
+fence_marks(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *text;
+    int sign;
+    if (!PyArg_ParseTuple(args, "UC:fence_marks", &text, &sign))
+        return NULL;
+    int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    Py_ssize_t length = PyUnicode_GET_LENGTH(text), at = 0;
+    PyObject *marks = PyList_New(0);
+    while (marks != NULL
+           && (at = PyUnicode_FindChar(text, (Py_UCS4)sign, at, length, 1)) >= 0) {
+        Py_ssize_t after = at;
+        while (after < length && PyUnicode_READ(kind, data, after) == (Py_UCS4)sign)
+            after++;
+        Py_ssize_t start = after - at < 3 ? -1 : start_of_line(kind, data, at);
+        if (start < 0) {
+            at = after;
+            continue;
+        }
+        int bare = 1, inside = 0;
+        Py_ssize_t end = after;
+        for (; end < length && PyUnicode_READ(kind, data, end) != '\n'; end++) {
+            bare &= Py_UNICODE_ISSPACE(PyUnicode_READ(kind, data, end)) != 0;
+            inside |= PyUnicode_READ(kind, data, end) == (Py_UCS4)sign;
+        }
+        end += end < length;
+        /* Backticks after backticks are code inside a line. */
+        if (sign == '~' || !inside) {
+            PyObject *signs = PyUnicode_Substring(text, at, after);
+            PyObject *mark = signs == NULL
+                ? NULL
+                : Py_BuildValue("nnNO", start, end, signs, bare ? Py_True : Py_False);
+            if (mark == NULL || PyList_Append(marks, mark) < 0)
+                Py_CLEAR(marks);
+            Py_XDECREF(mark);
+        }
+        at = end;
+    }
+    if (at < -1)
+        Py_CLEAR(marks);
+    return marks;
+}
+
 /* ---- hashes of borders ---- */
 
-static uint32_t sums_of_bytes[256];
+/* What a byte adds to a checksum when none to seven others follow it. */
+static uint32_t sums_of_bytes[8][256];
 
 static void
 fill_sums_of_bytes(void)
@@ -124,14 +185,36 @@ fill_sums_of_bytes(void)
         uint32_t sum = byte;
         for (int bit = 0; bit < 8; bit++)
             sum = sum & 1 ? sum >> 1 ^ 0xEDB88320u : sum >> 1;
-        sums_of_bytes[byte] = sum;
+        sums_of_bytes[0][byte] = sum;
+    }
+    for (int behind = 1; behind < 8; behind++) {
+        for (int byte = 0; byte < 256; byte++) {
+            uint32_t sum = sums_of_bytes[behind - 1][byte];
+            sums_of_bytes[behind][byte] = sums_of_bytes[0][sum & 0xFF] ^ sum >> 8;
+        }
     }
 }
 
 static inline uint32_t
 with_byte(uint32_t sum, uint32_t byte)
 {
-    return sums_of_bytes[(sum ^ byte) & 0xFF] ^ sum >> 8;
+    return sums_of_bytes[0][(sum ^ byte) & 0xFF] ^ sum >> 8;
+}
+
+/* The CRC-32 of bytes, eight at a time. */
+static uint32_t
+checksum_of_bytes(const uint8_t *bytes, Py_ssize_t count)
+{
+    const uint32_t(*sums)[256] = sums_of_bytes;
+    uint32_t sum = 0xFFFFFFFFu;
+    for (; count >= 8; bytes += 8, count -= 8) {
+        sum = sums[7][bytes[0] ^ (sum & 0xFF)] ^ sums[6][bytes[1] ^ (sum >> 8 & 0xFF)]
+            ^ sums[5][bytes[2] ^ (sum >> 16 & 0xFF)] ^ sums[4][bytes[3] ^ sum >> 24]
+            ^ sums[3][bytes[4]] ^ sums[2][bytes[5]] ^ sums[1][bytes[6]] ^ sums[0][bytes[7]];
+    }
+    for (; count > 0; bytes++, count--)
+        sum = with_byte(sum, *bytes);
+    return ~sum;
 }
 
 /* The CRC-32 of the UTF-8 of some characters; half of a surrogate pair is three bytes. */
@@ -162,25 +245,33 @@ checksum(int kind, const void *data, Py_ssize_t start, Py_ssize_t end)
     return ~sum;
 }
 
+static uint32_t
+hash_around(PyObject *text, int64_t place)
+{
+    Py_ssize_t length = PyUnicode_GET_LENGTH(text);
+    Py_ssize_t at = place < 0 ? 0 : place > length ? length : (Py_ssize_t)place;
+    Py_ssize_t start = at > REACH ? at - REACH : 0;
+    Py_ssize_t end = length - at > REACH ? at + REACH : length;
+    const uint8_t *data = PyUnicode_DATA(text);
+    uint32_t sum = PyUnicode_IS_ASCII(text)
+        ? checksum_of_bytes(data + start, end - start)
+        : checksum(PyUnicode_KIND(text), data, start, end);
+    return sum * 0x9E3779B1u;
+}
+
 static PyObject *
 borders(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *text, *positions;
     if (!PyArg_ParseTuple(args, "UO:borders", &text, &positions))
         return NULL;
-    Py_ssize_t count, length = PyUnicode_GET_LENGTH(text);
-    int kind = PyUnicode_KIND(text);
-    const void *data = PyUnicode_DATA(text);
+    Py_ssize_t count;
     int64_t *places = numbers(positions, &count);
     if (places == NULL)
         return NULL;
     PyObject *hashes = PyList_New(count);
     for (Py_ssize_t i = 0; hashes != NULL && i < count; i++) {
-        Py_ssize_t at = places[i] < 0 ? 0 : places[i] > length ? length : (Py_ssize_t)places[i];
-        Py_ssize_t start = at > REACH ? at - REACH : 0;
-        Py_ssize_t end = length - at > REACH ? at + REACH : length;
-        uint32_t hash = checksum(kind, data, start, end) * 0x9E3779B1u;
-        PyObject *value = PyLong_FromUnsignedLong(hash);
+        PyObject *value = PyLong_FromUnsignedLong(hash_around(text, places[i]));
         if (value == NULL)
             Py_CLEAR(hashes);
         else
@@ -188,6 +279,34 @@ borders(PyObject *Py_UNUSED(module), PyObject *args)
     }
     PyMem_Free(places);
     return hashes;
+}
+
+static PyObject *
+drawn(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *text, *positions, *prices, *costs = NULL;
+    if (!PyArg_ParseTuple(args, "UOO:drawn", &text, &positions, &prices))
+        return NULL;
+    Py_ssize_t count = 0, priced = 0;
+    int64_t *places = numbers(positions, &count);
+    int64_t *price = places == NULL ? NULL : numbers(prices, &priced);
+    if (price != NULL && count != priced)
+        PyErr_SetString(PyExc_ValueError, "each position needs a price");
+    else if (price != NULL)
+        costs = PyList_New(count);
+    for (Py_ssize_t i = 0; costs != NULL && i < count; i++) {
+        uint64_t rest = (1u << BITS) - (hash_around(text, places[i]) >> (32 - BITS));
+        /* The fourth power of a share of UNIT, in whole numbers. */
+        int64_t share = (int64_t)((rest * rest * rest * rest) >> (4 * BITS - 16));
+        PyObject *value = PyLong_FromLongLong(price[i] + UNIT - share);
+        if (value == NULL)
+            Py_CLEAR(costs);
+        else
+            PyList_SET_ITEM(costs, i, value);
+    }
+    PyMem_Free(places);
+    PyMem_Free(price);
+    return costs;
 }
 
 /* ---- thinning ---- */
@@ -325,6 +444,8 @@ done:
 static PyMethodDef methods[] = {
     {"blank_lines", blank_lines, METH_VARARGS, NULL},
     {"borders", borders, METH_VARARGS, NULL},
+    {"drawn", drawn, METH_VARARGS, NULL},
+    {"fence_marks", fence_marks, METH_VARARGS, NULL},
     {"cheapest", (PyCFunction)(void (*)(void))cheapest, METH_VARARGS | METH_KEYWORDS, NULL},
     {"thinned", thinned, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
