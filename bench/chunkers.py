@@ -6,9 +6,10 @@
     python bench/chunkers.py --curve
 
 All count o200k tokens with toktok-rs, and all get the same budget; other libraries are measured
-when they can be imported (splitters.py). Each runs in a process of its own: `MB/s` is of UTF-8, by
-the clock, and `cpu` by processor seconds, medians of `--repeat`, token counts of our chunks
-included; they differ where a text is counted on several cores. `memory` is what its peak added, in
+when they can be imported (splitters.py). They take turns, each in a process of its own that has
+seen the text once: `MB/s` is of UTF-8, by the clock, and `cpu` by processor seconds, medians of
+`--repeat` turns, token counts of our chunks included; they differ where a text is counted on
+several cores. `memory` is what its peak added, in
 MB, the text not counted. `over` are chunks above the budget, `fill` is the mean share of it,
 `sentence` and `paragraph` are the shares of chunks that end at one. `changed` is how many chunks an
 edit changes, the median and the 95th percentile of `--edits` edits (not above 2 MB).
@@ -76,8 +77,7 @@ def main() -> None:
     ))  # fmt: skip
     for name, text in _texts(options):
         for budget in options.tokens:
-            for way, splitter in _splitters(name, budget, options).items():
-                _row(name, text, budget, way, splitter, options)
+            _rows(name, text, budget, options)
     if MISSING:
         print("not installed:", ", ".join(MISSING))
 
@@ -134,43 +134,64 @@ _LOADED: dict[tuple[str, int, int], object] = {}
 _SPENT: list[complex] = []
 
 
-def _row(name: str, text: str, budget: int, way: str, splitter: Splitter, options) -> None:
+def _rows(name: str, text: str, budget: int, options) -> None:
+    """Print a row for each way; they take turns, so that a slow moment of the machine slows all."""
+    ways = _splitters(name, budget, options)
+    spent: dict[str, list[complex]] = {way: [] for way in ways}
+    worth: dict[str, list[object]] = {}
+    for number in range(options.repeat):
+        for way, splitter in ways.items():
+            measured = _in_process(_measure, text, budget, splitter, options, number == 0)
+            if measured is None:
+                continue
+            spent[way].append(measured[0])
+            worth.setdefault(way, measured[1:])
+    megabytes = len(text.encode()) / 1e6
+    for way, times in spent.items():
+        cells = ["failed", *"--------"]
+        if times:
+            halves = [each.real for each in times], [each.imag for each in times]
+            speeds = [f"{megabytes / statistics.median(half):.1f}" for half in halves]
+            cells = [*speeds, *worth[way]]
+        kind = name.partition(".")[0][:10]
+        print(_ROW.format(kind, f"{megabytes:.1f}", budget, way, *cells), flush=True)
+
+
+def _in_process(work: Callable[..., list[object]], *args: object) -> list[object] | None:
+    """Return what work returns in a process of its own, None where that ends before."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_measure, args=(theirs, text, budget, splitter, options))
+    child = context.Process(target=lambda: theirs.send(work(*args)))
     child.start()
     theirs.close()
     try:
-        cells = ours.recv()
+        return ours.recv()
     except EOFError:
-        cells = ["failed", *"--------"]
-    child.join()
-    size = len(text.encode()) / 1e6
-    print(_ROW.format(name.partition(".")[0][:10], f"{size:.1f}", budget, way, *cells), flush=True)
+        return None
+    finally:
+        child.join()
 
 
-def _measure(pipe, text: str, budget: int, splitter: Splitter, options) -> None:
+def _measure(text: str, budget: int, splitter: Splitter, options, judged: bool) -> list[object]:
+    """Return the time of the second of two passes and, where they are to be judged, the rest."""
     splitter(text[:2000])
     held = _resident()
-    times = []
-    for number in range(options.repeat):
-        _SPENT.clear()
-        begun = _now()
-        chunks = splitter(text)
-        times.append(_SPENT[0] if _SPENT else _now() - begun)
-        if number == 0:
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    splitter(text)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    _SPENT.clear()
+    begun = _now()
+    chunks = splitter(text)
+    spent = _SPENT[0] if _SPENT else _now() - begun
+    if not judged:
+        return [spent]
     counts = TOKTOK.count_batch(chunks)
     old, order = set(chunks), random.Random(11)
     changed = [
         len(set(splitter(edited(text, number % 5, order))) - old)
         for number in range(options.edits if len(text) <= _EDITED else 0)
     ]
-    pipe.send([
-        *[
-            f"{len(text.encode()) / 1e6 / statistics.median(each):.1f}"
-            for each in ([spent.real for spent in times], [spent.imag for spent in times])
-        ],
+    return [
+        spent,
         f"{peak - held:.0f}",
         "yes" if "".join(chunks) == text else "no",
         sum(count > budget for count in counts),
@@ -180,7 +201,7 @@ def _measure(pipe, text: str, budget: int, splitter: Splitter, options) -> None:
         f"{statistics.median(changed):g}, {sorted(changed)[int(len(changed) * 0.95)]}"
         if changed
         else "-",
-    ])  # fmt: skip
+    ]
 
 
 def _resident() -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 from octavo.chunkers.piece import Pieces
 from octavo.chunkers.tally import Tally
@@ -101,7 +101,8 @@ def chunked(
 def _chunks(document: Document, starts: Sequence[int], counts: Sequence[int]) -> tuple[Chunk, ...]:
     text = document.text
     spans = map(Span, starts, [*starts[1:], len(text)])
-    paths = heading_paths(document.outline, starts)
+    outline = document.outline
+    paths = heading_paths(outline, starts) if outline else repeat(())
     return tuple(map(Chunk, spans, counts, paths, borders(text, starts)))
 
 

@@ -29,7 +29,7 @@ _ENDLESS = 16
 must be, so what all cuts inside it have in common is left out of their costs: it would only weigh
 against the choice by content."""
 
-_BATCH = 1 << 9
+_BATCH = 1 << 11
 """Pieces that are counted together: few enough that their copies stay in the processor's cache."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from operator import sub
 from typing import NamedTuple
@@ -91,12 +92,13 @@ def _unpacked(text: str, runs: _Runs, room: int, counter: Counter, fitting: floa
     summed: set[int] = set()
     joins = crossing(counter)
     if joins and max(map(sub, edges[1:], edges)) > fitting:
+        doubtful = [*seams(text, parts.starts, joins), len(parts.starts)]
         summed = {
             index
             for index, length in enumerate(map(sub, edges[1:], edges))
             if fitting < length <= SURE * room
             and firsts[index + 1] - firsts[index] > 1
-            and not seams(text, bounds[firsts[index] + 1 : firsts[index + 1]], joins)
+            and doubtful[bisect_right(doubtful, firsts[index])] >= firsts[index + 1]
         }
     some = [index for index in range(len(costs)) if index not in summed] if summed else None
     whole.count(text, some, room, counter)

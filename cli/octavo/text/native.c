@@ -195,15 +195,9 @@ fill_sums_of_bytes(void)
     }
 }
 
-static inline uint32_t
-with_byte(uint32_t sum, uint32_t byte)
-{
-    return sums_of_bytes[0][(sum ^ byte) & 0xFF] ^ sum >> 8;
-}
-
 /* The CRC-32 of bytes, eight at a time. */
 static uint32_t
-checksum_of_bytes(const uint8_t *bytes, Py_ssize_t count)
+checksum(const uint8_t *bytes, Py_ssize_t count)
 {
     const uint32_t(*sums)[256] = sums_of_bytes;
     uint32_t sum = 0xFFFFFFFFu;
@@ -213,36 +207,36 @@ checksum_of_bytes(const uint8_t *bytes, Py_ssize_t count)
             ^ sums[3][bytes[4]] ^ sums[2][bytes[5]] ^ sums[1][bytes[6]] ^ sums[0][bytes[7]];
     }
     for (; count > 0; bytes++, count--)
-        sum = with_byte(sum, *bytes);
+        sum = sums[0][(sum ^ *bytes) & 0xFF] ^ sum >> 8;
     return ~sum;
 }
 
-/* The CRC-32 of the UTF-8 of some characters; half of a surrogate pair is three bytes. */
-static uint32_t
-checksum(int kind, const void *data, Py_ssize_t start, Py_ssize_t end)
+/* Write the UTF-8 of some characters; half of a surrogate pair is three bytes. */
+static Py_ssize_t
+encode(uint8_t *bytes, int kind, const void *data, Py_ssize_t start, Py_ssize_t end)
 {
-    uint32_t sum = 0xFFFFFFFFu;
+    uint8_t *next = bytes;
     for (Py_ssize_t at = start; at < end; at++) {
-        uint32_t sign = PyUnicode_READ(kind, data, at);
+        Py_UCS4 sign = PyUnicode_READ(kind, data, at);
         if (sign < 0x80) {
-            sum = with_byte(sum, sign);
+            *next++ = (uint8_t)sign;
             continue;
         }
         if (sign < 0x800) {
-            sum = with_byte(sum, 0xC0 | sign >> 6);
+            *next++ = (uint8_t)(0xC0 | sign >> 6);
         }
         else if (sign < 0x10000) {
-            sum = with_byte(sum, 0xE0 | sign >> 12);
-            sum = with_byte(sum, 0x80 | (sign >> 6 & 0x3F));
+            *next++ = (uint8_t)(0xE0 | sign >> 12);
+            *next++ = (uint8_t)(0x80 | (sign >> 6 & 0x3F));
         }
         else {
-            sum = with_byte(sum, 0xF0 | sign >> 18);
-            sum = with_byte(sum, 0x80 | (sign >> 12 & 0x3F));
-            sum = with_byte(sum, 0x80 | (sign >> 6 & 0x3F));
+            *next++ = (uint8_t)(0xF0 | sign >> 18);
+            *next++ = (uint8_t)(0x80 | (sign >> 12 & 0x3F));
+            *next++ = (uint8_t)(0x80 | (sign >> 6 & 0x3F));
         }
-        sum = with_byte(sum, 0x80 | (sign & 0x3F));
+        *next++ = (uint8_t)(0x80 | (sign & 0x3F));
     }
-    return ~sum;
+    return next - bytes;
 }
 
 static uint32_t
@@ -253,9 +247,12 @@ hash_around(PyObject *text, int64_t place)
     Py_ssize_t start = at > REACH ? at - REACH : 0;
     Py_ssize_t end = length - at > REACH ? at + REACH : length;
     const uint8_t *data = PyUnicode_DATA(text);
-    uint32_t sum = PyUnicode_IS_ASCII(text)
-        ? checksum_of_bytes(data + start, end - start)
-        : checksum(PyUnicode_KIND(text), data, start, end);
+    uint8_t encoded[2 * REACH * 4];
+    uint32_t sum;
+    if (PyUnicode_IS_ASCII(text))
+        sum = checksum(data + start, end - start);
+    else
+        sum = checksum(encoded, encode(encoded, PyUnicode_KIND(text), data, start, end));
     return sum * 0x9E3779B1u;
 }
 
