@@ -7,12 +7,12 @@
 
 All count o200k tokens with toktok-rs, and all get the same budget; other libraries are measured
 when they can be imported (splitters.py). They take turns, each in a process of its own that has
-seen the text once: `MB/s` is of UTF-8, by the clock, and `cpu` by processor seconds, medians of
+seen the text twice: `MB/s` is of UTF-8, by the clock, and `cpu` by processor seconds, medians of
 `--repeat` turns, token counts of our chunks included; they differ where a text is counted on
-several cores. `memory` is what its peak added, in
-MB, the text not counted. `over` are chunks above the budget, `fill` is the mean share of it,
-`sentence` and `paragraph` are the shares of chunks that end at one. `changed` is how many chunks an
-edit changes, the median and the 95th percentile of `--edits` edits (not above 2 MB).
+several cores. `memory` is what its peak added, in MB, the texts of the chunks among it. `over` are
+chunks above the budget, `fill` is the mean share of it, `sentence` and `paragraph` are the shares
+of chunks that end at one. `changed` is how many chunks an edit changes, the median and the 95th
+percentile of `--edits` edits (not above 2 MB).
 
 `--curve` shows instead how the time of each of our ways grows with one line of 0.6 to 5 MB.
 """
@@ -173,11 +173,12 @@ def _in_process(work: Callable[..., list[object]], *args: object) -> list[object
 
 
 def _measure(text: str, budget: int, splitter: Splitter, options, judged: bool) -> list[object]:
-    """Return the time of the second of two passes and, where they are to be judged, the rest."""
+    """Return the time of the third of three passes and, where they are to be judged, the rest."""
     splitter(text[:2000])
     held = _resident()
     splitter(text)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    splitter(text)
     _SPENT.clear()
     begun = _now()
     chunks = splitter(text)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from octavo.commands.main import COMMANDS
 from octavo.pipeline.lookup import Lookup, Origin
 from octavo.pipeline.reader import read
 from octavo.pipeline.registry import Registry
+from octavo.text import kernel
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -63,6 +65,26 @@ def test_the_wheel_takes_the_code_and_the_data_and_nothing_else():
     # A package of that name in the code would be hidden by the data's folder, or hide it.
     assert not (ROOT / "cli/octavo/pipelines").exists()
     assert not (ROOT / "cli/octavo/prompts").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "native"),
+    [({}, kernel.NATIVE), ({"CC": "no-such-compiler"}, False), ({"OCTAVO_PURE": "1"}, False)],
+    ids=["as here", "no compiler", "pure"],
+)
+def test_the_wheel_is_for_this_machine_only_where_it_has_native_loops(settings, native, tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, **settings},
+        capture_output=True,
+        check=True,
+    )
+    (wheel,) = tmp_path.iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        loops = sorted(name for name in archive.namelist() if name.startswith("octavo/text/nat"))
+    assert [Path(name).suffix for name in loops] == ([".so", ".pyi"] if native else [".pyi"])
+    assert wheel.name.endswith("-py3-none-any.whl") != native
 
 
 @pytest.mark.parametrize("name", PIPELINES)

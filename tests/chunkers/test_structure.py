@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+import tracemalloc
 
 import pytest
 from bench.corpus import chinese, markdown, prose
@@ -102,6 +103,39 @@ def test_no_chunk_parts_a_carriage_return_from_its_newline():
     text = "line of some words\r\n" * 500
     for chunk in check(text, 50):
         assert not text[chunk.span.start :].startswith("\n")
+
+
+@settings(max_examples=60)
+@given(st.lists(PIECES, max_size=200).map("".join), st.integers(16, 60), st.integers(1, 200))
+def test_where_a_stretch_ends_changes_no_border(text, budget, length):
+    document = MARKDOWN.load(text.encode(), "m.md", None)
+    whole = split(document, budget, TOKTOK)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("octavo.chunkers.stretch._STRETCH", length)
+        assert split(document, budget, TOKTOK) == whole
+
+
+@pytest.mark.parametrize("make", [prose, markdown])
+def test_where_a_stretch_ends_changes_no_border_of_a_long_text(make, monkeypatch):
+    document = MARKDOWN.load(make(150_000).encode(), "m.md", None)
+    whole = split(document, 400, TOKTOK)
+    for length in (3_000, 20_000):
+        monkeypatch.setattr("octavo.chunkers.stretch._STRETCH", length)
+        assert split(document, 400, TOKTOK) == whole
+
+
+def test_memory_does_not_grow_with_the_text(monkeypatch):
+    """Beside the text and the chunks themselves, of which a large budget makes few."""
+    monkeypatch.setattr("octavo.chunkers.stretch._STRETCH", 50_000)
+    text = prose(1_600_000)
+    peaks = []
+    for length in (200_000, 1_600_000):
+        document = Document(text[:length], "t")
+        tracemalloc.start()
+        split(document, 20_000, ESTIMATE)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2 * peaks[0]
 
 
 def test_chunks_of_prose_end_at_paragraphs_and_are_well_filled():

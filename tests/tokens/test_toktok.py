@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from bench.corpus import chinese, prose
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,14 @@ def test_special_tokens_in_a_text_are_plain_text():
 
 @given(st.lists(st.text(st.characters(codec=None)), max_size=60))
 def test_a_batch_counts_as_one_by_one(texts):
+    assert O200K.count_batch(texts) == [O200K.count(text) for text in texts]
+
+
+@pytest.mark.parametrize("half", ["", "\ud800"])
+@pytest.mark.parametrize("text", [chinese(200_000), prose(100_000)], ids=["Chinese", "prose"])
+def test_long_batches_count_the_same_on_several_cores(text, half, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    texts = [part + half for part in text.split("\n")]
     assert O200K.count_batch(texts) == [O200K.count(text) for text in texts]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from operator import sub
 from typing import NamedTuple
 
@@ -19,8 +20,8 @@ from octavo.text.span import Span
 
 __all__ = ["stretches"]
 
-_STRETCH = 1 << 18
-"""Characters of a stretch: few enough that what is made of them stays in the processor's cache."""
+_STRETCH = 1 << 20
+"""Characters of a stretch: many enough that starting one takes no time that counts."""
 
 _SAMPLE = 1 << 11
 """Characters that tell about how many tokens the next ones have."""
@@ -84,39 +85,56 @@ def _unpacked(text: str, runs: _Runs, room: int, counter: Counter, fitting: floa
     up: it saves a second count.
     """
     parts, firsts = runs
-    bounds = [*parts.starts, parts.end]
-    firsts = [*firsts, len(parts.starts)]
-    edges = [bounds[first] for first in firsts]
-    costs = [parts.costs[first] for first in firsts[:-1]]
-    whole = Pieces(edges[:-1], edges[1:], costs, [room + 1] * len(costs))
-    summed: set[int] = set()
-    joins = crossing(counter)
-    if joins and max(map(sub, edges[1:], edges)) > fitting:
-        doubtful = [*seams(text, parts.starts, joins), len(parts.starts)]
-        summed = {
-            index
-            for index, length in enumerate(map(sub, edges[1:], edges))
-            if fitting < length <= SURE * room
-            and firsts[index + 1] - firsts[index] > 1
-            and doubtful[bisect_right(doubtful, firsts[index])] >= firsts[index + 1]
-        }
-    some = [index for index in range(len(costs)) if index not in summed] if summed else None
-    whole.count(text, some, room, counter)
-    wide = [index for index, tokens in enumerate(whole.counts) if tokens > room]
-    if not wide:
-        return whole
-    every = Pieces(parts.starts, bounds[1:], parts.costs, [room + 1] * len(parts.starts))
-    inside = [index for each in wide for index in range(firsts[each], firsts[each + 1])]
-    every.count(text, inside, room, counter)
-    found = Pieces([], [], [], [])
-    done = 0
-    for index in wide:
-        first, last = firsts[index], firsts[index + 1]
-        if index in summed and (tokens := sum(every.counts[first:last])) <= room:
-            whole.counts[index] = tokens
-        else:
-            found.extend(whole, done, index)
-            found.extend(every, first, last)
-            done = index + 1
-    found.extend(whole, done)
+    apart = _apart(text, runs, room, counter, fitting)
+    units = sorted({*firsts, *chain.from_iterable(apart)}) if apart else firsts
+    found = _pieces(parts, units, [room + 1] * len(units))
+    found.count(text, None, room, counter)
+    ends = [*units[1:], len(parts.starts)]
+    wide = [
+        range(unit, end)
+        for unit, end, tokens in zip(units, ends, found.counts, strict=True)
+        if tokens > room and end - unit > 1
+    ]
+    if not apart and not wide:
+        return found
+    counts = dict(zip(units, found.counts, strict=True))
+    for run in apart:
+        if (tokens := sum(counts[block] for block in run)) <= room:
+            counts[run.start] = tokens
+            for block in run[1:]:
+                del counts[block]
+    fresh = set(chain.from_iterable(wide))
+    counts |= dict.fromkeys(fresh, room + 1)
+    units = sorted(counts)
+    found = _pieces(parts, units, [counts[unit] for unit in units])
+    if fresh:
+        some = [index for index, unit in enumerate(units) if unit in fresh]
+        found.count(text, some, room, counter)
     return found
+
+
+def _pieces(parts: Blocks, firsts: Sequence[int], counts: list[int]) -> Pieces:
+    """Return the blocks as pieces, each from one of the `firsts` to the next."""
+    starts = [parts.starts[first] for first in firsts]
+    costs = [parts.costs[first] for first in firsts]
+    return Pieces(starts, [*starts[1:], parts.end], costs, counts)
+
+
+def _apart(text: str, runs: _Runs, room: int, counter: Counter, fitting: float) -> Sequence[range]:
+    """Return the runs of blocks that most likely do not fit, and have counts that add up."""
+    parts, firsts = runs
+    joins = crossing(counter)
+    edges = [*[parts.starts[first] for first in firsts], parts.end]
+    if not joins or max(map(sub, edges[1:], edges)) <= fitting:
+        return ()
+    count = len(parts.starts)
+    doubtful = [*seams(text, parts.starts, joins), count]
+    return [
+        range(first, last)
+        for first, last, start, end in zip(
+            firsts, [*firsts[1:], count], edges, edges[1:], strict=False
+        )
+        if fitting < end - start <= SURE * room
+        and last - first > 1
+        and doubtful[bisect_right(doubtful, first)] >= last
+    ]
