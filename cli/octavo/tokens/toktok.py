@@ -18,6 +18,9 @@ ENCODINGS: Final = frozenset({"cl100k_base", "o200k_base", "o200k_harmony"})
 _SHARE: Final = 10_000
 """Characters that are worth the start of a core."""
 
+_MOST: Final = 8
+"""Cores; a container may be allowed fewer than the machine has."""
+
 _SAMPLE: Final = 256
 """Characters that tell whether a script is one of those with three bytes a letter."""
 
@@ -77,4 +80,4 @@ def _cores(texts: Sequence[str]) -> int:
     sample = max(texts, key=len)[:_SAMPLE]
     if len(sample.encode("utf-8", "surrogatepass")) < 2 * len(sample):
         return 1
-    return min(cores, os.cpu_count() or 1)
+    return min(cores, os.cpu_count() or 1, _MOST)
