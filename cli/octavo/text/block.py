@@ -120,6 +120,8 @@ def _end(fence: Span) -> int:
 
 def _with_headings(text: str, starts: list[int], outline: Sequence[Heading]) -> list[int]:
     """Return the places after blank lines and those of the headings, in order."""
+    if not outline:
+        return starts
     known = set(starts)
     extra = {
         start
