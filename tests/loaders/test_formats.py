@@ -92,6 +92,12 @@ def test_html_gives_readable_text():
     assert [document.slice(heading.span) for heading in document.outline] == ["A & b"]
 
 
+def test_a_value_stays_in_its_column_where_cells_are_empty():
+    rows = ["<td>1<td> <td><td>4", "<td><td><b>2</b><td>3<td>", "<td><td>", "<td>5<td>6"]
+    document = page("<table>" + "\n".join(f"<tr>{row}</tr>" for row in rows) + "</table>")
+    assert document.text == "1 | | | 4\n| 2 | 3\n5 | 6\n"
+
+
 def test_html_keeps_the_lines_of_pre():
     document = page("<p>See:<pre>if a:\n    b\n\n<b>end</b>\n</pre>done")
     assert document.text == "See:\n\nif a:\n    b\n\nend\n\ndone\n"

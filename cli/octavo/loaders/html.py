@@ -96,6 +96,8 @@ class _Page:
         self._gap = ""
         self._bullet = ""
         self._lists: list[int] = []  # for each open list its next number, or 0
+        self._row = -1  # how many parts there were when the open row began
+        self._cells = 0  # of it, before anything was written
         self._verbatim = 0
         self._heading: int | None = None
         self._heading_start: tuple[int, int] | None = None  # in parts and in characters
@@ -119,13 +121,11 @@ class _Page:
             elif tag in _LEVELS and self._heading is None:
                 self._heading, self._heading_start = node.mem_id, None
         elif tag in _LINES:
-            self._break(1)
-            if tag == "li":
-                self._start_item()
+            self._start_line(tag)
         elif tag == "br":
             self._break(self._gap.count("\n") + 1)
-        elif tag in {"td", "th"} and "\n" not in self._gap:
-            self._gap = " | "
+        elif tag in {"td", "th"}:
+            self._start_cell()
 
     def leave(self, node: LexborNode) -> None:
         """Take the end of an element."""
@@ -149,12 +149,26 @@ class _Page:
     def _break(self, lines: int) -> None:
         self._gap = "\n" * min(2, max(lines, self._gap.count("\n")))
 
+    def _start_line(self, tag: str) -> None:
+        self._break(1)
+        if tag == "tr":
+            self._row, self._cells = len(self._parts), 0
+        elif tag == "li":
+            self._start_item()
+
     def _start_item(self) -> None:
         indent = "  " * (len(self._lists) - 1)
         number = self._lists[-1] if self._lists else 0
         self._bullet = f"{indent}{number}. " if number else f"{indent}- "
         if number:
             self._lists[-1] += 1
+
+    def _start_cell(self) -> None:
+        """Set a cell off from the one before; an empty one keeps its place, but at a row's end."""
+        if len(self._parts) == self._row:
+            self._cells += 1
+        elif "\n" not in self._gap:
+            self._gap = f"{self._gap}| " if self._gap.endswith("| ") else " | "
 
     def _write(self, text: str) -> None:
         if self._verbatim:
@@ -165,7 +179,9 @@ class _Page:
             if spaced.startswith(" "):
                 self._gap = self._gap or " "
         if line:
+            empty = "| " * (self._cells - 1) if len(self._parts) == self._row else ""
             self._put(self._gap if self._parts else "")
+            self._put(empty)
             self._put(self._bullet)
             if self._heading and self._heading_start is None:
                 self._heading_start = len(self._parts), self._length
