@@ -43,6 +43,12 @@ def test_the_separator_is_seen_in_the_names(separator):
     assert (found.text, found.metadata) == ("x", {"id": "1"})
 
 
+def test_a_file_of_tabs_is_one_whatever_its_names_hold():
+    data = "name, first\ttext\nx\tOne.\n"
+    (found,) = CSV.rows(io.BytesIO(data.encode()), "t.tsv", None, None)
+    assert (found.text, found.metadata) == ("One.", {"name, first": "x"})
+
+
 def test_the_column_of_the_text_is_named_or_the_only_one():
     assert rows(JSONL, '{"body": "x", "id": 1}', "body")[0].text == "x"
     assert rows(CSV, "body\nx\n")[0].text == "x"
@@ -75,11 +81,27 @@ def test_a_wrong_row_is_an_error_in_its_place_and_the_others_go_on():
 
 def test_wrong_files_are_errors():
     assert rows(CSV, "a,a\n1,2\n") == ["t: two columns are called 'a'"]
-    assert rows(CSV, 'text\n"open\n')[0].startswith("t: not CSV: ")
+    open_quote = rows(CSV, 'text\none\n"open\ntwo\n')
+    assert open_quote[0].text == "one"
+    assert open_quote[1].startswith("t:3: not CSV from here on: ")
     assert rows(JSONL, b'{"text": "a"}\n{"text": "\xe9"}\n')[1].startswith("t:2: not UTF-8 text")
     assert rows(JSONL, b"%PDF-1.7 \xff\n") == ["t: this is a PDF document, not text"]
     assert rows(JSONL, '{"text": ' + "[" * 100_000)[0].startswith("t:1: not JSON: ")
     assert rows(CSV, "") == []
+
+
+def test_half_a_character_and_an_endless_number_cost_only_their_rows():
+    data = r"""{"text": "a\ud83d"}
+{"text": "a", "of": ["\uDE00"]}
+{"text": "\ud83d\ude00 \\ud83d"}
+{"text": "a", "of": 1%s}
+"b"
+"""
+    found = rows(JSONL, data % ("0" * 5000))
+    assert found[:2] == [f"t:{at}: half of a surrogate pair is no character" for at in (1, 2)]
+    assert found[2].text == "\U0001f600 \\ud83d"
+    assert found[3] == "t:4: not JSON: a number in it has too many digits"
+    assert found[4].text == "b"
 
 
 VALUES = st.recursive(

@@ -40,16 +40,25 @@ def _rows(
 
 def _read(lines: Iterator[str], source: str, column: str | None) -> Iterator[Document | InputError]:
     first = next(lines, "")
-    # The separator is the one that the names of the columns have most.
-    separator = max(_SEPARATORS, key=first.count)
+    # The separator is the one that the names of the columns have most, unless the file's name says.
+    tabs = source.lower().endswith(".tsv")
+    separator = "\t" if tabs else max(_SEPARATORS, key=first.count)
     (names,) = csv.reader([first], delimiter=separator, strict=True) if first.strip() else ([],)
     if twice := next((name for name in names if names.count(name) > 1), None):
         hint = "give each column a name of its own"
         raise InputError(f"two columns are called {twice!r}", source=source, hint=hint)
     reader = csv.reader(lines, delimiter=separator, strict=True)
     start = 2
-    for row in reader:
-        place, start = f"{source}:{start}", reader.line_num + 2
+    while True:
+        place = f"{source}:{start}"
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            hint = "quote fields that have quotes, and close the quotes"
+            raise InputError(f"not CSV from here on: {error}", source=place, hint=hint) from error
+        if row is None:
+            return
+        start = reader.line_num + 2
         if not row:
             continue
         if len(row) != len(names):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Final, cast
 
 from octavo.errors import InputError
 from octavo.loaders.decode import decoded_lines
@@ -13,6 +14,8 @@ from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 
 __all__ = ["LOADER"]
+
+_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def _rows(
@@ -41,16 +44,35 @@ def _document(line: str, place: str, column: str | None) -> Document:
     try:
         row: object = json.loads(line)
     except (ValueError, RecursionError) as error:
-        said = error.msg if isinstance(error, json.JSONDecodeError) else "it is nested too deeply"
         hint = "write one JSON object a line"
+        raise InputError(f"not JSON: {_said(error)}", source=place, hint=hint) from None
+    if _HALF.search(line) and _has_half(row):
         raise InputError(
-            f"not JSON: {said[:1].lower()}{said[1:]}", source=place, hint=hint
-        ) from None
+            "half of a surrogate pair is no character",
+            source=place,
+            hint="write both halves of it, or the character itself",
+        )
     if isinstance(row, str):
         return Document(row, place)
     if not isinstance(row, dict):
         raise InputError("neither an object nor a string", source=place, hint="write an object")
     return document_of_row(cast("dict[str, Any]", row), place, column)
+
+
+def _said(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg[:1].lower()}{error.msg[1:]}"
+    deep = isinstance(error, RecursionError)
+    return "it is nested too deeply" if deep else "a number in it has too many digits"
+
+
+def _has_half(row: object) -> bool:
+    """Tell whether a text of a row cannot be written down, as half a surrogate pair cannot."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 LOADER = LoaderType(
