@@ -95,6 +95,17 @@ def test_outside_a_repository_the_files_of_the_directory_count(tmp_path):
     assert found(tmp_path) == ["a/b.txt"]
 
 
+def test_a_mark_and_strange_signs_are_read_as_git_reads_them(repository):
+    for name in ("a\x85b.md", "b.md"):
+        (repository / name).write_text("x")
+    (repository / ".gitignore").write_bytes("\ufeff*.txt\na\x85*\n".encode())
+    listed = git(repository, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
+    wanted = {name for name in listed if name and not Path(name).name.startswith(".")}
+    assert set(found(repository)) == wanted
+    assert not wanted & {"b.txt", "a\x85b.md"}
+    assert {"a.md", "b.md"} < wanted
+
+
 def test_an_unreadable_pattern_is_told_with_its_file(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a/.gitignore").write_text("!\n")

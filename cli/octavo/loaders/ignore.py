@@ -55,7 +55,7 @@ class Ignore:
         """Return the patterns that hold in a directory below; raises InputError."""
         file = Path(directory) / name
         try:
-            text = file.read_text("utf-8", "surrogateescape")
+            text = file.read_text("utf-8", "surrogateescape").removeprefix("\ufeff")
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return self
         except OSError as error:
@@ -63,7 +63,7 @@ class Ignore:
         from pathspec import GitIgnoreSpec  # noqa: PLC0415 - many directories have no such file
 
         try:
-            patterns = GitIgnoreSpec.from_lines(text.splitlines())
+            patterns = GitIgnoreSpec.from_lines(text.split("\n"))
         except ValueError as error:
             raise InputError(f"bad pattern: {error}", source=str(file)) from error
         return Ignore((*self._patterns, (f"{directory}{os.sep}", patterns)))
