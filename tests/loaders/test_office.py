@@ -160,6 +160,17 @@ def test_a_document_that_takes_too_long_costs_only_itself():
         extraction.close()
 
 
+def test_the_library_is_found_wherever_this_process_would_find_it(tmp_path, monkeypatch):
+    (tmp_path / "xberg.py").write_text("raise ImportError('it is this one')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    extraction = Extraction()
+    try:
+        with pytest.raises(InputError, match="it is this one"):
+            extraction.extract(KINDS["mail.eml"], "message/rfc822", "m.eml", paged=False)
+    finally:
+        extraction.close()
+
+
 def test_a_process_that_dies_is_replaced():
     extraction = Extraction()
     try:

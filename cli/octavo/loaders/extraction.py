@@ -103,7 +103,9 @@ class Extraction:
             self._end()
         if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603 - our own script
-                [sys.executable, "-I", str(_WORKER), str(self._memory)],
+                # Not from the script's folder, whose files have names of the standard library; from
+                # everywhere else that this process imports from.
+                [sys.executable, "-P", str(_WORKER), str(self._memory)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
