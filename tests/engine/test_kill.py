@@ -12,6 +12,8 @@ import pytest
 from bench.folding import PIPELINE, book, fold
 from tests.mock import Behaviour, serving
 
+from octavo.engine.journal import Journal
+
 JOBS = 8
 TIMES = 6  # bench/kills.py does it a hundred times, and kills the server and fills the disk as well
 
@@ -63,8 +65,18 @@ def test_a_killed_run_repeats_at_most_what_was_in_flight_and_ends_the_same(tmp_p
             victim.join(60)
             assert victim.exitcode == -signal.SIGKILL
             assert not output.exists()
+            assert_prompts_can_be_read_back(journal, text)
             moment = -1
             assert finished(journal, output) == expected
             times = Counter(asked)
             assert set(times) == calls
             assert sum(times.values()) - len(times) <= JOBS
+
+
+def assert_prompts_can_be_read_back(path, text):
+    """Check that what was asked is in the journal for every reply that is."""
+    with Journal(path) as journal:
+        for (call,) in journal.query("SELECT id FROM calls"):
+            prompt = journal.messages(call)[-1].content
+            part = prompt.removeprefix("Sum up: ").partition("\n")[2].rpartition("\n")[0]
+            assert prompt.startswith("Merge: ") or (len(part) > 100 and part in text)

@@ -18,7 +18,6 @@ from octavo.pipeline.spec import Pipeline
 from octavo.text.document import Document
 from octavo.text.note import Note, Slot
 from octavo.text.place import place
-from octavo.text.quote import short_id
 from octavo.text.span import Span
 from octavo.text.union import union
 
@@ -66,21 +65,17 @@ class Reading:
             self.number,
             account=self.account,
         )
-        try:
-            async with asyncio.TaskGroup() as group:
-                # What cannot fit shows while the steps are laid out. That is done here, and not in
-                # tasks, so that such an error ends the document before any of its calls is sent.
-                laid_out = [
-                    (question, await folding.fold((), question[2], group))
-                    for question in questions(self.pipeline, self.params)
-                ]
-                asked = [
-                    group.create_task(self._answer(question, slots)) for question, slots in laid_out
-                ]
-                answers = [await each for each in asked]
-        finally:
-            if self.account.sent:
-                self.engine.journal.keep_text(short_id(document.hash), document.text)
+        async with asyncio.TaskGroup() as group:
+            # What cannot fit shows while the steps are laid out. That is done here, and not in
+            # tasks, so that such an error ends the document before any of its calls is sent.
+            laid_out = [
+                (question, await folding.fold((), question[2], group))
+                for question in questions(self.pipeline, self.params)
+            ]
+            asked = [
+                group.create_task(self._answer(question, slots)) for question, slots in laid_out
+            ]
+            answers = [await each for each in asked]
         if self.pipeline.gather:
             self.given.extend(given for _, given in answers)
         finds = any(use.type.finds for use in self.pipeline.steps)

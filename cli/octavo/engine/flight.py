@@ -19,6 +19,7 @@ from octavo.engine.queue import Priority
 from octavo.engine.samples import may_join, prompt_key, together
 from octavo.errors import BackendError, BudgetReached, JournalError
 from octavo.protocols import Backend, Embedding, Reply, Request, Sampling, Transient
+from octavo.text.document import Document
 from octavo.text.note import Prediction
 from octavo.text.quote import Quote
 
@@ -206,8 +207,9 @@ class Flights:
         priority: Priority,
         behind: Flight | None = None,
         again: int | None = None,
+        document: Document | None = None,
     ) -> Flight:
-        """Return the flight of a request; see Answers."""
+        """Return the flight of a request; see Answers. What it quotes of `document` is kept."""
         del again
         if flight := self._flying.get(key):
             return flight
@@ -215,7 +217,8 @@ class Flights:
             return Flight.landed(reply, cached=True)
         self.fits(request)
         flight = self._flying[key] = Flight()
-        call = _Call(request, key, pack(request.messages, quotes), priority, behind)
+        packed = pack(request.messages, quotes, document=document)
+        call = _Call(request, key, packed, priority, behind)
         if self._sampling is not None and may_join(request):
             self._join(flight, call)
         else:

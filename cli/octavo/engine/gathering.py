@@ -27,7 +27,7 @@ from octavo.pipeline.spec import Pipeline
 from octavo.text.document import Document
 from octavo.text.note import Slot
 from octavo.text.place import place
-from octavo.text.quote import short_id
+from octavo.text.quote import Quote, short_id
 from octavo.text.ready import ready
 from octavo.text.span import Span
 from octavo.text.union import union
@@ -57,6 +57,12 @@ class Gathered:
         length = len(document.text)
         member = Member(document.source, document.hash)
         return cls(replace(document, text=""), member, length, coverage * length, given)
+
+    @property
+    def quoting(self) -> bool:
+        """Whether a note is a piece of the document, which prompts to come may quote."""
+        values = (note.value for given in self.given for _, note in given)
+        return any(isinstance(value, Quote) and value.origin.kind == "text" for value in values)
 
 
 @dataclass(frozen=True, slots=True)

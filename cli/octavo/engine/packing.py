@@ -14,6 +14,7 @@ from typing import cast
 import orjson
 
 from octavo.protocols import Message
+from octavo.text.document import Document
 from octavo.text.quote import Quote, short_id
 
 __all__ = ["Packed", "pack", "quotes_in", "unpack"]
@@ -29,7 +30,7 @@ _KINDS = {"text": 0, "call": 1}
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A packed prompt: its id, its body, and the texts that it refers to and are new with it."""
+    """A packed prompt: its id, its body, and the texts that it refers to and may be new with it."""
 
     id: int
     body: bytes
@@ -48,8 +49,12 @@ def quotes_in(variables: Mapping[str, object]) -> list[Quote]:
     return found
 
 
-def pack(messages: Sequence[Message], quotes: Sequence[Quote]) -> Packed:
+def pack(
+    messages: Sequence[Message], quotes: Sequence[Quote], *, document: Document | None = None
+) -> Packed:
     """Pack messages, replacing each quote that stands in them by its reference.
+
+    Where one stands in `document`, its text is among those that the prompt refers to.
 
     Newlines around a quote are not part of it: fences drop them.
     """
@@ -67,6 +72,8 @@ def pack(messages: Sequence[Message], quotes: Sequence[Quote]) -> Packed:
             left.remove(entry)
             _literal(message.content[position:at], parts, texts)
             origin = quote.origin
+            if document is not None and origin == ("text", short_id(document.hash), origin.start):
+                texts[origin.id] = document.text
             start = origin.start + quote.index(core)
             parts.append([_KINDS[origin.kind], origin.id, start, len(core)])
             position = at + len(core)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from octavo.engine.citing import Citing
 from octavo.engine.document import Reading
 from octavo.engine.engine import Engine
 from octavo.engine.failure import blamed
@@ -25,6 +26,7 @@ from octavo.errors import (
 from octavo.pipeline.spec import Pipeline
 from octavo.protocols import Backend, Embedding
 from octavo.text.document import Document
+from octavo.text.quote import short_id
 
 __all__ = ["Stream"]
 
@@ -184,14 +186,18 @@ class Stream:
     async def _fold(self, number: int, document: _Input, flights: Flights) -> Result:
         if isinstance(document, InputError):
             return Result(document.source, None, error=document)
+        citing = Citing(flights, document)
         reading = Reading(
-            self.engine, lambda _: flights, self.pipeline, self.params, document, number
+            self.engine, lambda _: citing, self.pipeline, self.params, document, number
         )
         result = await self._outcome(document.source, reading)
         if result.error is not None:
             result = replace(result, hash=document.hash, metadata=document.metadata)
         if self.pipeline.gather:
-            self._gathered[number] = Gathered.of(document, reading.given, result.coverage)
+            gathered = Gathered.of(document, reading.given, result.coverage)
+            self._gathered[number] = gathered
+            if gathered.quoting:
+                self.engine.journal.keep_text(short_id(document.hash), document.text)
         return result
 
     async def _outcome(self, source: str, work: Reading | Gathering) -> Result:
