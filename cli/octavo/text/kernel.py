@@ -15,20 +15,14 @@ try:
 except ImportError:
     native = None
 
-NATIVE = native is not None and native.VERSION == loops.VERSION
+_chosen = native if native is not None and native.VERSION == loops.VERSION else loops
+
+NATIVE = _chosen is not loops
 """Whether the native loops run; those of another version, left from an older checkout, do not."""
 
-if native is not None and native.VERSION == loops.VERSION:
-    blank_lines = native.blank_lines
-    borders = native.borders
-    cheapest = native.cheapest
-    drawn = native.drawn
-    fence_marks = native.fence_marks
-    thinned = native.thinned
-else:
-    blank_lines = loops.blank_lines
-    borders = loops.borders
-    cheapest = loops.cheapest
-    drawn = loops.drawn
-    fence_marks = loops.fence_marks
-    thinned = loops.thinned
+blank_lines = _chosen.blank_lines
+borders = _chosen.borders
+cheapest = _chosen.cheapest
+drawn = _chosen.drawn
+fence_marks = _chosen.fence_marks
+thinned = _chosen.thinned
