@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import zlib
 from itertools import pairwise
 
@@ -141,6 +142,73 @@ def test_cuts_that_are_settled_early_are_those_of_the_whole(items, room, each, d
     assert found == kernel.cheapest(sizes, costs, room, each)
 
 
+def test_a_path_that_never_settles_takes_linear_time():
+    """Where all places are alike, as many ways run side by side as a part has items."""
+    sizes, costs = [1] * 40_000, [0] * 40_000
+    for loop in {kernel.cheapest, loops.cheapest}:
+        began = time.process_time()
+        assert loop(sizes, costs, 10_000, 1, more=True) == []
+        assert time.process_time() - began < 1  # sixteen seconds, were all compared each time
+
+
+def test_any_budget_will_do_however_large():
+    for loop in (kernel, loops):
+        assert loop.cheapest([1, 2], [0, 0], 10**30, 1) == []
+        assert loop.thinned([0, 1, 2], [0], 10**30) == []
+
+
+class Meddler:
+    """A number that empties the list it is in when it is asked which."""
+
+    def __init__(self, number, items):
+        self.number = number
+        self.items = items
+
+    def __index__(self):
+        self.items.clear()
+        return self.number
+
+
+@needs_native
+def test_numbers_that_change_their_list_do_no_harm():
+    places: list[object] = []
+    places += [Meddler(1, places), *map(str, range(1000))]
+    with pytest.raises(TypeError):
+        native.borders("abc", places)
+    places += [Meddler(1, places), *range(1000)]
+    assert native.borders("abc", places)[:3] == loops.borders("abc", [1, 0, 1])
+
+
+@needs_native
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: native.blank_lines("a\n\n\nb\n\n" * 40, 0, 240),
+        lambda: native.borders("é" * 80, [1000] * 40),
+        lambda: native.cheapest([3000] * 40, [1000] * 40, 6000, 5),
+        lambda: native.cheapest([3000] * 40, list(range(1000, 1040)), 6000, 5, more=True),
+        lambda: native.drawn("a" * 80, [1000] * 40, [1000] * 40),
+        lambda: native.fence_marks("```\n字\n" * 10, "`"),
+        lambda: native.thinned(list(range(0, 9000, 30)), [0] * 290, 10),
+    ],
+)
+def test_no_memory_at_any_moment_is_an_error_and_nothing_else(call):
+    memory = pytest.importorskip("_testcapi")
+    whole = call()
+    refused = 0
+    for moment in range(400):
+        memory.set_nomemory(moment, moment + 1)
+        try:
+            found = call()
+        except MemoryError:
+            found = None
+        finally:
+            memory.remove_mem_hooks()
+        refused += found is None
+        assert found in (None, whole)
+    assert refused > 3
+
+
 @needs_native
 @pytest.mark.parametrize(
     ("call", "error"),
@@ -151,6 +219,10 @@ def test_cuts_that_are_settled_early_are_those_of_the_whole(items, room, each, d
         (lambda: native.thinned([3, 2, 1], [0], 5), ValueError),
         (lambda: native.cheapest([1, 2], [0], 5, 1), ValueError),
         (lambda: native.cheapest([2**70], [0], 5, 1), OverflowError),
+        (lambda: native.cheapest([2**62] * 3, [0] * 3, 2**63 - 1, 1), OverflowError),
+        (lambda: native.drawn("a", [0], [2**63 - 1]), OverflowError),
+        (lambda: native.thinned([-(2**63), 0, 2**63 - 1], [0], 5), OverflowError),
+        (lambda: native.thinned([0, 1, 2], [0], "5"), TypeError),
         (lambda: native.blank_lines(None, 0, 1), TypeError),
         (lambda: native.drawn("a", [0], []), ValueError),
         (lambda: native.fence_marks("a", "``"), TypeError),

@@ -21,7 +21,7 @@ __all__ = [
     "thinned",
 ]
 
-VERSION = 1
+VERSION = 2
 """Told apart from a native kernel built from another version of these loops."""
 
 REACH = 32
@@ -175,13 +175,7 @@ def cheapest(
         before = price
         total += size
     if more:
-        # What the ways to all that may still be starts have in common.
-        ways = set(queue[head:])
-        while len(ways) > 1:
-            latest = max(ways)
-            ways.remove(latest)
-            ways.add(back[latest])
-        at = ways.pop()
+        at = _common(back, queue[head:])
     else:
         while sums[queue[head]] < total - room:
             head += 1
@@ -192,3 +186,19 @@ def cheapest(
         at = back[at]
     cuts.reverse()
     return cuts
+
+
+def _common(back: Sequence[int], starts: Sequence[int]) -> int:
+    """Return the last cut that all ways to what may still be a start have in common."""
+    at = starts[-1]
+    reached = bytearray(at + 1)
+    for start in starts:
+        reached[start] = 1
+    apart = len(starts)
+    # Whichever way has come back least goes back by one cut, until all have met.
+    while apart > 1 or not reached[at]:
+        if reached[at]:
+            apart -= reached[back[at]]
+            reached[back[at]] = 1
+        at -= 1
+    return at

@@ -6,7 +6,13 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { VERSION = 1, REACH = 32, UNIT = 1 << 16, BITS = 12, INDENT = 64 };
+enum { VERSION = 2, REACH = 32, UNIT = 1 << 16, BITS = 12, INDENT = 64 };
+
+/* Further than any place in a text, so near that two of them are no more than a number holds. */
+static const int64_t FAR = INT64_MAX / 4;
+
+/* More than any size or cost, so little that those of all items together are a number. */
+static const int64_t MUCH = (int64_t)1 << 32;
 
 /* ---- numbers in and out ---- */
 
@@ -22,26 +28,46 @@ append(PyObject *list, Py_ssize_t number)
     return failed;
 }
 
-/* Copy a sequence of numbers; NULL with an exception set when it has anything else in it. */
+/* Copy a sequence of numbers from -most to most; NULL with an exception set when it has anything
+   else in it. */
 static int64_t *
-numbers(PyObject *sequence, Py_ssize_t *length)
+numbers(PyObject *sequence, int64_t most, Py_ssize_t *length)
 {
-    PyObject *items = PySequence_Fast(sequence, "a sequence of integers is needed");
+    /* A list could change while its items say which number they are. */
+    PyObject *items = PySequence_Tuple(sequence);
     if (items == NULL)
         return NULL;
-    *length = PySequence_Fast_GET_SIZE(items);
-    int64_t *copied = PyMem_New(int64_t, *length + 1);
+    *length = PyTuple_GET_SIZE(items);
+    int64_t *copied = PyMem_New(int64_t, (size_t)*length + 1);
     if (copied == NULL)
         PyErr_NoMemory();
     for (Py_ssize_t i = 0; copied != NULL && i < *length; i++) {
-        copied[i] = PyLong_AsLongLong(PySequence_Fast_GET_ITEM(items, i));
-        if (copied[i] == -1 && PyErr_Occurred()) {
-            PyMem_Free(copied);
-            copied = NULL;
-        }
+        copied[i] = PyLong_AsLongLong(PyTuple_GET_ITEM(items, i));
+        if (copied[i] >= -most && copied[i] <= most && (copied[i] != -1 || !PyErr_Occurred()))
+            continue;
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_OverflowError, "a number is too large");
+        PyMem_Free(copied);
+        copied = NULL;
     }
     Py_DECREF(items);
     return copied;
+}
+
+/* Read an argument that may be any number: beyond FAR, it makes no difference which. */
+static int
+limit(PyObject *given, void *read)
+{
+    int beyond;
+    int64_t number = PyLong_AsLongLongAndOverflow(given, &beyond);
+    if (number == -1 && !beyond && PyErr_Occurred())
+        return 0;
+    if (beyond > 0 || number > FAR)
+        number = FAR;
+    else if (beyond < 0 || number < -FAR)
+        number = -FAR;
+    *(int64_t *)read = number;
+    return 1;
 }
 
 /* ---- blank lines ---- */
@@ -83,9 +109,9 @@ blank_lines(PyObject *Py_UNUSED(module), PyObject *args)
     Py_ssize_t begin = at;
     while (!failed && at < stop && (at = next_line_feed(kind, data, at, stop)) < stop) {
         /* How many line feeds stand side by side, bare and after carriage returns. */
-        int bare = 1, returned = at > begin && PyUnicode_READ(kind, data, at - 1) == '\r';
-        int wide = 0;
+        Py_ssize_t bare = 1, returned = at > begin && PyUnicode_READ(kind, data, at - 1) == '\r';
         Py_ssize_t end = at + 1;
+        int wide = 0;
         for (;;) {
             Py_ssize_t next = end;
             while (next < stop && is_blank(PyUnicode_READ(kind, data, next)))
@@ -263,7 +289,7 @@ borders(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "UO:borders", &text, &positions))
         return NULL;
     Py_ssize_t count;
-    int64_t *places = numbers(positions, &count);
+    int64_t *places = numbers(positions, FAR, &count);
     if (places == NULL)
         return NULL;
     PyObject *hashes = PyList_New(count);
@@ -285,8 +311,8 @@ drawn(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "UOO:drawn", &text, &positions, &prices))
         return NULL;
     Py_ssize_t count = 0, priced = 0;
-    int64_t *places = numbers(positions, &count);
-    int64_t *price = places == NULL ? NULL : numbers(prices, &priced);
+    int64_t *places = numbers(positions, FAR, &count);
+    int64_t *price = places == NULL ? NULL : numbers(prices, MUCH, &priced);
     if (price != NULL && count != priced)
         PyErr_SetString(PyExc_ValueError, "each position needs a price");
     else if (price != NULL)
@@ -312,12 +338,12 @@ static PyObject *
 thinned(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *bounds, *prices;
-    long long limit;
-    if (!PyArg_ParseTuple(args, "OOL:thinned", &bounds, &prices, &limit))
+    int64_t most;
+    if (!PyArg_ParseTuple(args, "OOO&:thinned", &bounds, &prices, limit, &most))
         return NULL;
-    Py_ssize_t edges, count;
-    int64_t *edge = numbers(bounds, &edges);
-    int64_t *price = edge == NULL ? NULL : numbers(prices, &count);
+    Py_ssize_t edges = 0, count = 0;
+    int64_t *edge = numbers(bounds, FAR, &edges);
+    int64_t *price = edge == NULL ? NULL : numbers(prices, FAR, &count);
     PyObject *kept = price == NULL ? NULL : PyList_New(0);
     for (Py_ssize_t i = 0; kept != NULL && i < count && i + 2 < edges; i++) {
         int64_t length = edge[i + 2] - edge[i];
@@ -325,7 +351,7 @@ thinned(PyObject *Py_UNUSED(module), PyObject *args)
             PyErr_SetString(PyExc_ValueError, "bounds must ascend");
             Py_CLEAR(kept);
         }
-        else if (length > limit || length % (1 + limit / length) == 0 || price[i] < 0) {
+        else if (length > most || length % (1 + most / length) == 0 || price[i] < 0) {
             if (append(kept, i) < 0)
                 Py_CLEAR(kept);
         }
@@ -345,24 +371,28 @@ typedef struct {
     Py_ssize_t *back, *queue, head, tail;
 } Ways;
 
-/* Return the last cut that all ways to what may still be a start have in common. */
+/* Return the last cut that all ways to what may still be a start have in common; -1 with an
+   exception set when there is no memory to find it. */
 static Py_ssize_t
 common(const Ways *ways)
 {
-    Py_ssize_t *live = ways->queue + ways->head, count = ways->tail - ways->head;
-    /* They ascend, and so they do once the last is put back in its place. */
-    while (count > 1) {
-        Py_ssize_t before = ways->back[live[count - 1]], at = count - 1;
-        while (at > 0 && live[at - 1] > before)
-            at--;
-        if (at > 0 && live[at - 1] == before) {
-            count--;
-            continue;
-        }
-        memmove(live + at + 1, live + at, (size_t)(count - 1 - at) * sizeof *live);
-        live[at] = before;
+    Py_ssize_t at = ways->queue[ways->tail - 1], apart = ways->tail - ways->head;
+    char *reached = PyMem_Calloc((size_t)at + 1, 1);
+    if (reached == NULL) {
+        PyErr_NoMemory();
+        return -1;
     }
-    return live[0];
+    for (Py_ssize_t i = ways->head; i < ways->tail; i++)
+        reached[ways->queue[i]] = 1;
+    /* Whichever way has come back least goes back by one cut, until all have met. */
+    for (; apart > 1 || !reached[at]; at--) {
+        if (reached[at]) {
+            apart -= reached[ways->back[at]];
+            reached[ways->back[at]] = 1;
+        }
+    }
+    PyMem_Free(reached);
+    return at;
 }
 
 static PyObject *
@@ -383,24 +413,26 @@ cheapest(PyObject *Py_UNUSED(module), PyObject *args, PyObject *named)
 {
     static char *names[] = {"sizes", "costs", "room", "each", "more", NULL};
     PyObject *given_sizes, *given_costs, *cuts = NULL;
-    long long room, each;
-    int more = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, named, "OOLL|$p:cheapest", names, &given_sizes,
-                                     &given_costs, &room, &each, &more))
+    int64_t room;
+    int each, more = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, named, "OOO&i|$p:cheapest", names, &given_sizes,
+                                     &given_costs, limit, &room, &each, &more))
         return NULL;
+    Ways ways = {NULL, NULL, NULL, NULL, 0, 0};
     Py_ssize_t count = 0, priced = 0;
-    int64_t *sizes = numbers(given_sizes, &count);
-    int64_t *costs = sizes == NULL ? NULL : numbers(given_costs, &priced);
-    Ways ways = {
-        PyMem_New(int64_t, count + 1), PyMem_New(int64_t, count + 1),
-        PyMem_New(Py_ssize_t, count + 1), PyMem_New(Py_ssize_t, count + 1), 0, 0,
-    };
+    int64_t *sizes = numbers(given_sizes, MUCH, &count);
+    int64_t *costs = sizes == NULL ? NULL : numbers(given_costs, MUCH, &priced);
     if (costs == NULL)
         goto done;
     if (count != priced) {
         PyErr_SetString(PyExc_ValueError, "each item needs a size and a cost");
         goto done;
     }
+    size_t nodes = (size_t)count + 1;
+    ways.sums = PyMem_New(int64_t, nodes);
+    ways.prices = PyMem_New(int64_t, nodes);
+    ways.back = PyMem_New(Py_ssize_t, nodes);
+    ways.queue = PyMem_New(Py_ssize_t, nodes);
     if (!ways.sums || !ways.prices || !ways.back || !ways.queue) {
         PyErr_NoMemory();
         goto done;
@@ -427,7 +459,9 @@ cheapest(PyObject *Py_UNUSED(module), PyObject *args, PyObject *named)
         ways.sums[item] = total;
         total += sizes[item];
     }
-    cuts = listed(ways.back, common(&ways));
+    Py_ssize_t settled = common(&ways);
+    if (settled >= 0)
+        cuts = listed(ways.back, settled);
 done:
     PyMem_Free(sizes);
     PyMem_Free(costs);
@@ -448,19 +482,31 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static int
+execute(PyObject *module)
+{
+    fill_sums_of_bytes();
+    return PyModule_AddIntConstant(module, "VERSION", VERSION);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, execute},
+#if PY_VERSION_HEX >= 0x030D0000
+    /* What is read while others could write to it is a string or a tuple: neither changes. */
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
 static struct PyModuleDef native = {
     PyModuleDef_HEAD_INIT,
     .m_name = "octavo.text.native",
-    .m_size = 0,
     .m_methods = methods,
+    .m_slots = slots,
 };
 
 PyMODINIT_FUNC
 PyInit_native(void)
 {
-    fill_sums_of_bytes();
-    PyObject *module = PyModule_Create(&native);
-    if (module != NULL && PyModule_AddIntConstant(module, "VERSION", VERSION) < 0)
-        Py_CLEAR(module);
-    return module;
+    return PyModuleDef_Init(&native);
 }
