@@ -43,6 +43,13 @@ def test_a_budget_must_be_above_nothing(place, octavo):
     assert done.err.startswith("error: --max-minutes 0.0 is not above 0\n")
 
 
+@pytest.mark.parametrize("option", ["--max-cost", "--max-minutes", "--timeout", "--hedge"])
+def test_what_is_no_number_bounds_nothing_and_is_refused(place, octavo, option):
+    done = octavo("run", "again.yaml", "a.txt", *MODEL, option, "nan")
+    assert done.code == 2
+    assert done.err.startswith(f"error: {option} nan is not above ")
+
+
 def test_a_model_that_runs_here_costs_nothing(place, octavo):
     assert octavo("run", "again.yaml", "a.txt", *MODEL, "--max-cost", "0.01").code == 0
 

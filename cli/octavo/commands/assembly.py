@@ -31,9 +31,9 @@ def assemble(order: Order, watch: Watch, output: Output | None = None) -> Job:
     """
     limits = {f"--max-{name}": value for name, value in asdict(order.allowance).items()}
     for option, value in {"--jobs": order.jobs, "--timeout": order.timeout, **limits}.items():
-        if value is not None and value <= 0:
+        if value is not None and not value > 0:  # which not-a-number is not, either
             raise UsageError(f"{option} {value} is not above 0", hint="give more, or leave it out")
-    if order.hedge is not None and order.hedge <= 1:
+    if order.hedge is not None and not order.hedge > 1:
         hint = "write how many times as long as usual a call may take, for example --hedge 2.5"
         raise UsageError(f"--hedge {order.hedge:g} is not above 1", hint=hint)
     pipeline = order.pipeline.until(order.until) if order.until else order.pipeline
