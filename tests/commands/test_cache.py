@@ -4,6 +4,10 @@ import json
 
 import pytest
 
+from octavo.engine.cache import stats
+from octavo.engine.journal import Journal
+from octavo.engine.storage import journal_path
+
 PIPELINE = """\
 octavo: 1
 steps:
@@ -69,6 +73,26 @@ def test_what_to_prune_must_be_said(place, octavo, options, hint):
     done = octavo("cache", "prune", *options)
     assert done.code == 2
     assert f"help: {hint}\n" in done.err
+
+
+def test_part_of_a_day_takes_nothing_of_today_out(place, octavo):
+    octavo("run", "again.yaml", "a.txt", *MODEL)
+    with Journal(journal_path()) as journal:
+        before = stats(journal)
+        journal.execute("UPDATE calls SET used = used - 1")  # yesterday
+    assert octavo("cache", "prune", "--older", "0.5d").code == 0
+    with Journal(journal_path()) as journal:
+        after = stats(journal)
+    assert before.calls == after.calls > 0
+
+
+@pytest.mark.parametrize("number", ["9" * 25, "9" * 400])
+def test_no_number_is_too_large(place, octavo, number):
+    octavo("run", "again.yaml", "a.txt", *MODEL)
+    done = octavo("cache", "prune", "--older", f"{number}d", "--size", f"{number}GB")
+    assert done.code == 0
+    assert done.err.startswith("took out 0 replies, ")
+    assert octavo("runs", "list", "-n", number).code == 0
 
 
 def test_pruning_keeps_what_is_recent(place, octavo):

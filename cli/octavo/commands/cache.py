@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import asdict
 from json import dumps
+from math import ceil
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,8 @@ cache = typer.Typer(
 )
 
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
+_MOST = 1e13
+"""Days or bytes; more mean the same."""
 _BYTES = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -107,7 +110,8 @@ def _measure(text: str, units: dict[str, int], option: str, examples: str) -> in
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]?)b?\s*", text.lower())
     if match is None or (match[2] and match[2] not in units) or (not match[2] and "d" in units):
         raise UsageError(f"{option} {text!r} is not understood", hint=f"write {examples}")
-    return int(float(match[1]) * units.get(match[2], 1))
+    # Rather a day or a byte too much is kept than what was not meant is taken out.
+    return ceil(min(float(match[1]) * units.get(match[2], 1), _MOST))
 
 
 def _lines(found: Stats) -> list[str]:

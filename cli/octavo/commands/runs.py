@@ -15,7 +15,7 @@ import typer
 
 from octavo.commands.progress import duration, plural
 from octavo.commands.table import aligned
-from octavo.commands.terminal import clean, say
+from octavo.commands.terminal import clean, one_line, say
 from octavo.engine.journal import Journal
 from octavo.engine.reuse import Reuse, reuse_of
 from octavo.engine.runs import LedgerRow, RunRow, ledger_of
@@ -53,7 +53,7 @@ def list_runs(
     json: _Json = False,
 ) -> None:
     """List the last runs, newest first."""
-    found = _last(last)
+    found = _last(min(last, sys.maxsize))
     if json:
         _write("".join(_dumped(_as_object(row)) for row in found))
         return
@@ -231,13 +231,13 @@ def _account(ledger: Sequence[LedgerRow], *, calls: bool) -> Iterable[str]:
     if calls:
         head = ("document", "step", "call", "outcome", "attempts")
         rows = [
-            (clean(entry.source), entry.step, entry.node, entry.outcome, str(entry.attempts))
+            (one_line(entry.source), entry.step, entry.node, entry.outcome, str(entry.attempts))
             for entry in ledger
         ]
         return aligned([head, *rows], right=(4,))
     head = ("document", "step", "outcome", "calls")
     rows = [
-        (clean(each["source"]), each["step"], each["outcome"], f"{each['calls']:,}")
+        (one_line(each["source"]), each["step"], each["outcome"], f"{each['calls']:,}")
         for each in _counts(ledger)
     ]
     return aligned([head, *rows], right=(3,)) if rows else [plural(0, "call")]
