@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from octavo.commands.atomic import write_whole
+from octavo.commands.atomic import Growing, write_whole
 
 
 def test_the_file_gets_the_bytes_and_nothing_is_left_beside_it(tmp_path):
@@ -47,3 +47,23 @@ def test_a_device_is_written_directly():
     os.close(writer)
     assert os.read(reader, 100) == b"through the pipe"
     os.close(reader)
+
+
+def test_what_a_killed_process_left_does_not_hinder_the_next(tmp_path, monkeypatch):
+    path = tmp_path / "a.md"
+    left = Growing(path)
+    left.write(b"half")
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    killed = Growing(path)
+    killed.write(b"half")
+    write_whole(path, b"whole")
+    assert path.read_bytes() == b"whole"
+    for each in (left, killed):
+        each.discard()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path):
+    path = tmp_path / ("\u6587" * 85)
+    write_whole(path, b"text")
+    assert path.read_bytes() == b"text"

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from pathlib import Path
 
 __all__ = ["Growing", "write_whole"]
+
+_NAME = 50
+"""Characters of the file's name that the other one has: names are bounded in bytes."""
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -40,7 +44,9 @@ class Growing:
             self._file = path.open("wb")
             return
         self._target = Path(os.path.realpath(path))
-        self._beside = self._target.with_name(f".{self._target.name[:200]}.{os.getpid()}.part")
+        # By chance and not by process: in containers a killed run's number is the next one's, too.
+        mark = secrets.token_hex(4)
+        self._beside = self._target.with_name(f".{self._target.name[:_NAME]}.{mark}.part")
         self._file = self._beside.open("xb")
         if self._target.exists():
             os.chmod(self._beside, self._target.stat().st_mode & 0o7777)  # noqa: PTH101 - by name on all systems
