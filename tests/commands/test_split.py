@@ -116,6 +116,14 @@ def test_an_earlier_split_is_a_hint(octavo, book, tmp_path):
     assert sum(chunk["text"] not in texts for chunk in after) <= 2
 
 
+def test_an_earlier_split_may_have_any_line_end_in_its_texts(octavo, tmp_path):
+    (tmp_path / "a.md").write_bytes("One\u2028two\x85three\x0b\u2029.\n\nFour.\n".encode())
+    before = octavo("split", "a.md")
+    (tmp_path / "before.jsonl").write_bytes(before.stdout)
+    after = octavo("split", "--previous", "before.jsonl", "a.md")
+    assert (after.code, after.stdout) == (0, before.stdout)
+
+
 def test_scores_are_a_table_or_json(octavo, book):
     table = octavo("split", "--score", "--by", "structure", "--by", "tokens", "book.md").out
     head, *rows = table.splitlines()

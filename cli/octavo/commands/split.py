@@ -190,8 +190,8 @@ def _previous(path: Path) -> tuple[Chunk, ...]:
     """Return the chunks of an earlier split, as this command prints them."""
     chunks: list[Chunk] = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        parts = [json.loads(line) for line in lines]
+        lines = path.read_text(encoding="utf-8").split("\n")
+        parts = [json.loads(line) for line in lines if line]
         text = "".join(part["text"] for part in parts)
         for part in parts:
             start, end = int(part["start"]), int(part["end"])
