@@ -92,3 +92,18 @@ def test_a_fresh_run_asks_again_and_resuming_it_does_not(place, octavo):
     octavo("run", "again.yaml", "a.txt", *MODEL)
     assert octavo("run", "again.yaml", "a.txt", *MODEL, "--fresh").err == "a.txt: done, 1 call\n"
     assert "1 from the journal" in octavo("runs", "resume", "2").err
+
+
+def test_a_file_whose_name_is_no_text_is_read_again_too(place, octavo):
+    name = os.fsdecode(b"caf\xe9.txt")
+    (place / name).write_text("A text.")
+    done = octavo("run", "again.yaml", name, *MODEL, "--events", "e.jsonl")
+    assert (done.code, done.err) == (0, "caf\\xe9.txt: done, 1 call\n")
+    assert octavo("runs", "resume").stdout == done.stdout
+    assert octavo("runs", "list").code == octavo("runs", "list", "--json").code == 0
+
+
+def test_a_parameter_that_is_no_text_is_refused_before_any_call(place, octavo):
+    done = octavo("run", "ask", "a.txt", *MODEL, "--question", os.fsdecode(b"caf\xe9"))
+    assert done.code == 2
+    assert done.err.startswith("error: the parameter 'question' is not UTF-8 text\n")

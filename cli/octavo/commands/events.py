@@ -55,7 +55,10 @@ class EventLog(Silence):
             )
         try:
             # Line by line, so that `tail -f` and a crash see all that happened.
-            self._file = Path(target).open("w", buffering=1, encoding="utf-8")  # noqa: SIM115 - closed at the end of the run
+            # Half a surrogate pair becomes the escape that JSON has for it.
+            self._file = Path(target).open(  # noqa: SIM115 - closed at the end of the run
+                "w", buffering=1, encoding="utf-8", errors="backslashreplace"
+            )
         except OSError as error:
             raise UsageError(
                 f"--events {target} cannot be written: {error.strerror}", hint="name another file"

@@ -123,7 +123,19 @@ def _given(flags: Mapping[str, object], pairs: list[str]) -> dict[str, list[obje
             given[name] = cast("list[object]", value) if isinstance(value, list) else [value]
     for name, values in parse(pairs).items():
         given[name] = [*given.get(name, ()), *values]
+    for name, values in given.items():
+        if any(isinstance(each, str) and not _is_text(each) for each in values):
+            raise UsageError(f"the parameter {name!r} is not UTF-8 text", hint="write it in UTF-8")
     return given
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether a word of the command line was text and not bytes that are none."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shown(default: Scalar | tuple[Scalar, ...] | None) -> str:

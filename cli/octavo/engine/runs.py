@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def begin(journal: Journal, *, pipeline: str, model: str, command: Sequence[str]
             time.time(),
             pipeline,
             model,
-            orjson.dumps(list(command)).decode(),
+            json.dumps(list(command)),  # in ASCII: names of files may be no UTF-8
         ),
     )
 
@@ -105,7 +106,7 @@ def runs(journal: Journal, *, last: int | None = None) -> list[RunRow]:
         (-1 if last is None else last,),
     )
     return [
-        RunRow(*facts, command=tuple(orjson.loads(command)), summary=orjson.loads(summary or "{}"))
+        RunRow(*facts, command=tuple(json.loads(command)), summary=orjson.loads(summary or "{}"))
         for *facts, command, summary in rows
     ]
 
