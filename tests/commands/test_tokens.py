@@ -82,3 +82,8 @@ def test_what_is_wrong_is_told_with_its_exit_code(octavo, folder, arguments, cod
 
 def test_what_can_be_read_is_counted_beside_what_cannot(octavo, folder):
     assert octavo("tokens", "none.md", "docs/a.md").out == "3\tdocs/a.md\n"
+
+
+def test_a_name_forges_no_line(octavo, folder):
+    (folder / "docs/a\n9\tb.md").write_text("one")
+    assert octavo("tokens", "docs/a\n9\tb.md").out == "1\tdocs/a\\n9\\tb.md\n"

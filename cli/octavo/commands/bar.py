@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from octavo.commands.progress import Tally, megabytes
-from octavo.commands.terminal import clean
+from octavo.commands.terminal import clean, one_line
 from octavo.engine.report import Outcome, Result
 from octavo.text.note import Note
 
@@ -106,7 +106,7 @@ class Bar:
         self.run = run
 
     def document_started(self, source: str) -> None:
-        name = clean(source)
+        name = one_line(source)
         self._name = name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :]
 
     def document_done(self, result: Result) -> None:

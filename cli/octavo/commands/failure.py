@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from octavo.commands.interruption import Interrupted
 from octavo.commands.redaction import redact
 from octavo.commands.settings import variable
-from octavo.commands.terminal import clean, say
+from octavo.commands.terminal import clean, one_line, say
 from octavo.errors import InputError, OctavoError, RunFailed, SpecError, SpecErrors, UsageError
 
 __all__ = ["describe", "exit_code", "flushed", "no_command", "report"]
@@ -69,8 +69,8 @@ def describe(error: OctavoError, *, about: str | None = None) -> str:
     if isinstance(error, SpecError):
         lines = [str(error), *_picture(error)]
     else:
-        named = about is None or isinstance(error, InputError)
-        lines = [f"error: {error.message}" if named else f"error: {about}: {error.message}"]
+        of = "" if about is None or isinstance(error, InputError) else f"{one_line(about)}: "
+        lines = [f"error: {of}{error.message}"]
     if error.hint:
         lines.append(f"help: {error.hint}")
     return "\n".join(lines)

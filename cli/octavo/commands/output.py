@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 from octavo.commands.atomic import Growing, write_whole
 from octavo.commands.order import Format
 from octavo.commands.render import encode
-from octavo.commands.terminal import clean
+from octavo.commands.terminal import one_line
 from octavo.errors import InputError, RunFailed, UsageError
 from octavo.loaders.inputs import STDIN, Input
 
@@ -66,7 +66,7 @@ class Stream:
     def put(self, source: str, text: str, suffix: str) -> None:
         del suffix
         if self._headed:
-            header = encode(f"==> {clean(source)} <==\n")
+            header = encode(f"==> {one_line(source)} <==\n")
             self._stream.write(header if self._first else b"\n" + header)
         self._first = False
         self._stream.write(encode(text))

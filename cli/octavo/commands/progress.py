@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import Protocol, TextIO
 
-from octavo.commands.terminal import say, styled
+from octavo.commands.terminal import one_line, say, styled
 from octavo.engine.report import Outcome, Result, Watch
 
 __all__ = [
@@ -147,7 +147,7 @@ class Plain:
             totals = result.totals
             cached = totals.outcomes.get(Outcome.CACHED, 0)
             kept = f", {cached} from the journal" if cached else ""
-            self.line(f"{result.source}: done, {plural(totals.calls, 'call')}{kept}")
+            self.line(f"{one_line(result.source)}: done, {plural(totals.calls, 'call')}{kept}")
 
     def call_planned(self, source: str, step: str) -> None:
         del source, step

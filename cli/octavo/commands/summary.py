@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from octavo.commands.table import aligned
+from octavo.commands.terminal import one_line
 from octavo.engine.report import Outcome, Result
 
 __all__ = ["Batch"]
@@ -54,7 +55,7 @@ class Batch:
         head = ("document", "status", "calls", "kept", "tokens in", "tokens out")
         rows = [
             (
-                row.source,
+                one_line(row.source),
                 row.status,
                 f"{row.calls:,}",
                 f"{row.kept:,}",

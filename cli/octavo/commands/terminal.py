@@ -10,7 +10,7 @@ from typing import TextIO, cast
 
 from octavo.commands.redaction import redact
 
-__all__ = ["clean", "say", "styled"]
+__all__ = ["clean", "one_line", "say", "styled"]
 
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udfff]"
 
@@ -21,6 +21,11 @@ def clean(text: str) -> str:
     Paths, models and servers may hold any character; none may steer the user's terminal.
     """
     return re.sub(_CONTROL, _escape, redact(text))
+
+
+def one_line(name: str) -> str:
+    """Return a name, which may hold any character, as `clean` does, but in one line and column."""
+    return clean(name).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _escape(match: re.Match[str]) -> str:

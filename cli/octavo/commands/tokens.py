@@ -21,7 +21,7 @@ from octavo.commands.intake import (
     counter_for,
 )
 from octavo.commands.render import encode
-from octavo.commands.terminal import clean
+from octavo.commands.terminal import one_line
 
 __all__ = ["tokens"]
 
@@ -52,7 +52,7 @@ def tokens(
         count = counting.count(document.text)
         total += count
         lines += 1
-        name = f"\t{clean(document.source)}" if files else ""
+        name = f"\t{one_line(document.source)}" if files else ""
         sys.stdout.buffer.write(encode(f"{count}{name}\n"))
     if lines > 1:
         sys.stdout.buffer.write(encode(f"{total}\ttotal\n"))
