@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -85,6 +88,70 @@ def test_the_wheel_is_for_this_machine_only_where_it_has_native_loops(settings, 
         loops = sorted(name for name in archive.namelist() if name.startswith("octavo/text/nat"))
     assert [Path(name).suffix for name in loops] == ([".so", ".pyi"] if native else [".pyi"])
     assert wheel.name.endswith("-py3-none-any.whl") != native
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """Runs the build hook as for an editable install, in a tree with a blank in its path."""
+    tree = tmp_path / "a tree" / "cli/octavo/text"
+    tree.mkdir(parents=True)
+    shutil.copy(ROOT / "cli/octavo/text/native.c", tree)
+    hooks = runpy.run_path(str(ROOT / "tools/native.py"))
+    said: list[str] = []
+    app = SimpleNamespace(display_warning=said.append)
+    monkeypatch.delenv("CC", raising=False)
+
+    def run(version="editable"):
+        hook = hooks["NativeLoops"](str(tmp_path / "a tree"), {}, None, None, "", "wheel", app)
+        data = {"force_include": {}}
+        hook.initialize(version, data)
+        assert all(Path(built).exists() for built in data["force_include"])
+        hook.finalize(version, data, "")
+        return sorted(path.suffix for path in tree.iterdir()), said
+
+    run.tree = tree
+    return run
+
+
+needs_compiler = pytest.mark.skipif(not kernel.NATIVE, reason="was built without a C compiler")
+
+
+@needs_compiler
+@pytest.mark.parametrize("usual", [None, "no-such-compiler -shared"])
+def test_any_compiler_will_do_and_leaves_only_the_module(usual, build, monkeypatch):
+    known = sysconfig.get_config_var
+    monkeypatch.setattr(
+        sysconfig, "get_config_var", lambda name: usual if name == "LDSHARED" else known(name)
+    )
+    for _ in range(2):  # over the one before
+        assert build() == ([".c", ".so"], [])
+    monkeypatch.setenv("CC", "cc -g0")
+    assert build() == ([".c", ".so"], [])
+    monkeypatch.setenv("OCTAVO_PURE", "1")
+    assert build() == ([".c"], [])
+
+
+def test_a_compiler_that_fails_is_told_in_one_line(build, monkeypatch, tmp_path):
+    compiler = tmp_path / "cc"
+    compiler.write_bytes(
+        b"#!/bin/sh\nprintf 'In file x\\nfatal error: gr\\374n\\nmore' >&2\nexit 1\n"
+    )
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    for kind in ("editable", "standard"):
+        assert build(kind)[0] == [".c"]
+    monkeypatch.setenv("CC", "'unbalanced")
+    lines = build()[1]
+    assert [line.partition(": ")[2] for line in lines[:2]] == ["fatal error: gr\ufffdn"] * 2
+    assert len(lines) == 3
+
+
+def test_a_tree_that_cannot_be_written_is_installed_all_the_same(build):
+    name = f"native{sysconfig.get_config_var('EXT_SUFFIX')}"
+    (build.tree / name / "in the way").mkdir(parents=True)
+    found, said = build()
+    assert found == [".c", ".so"]
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize("name", PIPELINES)
