@@ -9,6 +9,8 @@ from tests.clock import run_virtually
 
 from octavo.backends.scripted import ScriptedBackend
 from octavo.engine.ask import Asker
+from octavo.engine.attempts import Attempts
+from octavo.engine.entries import Entries
 from octavo.engine.flight import Flights
 from octavo.engine.hedge import Hedge
 from octavo.engine.journal import Journal
@@ -99,19 +101,8 @@ class Desk:
 
     async def _document(self, scenario, flights, ledger):
         async with asyncio.TaskGroup() as group:
-            asker = Asker(
-                answers=flights,
-                ledger=ledger,
-                account=self.account,
-                watch=self.heard,
-                group=group,
-                identity=self.backend.identity,
-                model=self.backend.model,
-                model_hash=b"model---",
-                source="book.txt",
-                step="map",
-                document=0,
-                params={},
-                known=self.known,
+            attempts = Attempts(flights, self.backend.identity, self.backend.model, "map", {})
+            entries = Entries(
+                ledger, self.account, self.heard, "book.txt", "map", b"model---", params={}
             )
-            return await scenario(asker)
+            return await scenario(Asker(attempts, entries, flights, group, 0, self.known))

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from tests.strategies.kit import fenced
 
-from octavo.engine.ask import Asker
 from octavo.engine.bounds import Curtailed, curtailed, ends_at_bound
+from octavo.engine.call import Call
 from octavo.engine.key import key_of
 from octavo.errors import RequestError
 from octavo.protocols import Finish, Reply, TokenLogprob, Usage
@@ -182,18 +182,17 @@ class Asks:
     def watch(self, monkeypatch):
         """Note every attempt of every call, with its key."""
         found: dict[int, Asked] = {}
-        fly = Asker._fly
+        send = Call.send
 
-        def noted(asker, question, attempt, messages=None, bounds=None):
-            ask = found.get(id(question))
+        def noted(call, *args):
+            ask = found.get(id(call))
             if ask is None:
-                ask = found[id(question)] = Asked(asker, question)
+                ask = found[id(call)] = Asked(call)
                 self.asked.append(ask)
-            key, flight = fly(asker, question, attempt, messages, bounds)
-            ask.keys.append(key)
-            return key, flight
+            send(call, *args)
+            ask.keys.append(call.key)
 
-        monkeypatch.setattr(Asker, "_fly", noted)
+        monkeypatch.setattr(Call, "send", noted)
 
     def check(self, rows, lost):
         """Assert that the ledger tells what was injected; `lost` are the documents that failed."""
@@ -239,7 +238,7 @@ class Asks:
         for ask in self.asked:
             for attempt, key in enumerate(ask.keys):
                 if key in self.model.sent:
-                    marks |= _failed(ask.question, attempt, self.model.sent[key])
+                    marks |= _failed(ask.inquiry, attempt, self.model.sent[key])
         return marks
 
 
@@ -247,16 +246,19 @@ class Asks:
 class Asked:
     """One call: who asked what, and the keys of its attempts."""
 
-    asker: object
-    question: object
+    call: object
     keys: list[bytes] = field(default_factory=list)
 
     def __repr__(self):
         return f"Asked({self.place}, {len(self.keys)} attempts)"
 
     @property
+    def inquiry(self):
+        return self.call.inquiry
+
+    @property
     def place(self):
-        return (self.asker.source, self.asker.step, self.question.node)
+        return (self.call.entries.source, self.call.entries.step, self.inquiry.node)
 
     def fate(self, sent):
         """Return the outcome that the ledger must name, and the attempts that it must have.
@@ -265,29 +267,29 @@ class Asked:
         faulty is asked for once more, a record that is none or faulty too, a strict reply never.
         """
         kinds = [each.kind if each else None for each in sent]
-        if self.question.schema is None:
+        if self.inquiry.schema is None:
             return self._fate_of_text(sent[0].text, *kinds)
         return self._fate_of_record(kinds, sent)
 
     def _fate_of_text(self, text, first, second=None):
-        if self.question.strict:
-            over = len(text.split()) > self.question.tokens  # the scripted backend counts words
+        if self.inquiry.strict:
+            over = len(text.split()) > self.inquiry.tokens  # the scripted backend counts words
             return _TEXTS.get(first, "truncated" if over else "ok"), 1
-        if first == "cut" and self.question.logprobs:
+        if first == "cut" and self.inquiry.logprobs:
             return "ok", 1  # what is wanted stands at its beginning
         if first in {"empty", "cut"}:
             return _TEXTS.get(second, "ok"), 2
-        if first not in _TEXTS and self.question.check and self.question.check(text.strip()):
+        if first not in _TEXTS and self.inquiry.check and self.inquiry.check(text.strip()):
             return "ok", 2
         return _TEXTS.get(first, "ok"), 1
 
     def _fate_of_record(self, kinds, sent):
-        if self.question.strict:
+        if self.inquiry.strict:
             ends = {"good": "ok", "long": "truncated", "refusal": "refused", "rejected": "failed"}
             return ends.get(kinds[0], "invalid"), 1
-        met = ends_at_bound(_parsed(sent[0]), self.question.schema)
+        met = ends_at_bound(_parsed(sent[0]), self.inquiry.schema)
         if kinds[0] in {"good", "long"} and not met:
-            faults = self.question.check and self.question.check(json.loads(sent[0].text))
+            faults = self.inquiry.check and self.inquiry.check(json.loads(sent[0].text))
             return "ok", 2 if faults else 1
         if kinds[0] in {"refusal", "rejected"}:
             return _TEXTS[kinds[0]], 1
@@ -303,11 +305,11 @@ class Asked:
 
     def _fate_within_bounds(self, sent):
         try:
-            _, cuts = curtailed(_parsed(sent), sent.request.schema, self.question.schema)
+            _, cuts = curtailed(_parsed(sent), sent.request.schema, self.inquiry.schema)
         except Curtailed:
             return "invalid"
         if cuts:
-            return "invalid" if self.question.complete else "truncated"
+            return "invalid" if self.inquiry.complete else "truncated"
         return "ok"
 
 
@@ -342,12 +344,12 @@ def row_place(row):
     return (row.source, row.step, row.node)
 
 
-def _failed(question, attempt, sent):
-    if sent.kind == "cut" and question.schema is None:
+def _failed(inquiry, attempt, sent):
+    if sent.kind == "cut" and inquiry.schema is None:
         # The second one is used up to its last sentence.
         return {f"{sent.mark}tail"} if attempt else {sent.mark}
     wrong = {"refusal", "rejected"}
-    if question.schema:
+    if inquiry.schema:
         wrong |= {"cut", "echo", "prose", "wrong"}
     return {sent.mark} if sent.kind in wrong else set()
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 
 from octavo.engine.ask import Asker
+from octavo.engine.attempts import Attempts
 from octavo.engine.engine import Engine
+from octavo.engine.entries import Entries
 from octavo.engine.flight import Answers
 from octavo.engine.leads import Leads
 from octavo.engine.ledger import Account
-from octavo.engine.report import Answered, Value
+from octavo.engine.report import Answered, DraftWatch, Value
 from octavo.engine.work import StepWork
 from octavo.pipeline.spec import Pipeline, Use
 from octavo.protocols import Kind
@@ -65,15 +68,15 @@ class Folding:
         """
         done: dict[str, Sequence[Slot]] = {}
         for position, use in enumerate(self.uses):
-            work = self._work(use.name, params, group, position, done)
+            last = position == len(self.uses) - 1
+            work = self._work(use.name, params, group, position, done, last=last)
             if use.sources:
                 slots = [slot for name in use.sources for slot in done[name]]
             slots = await use.type.run(slots, use.options, work)
             done[use.name] = slots
             if position == 0 and use.type.gives is Kind.CHUNKS and len(slots) == 1:
-                whole = await self._whole(
-                    slots[0], self._work(WHOLE, params, group, position, done)
-                )
+                work = self._work(WHOLE, params, group, position, done, last=True)
+                whole = await self._whole(slots[0], work)
                 if whole is not None:
                     return [whole]
         return slots
@@ -83,8 +86,7 @@ class Folding:
         note = await slot.note
         if whole is None or note is None:
             return None
-        ask = replace(work.ask, final=self.gives_result)
-        asked = ask(
+        asked = work.ask(
             work.prompt(whole.prompt),
             {"text": note.value, "headings": slot.headings, "words": whole.words},
             tokens=whole.tokens,
@@ -105,32 +107,17 @@ class Folding:
         group: asyncio.TaskGroup,
         position: int,
         earlier: Mapping[str, Sequence[Slot]],
+        *,
+        last: bool,
     ) -> StepWork:
         engine = self.engine
-        asker = Asker(
-            answers=self.answers(step),
-            ledger=engine.ledger,
-            account=self.account,
-            watch=engine.watch,
-            group=group,
-            identity=engine.identity,
-            model=engine.model,
-            model_hash=engine.model_hash,
-            source=self.document.source,
-            step=step,
-            document=self.number,
-            params=params,
-            known=engine.known,
-            leads=self.leads if self.pipeline.each else None,
-            final=self.gives_result and position == len(self.uses) - 1,
-        )
         return StepWork(
             engine=engine,
             pipeline=self.pipeline,
             document=self.document,
             step=step,
             params=params,
-            ask=asker,
+            ask=self._asker(step, params, group, last=last),
             group=group,
             position=position,
             heights=self.heights,
@@ -139,6 +126,34 @@ class Folding:
             said=self.said,
             earlier=earlier,
         )
+
+    def _asker(
+        self, step: str, params: Mapping[str, object], group: asyncio.TaskGroup, *, last: bool
+    ) -> Asker:
+        """Return who asks for a step; `last` says that no other follows it."""
+        engine, source, draft = self.engine, self.document.source, None
+        if last and self.gives_result and isinstance(engine.watch, DraftWatch):
+            draft = partial(engine.watch.draft, source)
+        answers = self.answers(step)
+        attempts = Attempts(
+            answers,
+            identity=engine.identity,
+            model=engine.model,
+            step=step,
+            params=params,
+            leads=self.leads if self.pipeline.each else None,
+            draft=draft,
+        )
+        entries = Entries(
+            engine.ledger,
+            self.account,
+            engine.watch,
+            source=source,
+            step=step,
+            model=engine.model_hash,
+            params=params,
+        )
+        return Asker(attempts, entries, answers, group, self.number, engine.known)
 
 
 def joined(answers: Sequence[Answered]) -> Value:

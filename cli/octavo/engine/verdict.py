@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from enum import Enum, auto
 
+from octavo.errors import Outcome, ReplyError
 from octavo.protocols import Finish, Reply
 
-__all__ = ["Verdict", "complete_part", "verdict"]
+__all__ = ["Verdict", "complete_part", "cut", "is_over", "refused", "verdict"]
 
 _SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’»)\]）」』]*(?=\s|$|[^\x00-\x7f])")  # noqa: RUF001 - the CJK forms
 
@@ -38,3 +39,23 @@ def complete_part(text: str) -> int:
     """
     ends: Sequence[re.Match[str]] = list(_SENTENCE_END.finditer(text))
     return ends[-1].end() if ends else len(text[: text.rfind("\n") + 1].rstrip())
+
+
+def is_over(reply: Reply, tokens: int) -> bool:
+    """Tell whether a server let a reply grow beyond its bound."""
+    usage = reply.usage
+    return usage.completion is not None and usage.completion - (usage.reasoning or 0) > tokens
+
+
+def cut(tokens: int) -> ReplyError:
+    """Return the error of a reply of which nothing is whole at so many tokens."""
+    return ReplyError(
+        f"the reply was cut at {tokens} tokens",
+        outcome=Outcome.TRUNCATED,
+        hint="raise `tokens` of the step",
+    )
+
+
+def refused() -> ReplyError:
+    """Return the error of a reply that is a refusal."""
+    return ReplyError("the model refused to answer", outcome=Outcome.REFUSED)

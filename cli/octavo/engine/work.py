@@ -17,7 +17,7 @@ from octavo.engine.depth import Following
 from octavo.engine.engine import Engine
 from octavo.engine.records import instructed
 from octavo.engine.report import NoteWatch, PlanWatch
-from octavo.errors import CallError, FitError, Outcome, UsageError
+from octavo.errors import CallError, FitError, UsageError
 from octavo.pipeline.spec import Pipeline
 from octavo.protocols import (
     Capabilities,
@@ -99,8 +99,7 @@ class StepWork:
     def skip(self, slot: Slot, error: CallError) -> None:
         """Record that a slot's part of the document is missing from the result, and why."""
         self.missing.extend(slot.spans)
-        for account in (self.ask.account, self.engine.ledger.account):
-            account.outcomes[Outcome.SKIPPED] += 1
+        self.ask.entries.skip()
         self.engine.watch.notice(f"{self.document.source}: left out: {error.message}")
 
     def find(self, finding: Finding) -> None:
