@@ -176,6 +176,47 @@ def test_a_list_that_is_full_by_its_own_schema_is_whole():
     assert curtailed({"n": [1, 2]}, bounded(schema, "", 50), schema) == ({"n": [1, 2]}, [])
 
 
+def test_a_text_that_is_one_choice_of_several_or_defined_elsewhere_is_seen_to_be_cut():
+    """As libraries write what may be missing, and what is used twice."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "about": {"anyOf": [{"type": "null"}, {"type": "string"}]},
+            "people": {"type": "array", "items": {"$ref": "#/$defs/person"}},
+            "first": {"oneOf": [{"type": "null"}, {"$ref": "#/$defs/person"}]},
+        },
+        "anyOf": [{"required": ["about"]}, {"required": ["people"]}],
+        "$defs": {
+            "person": {
+                "type": "object",
+                "properties": {"life": {"type": "string"}, "kind": {"enum": ["x" * 60]}},
+                "required": ["life"],
+            }
+        },
+    }
+    bounds = bounded(schema, "x" * 900, 300)
+    about = bounds["properties"]["about"]["anyOf"][1]["maxLength"]
+    life = bounds["$defs"]["person"]["properties"]["life"]["maxLength"]
+    person = {"life": ("It is long. It goes on" * 99)[:life], "kind": "x" * 60}
+    value = {"about": ("One. Two and" * 99)[:about], "people": [person], "first": person}
+    assert ends_at_bound(value, bounds)
+    assert not ends_at_bound(value, schema)
+    whole, said = curtailed(value, bounds, schema)
+    assert said == [
+        f"{name} ends at its last complete sentence" for name in ("about", "life", "life")
+    ]
+    assert whole["about"].endswith("One.")
+    assert whole["people"] == [whole["first"]]
+    assert whole["first"]["life"].endswith("long.")
+    assert whole["first"]["kind"] == person["kind"]
+
+
+def test_a_schema_that_only_refers_to_itself_holds_nothing():
+    schema = {"anyOf": [{"$ref": "#"}], "$defs": {"a": {"$ref": "#/$defs/a"}}}
+    assert not ends_at_bound({"a": "x" * 100}, schema)
+    assert curtailed("x" * 100, schema, schema) == ("x" * 100, [])
+
+
 def test_a_code_of_fixed_length_is_not_taken_for_a_cut_text():
     schema = {"type": "object", "properties": {"code": {"type": "string", "maxLength": 3}}}
     assert not ends_at_bound({"code": "USD"}, schema)

@@ -65,15 +65,68 @@ def curtailed(value: Any, bounds: JsonSchema, own: JsonSchema) -> tuple[Any, lis
     `own` is the schema that the bounds were made of; a list that is full by that is whole. Raises
     Curtailed when nothing is left.
     """
-    said: list[str] = []
-    return _whole(value, bounds, own, "the record", said), said
+    cut = _Cut(bounds, own)
+    return cut.whole(value, bounds, own, "the record"), cut.said
 
 
 def ends_at_bound(value: object, schema: JsonSchema) -> bool:
     """Tell whether a text of a record ends where its schema ends it, and not with a sentence."""
+    return _ends_at_bound(value, schema, schema)
+
+
+def _ends_at_bound(value: object, schema: JsonSchema, root: JsonSchema) -> bool:
+    schema = _held_to(value, schema, root)
     if isinstance(value, str):
         return _is_cut(value, schema)
-    return any(ends_at_bound(inner, node) for inner, node in _inside(value, schema))
+    return any(_ends_at_bound(inner, node, root) for inner, node in _inside(value, schema))
+
+
+def _held_to(value: object, schema: JsonSchema, root: JsonSchema, depth: int = 0) -> JsonSchema:
+    """Return what a value is held to: what its schema refers to, and of choices that of its kind.
+
+    `root` is the whole schema, which has the definitions.
+    """
+    if depth > _DEEPEST:
+        return {}
+    if "$ref" in schema:
+        found = {**_referred(schema["$ref"], root), **_without("$ref", schema)}
+        return _held_to(value, found, root, depth + 1)
+    word = next((each for each in ("anyOf", "oneOf") if each in schema), None)
+    if word is None:
+        return schema
+    for each in schema[word]:
+        choice = _held_to(value, _node(each), root, depth + 1)
+        if _takes(choice, value):
+            return {**choice, **_held_to(value, _without(word, schema), root, depth + 1)}
+    return _without(word, schema)
+
+
+def _referred(name: object, root: JsonSchema) -> JsonSchema:
+    found: JsonSchema = root
+    for word in str(name).removeprefix("#").strip("/").split("/"):
+        found = _node(found.get(word.replace("~1", "/").replace("~0", "~")))
+    return found
+
+
+def _without(word: str, schema: JsonSchema) -> JsonSchema:
+    return {key: value for key, value in schema.items() if key != word}
+
+
+def _takes(schema: JsonSchema, value: object) -> bool:
+    """Tell whether a value is of the kind that a choice is of, as far as bounds need to know."""
+    if "enum" in schema or "const" in schema:
+        return value in schema.get("enum", [schema.get("const")])
+    if isinstance(value, str):
+        most = schema.get("maxLength", len(value))
+        return _is("string", schema) and len(value) <= most
+    if isinstance(value, list):
+        return _is("array", schema)
+    if isinstance(value, Mapping):
+        keys, fields = set(cast("Mapping[str, object]", value)), _node(schema.get("properties"))
+        closed = schema.get("additionalProperties") is False
+        whole = keys.issuperset(schema.get("required", ()))
+        return _is("object", schema) and whole and (not closed or keys <= fields.keys())
+    return False
 
 
 def _inside(value: object, schema: JsonSchema) -> Iterator[tuple[object, JsonSchema]]:
@@ -93,52 +146,59 @@ def _is_cut(text: str, schema: JsonSchema) -> bool:
     return complete_part(text) < len(text)
 
 
-def _whole(value: Any, bounds: JsonSchema, own: JsonSchema, name: str, said: list[str]) -> Any:  # noqa: ANN401 - a JSON value
-    if isinstance(value, str):
-        if not _is_cut(value, bounds):
+class _Cut:
+    """Takes what is whole of a value, held to `bounds`, which were made of `own`; says the rest."""
+
+    def __init__(self, bounds: JsonSchema, own: JsonSchema) -> None:
+        self.said: list[str] = []
+        self._bounds = bounds
+        self._own = own
+
+    def whole(self, value: Any, bounds: JsonSchema, own: JsonSchema, name: str) -> Any:  # noqa: ANN401 - a JSON value
+        """Return what is whole of a value inside; raises Curtailed when nothing is."""
+        bounds = _held_to(value, bounds, self._bounds)
+        own = _held_to(value, own, self._own)
+        if isinstance(value, str):
+            return self._shortened(value, name) if _is_cut(value, bounds) else value
+        if isinstance(value, list):
+            return self._whole_items(cast("list[Any]", value), bounds, own, name)
+        if not isinstance(value, Mapping):
             return value
-        return _shortened(value, name, said)
-    if isinstance(value, list):
-        return _whole_items(cast("list[Any]", value), bounds, own, name, said)
-    if not isinstance(value, Mapping):
-        return value
-    fields, before = _node(bounds.get("properties")), _node(own.get("properties"))
-    found: dict[str, Any] = {}
-    for key, each in cast("Mapping[str, Any]", value).items():
-        try:
-            found[key] = _whole(each, _node(fields.get(key)), _node(before.get(key)), key, said)
-        except Curtailed:
-            if key in own.get("required", ()):
-                raise
-            said.append(f"{key} is left out")
-    return found
+        fields, before = _node(bounds.get("properties")), _node(own.get("properties"))
+        found: dict[str, Any] = {}
+        for key, each in cast("Mapping[str, Any]", value).items():
+            try:
+                found[key] = self.whole(each, _node(fields.get(key)), _node(before.get(key)), key)
+            except Curtailed:
+                if key in own.get("required", ()):
+                    raise
+                self.said.append(f"{key} is left out")
+        return found
 
+    def _shortened(self, text: str, name: str) -> str:
+        if end := complete_part(text):
+            self.said.append(f"{name} ends at its last complete sentence")
+            return text[:end]
+        words = text.rsplit(maxsplit=1)
+        if len(text) < _USUAL or len(words) < 2:
+            raise Curtailed(name)
+        self.said.append(f"{name} has no sentence that ends, and stops at a word")
+        return words[0]
 
-def _shortened(text: str, name: str, said: list[str]) -> str:
-    if end := complete_part(text):
-        said.append(f"{name} ends at its last complete sentence")
-        return text[:end]
-    words = text.rsplit(maxsplit=1)
-    if len(text) < _USUAL or len(words) < 2:
-        raise Curtailed(name)
-    said.append(f"{name} has no sentence that ends, and stops at a word")
-    return words[0]
-
-
-def _whole_items(
-    items: list[Any], bounds: JsonSchema, own: JsonSchema, name: str, said: list[str]
-) -> list[Any]:
-    inner, before = _node(bounds.get("items")), _node(own.get("items"))
-    most = bounds.get("maxItems")
-    if most != own.get("maxItems") and len(items) == most:
-        said.append(f"{name} is full at {most} and may lack some")
-    found: list[Any] = []
-    for each in items:
-        try:
-            found.append(_whole(each, inner, before, name, said))
-        except Curtailed:
-            said.append(f"one of {name} is left out")
-    return found
+    def _whole_items(
+        self, items: list[Any], bounds: JsonSchema, own: JsonSchema, name: str
+    ) -> list[Any]:
+        inner, before = _node(bounds.get("items")), _node(own.get("items"))
+        most = bounds.get("maxItems")
+        if most != own.get("maxItems") and len(items) == most:
+            self.said.append(f"{name} is full at {most} and may lack some")
+        found: list[Any] = []
+        for each in items:
+            try:
+                found.append(self.whole(each, inner, before, name))
+            except Curtailed:
+                self.said.append(f"one of {name} is left out")
+        return found
 
 
 def _node(schema: object) -> JsonSchema:
