@@ -182,3 +182,22 @@ def test_a_call_larger_than_the_whole_limit_goes_when_the_limit_is_full():
     pace = Pace({"tokens": 6000}, now=lambda: 0.0)
     assert isinstance(pace.take(Cost(tokens=5000)), Ticket)
     assert pace.take(Cost(tokens=1)) == pytest.approx(50, rel=0.05)
+
+
+@pytest.mark.parametrize("limit", [{}, {"x-ratelimit-limit-tokens": "-1"}])
+@pytest.mark.parametrize("remaining", ["0", "100"])
+@pytest.mark.parametrize("cost", [Cost(), Cost(1.0, 50.0, 40.0, 10.0)])
+def test_no_words_of_a_server_end_or_stop_a_run(limit, remaining, cost):
+    now = 0.0
+    pace = Pace(now=lambda: now)
+    said = rate_limits({**limit, "x-ratelimit-remaining-tokens": remaining})
+    for _ in range(20):
+        for _ in range(1000):
+            taken = pace.take(cost)
+            if isinstance(taken, Ticket):
+                break
+            now += taken
+        assert isinstance(taken, Ticket)
+        pace.told(taken, said)
+        pace.refused(taken, said, 5.0)
+    assert 0 < now < 20 * 65

@@ -90,7 +90,7 @@ def _rate_limit(
         kind=kind,
         name=f"{kind} {window}".strip(),
         remaining=remaining,
-        limit=limit or None,
+        limit=limit if limit and limit > 0 else None,  # some say -1 for none
         reset=seconds_until(values.get("reset", ""), now),
         # Where the kind is said and no window, it is a minute, or `reset` shows that it is longer.
         period=_PERIODS.get(window, 60.0 if said else None),

@@ -218,7 +218,8 @@ class Pace:
         if mark < bucket.seen:
             return  # a later call has told more
         bucket.seen = mark
-        bucket.holds = max(bucket.holds, said.remaining + own)
+        # Something flows back to any limit: a call that takes nothing of one can tell of it, too.
+        bucket.holds = max(bucket.holds, said.remaining + own, 1.0)
         bucket.careful = bucket.careful or refused is not None
         bucket.longest = max(bucket.longest, said.reset or 0.0)
         bucket.rate = _rate(bucket, said) * _MARGIN
