@@ -352,8 +352,15 @@ steps:
 """
 
 
+CUT = Finish.LENGTH
+
+
 def respond(request):
     [*_, text] = fenced(request)
+    if request.logprobs and request.max_tokens == 1:
+        split = -0.1 if text.startswith("Paragraph") else -3.0
+        top = (("1", split), ("2", -0.5))
+        return Reply("1", CUT, Usage(completion=1), logprobs=(TokenLogprob("1", split, top),))
     words = text.split()
     middle = " ".join(words[len(words) // 2 :][:6])
     if request.schema is None:
@@ -374,7 +381,24 @@ def respond(request):
     return json.dumps({name: values[name] for name in names})
 
 
-@pytest.mark.parametrize("name", [each for each in ASKING if each != "margin"])
+@pytest.mark.parametrize("name", ["margin", "perplexity", "semantic"])
+def test_no_step_of_a_plan_has_more_tokens_at_least_than_at_most(name, tmp_path):
+    """With short replies a document may be one chunk, which has a prompt of its own."""
+    pipeline = PIPELINE.replace(
+        "steps:", 'whole: {{prompt: {{user: "{{{{ text | fence }}}}"}}}}\nsteps:'
+    )
+    pipeline = pipeline.format(by=name, options="").replace("tokens: 120", "tokens: 4000")
+    planned = Kit(pipeline, respond, tmp_path, prompt_logprobs=True).plan(paragraphs(8))
+    whole = next(step for step in planned.steps if step.step == "whole")
+    assert (whole.calls_low, whole.calls_high) == (0, 1)
+    assert whole.completion_high == whole.again.completion  # all that a reply may have
+    for step in planned.steps:
+        assert 0 <= step.prompt_low <= step.prompt_high
+        assert 0 <= step.completion_low <= step.completion_high
+        assert step.cost_low <= step.cost_high
+
+
+@pytest.mark.parametrize("name", ASKING)
 def test_a_run_lies_within_its_plan_and_a_second_sends_nothing(name, tmp_path):
     text = paragraphs(8)
     kit = Kit(PIPELINE.format(by=name, options=""), respond, tmp_path, prompt_logprobs=True)
@@ -382,6 +406,8 @@ def test_a_run_lies_within_its_plan_and_a_second_sends_nothing(name, tmp_path):
     [result] = kit.run(text).results
     assert result.error is None
     assert planned.calls[0] <= result.totals.calls <= planned.calls[1]
+    assert planned.sent[0] <= len(kit.requests) + len(kit.backend.embedded) <= planned.sent[1]
+    assert planned.calls[1] > 1
     kit.run(text)
     assert kit.requests == []
 
@@ -425,9 +451,6 @@ def test_a_document_that_cannot_be_shown_whole_is_refused_in_the_plan(tmp_path):
     kit = Kit(SITUATED, respond, tmp_path, window=1000)
     with pytest.raises(FitError, match="the window has 1,000"):
         kit.plan(paragraphs(8))
-
-
-CUT = Finish.LENGTH
 
 
 @pytest.mark.parametrize("text", ["2", "", "\n"])

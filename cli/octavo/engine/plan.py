@@ -303,13 +303,13 @@ def _plus(step: PlanStep, least: Tally, most: Tally) -> PlanStep:
         cached=step.cached + max(least.calls - least.sent, most.calls - most.sent),
         sent_low=step.sent_low + sent[0],
         sent_high=step.sent_high + sent[1],
-        prompt_low=step.prompt_low + least.prompt,
-        prompt_high=step.prompt_high + most.prompt,
-        completion_low=step.completion_low + least.completion,
-        completion_high=step.completion_high + most.completion,
+        prompt_low=step.prompt_low + min(least.prompt, most.prompt),
+        prompt_high=step.prompt_high + max(least.prompt, most.prompt),
+        completion_low=step.completion_low + min(least.completion, most.completion),
+        completion_high=step.completion_high + max(least.completion_most, most.completion_most),
         completion_likely=step.completion_likely + round((least.likely + most.likely) / 2),
-        cost_low=_sum(step.cost_low, least.cost),
-        cost_high=_sum(step.cost_high, most.cost),
+        cost_low=_sum(step.cost_low, _pick(min, least.cost, most.cost)),
+        cost_high=_sum(step.cost_high, _pick(max, least.cost_most, most.cost_most)),
         reasons=reasons,
         again=step.again + _most(least.again, most.again),
     )
@@ -323,6 +323,12 @@ def _most(one: Again, other: Again) -> Again:
         max(one.completion, other.completion),
         max(costs) if len(costs) > 1 else None,
     )
+
+
+def _pick(
+    pick: Callable[[float, float], float], one: float | None, other: float | None
+) -> float | None:
+    return None if one is None or other is None else pick(one, other)
 
 
 def _sum(cost: float | None, more: float | None) -> float | None:

@@ -59,6 +59,7 @@ class Tally:
     """What a plan counted of a step: calls, and of those to be sent tokens, cost and reasons.
 
     `cost` is in US dollars, and None once a price was not known; `again` comes on top.
+    `completion_most` and `cost_most` are those of the longest replies, whatever is predicted.
     """
 
     calls: int = 0
@@ -68,17 +69,21 @@ class Tally:
     likely: float = 0.0
     largest: int = 0
     cost: float | None = 0.0
+    completion_most: int = 0
+    cost_most: float | None = 0.0
     reasons: Counter[Reason] = field(default_factory=Counter[Reason])
     again: Again = field(default_factory=Again)
 
-    def send(self, prompt: int, completion: int, price: Price | None) -> None:
-        """Count the tokens of a call to be sent."""
+    def send(self, prompt: int, completion: int, most: int, price: Price | None) -> None:
+        """Count the tokens of a call to be sent, whose reply may have `most`."""
         self.prompt += prompt
         self.completion += completion
-        if price is None or self.cost is None:
-            self.cost = None
+        self.completion_most += most
+        if price is None or self.cost is None or self.cost_most is None:
+            self.cost = self.cost_most = None
         else:
             self.cost += price.cost(prompt, completion)
+            self.cost_most += price.cost(prompt, most)
 
     def send_again(self, prompt: int, completion: int, price: Price | None) -> None:
         """Count the most that a second attempt of a call to be sent may take."""
@@ -196,7 +201,7 @@ class Predictions:
             batch.predicted = self.replies
             if self.forecast.will_send(batch.key):
                 tokens = sum(self.counts.count_batch(missing))
-                self.tally.send(tokens, 0, self.price_embedding())
+                self.tally.send(tokens, 0, 0, self.price_embedding())
         return batch
 
     def _predict(self, request: Request, key: bytes, again: int | None) -> Flight:
@@ -210,7 +215,7 @@ class Predictions:
         completion = request.max_tokens if self.replies is Prediction.LONG else 1
         if self.forecast.will_send(key):
             price = self.price()
-            self.tally.send(prompt, completion, price)
+            self.tally.send(prompt, completion, request.max_tokens, price)
             if again is not None:
                 self.tally.send_again(whole + again, request.max_tokens, price)
             usual = _OFTEN * request.max_tokens if self.usual is None else self.usual
