@@ -273,6 +273,14 @@ def test_a_pattern_that_cannot_be_used_leaves_the_document_to_structure(monkeypa
         assert "cannot be used" in work.notices[0]
 
 
+@pytest.mark.parametrize("pattern", ["(?R)", "(?:a{9999}){9999}", "a{99999999999999999999}"])
+def test_a_pattern_that_would_never_end_or_take_all_memory_is_no_pattern(pattern):
+    work = Work(lambda *_: {"pattern": pattern})
+    parts, _ = run("regex", f"{CATS}\n\n{SHIPS}", work, least=0)
+    assert len(parts) == 1
+    assert "cannot be used: it" in work.notices[0]
+
+
 def test_a_pattern_that_divides_nothing_is_told():
     work = Work(lambda prompt, variables: {"pattern": "zzz"})
     parts, _ = run("regex", CATS, work, tokens=60)

@@ -10,8 +10,10 @@ then split by structure, and a notice says so.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from functools import partial
+from math import prod
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -32,6 +34,8 @@ __all__ = ["CHUNKER", "Regex", "matches"]
 
 _SECONDS = 10.0
 """The longest that a pattern may take over a document."""
+_REPEATS = 10_000
+_TIMES = re.compile(r"\{(\d+)")
 _CHARACTERS = 6
 """Characters a token that are looked at for the sample: more than text has."""
 _INSTEAD = "splitting by structure"
@@ -99,10 +103,13 @@ async def _found(pattern: str, text: str, work: Work) -> list[int]:
 def matches(pattern: str, text: str) -> list[int]:
     """Return where a pattern matches, each line's start and end being that of `^` and `$`.
 
-    Raises ValueError when it is no pattern or takes too long.
+    Raises ValueError when it is no pattern, or takes too long or too much memory.
     """
     import regex  # noqa: PLC0415 - few runs need it
 
+    # The library writes counted repeats out, one inside another too, and no time limit ends that.
+    if prod(max(int(times), 1) for times in _TIMES.findall(pattern)) > _REPEATS:
+        raise ValueError(f"it repeats more than {_REPEATS:,} times")
     try:
         compiled = regex.compile(pattern, regex.MULTILINE)
         found = {match.start() for match in compiled.finditer(text, timeout=_SECONDS)}
@@ -110,6 +117,8 @@ def matches(pattern: str, text: str) -> list[int]:
         raise ValueError(f"it is no pattern: {error}") from error
     except TimeoutError as error:
         raise ValueError(f"it takes more than {_SECONDS:g} s") from error
+    except (MemoryError, OverflowError, RecursionError) as error:
+        raise ValueError("it takes too much memory") from error
     return sorted(place for place in found if 0 < place < len(text))
 
 
