@@ -8,6 +8,7 @@ from tests.strategies.kit import Kit
 
 import octavo
 from octavo.errors import UsageError
+from octavo.pipeline.registry import Registry
 from octavo.text.document import Document
 
 
@@ -28,6 +29,16 @@ def test_a_chunker_that_refuses_the_document_is_passed_over():
     assert borders(document, by="adaptive", tokens=100, among=["code", "tokens"]) == expected
     with pytest.raises(UsageError, match="programming language"):
         octavo.split(document, by="adaptive", among=["code"])
+
+
+def test_what_is_kept_of_it_is_old_when_the_borders_of_one_of_them_are():
+    registry = Registry()
+    versions = [
+        registry.chunker(name).version
+        for name in ("structure", "headings", "sentences", "rows", "code", "tokens")
+    ]
+    assert len(versions) == 6
+    assert registry.chunker("adaptive").version == sum(versions)
 
 
 def test_embeddings_are_for_pipelines():

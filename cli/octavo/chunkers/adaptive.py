@@ -90,7 +90,7 @@ def _asks(options: Adaptive) -> bool:
 CHUNKER = ChunkerType(
     name="adaptive",
     about="for each document, the chunker that scores best",
-    version=1,
+    version=sum(each.version for each in _METHODS.values()),  # whose borders these are
     options=Adaptive,
     run=_run,
     asks=_asks,
