@@ -224,6 +224,16 @@ def test_wrong_arguments_are_refused_before_anything_is_read(tree):
         documents(find([str(tree)]), Reading("utf-9"))
 
 
+def test_a_directory_may_have_the_signs_of_patterns_in_its_name(tree):
+    folder = tree / "app" / "[slug]"
+    folder.mkdir(parents=True)
+    (folder / "page.md").write_text("x")
+    assert relatives(find([str(folder / "*.md")])) == ["page.md"]
+    assert relatives(find([str(tree / "app" / "*" / "*.md")])) == ["[slug]/page.md"]
+    (error,) = errors(find([str(folder / "none.md")]))
+    assert "nothing matches" in str(error)
+
+
 def test_patterns_that_take_nothing_are_named(tree):
     (error,) = find(["."], include=["*.zzz"])
     assert str(error) == ".: no file in this directory matches '*.zzz'"

@@ -202,7 +202,9 @@ def _is_pattern(argument: str, path: Path) -> bool:
 def _matching(argument: str, finder: _Finder) -> Iterator[Input | InputError]:
     """Yield what a pattern matches: of `docs/*.md`, what `/*.md` matches below `docs`."""
     parts = Path(argument).parts
-    first = next(number for number, part in enumerate(parts) if _MAGIC.search(part))
+    signs = [number for number, part in enumerate(parts) if _MAGIC.search(part)]
+    # A directory may have such signs in its name: the `[slug]` of a web site's sources.
+    first = next((at for at in signs if not os.path.lexists(Path(*parts[: at + 1]))), signs[-1])
     root = Path(*parts[:first]) if first else Path()
     only = finder.only("/" + "/".join(parts[first:]))
     hint = "quotes around a pattern keep the shell from changing it; `**` crosses directories"
