@@ -9,7 +9,7 @@ from tests.engine.desk import Desk
 from tests.engine.test_ask import failing, one
 
 from octavo.engine.example import example
-from octavo.engine.records import mended, read_record
+from octavo.engine.records import Invalid, mended, read_record
 from octavo.errors import CutError, FitError, Outcome, ReplyError
 from octavo.protocols import Finish, Reply
 
@@ -50,6 +50,19 @@ def test_an_invalid_reply_is_shown_to_the_model_with_what_is_wrong(bad, told):
     assert again.messages[-2].content == bad
     assert told in again.messages[-1].content
     assert desk.account.outcomes == {Outcome.OK: 1}
+
+
+def test_half_a_surrogate_pair_in_a_record_is_no_character_and_no_crash():
+    half = r'{"name": "Ish\ud83dmael \ud83d\ude00", "age": 3'
+    assert read_record(Reply(half + "}"), SCHEMA)["name"] == "Ish\ufffdmael \U0001f600"
+    assert mended(Reply(half + ",}"), SCHEMA)["name"] == "Ish\ufffdmael \U0001f600"
+
+
+def test_a_reply_that_is_nested_too_deeply_is_no_record():
+    deep = '{"name": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    for read in (read_record, mended):
+        with pytest.raises(Invalid):
+            read(Reply(deep), SCHEMA)
 
 
 def test_small_faults_that_stay_are_mended_and_marked():

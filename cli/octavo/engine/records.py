@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from octavo.protocols import Finish, JsonSchema, Message, Reply
+from octavo.text.wellformed import well_formed
 
 __all__ = [
     "RETELLING",
@@ -91,9 +92,11 @@ def read_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
     if reply.finish is Finish.LENGTH:
         raise Invalid("it was cut off before its end")
     try:
-        value: object = json.loads(_unfenced(reply.text))
+        value: object = _well_formed(json.loads(_unfenced(reply.text)))
     except ValueError as error:
         raise Invalid(f"it is not JSON: {error}") from error
+    except RecursionError as error:
+        raise Invalid("it is nested too deeply") from error
     return fits(value, schema)
 
 
@@ -108,8 +111,18 @@ def mended(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
         raise Invalid("there is no whole object in it")
     from json_repair import repair_json  # noqa: PLC0415 - seldom needed
 
-    value = repair_json(brace + rest, return_objects=True)
+    try:
+        value = _well_formed(repair_json(brace + rest, return_objects=True))
+    except RecursionError as error:
+        raise Invalid("it is nested too deeply") from error
     return fits(value, schema)
+
+
+def _well_formed(value: object) -> object:
+    """Return a value whose texts have no half of a surrogate pair, which JSON can spell."""
+    text = json.dumps(value, ensure_ascii=False)
+    fixed = well_formed(text)
+    return value if fixed == text else json.loads(fixed)
 
 
 def _is_open(text: str) -> bool:
