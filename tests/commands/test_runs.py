@@ -101,6 +101,8 @@ def test_a_file_whose_name_is_no_text_is_read_again_too(place, octavo):
     assert (done.code, done.err) == (0, "caf\\xe9.txt: done, 1 call\n")
     assert octavo("runs", "resume").stdout == done.stdout
     assert octavo("runs", "list").code == octavo("runs", "list", "--json").code == 0
+    assert octavo("plan", "again.yaml", name, *MODEL, "--fresh").code == 0
+    assert octavo("cache", "clear", "--source", "a.txt").code == 0
 
 
 def test_a_parameter_that_is_no_text_is_refused_before_any_call(place, octavo):

@@ -7,6 +7,7 @@ still write stays, and at worst the text of a prompt can't be shown later.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -192,7 +193,7 @@ class _Removal:
             for site, run, name, command in execute(
                 "SELECT sites.id, run, source, command FROM sites JOIN runs ON runs.id = sites.run"
             )
-            if _is_of(name, orjson.loads(command), path)
+            if _is_of(name, json.loads(command), path)
         ]
         calls: set[int] = set()
         for site, _ in sites:

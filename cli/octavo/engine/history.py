@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ class History:
         )
         here = _directory(self.command)
         run, status = next(
-            (row[:2] for row in rows if _directory(orjson.loads(row[2])) == here), (None, None)
+            (row[:2] for row in rows if _directory(json.loads(row[2])) == here), (None, None)
         )
         if run is None:
             return None
