@@ -151,6 +151,21 @@ def test_what_cannot_pass_is_not_tried_again(error):
     assert desk.account.outcomes == {Outcome.FAILED: 1}
 
 
+@pytest.mark.parametrize("schema", [None, {"type": "object"}], ids=["text", "record"])
+def test_a_call_whose_second_attempt_ends_the_run_has_failed(schema):
+    error = AuthError("no")
+
+    def handler(request):
+        if request.attempt:
+            raise error
+        return "{}"
+
+    desk = Desk(handler)
+    assert failing(desk, one(schema=schema, check=lambda _: ["a fault"])) is error
+    assert desk.account.sent == 2
+    assert desk.account.outcomes == {Outcome.FAILED: 1}
+
+
 def test_a_server_that_never_answers_ends_the_call():
     def handler(request):
         raise Transient("refused", kind="connection")

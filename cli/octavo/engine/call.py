@@ -32,7 +32,7 @@ class Call:
     flight: Flight = field(init=False)
     begun: bool = False
     sent: int = 0
-    outcome: Outcome = Outcome.FAILED
+    outcome: Outcome = field(init=False)
 
     def __post_init__(self) -> None:
         """Send the first attempt."""
@@ -54,6 +54,7 @@ class Call:
         bounds: JsonSchema | None = None,
     ) -> None:
         """Let an attempt follow the one that has landed; see Attempts.send."""
+        self.outcome = Outcome.FAILED  # until it is known to be of use
         self.key, self.flight = self.attempts.send(self.inquiry, attempt, messages, bounds)
         self.flight.board()
         if not self.flight.reply.done():
