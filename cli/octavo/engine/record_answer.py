@@ -85,13 +85,12 @@ async def _shorter(call: Call, reply: Reply, answer: Answer) -> Answer:
 async def _better(call: Call, reply: Reply, answer: Answer, faults: Sequence[str]) -> Answer:
     """Ask once more for a record that has faults; return the one with fewer of them."""
     first = call.key
-    try:
+    # There is a record already, and that it has faults is known to whoever asked.
+    with suppress(CallError, FitError, Invalid):
         second = await _again(call, reply, "; ".join(faults))
         better = _read(call, second)
         if len(call.inquiry.faults(better)) < len(faults):
             return better
-    except (CallError, FitError, Invalid):
-        pass  # there is a record already; that it has faults is known to whoever asked
     call.key = first
     call.succeed()
     return answer

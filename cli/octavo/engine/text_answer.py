@@ -8,6 +8,7 @@ is asked for once more with these.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from octavo.engine.call import Call
 from octavo.engine.records import rewritten
@@ -90,14 +91,13 @@ async def _rewritten(call: Call, reply: Reply, answer: Answer, faults: Sequence[
     # The first attempt's prompt: the text is not too long, so the word target stays.
     messages = call.messages(0)
     first = call.key
-    try:
+    # There is a text already, and that it has faults is known to whoever asked.
+    with suppress(CallError, FitError):
         second = await call.again(rewritten(messages, reply, faults))
         better = _quoted(call, second, len(second.text))
         if verdict(second) is Verdict.WHOLE and len(call.inquiry.faults(better)) < len(faults):
             call.succeed()
             return better
-    except (CallError, FitError):
-        pass  # there is a text already; that it has faults is known to whoever asked
     call.key = first
     call.succeed()
     return answer
