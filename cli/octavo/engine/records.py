@@ -92,7 +92,7 @@ def read_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
     if reply.finish is Finish.LENGTH:
         raise Invalid("it was cut off before its end")
     try:
-        value: object = _well_formed(json.loads(_unfenced(reply.text)))
+        value: object = _well_formed(json.loads(_unfenced(reply.text)), reply.text)
     except ValueError as error:
         raise Invalid(f"it is not JSON: {error}") from error
     except RecursionError as error:
@@ -112,14 +112,16 @@ def mended(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
     from json_repair import repair_json  # noqa: PLC0415 - seldom needed
 
     try:
-        value = _well_formed(repair_json(brace + rest, return_objects=True))
+        value = _well_formed(repair_json(brace + rest, return_objects=True), rest)
     except RecursionError as error:
         raise Invalid("it is nested too deeply") from error
     return fits(value, schema)
 
 
-def _well_formed(value: object) -> object:
-    """Return a value whose texts have no half of a surrogate pair, which JSON can spell."""
+def _well_formed(value: object, written: str) -> object:
+    """Return a value whose texts have no half of a surrogate pair, which escapes can spell."""
+    if "\\u" not in written:
+        return value
     text = json.dumps(value, ensure_ascii=False)
     fixed = well_formed(text)
     return value if fixed == text else json.loads(fixed)
