@@ -6,12 +6,10 @@ edit therefore moves only the borders near it: places elsewhere keep their hashe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from octavo.text.kernel import borders, drawn
-from octavo.text.loops import REACH, UNIT, WEIGHTS
+from octavo.text.loops import UNIT, weights
 
-__all__ = ["REACH", "UNIT", "border", "borders", "drawn", "stir", "weights"]
+__all__ = ["UNIT", "border", "borders", "drawn", "stir", "weights"]
 
 _MASK = 0xFFFFFFFF
 
@@ -19,16 +17,6 @@ _MASK = 0xFFFFFFFF
 def border(text: str, position: int) -> int:
     """Return the hash, 32 bits, of the characters around a position."""
     return borders(text, (position,))[0]
-
-
-def weights(hashes: Iterable[int]) -> list[int]:
-    """Return what a border costs for each hash: 1 - (1 - h)^4 of UNIT, for h from 0 to 1.
-
-    The steep start lets the few least hashes of a region win over most combinations of others,
-    which is what makes two ways of cutting meet again soon after an edit.
-    """
-    bits = len(WEIGHTS).bit_length() - 1
-    return [WEIGHTS[value >> (32 - bits)] for value in hashes]
 
 
 def stir(value: int) -> int:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from zlib import crc32
 
 __all__ = [
-    "REACH",
     "UNIT",
     "VERSION",
-    "WEIGHTS",
     "Mark",
     "blank_lines",
     "borders",
@@ -19,24 +17,23 @@ __all__ = [
     "drawn",
     "fence_marks",
     "thinned",
+    "weights",
 ]
 
 VERSION = 2
 """Told apart from a native kernel built from another version of these loops."""
 
-REACH = 32
+_REACH = 32
 """Characters on each side of a border that its hash sees."""
 
 UNIT = 1 << 16
 """What the worst hash costs; all costs are integers of this size, so no rounding differs."""
 
 _BITS = 12
-WEIGHTS = tuple(
+_WEIGHTS = tuple(
     UNIT - ((((1 << _BITS) - rank) ** 4 * UNIT) >> (4 * _BITS)) for rank in range(1 << _BITS)
 )
-"""What a border costs by the first bits of its hash: 1 - (1 - h)^4 of UNIT, for h from 0 to 1."""
 
-_SHIFT = 32 - _BITS
 _SPREAD = 0x9E3779B1
 _MASK = 0xFFFFFFFF
 
@@ -127,18 +124,28 @@ def borders(text: str, positions: Sequence[int]) -> list[int]:
     # Each place is encoded by itself: the memory for a long text costs more than that.
     try:
         return [
-            crc32(text[at - REACH if at > REACH else 0 : at + REACH].encode()) * _SPREAD & _MASK
+            crc32(text[at - _REACH if at > _REACH else 0 : at + _REACH].encode()) * _SPREAD & _MASK
             for at in positions
         ]
     except UnicodeEncodeError:
-        around = [text[max(at - REACH, 0) : at + REACH] for at in positions]
+        around = [text[max(at - _REACH, 0) : at + _REACH] for at in positions]
         return [crc32(each.encode("utf-8", "surrogatepass")) * _SPREAD & _MASK for each in around]
+
+
+def weights(hashes: Iterable[int]) -> list[int]:
+    """Return what a border costs for each hash: 1 - (1 - h)^4 of UNIT, for h from 0 to 1.
+
+    The steep start lets the few least hashes of a region win over most combinations of others,
+    which is what makes two ways of cutting meet again soon after an edit.
+    """
+    table, shift = _WEIGHTS, 32 - _BITS
+    return [table[value >> shift] for value in hashes]
 
 
 def drawn(text: str, positions: Sequence[int], prices: Sequence[int]) -> list[int]:
     """Return what a border at each of several positions costs: its price, and more by its hash."""
-    hashes = borders(text, positions)
-    return [price + WEIGHTS[value >> _SHIFT] for value, price in zip(hashes, prices, strict=True)]
+    costs = weights(borders(text, positions))
+    return [price + cost for price, cost in zip(prices, costs, strict=True)]
 
 
 def cheapest(
