@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from octavo.chunkers.structure import CHUNKER, Structure, split
 from octavo.loaders.markdown import LOADER as MARKDOWN
+from octavo.text.block import blocks
 from octavo.text.document import Document
 from octavo.tokens.choose import counter
 
@@ -115,6 +116,29 @@ def test_where_a_stretch_ends_changes_no_border(text, budget, length):
         assert split(document, budget, TOKTOK) == whole
 
 
+def test_a_stretch_may_end_anywhere_in_blank_lines(monkeypatch):
+    blank = ["\n\n", "\n \n", "\n\t\n  \n", "\r\n\r\n \r\n", "\n\n\n \n\n", "\n# Head\n\n \n"]
+    text = " \n\n" + "".join(f"{'word ' * (n % 5 + 1)}{each}" for n in range(5) for each in blank)
+    document = MARKDOWN.load(text.encode(), "m.md", None)
+    whole = split(document, 20, TOKTOK)
+    for length in range(1, len(text)):
+        monkeypatch.setattr("octavo.chunkers.stretch._STRETCH", length)
+        assert split(document, 20, TOKTOK) == whole
+
+
+def test_a_block_longer_than_a_stretch_is_looked_for_a_few_times_only(monkeypatch):
+    monkeypatch.setattr("octavo.chunkers.stretch._STRETCH", 50)
+    looked = []
+
+    def spy(*args):
+        looked.append(args)
+        return blocks(*args)
+
+    monkeypatch.setattr("octavo.chunkers.stretch.blocks", spy)
+    check("a word " * 10_000 + "\n\nThe end.", 100)
+    assert len(looked) < 50
+
+
 @pytest.mark.parametrize("make", [prose, markdown])
 def test_where_a_stretch_ends_changes_no_border_of_a_long_text(make, monkeypatch):
     document = MARKDOWN.load(make(150_000).encode(), "m.md", None)
@@ -173,8 +197,10 @@ class Plain:
         # The beginning has a token a character, the rest fewer; and a path may join its line end.
         "字词句 " * 3000 + "\n\n" + prose(30_000).replace("\n\n", "!\n\n/a "),
         ("\n\n".join("不能合并的标题" * n for n in range(1, 40)) + "\n\n//\n\n") * 6,
+        # Runs of short paragraphs, with fewer tokens than the beginning leads to expect.
+        "字词句 " * 3000 + "\n\n" + "\n\n".join("the words " * (n * n % 7 + 1) for n in range(900)),
     ],
-    ids=["Chinese", "prose", "mixed", "slashes"],
+    ids=["Chinese", "prose", "mixed", "slashes", "short"],
 )
 @pytest.mark.parametrize("budget", [60, 400, 1000])
 def test_counts_that_add_up_save_time_and_change_no_border(text, budget):

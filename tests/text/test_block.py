@@ -16,6 +16,7 @@ from octavo.text.span import Span
         ("a\r\n\r\nb\r\n\r\n\r\nc", [2]),
         ("a\n\nb\n\n \n\nc", []),
         ("a\n \n\n\nb", [1]),
+        ("\n\n\na\n\nb\n\nc", [1]),
     ],
 )
 def test_two_blank_lines_make_a_border_more_welcome(text, welcome):

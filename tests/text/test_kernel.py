@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import time
 import zlib
 from itertools import pairwise
@@ -32,6 +33,14 @@ def test_the_native_loops_run_where_they_were_built():
     assert kernel.NATIVE, "they were built from an older version: install the package again"
     for name in set(kernel.__all__) - {"NATIVE"}:
         assert getattr(kernel, name) is getattr(native, name)
+
+
+@needs_native
+def test_native_loops_of_another_version_do_not_run(monkeypatch):
+    monkeypatch.setattr(native, "VERSION", loops.VERSION - 1)
+    found = runpy.run_path(kernel.__file__)
+    assert not found["NATIVE"]
+    assert found["cheapest"] is loops.cheapest
 
 
 @needs_native

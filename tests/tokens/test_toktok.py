@@ -43,6 +43,33 @@ def test_long_batches_count_the_same_on_several_cores(text, half, monkeypatch):
     assert O200K.count_batch(texts) == [O200K.count(text) for text in texts]
 
 
+class Threads:
+    """An encoding that says on how many threads it counted a batch; one by one is none."""
+
+    def __init__(self):
+        self.used = []
+
+    def count(self, text):
+        return 1
+
+    def count_batch(self, texts, threads):
+        self.used.append(threads)
+        return [1] * len(texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "used"),
+    [("词语" * 20_000, [3]), ("词语" * 12_000, [2]), ("词" * 9_999, []), ("word " * 20_000, [])],
+    ids=["Chinese", "less of it", "little of it", "English"],
+)
+def test_only_scripts_without_blanks_are_worth_several_cores(text, used, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    counter, threads = Toktok("o200k_base"), Threads()
+    counter._encoding = threads
+    counter.count_batch([text[:500], text[500:]])
+    assert threads.used == used
+
+
 @pytest.mark.parametrize("name", sorted(ENCODINGS))
 def test_half_characters_are_counted(name):
     counter = Toktok(name)

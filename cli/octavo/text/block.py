@@ -70,7 +70,7 @@ def blocks(
     costs = [0] * len(starts)
     # A gap before the first block counts for the second.
     for gap in gaps:
-        index = max(bisect_left(starts, gap), 1)
+        index = bisect_left(starts, gap)
         if index < len(starts) and (starts[index] == gap or gap <= lead):
             costs[index] = _SECTION
     _price_headings(text, starts, costs, headings, lead)
