@@ -118,12 +118,12 @@ def test_where_a_stretch_ends_changes_no_border(text, budget, length):
 
 def test_a_stretch_may_end_anywhere_in_blank_lines(monkeypatch):
     blank = ["\n\n", "\n \n", "\n\t\n  \n", "\r\n\r\n \r\n", "\n\n\n \n\n", "\n# Head\n\n \n"]
-    text = " \n\n" + "".join(f"{'word ' * (n % 5 + 1)}{each}" for n in range(5) for each in blank)
+    text = " \n\n" + "".join(f"{'word ' * (n % 5 + 1)}{each}" for n in range(9) for each in blank)
     document = MARKDOWN.load(text.encode(), "m.md", None)
-    whole = split(document, 20, TOKTOK)
+    whole = split(document, 120, TOKTOK)
     for length in range(1, len(text)):
         monkeypatch.setattr("octavo.chunkers.stretch._STRETCH", length)
-        assert split(document, 20, TOKTOK) == whole
+        assert split(document, 120, TOKTOK) == whole
 
 
 def test_a_block_longer_than_a_stretch_is_looked_for_a_few_times_only(monkeypatch):
@@ -197,8 +197,10 @@ class Plain:
         # The beginning has a token a character, the rest fewer; and a path may join its line end.
         "字词句 " * 3000 + "\n\n" + prose(30_000).replace("\n\n", "!\n\n/a "),
         ("\n\n".join("不能合并的标题" * n for n in range(1, 40)) + "\n\n//\n\n") * 6,
-        # Runs of short paragraphs, with fewer tokens than the beginning leads to expect.
-        "字词句 " * 3000 + "\n\n" + "\n\n".join("the words " * (n * n % 7 + 1) for n in range(900)),
+        # Runs of short paragraphs, with fewer tokens than the rare signs before let expect.
+        "\U00020bb7" * 3000
+        + "\n\n"
+        + "\n\n".join("the words " * (n * n % 11 + 1) for n in range(900)),
     ],
     ids=["Chinese", "prose", "mixed", "slashes", "short"],
 )
