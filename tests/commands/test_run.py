@@ -87,6 +87,21 @@ def test_on_a_terminal_the_bar_vanishes_and_without_colour_no_escape_is_written(
     assert drawn.stdout.endswith(TEXT.replace("\n", "\r\n").encode())
 
 
+@pytest.mark.parametrize(
+    "arguments", [("plan", "again.yaml", "a.txt"), ("plan", "again.yaml", "no.txt")]
+)
+def test_on_a_terminal_a_plan_does_not_begin_behind_the_bar(
+    arguments, place, octavo_on_terminal, monkeypatch
+):
+    monkeypatch.delenv("NO_COLOR")
+    drawn = octavo_on_terminal(*arguments, *MODEL).stdout
+    last = drawn.rpartition("\u2501".encode())[2]
+    # The bar's line is left, gone back to and erased.
+    _, erased, rest = last.partition(b"\r\x1b[1A\x1b[2K")
+    assert erased
+    assert rest.startswith((b"step", b"error"))
+
+
 def test_standard_input_is_read_when_nothing_is_named(place, octavo):
     assert octavo("run", "again.yaml", *MODEL, stdin=b"From a pipe.").out == "From a pipe.\n"
     assert octavo("run", "again.yaml", "-", *MODEL, stdin=b"From a pipe.").out == "From a pipe.\n"

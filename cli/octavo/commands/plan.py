@@ -31,7 +31,10 @@ def print_plan(order: Order) -> int:
     from octavo.engine.execute import forecast  # noqa: PLC0415 - only once the order is valid
 
     display = open_display(order.progress, sys.stderr, quiet=order.quiet)
-    found = asyncio.run(forecast(assemble(order, display), watch=display))
+    try:
+        found = asyncio.run(forecast(assemble(order, display), watch=display))
+    finally:
+        display.close()
     for error in found.unreadable:
         say(describe(error))
     if found.unreadable and not found.documents:
