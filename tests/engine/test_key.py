@@ -68,4 +68,6 @@ def test_the_keys_of_an_example_stay_as_they_are():
     and replace the file by what this test prints.
     """
     found = "".join(keys(name) for name in ("ask", "map", "refine", "summarize"))
-    assert found == GOLDEN.read_text(), f"the keys are now:\n{found}"
+    # Lines with a slash are those of test_second_requests.
+    kept = [line for line in GOLDEN.read_text().splitlines(True) if "/" not in line]
+    assert found == "".join(kept), f"the keys are now:\n{found}"
