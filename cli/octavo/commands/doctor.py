@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from octavo.commands.checkup import Checkup
 from octavo.commands.table import aligned
 from octavo.commands.terminal import clean
 from octavo.errors import BackendError, RunFailed
@@ -34,8 +35,6 @@ def doctor(
     its list of models and for nothing that costs. The exit code is 3 when the model cannot be
     used, 1 when something else is wrong, and 0 otherwise; a warning changes nothing.
     """
-    from octavo.commands.checkup import Checkup  # noqa: PLC0415 - loads what runs need
-
     found = Checkup(model).all()
     if json:
         rows = [

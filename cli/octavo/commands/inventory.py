@@ -6,15 +6,18 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from octavo.commands.lock import LOCK, Locked, read_lock, write_lock
 from octavo.commands.order import Order
 from octavo.commands.render import encode
-from octavo.engine.execute import Job
 from octavo.engine.report import Member, Result
 from octavo.errors import UsageError
 from octavo.loaders.inputs import STDIN
 from octavo.pipeline.lookup import BUILT_IN
+
+if TYPE_CHECKING:
+    from octavo.engine.execute import Job
 
 __all__ = ["Inventory"]
 
