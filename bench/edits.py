@@ -27,7 +27,7 @@ from corpus import markdown, prose
 from octavo.chunkers.structure import split
 from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.loaders.text import LOADER as TEXT
-from octavo.text.grouping import tree
+from octavo.text.grouping import build_tree
 from octavo.tokens.choose import counter
 
 TOKTOK = counter("o200k_base")
@@ -132,7 +132,7 @@ def _nodes(
 
 
 def _ours(borders: Sequence[int]) -> list[list[range]]:
-    return tree(borders, [1] * len(borders), size=1)
+    return build_tree(borders, [1] * len(borders), size=1)
 
 
 def _balanced(borders: Sequence[int]) -> list[list[range]]:

@@ -32,7 +32,7 @@ from octavo.loaders.text import LOADER as TEXT
 from octavo.pipeline.reader import read
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Kind, Options, StepType, Work
-from octavo.text.note import Slot
+from octavo.text.note import PendingNote
 
 _EXAMPLES = Path(__file__).parents[1] / "examples"
 _OWN = {"code": _EXAMPLES / "docs" / "balance.py", "rows": _EXAMPLES / "crossings.csv"}
@@ -49,7 +49,7 @@ class _Seen:
     beside: set[str] = field(default_factory=set)
     text: str = ""
 
-    async def run(self, slots: Sequence[Slot], options: Options, work: Work) -> Sequence[Slot]:
+    async def run(self, slots: Sequence[PendingNote], options: Options, work: Work) -> Sequence[PendingNote]:
         del options
         self.text = work.document.text
         for slot in slots:

@@ -41,7 +41,7 @@ from octavo.pipeline.reader import load
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
-from octavo.text.quote import short_id
+from octavo.text.quote import to_row_id
 
 
 class Recorded(OpenAI):
@@ -58,7 +58,7 @@ class Recorded(OpenAI):
     def digests(self):
         """Return the hash of each call's body, by the id that the journal gives the call."""
         return {
-            short_id(key_of(request, identity=self.identity, model=self.model)): blake2b(
+            to_row_id(key_of(request, identity=self.identity, model=self.model)): blake2b(
                 encode(self._dialect.body(self._name, request)), digest_size=16
             ).hexdigest()
             for request in self.requests

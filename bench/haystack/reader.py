@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from octavo.protocols import Finish, Reply, Request, Usage
-from octavo.text.log import seen
+from octavo.text.log import find_shown_memory
 
 __all__ = ["Reader", "answer_of"]
 
@@ -188,7 +188,7 @@ class Reader:
         margin = "Task: note what" in user
         for tag, text in _shown(blocks, margin=margin):
             facts.read(text, noted=_ANSWER in text or tag in {"summary", "score"} or "*" in text)
-        memory = seen(prompt)
+        memory = find_shown_memory(prompt)
         if request.schema is not None:
             return json.dumps(self._record(request, facts, memory))
         if memory is not None:

@@ -12,7 +12,7 @@ from octavo.backends.llama import BACKEND
 from octavo.backends.weights import SMOLLM2, fetch, models_directory
 from octavo.errors import CallError, ContextError, RequestError
 from octavo.protocols import Finish, Message, Profile, Request
-from octavo.text.vector import cosine
+from octavo.text.vector import compute_cosine
 
 pytestmark = [
     pytest.mark.skipif(
@@ -127,7 +127,7 @@ def test_texts_that_share_words_are_near_and_no_vector_depends_on_its_neighbours
 
     found, alone, again = asyncio.run(run())
     one, near, far = found.vectors
-    assert cosine(one, near) > cosine(one, far)
+    assert compute_cosine(one, near) > compute_cosine(one, far)
     assert alone.vectors[0] == far
     assert again.vectors == (one,)
     assert found.usage.prompt > 10

@@ -11,7 +11,7 @@ from tests.mock import Answer, Behaviour, failure, serving
 import octavo
 from octavo.errors import ContextError, ModelError, RequestError
 from octavo.protocols import Transient
-from octavo.text.vector import cosine
+from octavo.text.vector import compute_cosine
 
 
 def embed(url, *texts, **fields):
@@ -30,7 +30,7 @@ def test_one_request_embeds_several_texts(client):
     with serving() as server:
         found = embed(server.url, "the white whale", "a white whale", "tax law", client=client)
     one, near, far = found.vectors
-    assert cosine(one, near) > cosine(one, far)
+    assert compute_cosine(one, near) > compute_cosine(one, far)
     assert found.usage.prompt > 0
     assert [(call.path, call.body["model"]) for call in server.calls] == [("/embeddings", "small")]
     assert server.calls[0].body["input"] == ["the white whale", "a white whale", "tax law"]

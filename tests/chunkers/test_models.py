@@ -20,8 +20,8 @@ from octavo.protocols import Answer, TokenLogprob
 from octavo.protocols.embeddings import Embedded
 from octavo.text.anchors import Anchor
 from octavo.text.document import Document
-from octavo.text.mooring import begins
-from octavo.text.ngrams import spelt
+from octavo.text.mooring import find_part_starts
+from octavo.text.ngrams import to_spelling_vector
 
 ASKING = ("anchors", "margin", "outline", "perplexity", "questions", "regex", "semantic", "shift")
 REGISTRY = Registry()
@@ -58,7 +58,7 @@ class Work:
 
     async def embed(self, texts, *, node, levels=0):
         self.asked.append(("embed", tuple(texts)))
-        return Embedded(tuple(spelt(text) for text in texts))
+        return Embedded(tuple(to_spelling_vector(text) for text in texts))
 
     @staticmethod
     def _asking(answer):
@@ -207,7 +207,7 @@ def test_listed_chunks_begin_at_their_heads():
 
 def test_signs_of_patterns_in_a_head_are_letters():
     text = "Say (a+b)* now. Then [x]? {2} is $5. More."
-    assert begins(text, [Anchor("Say", ""), Anchor("Then [x]? {2}", ""), Anchor("$5.", "")]) == [
+    assert find_part_starts(text, [Anchor("Say", ""), Anchor("Then [x]? {2}", ""), Anchor("$5.", "")]) == [
         0,
         16,
         text.index("$5"),
@@ -216,17 +216,17 @@ def test_signs_of_patterns_in_a_head_are_letters():
 
 def test_a_head_with_mistakes_is_placed_by_the_fewest_changes():
     text = f"{CATS} {SHIPS}"
-    found = begins(text, [Anchor("Cats", "small mice."), Anchor("Shpis crosses the see", "sails.")])
+    found = find_part_starts(text, [Anchor("Cats", "small mice."), Anchor("Shpis crosses the see", "sails.")])
     assert found == [0, text.index("Ships cross")]
 
 
 def test_a_lost_head_begins_behind_the_tail_before_it():
     text = f"{CATS} {SHIPS}"
-    found = begins(
+    found = find_part_starts(
         text, [Anchor("Cats", "Cats hunt small mice."), Anchor("Nothing like it", "sails.")]
     )
     assert found == [0, text.index("Ships cross")]
-    assert begins(text, [Anchor("Cats", "?"), Anchor("Nothing like it at all", "")]) == [0, None]
+    assert find_part_starts(text, [Anchor("Cats", "?"), Anchor("Nothing like it at all", "")]) == [0, None]
 
 
 def test_topic_and_core_stand_beside_a_chunk():

@@ -20,7 +20,7 @@ from octavo.protocols import Capabilities, Reply, TokenLogprob
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.span import Span
-from octavo.text.vector import vector
+from octavo.text.vector import to_vector
 
 TEXT = "One thing.\n\nTwo things. And more.\n\n```\na\n\nb\n```\n\nThe end.\n"
 
@@ -74,7 +74,7 @@ def directions(**near):
     """Embed a text by the words in it, each a direction."""
 
     async def embed(texts):
-        return [vector([float(word in text) for word in near.values()]) for text in texts]
+        return [to_vector([float(word in text) for word in near.values()]) for text in texts]
 
     return embed
 

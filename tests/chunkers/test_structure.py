@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from octavo.chunkers.structure import CHUNKER, Structure, split
 from octavo.loaders.markdown import LOADER as MARKDOWN
-from octavo.text.block import blocks
+from octavo.text.block import find_blocks
 from octavo.text.document import Document
 from octavo.tokens.choose import counter
 
@@ -132,7 +132,7 @@ def test_a_block_longer_than_a_stretch_is_looked_for_a_few_times_only(monkeypatc
 
     def spy(*args):
         looked.append(args)
-        return blocks(*args)
+        return find_blocks(*args)
 
     monkeypatch.setattr("octavo.chunkers.stretch.blocks", spy)
     check("a word " * 10_000 + "\n\nThe end.", 100)

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 
 from octavo.engine.bounds import Curtailed, bounded, curtailed, ends_at_bound
 from octavo.strategies.listing import listing
-from octavo.text.addresses import depth
-from octavo.text.revision_schema import revision_schema
+from octavo.text.addresses import measure_depth
+from octavo.text.revision_schema import build_revision_schema
 
 PERSON = {
     "type": "object",
@@ -98,7 +98,7 @@ def test_the_longest_record_within_bounds_is_shorter_than_the_reply_that_was_cut
 
 @pytest.mark.parametrize(
     "schema",
-    [listing(PERSON), LIST, revision_schema(MEMORY, updates=True)],
+    [listing(PERSON), LIST, build_revision_schema(MEMORY, updates=True)],
     ids=["records", "list", "revisions"],
 )
 def test_what_fits_within_bounds_fits_the_schema(schema):
@@ -235,4 +235,4 @@ def test_a_code_of_fixed_length_is_not_taken_for_a_cut_text():
     ],
 )
 def test_a_schema_says_how_long_its_paths_are(schema, keys):
-    assert depth(schema) == keys
+    assert measure_depth(schema) == keys

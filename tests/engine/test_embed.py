@@ -12,8 +12,8 @@ from octavo.backends.scripted import ScriptedBackend
 from octavo.engine.embed import batches
 from octavo.errors import BackendError, OctavoError, Outcome, RequestError, UsageError
 from octavo.protocols import Capabilities, Embedded, Transient
-from octavo.text.ngrams import spelt
-from octavo.text.vector import vector
+from octavo.text.ngrams import to_spelling_vector
+from octavo.text.vector import to_vector
 
 
 class Server(ScriptedBackend):
@@ -60,7 +60,7 @@ def test_each_text_has_its_vector_in_order():
     server = Server()
     at = desk(server)
     found = at.run(embedding(*texts))
-    assert list(found.vectors) == [spelt(text) for text in texts]
+    assert list(found.vectors) == [to_spelling_vector(text) for text in texts]
     assert found.predicted is None
     assert [len(each) for each in server.embedded] == [64, 64, 22]
     assert at.account.outcomes == {Outcome.OK: 3}
@@ -75,7 +75,7 @@ def test_what_the_journal_has_is_not_sent_again(tmp_path):
     at = desk(second, path=path)
     found = at.run(embedding("c", "d", "a b"))
     assert second.embedded == [("d",)]
-    assert list(found.vectors) == [spelt("c"), spelt("d"), spelt("a b")]
+    assert list(found.vectors) == [to_spelling_vector("c"), to_spelling_vector("d"), to_spelling_vector("a b")]
     at = desk(third, path=path)
     at.run(embedding("d", "c"))
     assert third.embedded == []
@@ -93,7 +93,7 @@ def test_one_text_is_sent_once_whoever_waits_for_it():
 
     one, two = desk(server).run(twice)
     assert sorted(server.embedded) == [("same", "one"), ("two",)]
-    assert one.vectors[0] == one.vectors[1] == two.vectors[0] == spelt("same")
+    assert one.vectors[0] == one.vectors[1] == two.vectors[0] == to_spelling_vector("same")
 
 
 def test_requests_are_under_the_limit_of_the_run():
@@ -105,7 +105,7 @@ def test_requests_are_under_the_limit_of_the_run():
 def test_a_passing_fault_is_tried_again_and_counted():
     server = Server(Transient("busy", kind="rate"), Transient("down", kind="server"))
     at = desk(server)
-    assert at.run(embedding("a")).vectors == (spelt("a"),)
+    assert at.run(embedding("a")).vectors == (to_spelling_vector("a"),)
     assert at.account.sent == 3
     assert at.account.outcomes == {Outcome.OK: 1}
 
@@ -119,7 +119,7 @@ def test_a_lasting_fault_reaches_who_asked_and_is_in_the_account():
 
 
 def test_a_backend_that_gives_too_few_vectors_is_unusable():
-    (error,) = desk(Server(vectors=(vector([1]),))).run(failing("a", "b"))
+    (error,) = desk(Server(vectors=(to_vector([1]),))).run(failing("a", "b"))
     assert isinstance(error, BackendError)
     assert "1 vectors for 2 texts" in error.message
 

@@ -24,7 +24,7 @@ from octavo.engine.schema import VERSION
 from octavo.engine.storage import explain
 from octavo.errors import JournalError
 from octavo.protocols import Capabilities, Finish, Message, Reply, Request, TokenLogprob, Usage
-from octavo.text.quote import Origin, Quote, short_id
+from octavo.text.quote import QuoteOrigin, Quote, to_row_id
 
 
 def request(text="hello", **changes):
@@ -139,7 +139,7 @@ def test_a_journal_of_any_earlier_version_becomes_one_of_this(tmp_path, monkeypa
     connection.execute(
         "INSERT INTO calls (id, generation, key, prompt, text, finish, usage, model, seconds)"
         " VALUES (?, 1, ?, 9, 'kept', 'stop', '[1,2,null,null]', 'm', 0.5)",
-        (short_id(digest), digest),
+        (to_row_id(digest), digest),
     )
     connection.close()
     with Journal(tmp_path / "j") as journal:
@@ -236,12 +236,12 @@ def test_contacts_counts_and_tables_come_back(tmp_path):
 
 def test_a_prompt_is_stored_without_what_stands_elsewhere(tmp_path):
     text = "All of the document. " * 500
-    document = Quote(text[100:9000], Origin("text", 7, 100))
+    document = Quote(text[100:9000], QuoteOrigin("text", 7, 100))
     asked = request(f"Static instruction. {'x' * 200}\n\n<text 1a>\n{document}\n</text 1a>\nEnd.")
     with Journal(tmp_path / "j") as journal:
         journal.keep_text(7, text)
         keep(journal, asked, FULL, [document])
-        call = short_id(key_of(asked, identity="i", model="m"))
+        call = to_row_id(key_of(asked, identity="i", model="m"))
         assert journal.messages(call) == asked.messages
         ((size,),) = journal.query("SELECT length(body) FROM prompts")
     assert size < 150
@@ -258,7 +258,7 @@ def test_a_text_that_grows_from_prompt_to_prompt_is_stored_about_once(tmp_path):
         for each in asked:
             keep(journal, each, FULL)
         for each in asked:
-            call = short_id(key_of(each, identity="i", model="m"))
+            call = to_row_id(key_of(each, identity="i", model="m"))
             assert journal.messages(call) == each.messages
         ((texts,),) = journal.query("SELECT sum(length(data)) FROM texts")
         ((prompts,),) = journal.query("SELECT sum(length(body)) FROM prompts")
@@ -273,7 +273,7 @@ def test_a_text_that_grows_from_prompt_to_prompt_is_stored_about_once(tmp_path):
 def test_packing_loses_nothing(literals, quoted):
     """Any mix of literals and quotes, repeated and overlapping ones too, comes back whole."""
     store = dict(enumerate(quoted))
-    quotes = [Quote(text, Origin("call", i, 0)) for i, text in store.items()]
+    quotes = [Quote(text, QuoteOrigin("call", i, 0)) for i, text in store.items()]
     content = "".join(
         a + b
         for a, b in zip(literals + [""] * 4, [str(q) for q in quotes] + [""] * 4, strict=False)

@@ -13,7 +13,7 @@ from octavo.engine.journal import Journal
 from octavo.engine.packing import pack
 from octavo.engine.reuse import reuse_of
 from octavo.protocols import Message, Reply, Usage
-from octavo.text.quote import Origin, Quote, short_id
+from octavo.text.quote import QuoteOrigin, Quote, to_row_id
 from octavo.tokens.estimate import Estimate
 
 BOOK = "".join(f"Sentence number {number} of the book. " for number in range(400))
@@ -42,7 +42,7 @@ def journal_of(prompts, *, cached=0, attempts=1, source="a.txt"):
             await journal.keep(key, pack(messages, quotes), reply)
             journal.execute(
                 "INSERT INTO ledger VALUES (1, ?, ?, 'ok', ?)",
-                (str(number), short_id(key), attempts),
+                (str(number), to_row_id(key), attempts),
             )
 
     asyncio.run(keep())
@@ -50,7 +50,7 @@ def journal_of(prompts, *, cached=0, attempts=1, source="a.txt"):
 
 
 def quoted(start, end):
-    return Quote(BOOK[start:end], Origin("text", 1, start))
+    return Quote(BOOK[start:end], QuoteOrigin("text", 1, start))
 
 
 def ideal(texts):

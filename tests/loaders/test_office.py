@@ -12,7 +12,7 @@ from tests.loaders import office
 from octavo.errors import InputError
 from octavo.loaders.extraction import Extraction, _explained
 from octavo.loaders.office import LOADER
-from octavo.text.place import place
+from octavo.text.place import describe_location
 from octavo.text.span import Span
 
 SECTIONS = [
@@ -37,7 +37,7 @@ def load(name, data=None):
 
 
 def places(document):
-    return [place(document, Span(at, at + 1)) for at in (0, len(document.text) - 2)]
+    return [describe_location(document, Span(at, at + 1)) for at in (0, len(document.text) - 2)]
 
 
 @pytest.mark.parametrize("name", ["book.epub", "letter.docx", "letter.odt", "talk.pptx"])

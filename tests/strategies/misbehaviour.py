@@ -15,7 +15,7 @@ from octavo.engine.call import Call
 from octavo.engine.key import key_of
 from octavo.errors import RequestError
 from octavo.protocols import Finish, Reply, TokenLogprob, Usage
-from octavo.text.quote import short_id
+from octavo.text.quote import to_row_id
 
 __all__ = ["IDENTITY", "KINDS", "Asks", "Model", "row_place", "shown"]
 
@@ -199,7 +199,7 @@ class Asks:
         asked = [ask for ask in self.asked if ask.keys]  # the others did not fit, and were not sent
         groups = _groups(asked)
         home = {
-            short_id(key): number for number, group in enumerate(groups) for key in _keys(group)
+            to_row_id(key): number for number, group in enumerate(groups) for key in _keys(group)
         }
         entered = defaultdict(list)
         for row in rows:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from octavo.errors import ReplyError
 from octavo.strategies.collapsing import Collapsing
 from octavo.strategies.fit import FENCE
-from octavo.text.note import Note, Slot
-from octavo.text.ready import ready
+from octavo.text.note import Note, PendingNote
+from octavo.text.ready import to_awaitable
 from octavo.text.span import Span
 
 
@@ -39,7 +39,7 @@ class Words:
 
 def slot(place, size):
     spans = (Span(10 * place, 10 * place + 10),)
-    return Slot(spans, size, ready(Note("w " * size, spans)))
+    return PendingNote(spans, size, to_awaitable(Note("w " * size, spans)))
 
 
 @given(

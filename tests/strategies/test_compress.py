@@ -13,7 +13,7 @@ from octavo.engine.runs import ledger_of, runs
 from octavo.engine.storage import journal_path
 from octavo.errors import FitError, ReplyError, RequestError, UsageError
 from octavo.protocols import Finish, Reply
-from octavo.text.facts import facts
+from octavo.text.facts import find_facts
 from octavo.tokens.choose import counter
 
 SPEC = """
@@ -42,7 +42,7 @@ def shortening(request):
     """Keep as many words as asked for, those that must stay before all others."""
     (text, *_) = fenced(request)
     wanted = int(re.search(r"so that (\d+) words remain", request.messages[1].content)[1])
-    keep = facts(text)
+    keep = find_facts(text)
     rest = [word for word in text.split() if word.islower()]
     return " ".join([*keep, *rest[: max(0, wanted - len(keep))]])
 
@@ -90,7 +90,7 @@ def test_a_document_keeps_to_its_target_with_every_name_and_number(tmp_path, goa
     wanted = goal.get("tokens") or int(tokens(text) * goal["ratio"])
     assert tokens(result.value) <= wanted
     assert heard.notices == []
-    assert set(facts(text)) <= set(facts(result.value))
+    assert set(find_facts(text)) <= set(find_facts(result.value))
     years = [int(year) for year in re.findall(r"18\d\d", result.value)]
     assert years == sorted(years)
     assert result.value.count("\n\n") == 7

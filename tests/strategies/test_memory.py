@@ -14,7 +14,7 @@ from octavo.engine.runs import runs
 from octavo.engine.states import states_of
 from octavo.engine.storage import journal_path
 from octavo.errors import FitError, SpecErrors
-from octavo.text.log import seen
+from octavo.text.log import find_shown_memory
 
 MEMORY = """
 octavo: 1
@@ -42,7 +42,7 @@ ASSIGNED = re.compile(r"VAR (\w+) = (\w+)\.")
 
 
 def state_of(request):
-    return seen(request.messages[-1].content)
+    return find_shown_memory(request.messages[-1].content)
 
 
 def revisions(*entries):

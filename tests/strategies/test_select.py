@@ -20,7 +20,7 @@ from octavo.errors import (
 )
 from octavo.protocols import Finish, Reply, TokenLogprob
 from octavo.strategies.ranking import Candidate, Limits, chosen
-from octavo.text.entropy import entropy
+from octavo.text.entropy import estimate_entropy
 
 SELECT = """
 octavo: 1
@@ -345,14 +345,14 @@ def sure(share, text="The mantel.", lead=()):
 
 
 def test_entropy_counts_what_the_alternatives_leave():
-    assert entropy([0.0]) == 0
-    assert entropy([math.log(0.5)] * 2) == pytest.approx(math.log(2))
+    assert estimate_entropy([0.0]) == 0
+    assert estimate_entropy([math.log(0.5)] * 2) == pytest.approx(math.log(2))
     # Ten equal tokens of which five are named.
-    assert entropy([math.log(0.1)] * 5) == pytest.approx(math.log(10))
-    assert entropy([math.log(0.9), -math.inf]) == pytest.approx(
+    assert estimate_entropy([math.log(0.1)] * 5) == pytest.approx(math.log(10))
+    assert estimate_entropy([math.log(0.9), -math.inf]) == pytest.approx(
         -0.9 * math.log(0.9) - 0.1 * math.log(0.1)
     )
-    assert entropy([]) == math.inf
+    assert estimate_entropy([]) == math.inf
 
 
 def test_the_part_of_the_surest_first_token_is_read_and_abstentions_never_win(tmp_path):

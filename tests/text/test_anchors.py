@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octavo.text.anchors import Anchor, placed
+from octavo.text.anchors import Anchor, locate_sections
 
 
 def parts(text, *anchors):
-    found = placed(text, [Anchor(*each) for each in anchors])
+    found = locate_sections(text, [Anchor(*each) for each in anchors])
     return found if isinstance(found, str) else [text[span.start : span.end] for span in found]
 
 

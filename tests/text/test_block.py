@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from octavo.text.block import blocks
+from octavo.text.block import find_blocks
 from octavo.text.document import Heading
 from octavo.text.span import Span
 
@@ -20,11 +20,11 @@ from octavo.text.span import Span
     ],
 )
 def test_two_blank_lines_make_a_border_more_welcome(text, welcome):
-    assert [index for index, cost in enumerate(blocks(text, (), ()).costs) if cost < 0] == welcome
+    assert [index for index, cost in enumerate(find_blocks(text, (), ()).costs) if cost < 0] == welcome
 
 
 @pytest.mark.parametrize("text", ["a", "\n", "\r#", "a\n#", "\n\na"])
 def test_the_shortest_texts_have_blocks(text):
-    assert blocks(text, (), ()).starts == [0]
+    assert find_blocks(text, (), ()).starts == [0]
     sections = (Heading(1, "", Span(len(text) - 1, len(text))),)
-    assert blocks(text, sections, ()).starts in ([0], [0, len(text) - 1])
+    assert find_blocks(text, sections, ()).starts in ([0], [0, len(text) - 1])

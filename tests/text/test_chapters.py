@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.text.chapters import book_headings
+from octavo.text.chapters import find_book_headings
 
 
 def found(text):
-    return [(heading.level, heading.title) for heading in book_headings(text)]
+    return [(heading.level, heading.title) for heading in find_book_headings(text)]
 
 
 def test_chapters_that_say_so_are_headings():
@@ -24,7 +24,7 @@ def test_chapters_that_say_so_are_headings():
 
 def test_a_title_below_a_number_belongs_to_the_heading():
     text = "Before.\n\n\nXIV\n\nThe Long Way\n\nThey walked.\n"
-    (heading,) = book_headings(text)
+    (heading,) = find_book_headings(text)
     assert heading.title == "XIV. The Long Way"
     assert text[heading.span.start : heading.span.end] == "XIV\n\nThe Long Way"
 
@@ -59,7 +59,7 @@ def test_windows_lines_give_the_same():
 def test_spans_lie_in_the_text_in_order(lines):
     text = "\n".join(lines)
     end = 0
-    for heading in book_headings(text):
+    for heading in find_book_headings(text):
         assert end <= heading.span.start < heading.span.end <= len(text)
         assert heading.title
         end = heading.span.end

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octavo.text.doctree import doctree
+from octavo.text.doctree import build_section_tree
 from octavo.text.document import Document
 from octavo.text.outline import markdown_headings
 from octavo.text.span import Span
@@ -23,7 +23,7 @@ def sections(root):
 
 def test_levels_that_are_left_out_do_not_count_as_depth():
     text = "Before.\n\n# A\n\na\n\n#### B\n\nb\n\n##### C\n\nc\n\n# D\n\nd\n"
-    root = doctree(document(text), [Span(0, len(text))], 2)
+    root = build_section_tree(document(text), [Span(0, len(text))], 2)
     assert [each.headings for each in sections(root)] == [(), ("A",), ("A", "B"), ("D",)]
     assert [text[s.start : s.end] for s in root.pieces] == ["Before.\n\n"]
     (b,) = root.sections[0].sections
@@ -40,7 +40,7 @@ LINES = st.sampled_from(["# A", "## B", "### C", "##### D", "word", "more words"
 def test_all_text_but_bare_headings_is_in_one_piece(lines, cuts, depth):
     text = "\n".join(lines)
     places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    root = doctree(document(text), [Span(a, b) for a, b in pairwise(places)], depth)
+    root = build_section_tree(document(text), [Span(a, b) for a, b in pairwise(places)], depth)
     pieces = sorted(piece for each in sections(root) for piece in each.pieces)
     assert all(before.end <= after.start for before, after in pairwise(pieces))
     headings = document(text).outline

@@ -7,7 +7,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.text.document import Document, Heading, heading_path, heading_paths
+from octavo.text.document import Document, Heading, heading_path, iter_heading_paths
 from octavo.text.span import Span
 
 
@@ -51,7 +51,7 @@ HEADINGS = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 50)), max_size=1
 @given(HEADINGS, st.lists(st.integers(0, 60), max_size=20).map(sorted))
 def test_many_paths_are_as_one_by_one(outline, positions):
     expected = [heading_path(outline, position) for position in positions]
-    assert list(heading_paths(outline, positions)) == expected
+    assert list(iter_heading_paths(outline, positions)) == expected
     for path, position in zip(expected, positions, strict=True):
         above = [heading for heading in outline if heading.span.start <= position]
         assert path == () if not above else path[-1] == above[-1].title

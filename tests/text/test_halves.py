@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.text.halves import middle
+from octavo.text.halves import split_in_half
 
 WORDS = "one two three four five six seven eight nine ten eleven twelve"
 
@@ -24,15 +24,15 @@ WORDS = "one two three four five six seven eight nine ten eleven twelve"
     ],
 )
 def test_the_best_border_near_the_middle(text, left):
-    assert text[: middle(text)] == left
+    assert text[: split_in_half(text)] == left
 
 
 @pytest.mark.parametrize("text", ["", "   ", "short", " " * 200 + "short"])
 def test_a_short_text_is_not_cut(text):
-    assert middle(text) is None
+    assert split_in_half(text) is None
 
 
 @given(st.text(alphabet="ab .\n\u5317\u0301\u200d\U0001f468", max_size=200))
 def test_both_halves_have_something(text):
-    at = middle(text)
+    at = split_in_half(text)
     assert at is None or 0 < at < len(text)

@@ -40,7 +40,7 @@ def test_native_loops_of_another_version_do_not_run(monkeypatch):
     monkeypatch.setattr(native, "VERSION", loops.VERSION - 1)
     found = runpy.run_path(kernel.__file__)
     assert not found["NATIVE"]
-    assert found["cheapest"] is loops.cheapest
+    assert found["cheapest"] is loops.find_cheapest_cuts
 
 
 @needs_native
@@ -48,12 +48,12 @@ def test_native_loops_of_another_version_do_not_run(monkeypatch):
 def test_both_find_the_same_blank_lines(text, data):
     begin = data.draw(st.integers(0, len(text)))
     stop = data.draw(st.integers(begin, len(text)))
-    assert native.blank_lines(text, begin, stop) == loops.blank_lines(text, begin, stop)
+    assert native.blank_lines(text, begin, stop) == loops.find_blank_lines(text, begin, stop)
 
 
 @given(LINES)
 def test_blank_lines_are_those_of_a_pattern(text):
-    ends, gaps = kernel.blank_lines(text, 0, len(text))
+    ends, gaps = kernel.find_blank_lines(text, 0, len(text))
     runs = list(re.finditer(r"\n(?:[ \t\r\f\v]*\n)+", text))
     assert ends == [run.end() for run in runs]
     assert gaps == [
@@ -67,13 +67,13 @@ def test_blank_lines_are_those_of_a_pattern(text):
 @given(st.text(max_size=200) | LINES, st.data())
 def test_both_give_borders_the_same_hashes(text, data):
     places = data.draw(st.lists(st.integers(0, len(text)), max_size=20).map(sorted))
-    assert native.borders(text, places) == loops.borders(text, places)
+    assert native.borders(text, places) == loops.hash_boundaries(text, places)
 
 
 def test_a_borders_hash_is_that_of_the_characters_around_it():
     text = "x" * 40 + "字é👍" + "y" * 40
     around = text[42 - 32 : 42 + 32].encode()
-    assert kernel.borders(text, [42]) == [zlib.crc32(around) * 0x9E3779B1 % 2**32]
+    assert kernel.hash_boundaries(text, [42]) == [zlib.crc32(around) * 0x9E3779B1 % 2**32]
 
 
 @needs_native
@@ -83,11 +83,11 @@ def test_both_draw_the_same_costs(text, data):
     prices = data.draw(
         st.lists(st.integers(-(2**20), 2**20), min_size=len(places), max_size=len(places))
     )
-    assert native.drawn(text, places, prices) == loops.drawn(text, places, prices)
+    assert native.drawn(text, places, prices) == loops.price_boundaries(text, places, prices)
 
 
 def test_the_least_hash_costs_nothing_and_the_worst_nearly_all():
-    costs = loops.weights(range(0, 2**32, 2**20))
+    costs = loops.weigh_hashes(range(0, 2**32, 2**20))
     assert (costs[0], costs[-1]) == (0, loops.UNIT)
     assert costs == sorted(costs)
 
@@ -101,7 +101,7 @@ FENCES = st.lists(
 @needs_native
 @given(FENCES, st.sampled_from("`~"))
 def test_both_find_the_same_fences(text, sign):
-    assert native.fence_marks(text, sign) == loops.fence_marks(text, sign)
+    assert native.fence_marks(text, sign) == loops.find_fence_marks(text, sign)
 
 
 @needs_native
@@ -109,7 +109,7 @@ def test_both_find_the_same_fences(text, sign):
 def test_both_keep_the_same_places(lengths, short, data):
     bounds = [sum(lengths[:count]) for count in range(len(lengths) + 1)]
     prices = data.draw(st.lists(st.integers(-1, 1), min_size=len(lengths), max_size=len(lengths)))
-    assert native.thinned(bounds, prices, short) == loops.thinned(bounds, prices, short)
+    assert native.thinned(bounds, prices, short) == loops.select_boundaries(bounds, prices, short)
 
 
 ITEMS = st.lists(st.tuples(st.integers(0, 30), st.integers(-20, 40)), min_size=1, max_size=60)
@@ -120,7 +120,7 @@ ITEMS = st.lists(st.tuples(st.integers(0, 30), st.integers(-20, 40)), min_size=1
 def test_both_take_the_same_path(items, room, each, more):
     sizes, costs = zip(*items, strict=True)
     found = native.cheapest(sizes, costs, room, each, more=more)
-    assert found == loops.cheapest(sizes, costs, room, each, more=more)
+    assert found == loops.find_cheapest_cuts(sizes, costs, room, each, more=more)
 
 
 @given(ITEMS, st.integers(30, 90), st.integers(0, 30))
@@ -132,7 +132,7 @@ def test_no_other_path_is_cheaper(items, room, each):
             if sum(sizes[start:end]) <= room:
                 price = least[start] + each + (costs[start] if start else 0)
                 least[end] = min(least[end], price)
-    cuts = [0, *kernel.cheapest(sizes, costs, room, each), len(sizes)]
+    cuts = [0, *kernel.find_cheapest_cuts(sizes, costs, room, each), len(sizes)]
     parts = list(pairwise(cuts))
     assert all(sum(sizes[a:b]) <= room for a, b in parts)
     assert sum(each + (costs[a] if a else 0) for a, _ in parts) == least[-1]
@@ -144,17 +144,17 @@ def test_cuts_that_are_settled_early_are_those_of_the_whole(items, room, each, d
     found: list[int] = []
     begin = 0
     for end in sorted(data.draw(st.sets(st.integers(1, len(sizes)), max_size=5))):
-        if cuts := kernel.cheapest(sizes[begin:end], costs[begin:end], room, each, more=True):
+        if cuts := kernel.find_cheapest_cuts(sizes[begin:end], costs[begin:end], room, each, more=True):
             found += [begin + cut for cut in cuts]
             begin += cuts[-1]
-    found += [begin + cut for cut in kernel.cheapest(sizes[begin:], costs[begin:], room, each)]
-    assert found == kernel.cheapest(sizes, costs, room, each)
+    found += [begin + cut for cut in kernel.find_cheapest_cuts(sizes[begin:], costs[begin:], room, each)]
+    assert found == kernel.find_cheapest_cuts(sizes, costs, room, each)
 
 
 def test_a_path_that_never_settles_takes_linear_time():
     """Where all places are alike, as many ways run side by side as a part has items."""
     sizes, costs = [1] * 40_000, [0] * 40_000
-    for loop in {kernel.cheapest, loops.cheapest}:
+    for loop in {kernel.find_cheapest_cuts, loops.find_cheapest_cuts}:
         began = time.process_time()
         assert loop(sizes, costs, 10_000, 1, more=True) == []
         assert time.process_time() - began < 1  # sixteen seconds, were all compared each time
@@ -185,7 +185,7 @@ def test_numbers_that_change_their_list_do_no_harm():
     with pytest.raises(TypeError):
         native.borders("abc", places)
     places += [Meddler(1, places), *range(1000)]
-    assert native.borders("abc", places)[:3] == loops.borders("abc", [1, 0, 1])
+    assert native.borders("abc", places)[:3] == loops.hash_boundaries("abc", [1, 0, 1])
 
 
 @needs_native

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.text.length import ends_sentence, word_count
+from octavo.text.length import has_sentence_end, count_words
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from octavo.text.length import ends_sentence, word_count
     ],
 )
 def test_words_are_counted_with_and_without_blanks(text, words):
-    assert word_count(text) == words
+    assert count_words(text) == words
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_words_are_counted_with_and_without_blanks(text, words):
     ],
 )
 def test_the_end_of_a_sentence_is_seen_in_its_script(text, ends):
-    assert ends_sentence(text) is ends
+    assert has_sentence_end(text) is ends
 
 
 @given(st.text(), st.text())
 def test_two_texts_have_the_words_of_both(one, other):
-    assert abs(word_count(f"{one} {other}") - word_count(one) - word_count(other)) <= 1
+    assert abs(count_words(f"{one} {other}") - count_words(one) - count_words(other)) <= 1

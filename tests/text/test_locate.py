@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import octavo.text
-from octavo.text.folded import fold
-from octavo.text.locate import locate
+from octavo.text.folded import normalize_for_match
+from octavo.text.locate import find_pieces
 
 HERE = str(Path(octavo.text.__file__).parent)
 
@@ -20,7 +20,7 @@ def seen(text, *pieces):
     """Return what stands at each piece's place, marked where it is not to the letter."""
     return [
         None if place is None else ("" if place.exact else "~") + text[slice(*place.span)]
-        for place in locate(text, pieces)
+        for place in find_pieces(text, pieces)
     ]
 
 
@@ -29,7 +29,7 @@ def test_the_first_place_of_each_piece_between_edges_of_words():
     assert seen(text, "art", "Art", "12", "200", "1,200", "3", "14", "14.", "part", "made art") == [
         "art", "Art", "12", None, "1,200", None, None, None, None, "made art",
     ]  # fmt: skip
-    (place,) = locate(text, ["art"])
+    (place,) = find_pieces(text, ["art"])
     assert place.span.start == text.index("art.")
 
 
@@ -57,17 +57,17 @@ def test_case_white_space_and_typography_do_not_count(text, piece, found):
 
 def test_a_folded_character_knows_where_it_came_from():
     text = "\ufb01ne \u2026 end"
-    folded = fold(text)
+    folded = normalize_for_match(text)
     assert folded.text == "fine ... end"
-    assert text[slice(*folded.span(0, 2))] == "\ufb01"
-    assert text[slice(*folded.span(5, 8))] == "\u2026"
+    assert text[slice(*folded.to_source_span(0, 2))] == "\ufb01"
+    assert text[slice(*folded.to_source_span(5, 8))] == "\u2026"
 
 
 @given(st.text(alphabet="ab \n-\u5317\uff11.1\u0301*", max_size=60), st.data())
 def test_what_stands_between_blanks_is_found_to_the_letter(text, data):
     words = [word for word in text.split() if word]
     pieces = data.draw(st.lists(st.sampled_from(words), max_size=5)) if words else []
-    for place, piece in zip(locate(text, pieces), pieces, strict=True):
+    for place, piece in zip(find_pieces(text, pieces), pieces, strict=True):
         assert place is not None
         assert place.exact
         assert text[slice(*place.span)] == piece
@@ -80,7 +80,7 @@ def test_what_stands_between_blanks_is_found_to_the_letter(text, data):
     st.text(alphabet="ab-\u5317 ", max_size=80),
 )
 def test_many_pieces_are_found_as_each_alone(pieces, text):
-    assert locate(text, pieces) == [locate(text, [piece])[0] for piece in pieces]
+    assert find_pieces(text, pieces) == [find_pieces(text, [piece])[0] for piece in pieces]
 
 
 def steps(text, pieces):
@@ -97,7 +97,7 @@ def steps(text, pieces):
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        locate(text, pieces)
+        find_pieces(text, pieces)
     finally:
         sys.settrace(before)
     return count

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octavo.text.document import heading_path
-from octavo.text.outline import markdown_headings, unix_lines
+from octavo.text.outline import markdown_headings, normalize_line_ends
 
 
 def found(text):
@@ -92,7 +92,7 @@ def test_spans_lie_in_the_text_in_order(text):
 
 @given(MARKDOWN)
 def test_the_kind_of_line_end_does_not_matter(text):
-    lines = unix_lines(text).replace("\r\n", "\n")
+    lines = normalize_line_ends(text).replace("\r\n", "\n")
     windows = lines.replace("\n", "\r\n")
     assert found(lines) == found(windows) == found(lines.replace("\n", "\r"))
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from octavo.text.relevance import relevance
+from octavo.text.relevance import parse_relevance
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,6 @@ from octavo.text.relevance import relevance
     ],
 )
 def test_the_verdict_is_the_first_word_and_the_note_stands_after_it(text, relevant, rest):
-    found = relevance(text)
+    found = parse_relevance(text)
     assert found.relevant is relevant
     assert text[found.start :].rstrip("\n") == rest

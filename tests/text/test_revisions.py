@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from octavo.engine.records import Invalid, read_record
 from octavo.protocols import Reply
-from octavo.text.log import Log, Sheet, seen
-from octavo.text.proposal import PROPOSAL, TYPES, proposed
-from octavo.text.revision_schema import revision_schema
-from octavo.text.revisions import Revision, RevisionError, compacted, read, replayed, revised
+from octavo.text.log import MemoryLog, MemorySheet, find_shown_memory
+from octavo.text.proposal import PROPOSAL_SCHEMA, FIELD_TYPES, build_memory_schema
+from octavo.text.revision_schema import build_revision_schema
+from octavo.text.revisions import Revision, RevisionError, to_revisions, parse_revisions, replay_log, apply_revision
 
 SCHEMA = {
     "type": "object",
@@ -44,9 +44,9 @@ SCHEMA = {
 def apply(*revisions, schema=SCHEMA):
     state, lines = {}, []
     for path, op, value in revisions:
-        state, done = revised(state, Revision(tuple(path.split("/")), op, value), schema)
+        state, done = apply_revision(state, Revision(tuple(path.split("/")), op, value), schema)
         lines += [each.line for each in done]
-    assert replayed(lines) == state
+    assert replay_log(lines) == state
     return state
 
 
@@ -100,14 +100,14 @@ def test_what_does_not_fit_is_refused_with_a_reason(path, op, value, reason):
     state = {"total": 1, "people": {"Mara": {"role": "founder", "deeds": ["a"]}}}
     before = json.dumps(state)
     with pytest.raises(RevisionError, match=reason):
-        revised(state, Revision(tuple(path.split("/")), op, value), SCHEMA)
+        apply_revision(state, Revision(tuple(path.split("/")), op, value), SCHEMA)
     assert json.dumps(state) == before
 
 
 def test_an_empty_or_endless_path_is_refused():
     for path in ((), ("people",) * 500):
         with pytest.raises(RevisionError):
-            revised({}, Revision(path, "add", {}), SCHEMA)
+            apply_revision({}, Revision(path, "add", {}), SCHEMA)
 
 
 def test_a_schema_that_refers_to_itself_is_followed():
@@ -124,11 +124,11 @@ def test_a_schema_that_refers_to_itself_is_followed():
     assert apply(("root/next/next/name", "add", "deep"), schema=schema) == {
         "root": {"next": {"next": {"name": "deep"}}}
     }
-    assert "object" in json.dumps(revision_schema(schema, updates=True))
+    assert "object" in json.dumps(build_revision_schema(schema, updates=True))
 
 
 def test_half_characters_are_replaced():
-    (revision,) = read([{"path": ["a\ud800"], "op": "add", "value": ["b\udfff", 1]}])
+    (revision,) = parse_revisions([{"path": ["a\ud800"], "op": "add", "value": ["b\udfff", 1]}])
     revision.line.encode()
     assert revision.value[1] == 1
 
@@ -150,60 +150,60 @@ revisions = st.builds(
 @given(st.lists(revisions, max_size=40))
 def test_a_log_replays_to_the_state_whatever_the_revisions(tried):
     """The prompt alone says what the state is, before, at and after compaction."""
-    log, state = Log(64, len), {}
+    log, state = MemoryLog(64, len), {}
     for revision in tried:
         try:
-            after, done = revised(state, revision, SCHEMA)
+            after, done = apply_revision(state, revision, SCHEMA)
         except RevisionError:
             continue
-        if done and (grown := log.plus(after, done)) is not None:
+        if done and (grown := log.with_revisions(after, done)) is not None:
             log, state = grown, after
-        assert log.tokens <= log.most
-        assert seen(f"Question\n{log.text}\n<text>") == log.state == state
-    assert replayed(each.line for each in compacted(state)) == state
+        assert log.tokens <= log.max_tokens
+        assert find_shown_memory(f"Question\n{log.text}\n<text>") == log.state == state
+    assert replay_log(each.line for each in to_revisions(state)) == state
 
 
 def test_a_compaction_frees_half_the_log_and_keeps_the_state():
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
-    log, state, resets = Log(600, len), {}, 0
+    log, state, resets = MemoryLog(600, len), {}, 0
     for number in range(100):
-        state, done = revised(state, Revision(("n",), "update", number), schema)
-        grown = log.plus(state, done)
+        state, done = apply_revision(state, Revision(("n",), "update", number), schema)
+        grown = log.with_revisions(state, done)
         resets += not grown.text.startswith(log.text.removesuffix("</log>"))
         log = grown
-    assert seen(log.text) == {"n": 99}
+    assert find_shown_memory(log.text) == {"n": 99}
     assert resets == 100 * 44 // (600 - 44)
 
 
 def test_a_full_memory_takes_no_more():
-    assert Log(40, len).plus({"n": "x" * 30}, [Revision(("n",), "add", "x" * 30)]) is None
-    assert Sheet(40, len).plus({"n": "x" * 40}, []) is None
+    assert MemoryLog(40, len).with_revisions({"n": "x" * 30}, [Revision(("n",), "add", "x" * 30)]) is None
+    assert MemorySheet(40, len).with_revisions({"n": "x" * 40}, []) is None
 
 
 def test_the_whole_memory_is_read_back_too():
-    assert seen(f"Memory:\n{Sheet(99, len, {'a': '</memory>'}).text}\n") == {"a": "</memory>"}
-    assert seen("no memory") is None
+    assert find_shown_memory(f"Memory:\n{MemorySheet(99, len, {'a': '</memory>'}).text}\n") == {"a": "</memory>"}
+    assert find_shown_memory("no memory") is None
 
 
 def test_the_replies_schema_names_the_types_that_values_may_have():
-    schema = revision_schema({"type": "object", "properties": SCHEMA["properties"]}, updates=False)
+    schema = build_revision_schema({"type": "object", "properties": SCHEMA["properties"]}, updates=False)
     item = schema["properties"]["revisions"]["items"]["properties"]
     assert item["op"]["enum"] == ["add"]
     assert item["value"] == {}  # `kind` says no type
-    texts = proposed({"fields": [{"name": "n", "type": "list_by_name", "about": ""}]})
-    item = revision_schema(texts, updates=True)["properties"]["revisions"]["items"]["properties"]
+    texts = build_memory_schema({"fields": [{"name": "n", "type": "list_by_name", "about": ""}]})
+    item = build_revision_schema(texts, updates=True)["properties"]["revisions"]["items"]["properties"]
     kinds = [choice["type"] for choice in item["value"]["anyOf"]]
     assert kinds == ["array", "object", "string"]
 
 
 def test_every_type_of_a_proposal_makes_a_field_that_takes_values():
     value = {"text": "a", "number": 1.5, "list": "a"}
-    fields = [{"name": name, "type": name, "about": "x"} for name in TYPES]
-    schema = proposed(read_record(Reply(json.dumps({"fields": fields})), PROPOSAL))
-    for name in TYPES:
+    fields = [{"name": name, "type": name, "about": "x"} for name in FIELD_TYPES]
+    schema = build_memory_schema(read_record(Reply(json.dumps({"fields": fields})), PROPOSAL_SCHEMA))
+    for name in FIELD_TYPES:
         kind, _, by_name = name.partition("_")
         path = (name, "A") if by_name else (name,)
-        state, _ = revised({}, Revision(path, "add", value[kind]), schema)
+        state, _ = apply_revision({}, Revision(path, "add", value[kind]), schema)
         assert state
     with pytest.raises(Invalid):
-        read_record(Reply('{"fields": [{"name": "a", "type": "any", "about": ""}]}'), PROPOSAL)
+        read_record(Reply('{"fields": [{"name": "a", "type": "any", "about": ""}]}'), PROPOSAL_SCHEMA)

@@ -25,7 +25,7 @@ from octavo.errors import BackendError, ContextError, RequestError, UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile
 from octavo.protocols.calls import Finish, Reply, Request, TokenLogprob, Usage
 from octavo.protocols.embeddings import Embedded
-from octavo.text.vector import vector
+from octavo.text.vector import to_vector
 from octavo.tokens.sendable import sendable
 
 __all__ = ["BACKEND", "LlamaBackend"]
@@ -136,7 +136,7 @@ class LlamaBackend:
             answer = await self._embedding.ask(body, lambda: None, self._profile.timeout)
         if "error" in answer:
             raise _unembedded(answer["error"])
-        vectors = tuple(vector(each) for each in answer["vectors"])
+        vectors = tuple(to_vector(each) for each in answer["vectors"])
         return Embedded(vectors, Usage(prompt=answer["tokens"]))
 
     async def close(self) -> None:

@@ -26,7 +26,7 @@ from octavo.errors import UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile
 from octavo.protocols.calls import Reply, Request, TokenLogprob, Usage
 from octavo.protocols.embeddings import Embedded
-from octavo.text.ngrams import spelt
+from octavo.text.ngrams import to_spelling_vector
 
 __all__ = ["BACKEND", "Handler", "Scripted", "ScriptedBackend", "echo", "sentences"]
 
@@ -115,7 +115,7 @@ class ScriptedBackend:
         if self._keep_requests:
             self.embedded.append(tuple(texts))
         words = sum(len(text.split()) for text in texts)
-        return Embedded(tuple(spelt(text) for text in texts), Usage(prompt=words))
+        return Embedded(tuple(to_spelling_vector(text) for text in texts), Usage(prompt=words))
 
     async def close(self) -> None:
         """Do nothing: there is nothing to release."""

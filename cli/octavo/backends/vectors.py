@@ -9,7 +9,7 @@ from octavo.backends.shape import count, items, record
 from octavo.protocols.backends import Transient
 from octavo.protocols.calls import Usage
 from octavo.protocols.embeddings import Embedded
-from octavo.text.vector import Vector, vector
+from octavo.text.vector import Vector, to_vector
 
 __all__ = ["read_vectors"]
 
@@ -24,7 +24,7 @@ def read_vectors(body: Mapping[str, Any], texts: int) -> Embedded:
         index = count(each.get("index"))
         numbers = items(each.get("embedding"))
         if numbers and all(isinstance(number, (int, float)) for number in numbers):
-            found[place if index is None else index] = vector(numbers)
+            found[place if index is None else index] = to_vector(numbers)
     if found.keys() != set(range(texts)):
         raise Transient(f"the server sent {len(found)} vectors for {texts} texts", kind="server")
     usage = Usage(prompt=count(record(body.get("usage")).get("prompt_tokens")))

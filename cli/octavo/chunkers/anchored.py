@@ -18,7 +18,7 @@ from octavo.protocols.tokens import Counter
 from octavo.text.anchors import Anchor
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.mooring import begins, exact
+from octavo.text.mooring import find_part_starts, find_words
 from octavo.text.note import Prediction
 from octavo.text.span import Span
 
@@ -112,7 +112,7 @@ async def _listed(document: Document, span: Span, task: Task, work: Work) -> lis
         places = sorted({span.start + span.length * at // count for at in range(count)})
         return [Listed(place, {}) for place in places]
     rows: list[Mapping[str, str]] = answer.value["chunks"]
-    found = begins(text, [Anchor(row["head"], row["tail"]) for row in rows])
+    found = find_part_starts(text, [Anchor(row["head"], row["tail"]) for row in rows])
     return [
         Listed(span.start + place, row)
         for row, place in zip(rows, found, strict=True)
@@ -123,7 +123,7 @@ async def _listed(document: Document, span: Span, task: Task, work: Work) -> lis
 def _faults(text: str, record: Mapping[str, Any]) -> list[str]:
     position = 0
     for number, row in enumerate(record["chunks"], start=1):
-        found = exact(text, row["head"], position)
+        found = find_words(text, row["head"], position)
         if found is None:
             return [
                 f"chunk {number}: {row['head']!r} does not stand in the text after the last one"

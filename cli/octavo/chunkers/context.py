@@ -15,7 +15,7 @@ from octavo.protocols.context import ContextOptions
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.sentence import sentence_ends
+from octavo.text.sentence import find_sentence_ends
 from octavo.text.span import Span
 
 __all__ = ["told", "with_context"]
@@ -72,7 +72,7 @@ def _around(
         found.append(("headings", " > ".join(chunk.headings)))
     if options.overlap:
         start = max(begin - _LOOK * options.overlap, 0)
-        ends = [start + end for end in sentence_ends(text[start:begin])]
+        ends = [start + end for end in find_sentence_ends(text[start:begin])]
         first = _first(ends if start else [0, *ends], begin, fits(options.overlap))
         found.append(("overlap", text[first:begin].strip()))
     if options.before:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from octavo.text.border import UNIT
-from octavo.text.grapheme import joined
-from octavo.text.sentence import sentence_ends
+from octavo.text.grapheme import is_inside_grapheme
+from octavo.text.sentence import find_sentence_ends
 from octavo.text.span import Span
 
 __all__ = ["Cuts", "Level", "finest", "levels", "lines", "words"]
@@ -105,8 +105,8 @@ def lines(text: str, span: Span) -> Cuts:
 
 
 def _sentences(text: str, span: Span) -> Cuts:
-    ends = [span.start + end for end in sentence_ends(text[span.start : span.end])]
-    places = [end for end in ends if end < span.end and not joined(text, end)]
+    ends = [span.start + end for end in find_sentence_ends(text[span.start : span.end])]
+    places = [end for end in ends if end < span.end and not is_inside_grapheme(text, end)]
     return places, [_SENTENCE] * len(places)
 
 
@@ -120,7 +120,7 @@ def words(text: str, span: Span) -> Cuts:
             if start > span.start:
                 places.append(start)
                 prices.append(_CLAUSE if text[start - 1] in ",;:\u2013\u2014" else _WORD)
-        elif end < span.end and not joined(text, end):
+        elif end < span.end and not is_inside_grapheme(text, end):
             places.append(end)
             prices.append(_CLAUSE)
     return places, prices
@@ -129,7 +129,7 @@ def words(text: str, span: Span) -> Cuts:
 def _joints(text: str, span: Span) -> Cuts:
     """After the punctuation inside what has no white space: addresses, minified code, data."""
     ends = [match.end() for match in _JOINTS.finditer(text, span.start, span.end)]
-    places = [end for end in ends if end < span.end and not joined(text, end)]
+    places = [end for end in ends if end < span.end and not is_inside_grapheme(text, end)]
     return places, [_JOINT] * len(places)
 
 
@@ -138,7 +138,7 @@ def _anchors(text: str, span: Span) -> Cuts:
     places: list[int] = []
     before = text[span.start]
     for position, sign in enumerate(text[span.start + 1 : span.end], span.start + 1):
-        if ord(sign) * 0x9E3779B1 >> 28 & 15 == 0 and sign != before and not joined(text, position):
+        if ord(sign) * 0x9E3779B1 >> 28 & 15 == 0 and sign != before and not is_inside_grapheme(text, position):
             places.append(position)
         before = sign
     return places, [_CHARACTER] * len(places)
@@ -151,7 +151,7 @@ def _grid(step: int, text: str, span: Span) -> Cuts:
     # No place from last + step up to here is between graphemes.
     position = last + step
     while position < span.end:
-        if not joined(text, position):
+        if not is_inside_grapheme(text, position):
             last = position
             places.append(last)
             position = last + step

@@ -14,7 +14,7 @@ from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.grapheme import joined
+from octavo.text.grapheme import is_inside_grapheme
 from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Headings", "split"]
@@ -79,7 +79,7 @@ def _starts(document: Document, level: int | None) -> tuple[list[int], dict[int,
     titles = {
         heading.span.start: heading.span.end
         for heading in document.outline
-        if (level is None or heading.level <= level) and not joined(text, heading.span.start)
+        if (level is None or heading.level <= level) and not is_inside_grapheme(text, heading.span.start)
     }
     return sorted({*titles, 0} if text else ()), titles
 

@@ -8,11 +8,11 @@ from itertools import pairwise, repeat
 from octavo.chunkers.piece import Pieces
 from octavo.chunkers.tally import Tally
 from octavo.protocols.tokens import Counter
-from octavo.text.border import UNIT, borders
+from octavo.text.border import UNIT, hash_boundaries
 from octavo.text.chunk import Chunk
-from octavo.text.document import Document, heading_paths
-from octavo.text.kept import kept
-from octavo.text.kernel import cheapest
+from octavo.text.document import Document, iter_heading_paths
+from octavo.text.kept import match_boundaries
+from octavo.text.kernel import find_cheapest_cuts
 from octavo.text.span import Span
 
 __all__ = ["EACH", "Borders", "chunked", "follow", "pack"]
@@ -53,10 +53,10 @@ def pack(
     for stretch in found:
         held.extend(stretch)
         if len(held.starts) >= 2 * tried:
-            if cuts := cheapest(held.counts, held.costs, budget, each, more=True):
+            if cuts := find_cheapest_cuts(held.counts, held.costs, budget, each, more=True):
                 place(held.take(cuts[-1]), cuts[:-1])
             tried = len(held.starts)
-    place(held, cheapest(held.counts, held.costs, budget, each))
+    place(held, find_cheapest_cuts(held.counts, held.costs, budget, each))
     return _chunks(document, starts, counts)
 
 
@@ -69,14 +69,14 @@ def follow(
     them. Once that has cost a twentieth of the budget, the borders are drawn anew.
     """
     sizes = found.counts
-    fresh = [0, *cheapest(sizes, found.costs, budget, _EACH_KEPT)]
+    fresh = [0, *find_cheapest_cuts(sizes, found.costs, budget, _EACH_KEPT)]
     firsts = fresh
     if previous:
-        marks = borders(document.text, found.starts)
+        marks = hash_boundaries(document.text, found.starts)
         costs = list(found.costs)
-        for index in kept(previous, list(zip(found.starts, marks, strict=True))):
+        for index in match_boundaries(previous, list(zip(found.starts, marks, strict=True))):
             costs[index] -= _BONUS
-        firsts = [0, *cheapest(sizes, costs, budget, _EACH_KEPT)]
+        firsts = [0, *find_cheapest_cuts(sizes, costs, budget, _EACH_KEPT)]
         total = sum(sizes)
         if total / len(firsts) < total / len(fresh) - budget * _DRIFT:
             firsts = fresh
@@ -102,8 +102,8 @@ def _chunks(document: Document, starts: Sequence[int], counts: Sequence[int]) ->
     text = document.text
     spans = map(Span, starts, [*starts[1:], len(text)])
     outline = document.outline
-    paths = heading_paths(outline, starts) if outline else repeat(())
-    return tuple(map(Chunk, spans, counts, paths, borders(text, starts)))
+    paths = iter_heading_paths(outline, starts) if outline else repeat(())
+    return tuple(map(Chunk, spans, counts, paths, hash_boundaries(text, starts)))
 
 
 def _fitted(
@@ -137,5 +137,5 @@ def _recut(
             room = max(budget * sum(sizes) // tokens, 1)
             within = [min(size, room) for size in sizes]
             costs = found.costs[first:last]
-            finer += [first + cut for cut in cheapest(within, costs, room, each)]
+            finer += [first + cut for cut in find_cheapest_cuts(within, costs, room, each)]
     return finer

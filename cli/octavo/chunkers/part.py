@@ -6,9 +6,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from octavo.text.border import borders
+from octavo.text.border import hash_boundaries
 from octavo.text.chunk import Chunk
-from octavo.text.document import Document, Heading, heading_paths
+from octavo.text.document import Document, Heading, iter_heading_paths
 from octavo.text.span import Span
 
 __all__ = ["moved", "part", "placed"]
@@ -34,11 +34,11 @@ def moved(chunks: Iterable[Chunk], start: int) -> list[tuple[Span, int]]:
 def placed(document: Document, spans: Sequence[tuple[Span, int]]) -> tuple[Chunk, ...]:
     """Return chunks for spans and their tokens, with the headings they stand under."""
     starts = [span.start for span, _ in spans]
-    paths = heading_paths(document.outline, starts)
+    paths = iter_heading_paths(document.outline, starts)
     return tuple(
         Chunk(span, tokens, path, border)
         for (span, tokens), path, border in zip(
-            spans, paths, borders(document.text, starts), strict=True
+            spans, paths, hash_boundaries(document.text, starts), strict=True
         )
     )
 

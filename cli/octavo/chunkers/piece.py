@@ -9,8 +9,8 @@ from operator import sub
 from octavo.chunkers.cut import Level
 from octavo.errors import FitError
 from octavo.protocols.tokens import Counter
-from octavo.text.border import drawn
-from octavo.text.kernel import thinned
+from octavo.text.border import price_boundaries
+from octavo.text.kernel import select_boundaries
 from octavo.text.span import Span
 
 __all__ = ["DENSE", "SURE", "Pieces", "counted", "pieces", "refined"]
@@ -143,14 +143,14 @@ def _cut(
         start, end = whole.starts[index], whole.ends[index]
         places, prices = level.cuts(text, Span(start, end))
         if thin:
-            kept = thinned([start, *places, end], prices, room // DENSE)
+            kept = select_boundaries([start, *places, end], prices, room // DENSE)
             places, prices = [places[index] for index in kept], [prices[index] for index in kept]
         floor = level.floor if end - start > _ENDLESS * room else 0
         first = len(cut.starts)
         cut.starts.extend((start, *places))
         cut.ends.extend((*places, end))
         cut.costs.append(whole.costs[index])
-        costs = drawn(text, places, prices)
+        costs = price_boundaries(text, places, prices)
         cut.costs.extend([cost - floor for cost in costs] if floor else costs)
         cut.counts.extend([whole.counts[index]] * (len(places) + 1))
         fresh.extend(range(first, len(cut.starts)))

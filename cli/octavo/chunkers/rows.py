@@ -25,11 +25,11 @@ from octavo.chunkers.table import Table, piped, separated
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
-from octavo.text.border import borders, weights
+from octavo.text.border import hash_boundaries, weigh_hashes
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.fence import fences
-from octavo.text.grouping import groups
+from octavo.text.fence import find_fences
+from octavo.text.grouping import group_neighbours
 from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Rows", "split"]
@@ -82,12 +82,12 @@ def _alone(document: Document, table: Table, options: Rows, counter: Counter) ->
     """Return the chunks of a table, its header with the first row."""
     own = part(document, table.span)
     places = [row - table.span.start for row in table.rows[1:]]
-    rows = counted(own.text, places, weights(borders(own.text, places)), counter)
+    rows = counted(own.text, places, weigh_hashes(hash_boundaries(own.text, places)), counter)
     found = refined(own.text, rows, finest(options.tokens), options.tokens, counter)
     if options.rows is None:
         return pack(own, [found], options.tokens, counter)
-    few = groups(
-        borders(own.text, found.starts),
+    few = group_neighbours(
+        hash_boundaries(own.text, found.starts),
         found.counts,
         most=options.rows,
         least=max(options.rows // 2, 1),
@@ -103,7 +103,7 @@ def _mixed(
     """Return chunks by structure that part no header from its first row."""
     if not document.text:
         return ()
-    fenced = fences(document.text)
+    fenced = find_fences(document.text)
     lines, *others = levels(fenced, budget)
     ways = (Level(partial(_whole_headers, found, lines), lines.floor), *others)
     return pack(document, stretches(document, fenced, ways, budget, counter), budget, counter)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from octavo.text.block import blocks
+from octavo.text.block import find_blocks
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.fence import fences
+from octavo.text.fence import find_fences
 from octavo.text.span import Span
 
 __all__ = ["Form", "block_spans", "form"]
@@ -59,8 +59,8 @@ def form(document: Document, chunks: Sequence[Chunk], budget: int) -> Form:
 
 def block_spans(document: Document) -> list[Span]:
     """Return the blocks of a text that is not empty; a code fence is one, blank lines or not."""
-    fenced = fences(document.text)
-    found = blocks(document.text, document.outline, fenced).starts
+    fenced = find_fences(document.text)
+    found = find_blocks(document.text, document.outline, fenced).starts
     inside = {
         start
         for fence in fenced

@@ -9,7 +9,7 @@ from octavo.chunkers.score_form import block_spans
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.span import Span
-from octavo.text.vector import Vector, cosine
+from octavo.text.vector import Vector, compute_cosine
 
 __all__ = ["Embed", "coherence", "cohesion"]
 
@@ -37,7 +37,7 @@ async def cohesion(document: Document, chunks: Sequence[Chunk], embed: Embed) ->
     means: list[float] = []
     for _, parts in inside:
         own = next(vectors)
-        near = [cosine(own, next(vectors)) for _ in parts]
+        near = [compute_cosine(own, next(vectors)) for _ in parts]
         means.append(sum(near) / len(near))
     return _share(means)
 
@@ -68,7 +68,7 @@ async def coherence(document: Document, chunks: Sequence[Chunk], embed: Embed) -
         ]
     )
     near = [
-        cosine(alone[index], window)
+        compute_cosine(alone[index], window)
         for (first, end), window in zip(windows, together, strict=True)
         for index in range(first, end)
     ]

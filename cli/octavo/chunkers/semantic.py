@@ -22,7 +22,7 @@ from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.note import Prediction
-from octavo.text.vector import Vector, cosine, mean
+from octavo.text.vector import Vector, compute_cosine, average_vectors
 
 __all__ = ["CHUNKER", "Semantic"]
 
@@ -65,7 +65,7 @@ async def _run(
 def _drops(vectors: Sequence[Vector], around: int) -> list[float]:
     """Return how much what stands before each border differs from what stands behind it."""
     return [
-        1 - cosine(mean(vectors[max(at - around, 0) : at]), mean(vectors[at : at + around]))
+        1 - compute_cosine(average_vectors(vectors[max(at - around, 0) : at]), average_vectors(vectors[at : at + around]))
         for at in range(1, len(vectors))
     ]
 

@@ -16,8 +16,8 @@ from itertools import accumulate
 from typing import Any, Final
 
 from octavo.errors import UsageError
-from octavo.text.grapheme import joined
-from octavo.text.sentence import sentence_ends
+from octavo.text.grapheme import is_inside_grapheme
+from octavo.text.sentence import find_sentence_ends
 
 __all__ = ["sentence_places"]
 
@@ -34,13 +34,13 @@ def sentence_places(text: str, splitter: str, model: str) -> list[int]:
     White space between two sentences belongs to the second, unless it holds a line's end: then the
     second begins with its line. Raises UsageError when the splitter is not installed.
     """
-    find = {"nupunkt": _nupunkt, "rules": sentence_ends}.get(splitter) or _sat(model)
+    find = {"nupunkt": _nupunkt, "rules": find_sentence_ends}.get(splitter) or _sat(model)
     ends: set[int] = set()
     for start, end in _blocks(text):
         ends.update(start + place for place in find(text[start:end]))
         ends.add(end)
     places = {_begin(text, end) for end in ends}
-    return sorted(place for place in places if 0 < place < len(text) and not joined(text, place))
+    return sorted(place for place in places if 0 < place < len(text) and not is_inside_grapheme(text, place))
 
 
 def _begin(text: str, end: int) -> int:
@@ -71,7 +71,7 @@ def _nupunkt(text: str) -> Iterator[int]:
     for _, end in nupunkt.sent_spans(text):
         yield end
     if _WIDE.search(text):  # it knows no Chinese and Japanese marks
-        for end in sentence_ends(text):
+        for end in find_sentence_ends(text):
             if _WIDE.search(text, max(end - 4, 0), end):
                 yield end
 

@@ -21,10 +21,10 @@ from octavo.chunkers.sentence import sentence_places
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
-from octavo.text.border import UNIT, borders
+from octavo.text.border import UNIT, hash_boundaries
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.grouping import groups
+from octavo.text.grouping import group_neighbours
 from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Sentences", "split"]
@@ -63,8 +63,8 @@ def split(document: Document, options: Sentences, counter: Counter) -> tuple[Chu
         return pack(document, [pieces(text, ways, budget, counter)], budget, counter)
     each = counted(text, places, prices, counter)
     found = refined(text, each, finest(budget), budget, counter)
-    few = groups(
-        borders(text, found.starts),
+    few = group_neighbours(
+        hash_boundaries(text, found.starts),
         found.counts,
         most=options.sentences,
         least=max(options.sentences // 2, 1),

@@ -12,10 +12,10 @@ from octavo.chunkers.cut import Level
 from octavo.chunkers.piece import DENSE, SURE, Pieces, refined
 from octavo.chunkers.seam import seams
 from octavo.protocols.tokens import Counter, crossing
-from octavo.text.block import Blocks, blocks
-from octavo.text.border import drawn
+from octavo.text.block import Blocks, find_blocks
+from octavo.text.border import price_boundaries
 from octavo.text.document import Document
-from octavo.text.kernel import thinned
+from octavo.text.kernel import select_boundaries
 from octavo.text.span import Span
 
 __all__ = ["stretches"]
@@ -51,7 +51,7 @@ def stretches(
     for runs in _runs(document, fenced, room):
         fitting = min(length / max(tokens, 1), SURE) * room
         found = _unpacked(text, runs, room, counter, fitting)
-        found.costs[:] = drawn(text, found.starts, found.costs)
+        found.costs[:] = price_boundaries(text, found.starts, found.costs)
         found = refined(text, found, ways, room, counter)
         yield found
         length, tokens = found.ends[-1] - found.starts[0], sum(found.counts)
@@ -63,9 +63,9 @@ def _runs(document: Document, fenced: Sequence[Span], room: int) -> Iterator[_Ru
     begin, reach, cost = 0, _STRETCH, 0
     while True:
         within = Span(begin, min(begin + reach, len(text)))
-        parts = blocks(text, document.outline, fenced, within)
+        parts = find_blocks(text, document.outline, fenced, within)
         bounds = [*parts.starts, parts.end]
-        firsts = [0, *[kept + 1 for kept in thinned(bounds, parts.costs[1:], room // DENSE)]]
+        firsts = [0, *[kept + 1 for kept in select_boundaries(bounds, parts.costs[1:], room // DENSE)]]
         parts.costs[:1] = [cost]
         if parts.end == len(text):
             yield _Runs(parts, firsts)

@@ -28,7 +28,7 @@ from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.fence import fences
+from octavo.text.fence import find_fences
 
 __all__ = ["CHUNKER", "Structure", "split"]
 
@@ -56,7 +56,7 @@ def split(
     text = document.text
     if not text:
         return ()
-    fenced = fences(text)
+    fenced = find_fences(text)
     found = stretches(document, fenced, levels(fenced, budget), budget, counter)
     if previous is None:
         return pack(document, found, budget, counter)

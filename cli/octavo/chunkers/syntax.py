@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple
 
 from octavo.errors import UsageError
-from octavo.text.grapheme import joined
+from octavo.text.grapheme import is_inside_grapheme
 from octavo.text.span import Span
 
 __all__ = ["LANGUAGES", "Scope", "Syntax", "parsed"]
@@ -158,7 +158,7 @@ def _syntax(
         into = inner if inside else lines
         while len(into) <= level:
             into.append([])
-        if 0 < place < len(text) and not joined(text, place):
+        if 0 < place < len(text) and not is_inside_grapheme(text, place):
             into[level].append(place)
     found: list[Scope] = []
     for start, end in sorted(scopes):

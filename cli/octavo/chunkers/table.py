@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from octavo.text.fence import fences
+from octavo.text.fence import find_fences
 from octavo.text.span import Span
 
 __all__ = ["Table", "piped", "separated"]
@@ -55,7 +55,7 @@ def piped(text: str) -> Iterator[Table]:
     """
     if "|" not in text:
         return
-    code = fences(text)
+    code = find_fences(text)
     before: Span | None = None
     header: Span | None = None
     rows: list[int] = []

@@ -17,10 +17,10 @@ from octavo.errors import FitError
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
-from octavo.text.border import borders
+from octavo.text.border import hash_boundaries
 from octavo.text.chunk import Chunk
-from octavo.text.document import Document, heading_paths
-from octavo.text.grapheme import joined
+from octavo.text.document import Document, iter_heading_paths
+from octavo.text.grapheme import is_inside_grapheme
 from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Tokens", "split"]
@@ -64,7 +64,7 @@ def split(document: Document, budget: int, counter: Counter) -> tuple[Chunk, ...
         start = end
     spans = map(Span, starts, [*starts[1:], len(text)])
     return tuple(
-        map(Chunk, spans, counts, heading_paths(document.outline, starts), borders(text, starts))
+        map(Chunk, spans, counts, iter_heading_paths(document.outline, starts), hash_boundaries(text, starts))
     )
 
 
@@ -93,9 +93,9 @@ def _nearest(text: str, start: int, end: int, room: int, counter: Counter) -> tu
         else:
             low = middle
     place = low
-    while place > start + 1 and joined(text, place) and low - place < 64:
+    while place > start + 1 and is_inside_grapheme(text, place) and low - place < 64:
         place -= 1
-    if place == start + 1 and joined(text, place):
+    if place == start + 1 and is_inside_grapheme(text, place):
         place = low  # one character for a reader, and too much for a chunk
     tokens = counter.count(text[start:place])
     if tokens > room and place == start + 1:

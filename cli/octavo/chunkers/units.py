@@ -13,7 +13,7 @@ from octavo.chunkers.structure import split
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.grapheme import joined
+from octavo.text.grapheme import is_inside_grapheme
 from octavo.text.span import Span
 
 __all__ = [
@@ -33,7 +33,7 @@ def paragraph_places(document: Document) -> list[int]:
     text = document.text
     places = {match.end() for match in _PARAGRAPH.finditer(text)}
     places.update(heading.span.start for heading in document.outline)
-    return sorted(place for place in places if 0 < place < len(text) and not joined(text, place))
+    return sorted(place for place in places if 0 < place < len(text) and not is_inside_grapheme(text, place))
 
 
 def sentence_borders(document: Document) -> list[int]:
@@ -93,7 +93,7 @@ def chunks_from(
     What stands between two places and has more tokens is split by structure. Raises FitError when
     one character alone has more tokens than the budget.
     """
-    spans = spans_between(document, [at for at in places if not joined(document.text, at)])
+    spans = spans_between(document, [at for at in places if not is_inside_grapheme(document.text, at)])
     counts = counter.count_batch([document.slice(span) for span in spans])
     found: list[tuple[Span, int]] = []
     for span, tokens in zip(spans, counts, strict=True):

@@ -35,7 +35,7 @@ from octavo.pipeline.scalar import scalar
 from octavo.protocols.context import ContextOptions
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options
-from octavo.text.border import border
+from octavo.text.border import hash_boundary
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.span import Span
@@ -195,7 +195,7 @@ def _previous(path: Path) -> tuple[Chunk, ...]:
         text = "".join(part["text"] for part in parts)
         for part in parts:
             start, end = int(part["start"]), int(part["end"])
-            chunks.append(Chunk(Span(start, end), int(part["tokens"]), (), border(text, start)))
+            chunks.append(Chunk(Span(start, end), int(part["tokens"]), (), hash_boundary(text, start)))
     except OSError as error:
         raise UsageError(f"--previous {path}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -12,7 +12,7 @@ from octavo.engine.leads import Leads
 from octavo.engine.packing import quotes_in
 from octavo.engine.records import instructed
 from octavo.protocols import JsonSchema, Message, Request
-from octavo.text.quote import Origin, Quote, short_id
+from octavo.text.quote import QuoteOrigin, Quote, to_row_id
 
 __all__ = ["Attempts"]
 
@@ -72,7 +72,7 @@ class Attempts:
         key = key_of(request, identity=self.identity, model=self.model)
         quotes = quotes_in(variables)
         if inquiry.before is not None:
-            quotes.append(Quote("", Origin("call", short_id(inquiry.before), 0)))
+            quotes.append(Quote("", QuoteOrigin("call", to_row_id(inquiry.before), 0)))
         priority, behind = inquiry.priority, None
         place = (self.step, inquiry.prompt.digest, inquiry.node, str(inquiry.sample))
         if self.leads is not None and attempt == 0:

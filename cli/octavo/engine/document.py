@@ -16,14 +16,14 @@ from octavo.engine.report import Answered, Result
 from octavo.errors import InputError
 from octavo.pipeline.spec import Pipeline
 from octavo.text.document import Document
-from octavo.text.note import Note, Slot
-from octavo.text.place import place
+from octavo.text.note import Note, PendingNote
+from octavo.text.place import describe_location
 from octavo.text.span import Span
-from octavo.text.union import union
+from octavo.text.union import merge_spans
 
 __all__ = ["Given", "Reading"]
 
-Given = Sequence[tuple[Slot, Note]]
+Given = Sequence[tuple[PendingNote, Note]]
 """The notes that the steps gave, and their slots."""
 
 
@@ -79,8 +79,8 @@ class Reading:
         if self.pipeline.gather:
             self.given.extend(given for _, given in answers)
         finds = any(use.type.finds for use in self.pipeline.steps)
-        lost = sum(span.length for span in union(folding.missing))
-        spans = union(span for answer, _ in answers for span in answer.spans)
+        lost = sum(span.length for span in merge_spans(folding.missing))
+        spans = merge_spans(span for answer, _ in answers for span in answer.spans)
         return Result(
             source=document.source,
             value=joined([answer for answer, _ in answers]),
@@ -94,12 +94,12 @@ class Reading:
             metadata=document.metadata,
         )
 
-    async def _answer(self, question: Question, slots: Sequence[Slot]) -> tuple[Answered, Given]:
+    async def _answer(self, question: Question, slots: Sequence[PendingNote]) -> tuple[Answered, Given]:
         name, asked, _ = question
         given = [(slot, note) for slot in slots if (note := await slot.note) is not None]
         notes = [note for _, note in given]
-        spans = union(span for note in notes for span in note.spans)
+        spans = merge_spans(span for note in notes for span in note.spans)
         return Answered(name, asked, value_of(notes), spans, self._places(spans)), given
 
     def _places(self, spans: Sequence[Span]) -> tuple[str | None, ...]:
-        return tuple(place(self.document, span) for span in spans)
+        return tuple(describe_location(self.document, span) for span in spans)

@@ -20,7 +20,7 @@ from octavo.pipeline.spec import Pipeline, Use
 from octavo.protocols import Kind
 from octavo.text.document import Document
 from octavo.text.finding import Finding
-from octavo.text.note import Note, Slot
+from octavo.text.note import Note, PendingNote
 from octavo.text.span import Span
 
 __all__ = ["WHOLE", "Folding", "joined", "value_of"]
@@ -60,13 +60,13 @@ class Folding:
         self.heights.extend(1 for _ in self.uses)
 
     async def fold(
-        self, slots: Sequence[Slot], params: Mapping[str, object], group: asyncio.TaskGroup
-    ) -> Sequence[Slot]:
+        self, slots: Sequence[PendingNote], params: Mapping[str, object], group: asyncio.TaskGroup
+    ) -> Sequence[PendingNote]:
         """Run the steps on slots and return what the last one gives.
 
         A document that is one chunk is asked once, where the pipeline says how.
         """
-        done: dict[str, Sequence[Slot]] = {}
+        done: dict[str, Sequence[PendingNote]] = {}
         for position, use in enumerate(self.uses):
             last = position == len(self.uses) - 1
             work = self._work(use.name, params, group, position, done, last=last)
@@ -81,7 +81,7 @@ class Folding:
                     return [whole]
         return slots
 
-    async def _whole(self, slot: Slot, work: StepWork) -> Slot | None:
+    async def _whole(self, slot: PendingNote, work: StepWork) -> PendingNote | None:
         whole = self.pipeline.whole
         note = await slot.note
         if whole is None or note is None:
@@ -98,7 +98,7 @@ class Folding:
             reply = await asked.reply
             return Note(reply.value, note.spans, predicted=reply.predicted)
 
-        return Slot(spans=slot.spans, bound=whole.tokens, note=work.start(answer()))
+        return PendingNote(spans=slot.spans, max_tokens=whole.tokens, note=work.start(answer()))
 
     def _work(
         self,
@@ -106,7 +106,7 @@ class Folding:
         params: Mapping[str, object],
         group: asyncio.TaskGroup,
         position: int,
-        earlier: Mapping[str, Sequence[Slot]],
+        earlier: Mapping[str, Sequence[PendingNote]],
         *,
         last: bool,
     ) -> StepWork:

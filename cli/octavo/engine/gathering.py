@@ -25,12 +25,12 @@ from octavo.engine.report import Answered, Member, Result
 from octavo.errors import Outcome, ReplyError
 from octavo.pipeline.spec import Pipeline
 from octavo.text.document import Document
-from octavo.text.note import Slot
-from octavo.text.place import place
-from octavo.text.quote import Quote, short_id
-from octavo.text.ready import ready
+from octavo.text.note import PendingNote
+from octavo.text.place import describe_location
+from octavo.text.quote import Quote, to_row_id
+from octavo.text.ready import to_awaitable
 from octavo.text.span import Span
-from octavo.text.union import union
+from octavo.text.union import merge_spans
 
 __all__ = ["GATHERED", "Gathered", "Gathering"]
 
@@ -98,9 +98,9 @@ class Gathering:
                 for number, question in enumerate(questions(self.pipeline, self.params))
             ]
             answers = [await each for each in asked]
-        cited = union(span for answer in answers for span in answer.spans)
+        cited = merge_spans(span for answer in answers for span in answer.spans)
         places = list(self._places(cited, starts))
-        lost = sum(span.length for span in union(folding.missing))
+        lost = sum(span.length for span in merge_spans(folding.missing))
         return Result(
             source=GATHERED,
             value=joined(answers),
@@ -133,7 +133,7 @@ class Gathering:
             raise ReplyError("no document gave a note to gather", outcome=Outcome.SKIPPED)
         last = await folding.fold(slots, params, group)
         notes = [note for slot in last if (note := await slot.note) is not None]
-        spans = union(span for note in notes for span in note.spans)
+        spans = merge_spans(span for note in notes for span in note.spans)
         return Answered(name, asked, value_of(notes), spans)
 
     def _told(self, answer: Answered, starts: Sequence[int]) -> Answered:
@@ -156,20 +156,20 @@ class Gathering:
                 end = min(span.end, starts[number + 1])
                 inside = Span(at - starts[number], end - starts[number])
                 document = self.gathered[number].document
-                yield document.source, inside, place(document, inside)
+                yield document.source, inside, describe_location(document, inside)
                 at = end
 
 
-def _moved(gathered: Gathered, given: Given, start: int) -> Iterator[Slot]:
+def _moved(gathered: Gathered, given: Given, start: int) -> Iterator[PendingNote]:
     """Yield a document's slots where they stand in the long text.
 
     Groups of notes follow the documents: the first slot of each has a border made of all its text.
     """
     for number, (slot, note) in enumerate(given):
         moved = replace(note, spans=_shifted(note.spans, start), source=gathered.member.source)
-        border = short_id(gathered.member.hash) & 0xFFFFFFFF if number == 0 else slot.border
+        border = to_row_id(gathered.member.hash) & 0xFFFFFFFF if number == 0 else slot.boundary_hash
         yield replace(
-            slot, spans=_shifted(slot.spans, start), note=ready(moved), border=border, headings=()
+            slot, spans=_shifted(slot.spans, start), note=to_awaitable(moved), border=border, headings=()
         )
 
 

@@ -12,7 +12,7 @@ from statistics import fmean
 import orjson
 
 from octavo.engine.journal import Journal
-from octavo.text.quote import short_id
+from octavo.text.quote import to_row_id
 
 __all__ = ["History", "Reason", "Site", "Usual", "usual"]
 
@@ -75,7 +75,7 @@ class History:
         last = self._last[source]
         if last is None:
             return Reason.NEW
-        if short_id(key) in last.calls:
+        if to_row_id(key) in last.calls:
             return Reason.UNANSWERED
         same = [each for each in last.sites if each.step == site.step]
         if not same:

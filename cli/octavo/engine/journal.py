@@ -28,8 +28,8 @@ from octavo.engine.spare import Spare
 from octavo.engine.storage import check, connect, explain, no_room
 from octavo.errors import JournalError, RunFailed
 from octavo.protocols import Capabilities, Finish, Message, Reply, TokenLogprob, Usage
-from octavo.text.quote import short_id
-from octavo.text.wellformed import well_formed
+from octavo.text.quote import to_row_id
+from octavo.text.wellformed import replace_surrogates
 
 __all__ = ["Journal"]
 
@@ -120,7 +120,7 @@ class Journal:
 
     def find(self, key: bytes) -> Reply | None:
         """Return the reply stored for a key, or None."""
-        number = short_id(key)
+        number = to_row_id(key)
         base = self.generation if number in self._forgotten else self.base
         for *row, stored, used, generation in self._query(
             "SELECT text, finish, usage, model, reasoning, logprobs, key, used, generation"
@@ -135,7 +135,7 @@ class Journal:
 
     def forget(self, key: bytes) -> None:
         """Take a call for unanswered from now on, unless this generation has a reply to it."""
-        self._forgotten.add(short_id(key))
+        self._forgotten.add(to_row_id(key))
 
     def keep(
         self, key: bytes, packed: Packed, reply: Reply, *, seconds: float | None = None
@@ -147,7 +147,7 @@ class Journal:
         reply = _well_formed(reply)
         self._prompt(packed)
         row = (
-            short_id(key),
+            to_row_id(key),
             self.generation,
             key,
             packed.id,
@@ -387,7 +387,7 @@ def _done(commit: asyncio.Future[None] | None, failure: Exception | None) -> Non
 
 
 def _well_formed(reply: Reply) -> Reply:
-    text, reasoning = well_formed(reply.text), reply.reasoning and well_formed(reply.reasoning)
+    text, reasoning = replace_surrogates(reply.text), reply.reasoning and replace_surrogates(reply.reasoning)
     if text is reply.text and reasoning is reply.reasoning:
         return reply
     return replace(reply, text=text, reasoning=reasoning)

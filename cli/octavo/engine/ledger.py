@@ -10,7 +10,7 @@ from octavo.engine.report import Outcome, Totals
 from octavo.engine.reuse import reuse_of
 from octavo.protocols import Counter as TokenCounter
 from octavo.protocols import Usage
-from octavo.text.quote import short_id
+from octavo.text.quote import to_row_id
 
 __all__ = ["Account", "Ledger"]
 
@@ -80,7 +80,7 @@ class Ledger:
         if self._run is not None:
             self._journal.write(
                 "INSERT INTO ledger VALUES (?, ?, ?, ?, ?)",
-                (site, node, short_id(key), outcome.value, attempts),
+                (site, node, to_row_id(key), outcome.value, attempts),
             )
 
 

@@ -15,7 +15,7 @@ import orjson
 
 from octavo.protocols import Message
 from octavo.text.document import Document
-from octavo.text.quote import Quote, short_id
+from octavo.text.quote import Quote, to_row_id
 
 __all__ = ["Packed", "pack", "quotes_in", "unpack"]
 
@@ -72,7 +72,7 @@ def pack(
             left.remove(entry)
             _literal(message.content[position:at], parts, texts)
             origin = quote.origin
-            if document is not None and origin == ("text", short_id(document.hash), origin.start):
+            if document is not None and origin == ("text", to_row_id(document.hash), origin.start):
                 texts[origin.id] = document.text
             start = origin.start + quote.index(core)
             parts.append([_KINDS[origin.kind], origin.id, start, len(core)])
@@ -80,7 +80,7 @@ def pack(
         _literal(message.content[position:], parts, texts)
         packed.append(parts)
     body = orjson.dumps(packed)
-    return Packed(short_id(hashlib.sha256(body).digest()), body, texts)
+    return Packed(to_row_id(hashlib.sha256(body).digest()), body, texts)
 
 
 def unpack(body: bytes, text: Callable[[int, int], str]) -> tuple[Message, ...]:
@@ -132,7 +132,7 @@ def _blocks(text: str) -> Iterator[str]:
 def _add(piece: str, parts: list[object], texts: dict[int, str]) -> None:
     """Add a piece as it is where it is short, else as a stored text."""
     if len(piece) > _INLINE:
-        number = short_id(hashlib.sha256(piece.encode("utf-8", "surrogatepass")).digest())
+        number = to_row_id(hashlib.sha256(piece.encode("utf-8", "surrogatepass")).digest())
         texts[number] = piece
         parts.append(number)
     elif piece:

@@ -21,9 +21,9 @@ from octavo.engine.report import Outcome
 from octavo.engine.samples import may_join, prompt_key
 from octavo.engine.vectors import find_vector, vector_key
 from octavo.protocols import Reply, Request, Usage
-from octavo.text.ngrams import spelt
+from octavo.text.ngrams import to_spelling_vector
 from octavo.text.note import Prediction
-from octavo.text.quote import Quote, short_id
+from octavo.text.quote import Quote, to_row_id
 
 __all__ = ["Again", "Forecast", "Predictions", "Tally"]
 
@@ -107,7 +107,7 @@ class Forecast(Ledger):
 
     def will_send(self, key: bytes) -> bool:
         """Note that a call is not in the journal; tell whether it is the first with its key."""
-        number = short_id(key)
+        number = to_row_id(key)
         if number in self._asked:
             return False
         self._asked.add(number)
@@ -126,8 +126,8 @@ class Forecast(Ledger):
         source, where = self._places[site]
         tally = self.tallies[where.step]
         tally.calls += 1
-        if short_id(key) in self._sending:
-            self._sending.discard(short_id(key))
+        if to_row_id(key) in self._sending:
+            self._sending.discard(to_row_id(key))
             tally.sent += 1
             tally.reasons[self._history.reason(source, where, key)] += 1
 
@@ -172,7 +172,7 @@ class Predictions:
         # A call may also go on from another's prompt without waiting for its reply.
         before = (self.depths.get(q.origin.id, 0) for q in quotes if q.origin.kind == "call")
         waits = (calls_before(), behind.depth if behind else 0)
-        depth = self.depths[short_id(key)] = 1 + max(*waits, *before)
+        depth = self.depths[to_row_id(key)] = 1 + max(*waits, *before)
         if reply := self.journal.find(key):
             flight = Flight.landed(reply, cached=True)
         else:
@@ -190,11 +190,11 @@ class Predictions:
         """Return a batch that is there; what the journal lacks is a vector by spelling."""
         del priority
         batch = Batch(vector_key(self.embedder, "\0".join(texts)))
-        batch.depth = self.depths[short_id(batch.key)] = 1 + calls_before()
+        batch.depth = self.depths[to_row_id(batch.key)] = 1 + calls_before()
         missing: list[str] = []
         for text in texts:
             found = find_vector(self.journal, vector_key(self.embedder, text))
-            batch.add(spelt(text) if found is None else found)
+            batch.add(to_spelling_vector(text) if found is None else found)
             if found is None:
                 missing.append(text)
         if missing:

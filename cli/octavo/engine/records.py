@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from octavo.protocols import Finish, JsonSchema, Message, Reply
-from octavo.text.wellformed import well_formed
+from octavo.text.wellformed import replace_surrogates
 
 __all__ = [
     "RETELLING",
@@ -123,7 +123,7 @@ def _well_formed(value: object, written: str) -> object:
     if "\\u" not in written:
         return value
     text = json.dumps(value, ensure_ascii=False)
-    fixed = well_formed(text)
+    fixed = replace_surrogates(text)
     return value if fixed == text else json.loads(fixed)
 
 

@@ -26,7 +26,7 @@ from octavo.errors import (
 from octavo.pipeline.spec import Pipeline
 from octavo.protocols import Backend, Embedding
 from octavo.text.document import Document
-from octavo.text.quote import short_id
+from octavo.text.quote import to_row_id
 
 __all__ = ["Stream"]
 
@@ -197,7 +197,7 @@ class Stream:
             gathered = Gathered.of(document, reading.given, result.coverage)
             self._gathered[number] = gathered
             if gathered.quoting:
-                self.engine.journal.keep_text(short_id(document.hash), document.text)
+                self.engine.journal.keep_text(to_row_id(document.hash), document.text)
         return result
 
     async def _outcome(self, source: str, work: Reading | Gathering) -> Result:

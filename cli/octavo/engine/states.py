@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from octavo.engine.journal import Journal
 from octavo.engine.runs import ledger_of
-from octavo.text.log import seen
-from octavo.text.revisions import State
+from octavo.text.log import find_shown_memory
+from octavo.text.revisions import MemoryState
 
 __all__ = ["SeenState", "states_of"]
 
@@ -20,7 +20,7 @@ class SeenState:
     source: str
     step: str
     node: str
-    state: State
+    state: MemoryState
 
 
 def states_of(journal: Journal, run: int) -> Iterator[SeenState]:
@@ -35,6 +35,6 @@ def states_of(journal: Journal, run: int) -> Iterator[SeenState]:
         except KeyError:
             continue
         for message in messages:
-            if message.role == "user" and (state := seen(message.content)) is not None:
+            if message.role == "user" and (state := find_shown_memory(message.content)) is not None:
                 yield SeenState(row.source, row.step, row.node, state)
                 break

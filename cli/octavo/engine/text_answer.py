@@ -15,7 +15,7 @@ from octavo.engine.records import rewritten
 from octavo.engine.verdict import Verdict, complete_part, cut, is_over, refused, verdict
 from octavo.errors import CallError, FitError, Outcome, ReplyError
 from octavo.protocols import Answer, Reply
-from octavo.text.quote import Origin, Quote, short_id
+from octavo.text.quote import QuoteOrigin, Quote, to_row_id
 
 __all__ = ["text_answer"]
 
@@ -55,7 +55,7 @@ def _quoted(call: Call, reply: Reply, end: int) -> Answer:
     body = text.strip()
     start = len(text) - len(text.lstrip())
     return Answer(
-        value=Quote(body, Origin("call", short_id(call.key), start)),
+        value=Quote(body, QuoteOrigin("call", to_row_id(call.key), start)),
         tokens=reply.usage.completion,
         logprobs=reply.logprobs,
         truncated=end < len(reply.text),

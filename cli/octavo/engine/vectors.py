@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterable
 
 from octavo.engine.journal import Journal
-from octavo.text.quote import short_id
+from octavo.text.quote import to_row_id
 from octavo.text.vector import Vector
 
 __all__ = ["find_vector", "keep_vectors", "vector_key"]
@@ -27,7 +27,7 @@ def vector_key(embedder: str, text: str) -> bytes:
 
 def find_vector(journal: Journal, key: bytes) -> Vector | None:
     """Return the vector stored for a key, or None."""
-    number = short_id(key)
+    number = to_row_id(key)
     for data, stored, used, generation in journal.query(
         "SELECT vector, key, used, generation FROM vectors"
         " WHERE id = ? AND generation >= ? ORDER BY generation DESC",
@@ -51,7 +51,7 @@ async def keep_vectors(journal: Journal, vectors: Iterable[tuple[bytes, Vector]]
     for key, each in kept:
         journal.write(
             "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?, ?)",
-            (short_id(key), journal.generation, key, _ordered(each).tobytes(), journal.today),
+            (to_row_id(key), journal.generation, key, _ordered(each).tobytes(), journal.today),
         )
     await journal.committed()
     return [find_vector(journal, key) or each for key, each in kept]

@@ -30,7 +30,7 @@ from octavo.protocols import (
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.finding import Finding
-from octavo.text.note import Note, Slot
+from octavo.text.note import Note, PendingNote
 from octavo.text.span import Span
 
 __all__ = ["StepWork"]
@@ -57,7 +57,7 @@ class StepWork:
     missing: list[Span]
     findings: list[Finding]
     said: set[str]
-    earlier: Mapping[str, Sequence[Slot]]
+    earlier: Mapping[str, Sequence[PendingNote]]
 
     @property
     def counter(self) -> Counter:
@@ -96,7 +96,7 @@ class StepWork:
         context = copy_context()
         return Following(self.group.create_task(note, context=context), context)
 
-    def skip(self, slot: Slot, error: CallError) -> None:
+    def skip(self, slot: PendingNote, error: CallError) -> None:
         """Record that a slot's part of the document is missing from the result, and why."""
         self.missing.extend(slot.spans)
         self.ask.entries.skip()
@@ -146,7 +146,7 @@ class StepWork:
             )
         return room
 
-    def given(self, step: str) -> Sequence[Slot]:
+    def given(self, step: str) -> Sequence[PendingNote]:
         """Return what an earlier step gave, by its name."""
         return self.earlier[step]
 

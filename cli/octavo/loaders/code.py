@@ -9,7 +9,7 @@ from typing import Final
 from octavo.loaders.decode import decode
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document, Heading
-from octavo.text.outline import label, unix_lines
+from octavo.text.outline import to_heading_label, normalize_line_ends
 from octavo.text.span import Span
 
 __all__ = ["LOADER"]
@@ -75,7 +75,7 @@ def _definitions(text: str) -> tuple[Heading, ...]:
     """
     found: list[Heading] = []
     indents: list[int] = []
-    for match in _DEFINITION.finditer(unix_lines(text)):
+    for match in _DEFINITION.finditer(normalize_line_ends(text)):
         indent = len(match["indent"].expandtabs(8))
         while indents and indents[-1] >= indent:
             indents.pop()
@@ -83,7 +83,7 @@ def _definitions(text: str) -> tuple[Heading, ...]:
         line = match[0].rstrip("\r")
         title = re.split(r"[(:\[]", line, maxsplit=1)[0]
         span = Span(match.start(), match.start() + len(line))
-        found.append(Heading(len(indents), label(title), span))
+        found.append(Heading(len(indents), to_heading_label(title), span))
     return tuple(found)
 
 

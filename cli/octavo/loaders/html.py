@@ -15,7 +15,7 @@ from octavo.errors import InputError, UsageError
 from octavo.loaders.decode import check_encoding, decode
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document, Heading
-from octavo.text.outline import label
+from octavo.text.outline import to_heading_label
 from octavo.text.span import Span
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class _Page:
     def _end_heading(self, level: int) -> None:
         if self._heading_start is not None:
             part, start = self._heading_start
-            title = label("".join(self._parts[part:]))
+            title = to_heading_label("".join(self._parts[part:]))
             self.outline.append(Heading(level, title, Span(start, self._length)))
         self._heading = self._heading_start = None
 

@@ -14,7 +14,7 @@ from octavo.loaders.html import LOADER as HTML
 from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.loaders.signature import kind_of
 from octavo.protocols.sources import LoaderType
-from octavo.text.chapters import book_headings
+from octavo.text.chapters import find_book_headings
 from octavo.text.document import Document
 
 __all__ = ["LOADER"]
@@ -36,7 +36,7 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
     assert MARKDOWN.load is not None
     if _PAGE.match(text):
         return HTML.load(data, source, encoding)
-    chapters = book_headings(text)
+    chapters = find_book_headings(text)
     marked = MARKDOWN.load(data, source, encoding)
     return marked if len(marked.outline) > len(chapters) else Document(text, source, chapters)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from octavo.loaders.decode import decode
 from octavo.protocols.sources import LoaderType
-from octavo.text.chapters import book_headings
+from octavo.text.chapters import find_book_headings
 from octavo.text.document import Document
 
 __all__ = ["LOADER"]
@@ -12,7 +12,7 @@ __all__ = ["LOADER"]
 
 def _load(data: bytes, source: str, encoding: str | None) -> Document:
     text = decode(data, source, encoding)
-    return Document(text, source, outline=book_headings(text))
+    return Document(text, source, outline=find_book_headings(text))
 
 
 LOADER = LoaderType(

@@ -18,7 +18,7 @@ from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.finding import Finding
-from octavo.text.note import Note, Slot
+from octavo.text.note import Note, PendingNote
 
 if TYPE_CHECKING:
     from octavo.protocols.context import ContextOptions
@@ -79,7 +79,7 @@ class Work(Protocol):
         """
         ...
 
-    def given(self, step: str) -> Sequence[Slot]:
+    def given(self, step: str) -> Sequence[PendingNote]:
         """Return what an earlier step gave, by its name."""
         ...
 
@@ -103,7 +103,7 @@ class Work(Protocol):
         """Keep something about this source for `recall`, in place of what was recorded before."""
         ...
 
-    def skip(self, slot: Slot, error: CallError) -> None:
+    def skip(self, slot: PendingNote, error: CallError) -> None:
         """Record that a slot's part of the document is missing from the result, and why."""
         ...
 
@@ -168,7 +168,7 @@ class StepType:
     options: type[Options]
     takes: frozenset[Kind]
     gives: Kind
-    run: Callable[[Sequence[Slot], Any, Work], Awaitable[Sequence[Slot]]]
+    run: Callable[[Sequence[PendingNote], Any, Work], Awaitable[Sequence[PendingNote]]]
     variables: frozenset[str] = frozenset()
     fields: Callable[[Any], frozenset[str] | None] | None = None
     finds: bool = False

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from octavo.strategies.fit import FENCE
 from octavo.text.doctree import Section
-from octavo.text.grouping import tree
-from octavo.text.note import Slot
+from octavo.text.grouping import build_tree
+from octavo.text.note import PendingNote
 from octavo.text.span import Span
 
 __all__ = ["TITLE", "Branch", "Joints", "branch", "join"]
@@ -29,7 +29,7 @@ class Branch:
     span: Span
     border: int
     parts: tuple[Branch, ...] = ()
-    leaf: Slot | None = None
+    leaf: PendingNote | None = None
 
     @property
     def height(self) -> int:
@@ -43,7 +43,7 @@ class Branch:
         return [self.headings, *(path for part in self.parts for path in part.paths)]
 
     @property
-    def leaves(self) -> list[Slot]:
+    def leaves(self) -> list[PendingNote]:
         """The pieces' slots, in the order of the text."""
         own = [self.leaf] if self.leaf else []
         return [*own, *(leaf for part in self.parts for leaf in part.leaves)]
@@ -69,7 +69,7 @@ class Joints:
         return min(self.most, self.room // (self.size + FENCE))
 
 
-def branch(section: Section, piece: Callable[[Span, Section], Slot], joints: Joints) -> Branch:
+def branch(section: Section, piece: Callable[[Span, Section], PendingNote], joints: Joints) -> Branch:
     """Return the branch of a section; sections without any text of their own or below are not in.
 
     `piece` makes the slot of a piece of a section's text. Raises FitError when no two notes fit
@@ -89,7 +89,7 @@ def join(
     joints: Joints,
 ) -> Branch:
     """Return a branch over parts, in groups where they are too many or too long for one call."""
-    levels = tree(
+    levels = build_tree(
         [part.border for part in parts],
         [joints.size + FENCE + _title_size(part, joints) for part in parts],
         size=joints.size + FENCE,
@@ -116,5 +116,5 @@ def _group(headings: tuple[str, ...], parts: Sequence[Branch]) -> Branch:
     return Branch(None, headings, span, parts[0].border, tuple(parts))
 
 
-def _piece(leaf: Slot) -> Branch:
-    return Branch(None, leaf.headings, leaf.spans[0], leaf.border, leaf=leaf)
+def _piece(leaf: PendingNote) -> Branch:
+    return Branch(None, leaf.headings, leaf.spans[0], leaf.boundary_hash, leaf=leaf)

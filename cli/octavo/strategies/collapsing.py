@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from octavo.errors import Outcome, ReplyError
 from octavo.protocols import Work
 from octavo.strategies.fit import FENCE
-from octavo.text.note import Note, Prediction, Slot
-from octavo.text.ready import ready
-from octavo.text.union import union
+from octavo.text.note import Note, Prediction, PendingNote
+from octavo.text.ready import to_awaitable
+from octavo.text.union import merge_spans
 
 __all__ = ["Collapsing"]
 
@@ -45,7 +45,7 @@ class Collapsing:
     make: Callable[[Sequence[Note], str, int], Awaitable[Note | None]]
     work: Work
 
-    async def fitting(self, level: Sequence[Slot]) -> Sequence[Note]:
+    async def fitting(self, level: Sequence[PendingNote]) -> Sequence[Note]:
         """Return notes that fit one call together, in order.
 
         A group is asked about only if its note will be shorter than it is. A full group always is:
@@ -55,7 +55,7 @@ class Collapsing:
         Raises ReplyError before a round that is one too many, or after one that changed nothing.
         """
         for number in range(1, self.rounds + 2):
-            passed: list[Slot] = []
+            passed: list[PendingNote] = []
             asked = 0
             async for group in self._groups(level):
                 if group.last and not passed:
@@ -75,7 +75,7 @@ class Collapsing:
             level = passed
         raise AssertionError  # the last round has returned or raised
 
-    async def _groups(self, level: Sequence[Slot]) -> AsyncIterator[_Group]:
+    async def _groups(self, level: Sequence[PendingNote]) -> AsyncIterator[_Group]:
         """Yield groups of consecutive notes that fit the room, each as soon as it is settled.
 
         One is settled when the next note does not fit, the last when all notes are there.
@@ -88,7 +88,7 @@ class Collapsing:
                 continue
             # What a plan made up is as long as it may be, however a tokenizer counts its words.
             long = note.predicted is Prediction.LONG
-            tokens = (slot.bound if long else self.work.counter.count(note.text)) + FENCE
+            tokens = (slot.max_tokens if long else self.work.counter.count(note.text)) + FENCE
             if tokens > self.room:
                 raise self._failure(f"as one of them has {tokens:,} tokens")
             if notes and sum(sizes) + tokens > self.room:
@@ -99,8 +99,8 @@ class Collapsing:
         if notes:
             yield _Group(tuple(notes), tuple(sizes), last=True)
 
-    def _collapsed(self, notes: Sequence[Note], number: int) -> Slot:
-        spans = union(span for note in notes for span in note.spans)
+    def _collapsed(self, notes: Sequence[Note], number: int) -> PendingNote:
+        spans = merge_spans(span for note in notes for span in note.spans)
         place = (
             f"characters {spans[0].start} to {spans[-1].end}" if spans else f"{len(notes)} notes"
         )
@@ -109,7 +109,7 @@ class Collapsing:
             levels = self.work.after + self.rounds - number
             return await self.make(notes, f"round {number}, {place}", levels)
 
-        return Slot(spans=spans, bound=self.size, note=self.work.start(make()))
+        return PendingNote(spans=spans, max_tokens=self.size, note=self.work.start(make()))
 
     def _failure(self, reason: str) -> ReplyError:
         return ReplyError(
@@ -120,5 +120,5 @@ class Collapsing:
         )
 
 
-def _as_it_is(note: Note, size: int) -> Slot:
-    return Slot(spans=note.spans, bound=size - FENCE, note=ready(note))
+def _as_it_is(note: Note, size: int) -> PendingNote:
+    return PendingNote(spans=note.spans, max_tokens=size - FENCE, note=to_awaitable(note))

@@ -35,11 +35,11 @@ from octavo.protocols import (
 )
 from octavo.strategies.fit import FENCE, require_room
 from octavo.strategies.weighing import Weighing, weights_of
-from octavo.text.allotment import allotted
-from octavo.text.facts import facts, lost
-from octavo.text.note import Note, Prediction, Slot
+from octavo.text.allotment import allot_shares
+from octavo.text.facts import find_facts, find_lost_facts
+from octavo.text.note import Note, Prediction, PendingNote
 from octavo.text.span import Span
-from octavo.text.union import union
+from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "CompressOptions"]
 
@@ -104,7 +104,7 @@ class CompressOptions(Options):
 class _Part:
     """A part as it stands: its text, tokens and weight, and why it may not get any shorter."""
 
-    slot: Slot
+    slot: PendingNote
     note: Note
     text: str
     tokens: int
@@ -112,27 +112,27 @@ class _Part:
     fixed: str = ""
 
 
-async def run(slots: Sequence[Slot], options: CompressOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: CompressOptions, work: Work) -> Sequence[PendingNote]:
     """Return one slot for the shortened text.
 
     Raises UsageError for a ratio or a target that cannot be, FitError when a prompt cannot fit.
     """
     shortening = _Shortening(work.prompt(options.prompt), options, work)
     shortening.goal(1)
-    largest = max((slot.bound for slot in slots), default=0)
+    largest = max((slot.max_tokens for slot in slots), default=0)
     empty: dict[str, object] = {"text": "", "headings": (), "words": 1, "have": 1}
     empty |= {"keep": (), "missing": (), "added": ()}
     # The names that must stay stand in the prompt a second time, those that were lost a third, and
     # those that were made up are no longer than a reply.
-    longer = [replace(slot, bound=4 * slot.bound + FENCE) for slot in slots]
+    longer = [replace(slot, bound=4 * slot.max_tokens + FENCE) for slot in slots]
     require_room(work, shortening.prompt, empty, largest, longer)
     work.follow(2 * options.rounds)
     return [
-        Slot(
-            spans=union(span for slot in slots for span in slot.spans),
-            bound=sum(slot.bound for slot in slots),
+        PendingNote(
+            spans=merge_spans(span for slot in slots for span in slot.spans),
+            max_tokens=sum(slot.max_tokens for slot in slots),
             note=work.start(shortening.shortened(slots)),
-            border=slots[0].border if slots else 0,
+            boundary_hash=slots[0].boundary_hash if slots else 0,
         )
     ]
 
@@ -145,7 +145,7 @@ class _Shortening:
     options: CompressOptions
     work: Work
 
-    async def shortened(self, slots: Sequence[Slot]) -> Note:
+    async def shortened(self, slots: Sequence[PendingNote]) -> Note:
         """Shorten parts, in rounds, while there is too much; return all of them together."""
         parts, predicted = await self._parts(slots)
         before = self._count(parts)
@@ -160,7 +160,7 @@ class _Shortening:
         if predicted is None:
             self._say(parts, before, self._count(parts), goal)
         text = "".join(part.text for part in parts)
-        return Note(text, union(s for part in parts for s in part.note.spans), None, predicted)
+        return Note(text, merge_spans(s for part in parts for s in part.note.spans), None, predicted)
 
     def goal(self, tokens: int) -> int:
         """Return how many of a document's tokens it may keep."""
@@ -186,7 +186,7 @@ class _Shortening:
     def _value(self, expression: str | None) -> object:
         return None if expression is None else Condition(expression).value(self.work.params)
 
-    async def _parts(self, slots: Sequence[Slot]) -> tuple[list[_Part], Prediction | None]:
+    async def _parts(self, slots: Sequence[PendingNote]) -> tuple[list[_Part], Prediction | None]:
         found = [(slot, note) for slot in slots if (note := await slot.note) is not None]
         texts = [note.text for _, note in found]
         query = str(self._value(self.options.query) or "")
@@ -206,12 +206,12 @@ class _Shortening:
         left = goal - sum(part.tokens for part in parts if part.fixed)
         dynamic = self.options.spread == "dynamic"
         weights = [part.weight if dynamic else 0.0 for part in loose]
-        shares = allotted([part.tokens for part in loose], weights, left, self.options.least)
+        shares = allot_shares([part.tokens for part in loose], weights, left, self.options.least)
         return [(part, share) for part, share in zip(loose, shares, strict=True) if share < 1]
 
     async def _rewrite(self, part: _Part, share: float, number: int) -> Prediction | None:
         """Shorten a part where nothing is lost by it; two attempts that lose something fix it."""
-        keep = facts(part.text)
+        keep = find_facts(part.text)
         missing: tuple[str, ...] = ()
         added: tuple[str, ...] = ()
         for attempt in range(2):
@@ -232,8 +232,8 @@ class _Shortening:
                 continue
             text = _framed(part.text, str(answer.value))
             tokens = self.work.counter.count(text)
-            missing = lost(keep, text)
-            added = lost(facts(text), "\n".join([*part.slot.headings, part.text]))
+            missing = find_lost_facts(keep, text)
+            added = find_lost_facts(find_facts(text), "\n".join([*part.slot.headings, part.text]))
             if tokens < part.tokens and not missing and not added:
                 part.text, part.tokens, part.fixed = text, tokens, ""
                 return None

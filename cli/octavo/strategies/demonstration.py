@@ -11,7 +11,7 @@ from typing import Any, cast
 from octavo.errors import UsageError
 from octavo.pipeline.json_value import JsonText
 from octavo.protocols import JsonSchema
-from octavo.text.evidence import Claim, Match, verified
+from octavo.text.evidence import Claim, MatchKind, verify_claims
 
 __all__ = ["Example", "examples_of"]
 
@@ -76,8 +76,8 @@ def _place(path: Sequence[object]) -> str:
 
 def _require_quotes(text: str, records: Sequence[Mapping[str, Any]], where: str) -> None:
     claims = [Claim(each["record"], each["quote"]) for each in records]
-    for number, each in enumerate(verified(text, claims), start=1):
-        if each.quote.match is Match.NONE:
+    for number, each in enumerate(verify_claims(text, claims), start=1):
+        if each.quote.match is MatchKind.NONE:
             raise UsageError(
                 f"{where}, record {number} quotes what its text does not say:"
                 f" {each.claim.quote[:80]!r}",

@@ -36,8 +36,8 @@ from octavo.strategies.fit import require_room
 from octavo.strategies.gleaning import Part, Task
 from octavo.strategies.harvest import harvest
 from octavo.strategies.listing import listing
-from octavo.text.note import Note, Slot
-from octavo.text.union import union
+from octavo.text.note import Note, PendingNote
+from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "ExtractOptions"]
 
@@ -89,7 +89,7 @@ class ExtractOptions(Options):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-async def run(slots: Sequence[Slot], options: ExtractOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: ExtractOptions, work: Work) -> Sequence[PendingNote]:
     """Return one slot for the record of all `records`, with their sources.
 
     Raises UsageError or SpecError for a schema, examples or passes that cannot be, and FitError
@@ -105,14 +105,14 @@ async def run(slots: Sequence[Slot], options: ExtractOptions, work: Work) -> Seq
         found = [finding for part in read for finding in part.found]
         predicted = next((part.predicted for part in read if part.predicted), None)
         value = harvest(found, key=task.key, everywhere=options.dedupe == "document")
-        return Note(value, union(span for part in read for span in part.spans), None, predicted)
+        return Note(value, merge_spans(span for part in read for span in part.spans), None, predicted)
 
     return [
-        Slot(
-            spans=union(span for slot in slots for span in slot.spans),
-            bound=_AROUND * options.tokens * task.passes * max(1, len(slots)),
+        PendingNote(
+            spans=merge_spans(span for slot in slots for span in slot.spans),
+            max_tokens=_AROUND * options.tokens * task.passes * max(1, len(slots)),
             note=work.start(gathered()),
-            border=slots[0].border if slots else 0,
+            boundary_hash=slots[0].boundary_hash if slots else 0,
         )
     ]
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from octavo.pipeline.expressions import Condition
 from octavo.protocols import Expression, Kind, Options, StepType, Work
-from octavo.text.note import Note, Prediction, Slot
+from octavo.text.note import Note, Prediction, PendingNote
 
 __all__ = ["STEP", "FilterOptions"]
 
@@ -22,13 +22,13 @@ class FilterOptions(Options):
     )
 
 
-async def run(slots: Sequence[Slot], options: FilterOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: FilterOptions, work: Work) -> Sequence[PendingNote]:
     """Return the slots; the note of each that does not satisfy the expression is None."""
     condition = Condition(options.where)
     return [replace(slot, note=work.start(_keep(slot, condition, work))) for slot in slots]
 
 
-async def _keep(slot: Slot, condition: Condition, work: Work) -> Note | None:
+async def _keep(slot: PendingNote, condition: Condition, work: Work) -> Note | None:
     note = await slot.note
     if note is None or note.predicted is Prediction.LONG:
         return note

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from octavo.errors import FitError
 from octavo.protocols import JsonSchema, PromptLike, Work
-from octavo.text.note import Slot
+from octavo.text.note import PendingNote
 
 __all__ = ["FENCE", "require_room"]
 
@@ -19,7 +19,7 @@ def require_room(
     prompt: PromptLike,
     variables: Mapping[str, object],
     tokens: int,
-    slots: Sequence[Slot],
+    slots: Sequence[PendingNote],
     *,
     schema: JsonSchema | None = None,
 ) -> None:
@@ -28,7 +28,7 @@ def require_room(
     `tokens` is the bound of the reply, and `schema` the one that it must fit.
     """
     room = work.room(prompt, variables, tokens, schema)
-    largest = max((slot.bound for slot in slots), default=0)
+    largest = max((slot.max_tokens for slot in slots), default=0)
     if room is not None and largest + FENCE > room:
         raise FitError(
             f"step {work.step!r}: {largest:,} tokens of text do not fit prompt {prompt.name!r}:"

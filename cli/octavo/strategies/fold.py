@@ -24,9 +24,9 @@ from octavo.errors import CallError, FitError
 from octavo.protocols import Answer, Kind, Options, PromptMark, PromptRef, StepType, Work
 from octavo.strategies.fit import FENCE, require_room
 from octavo.strategies.validity import SLACK, Rule, checking, is_too_long
-from octavo.text.length import ends_sentence, word_count
-from octavo.text.note import Note, Prediction, Slot
-from octavo.text.union import union
+from octavo.text.length import has_sentence_end, count_words
+from octavo.text.note import Note, Prediction, PendingNote
+from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "FoldOptions"]
 
@@ -69,7 +69,7 @@ class FoldOptions(Options):
     )
 
 
-async def run(slots: Sequence[Slot], options: FoldOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: FoldOptions, work: Work) -> Sequence[PendingNote]:
     """Return one slot for the running text after the last note."""
     if not slots:
         return slots
@@ -77,16 +77,16 @@ async def run(slots: Sequence[Slot], options: FoldOptions, work: Work) -> Sequen
     _require_room(slots, options, work)
     ordered = tuple(slots) if options.order == "document" else tuple(reversed(slots))
     return [
-        Slot(
-            spans=union(span for slot in slots for span in slot.spans),
-            bound=options.tokens,
+        PendingNote(
+            spans=merge_spans(span for slot in slots for span in slot.spans),
+            max_tokens=options.tokens,
             note=work.start(_Fold(ordered, options, work).note()),
-            border=slots[0].border,
+            boundary_hash=slots[0].boundary_hash,
         )
     ]
 
 
-def _require_room(slots: Sequence[Slot], options: FoldOptions, work: Work) -> None:
+def _require_room(slots: Sequence[PendingNote], options: FoldOptions, work: Work) -> None:
     """Raise FitError where a prompt cannot fit beside a running text as long as its reply."""
     prompt = work.prompt(options.next)
     empty = {"text": "", "headings": (), "summary": "", "words": options.words}
@@ -113,7 +113,7 @@ class _Part:
     """
 
     note: Note
-    slot: Slot
+    slot: PendingNote
     share: float
     levels: int
 
@@ -127,7 +127,7 @@ class _Part:
 class _Fold:
     """One running text."""
 
-    slots: Sequence[Slot]
+    slots: Sequence[PendingNote]
     options: FoldOptions
     work: Work
 
@@ -147,7 +147,7 @@ class _Fold:
                     raise
                 self.work.skip(slot, error)
                 continue
-            spans = union((*(running.spans if running else ()), *note.spans))
+            spans = merge_spans((*(running.spans if running else ()), *note.spans))
             running = Note(answer.value, spans, predicted=answer.predicted)
         return running
 
@@ -197,7 +197,7 @@ class _Fold:
         best = answer
         for number in range(options.tries):
             target = max(1, round(words * (1 - _STEP * number)))
-            have = word_count(str(best.value))
+            have = count_words(str(best.value))
             asked = work.ask(
                 work.prompt(options.shorten),
                 {"summary": best.value, "words": target, "have": have},
@@ -218,17 +218,17 @@ class _Fold:
                 continue
             if _distance(shorter, words) < _distance(best, words):
                 best = shorter
-            if _is_near(shorter, words) and ends_sentence(str(shorter.value)):
+            if _is_near(shorter, words) and has_sentence_end(str(shorter.value)):
                 return shorter
         return best
 
 
 def _distance(answer: Answer, words: int) -> int:
-    return abs(word_count(str(answer.value)) - words)
+    return abs(count_words(str(answer.value)) - words)
 
 
 def _is_near(answer: Answer, words: int) -> bool:
-    return words * (2 - SLACK) <= word_count(str(answer.value)) <= words * SLACK
+    return words * (2 - SLACK) <= count_words(str(answer.value)) <= words * SLACK
 
 
 STEP = StepType(

@@ -10,9 +10,9 @@ from octavo.protocols import Asked, JsonSchema, PromptLike, Work
 from octavo.strategies.demonstration import Example
 from octavo.strategies.harvest import Finding
 from octavo.text.document import Document
-from octavo.text.evidence import Claim, verified
-from octavo.text.halves import middle
-from octavo.text.note import Prediction, Record, Slot
+from octavo.text.evidence import Claim, verify_claims
+from octavo.text.halves import split_in_half
+from octavo.text.note import Prediction, Record, PendingNote
 from octavo.text.span import Span
 
 __all__ = ["Part", "Reading", "Task"]
@@ -55,7 +55,7 @@ class Reading:
 class Part:
     """One part of a document, and what is to be found in it."""
 
-    slot: Slot
+    slot: PendingNote
     task: Task
     work: Work
 
@@ -140,7 +140,7 @@ class Part:
         assert isinstance(reply, Mapping)
         text = self.work.document.slice(piece.span)
         claims = [Claim(each["record"], each["quote"]) for each in reply["records"]]
-        for each in verified(text, claims, piece.span.start):
+        for each in verify_claims(text, claims, piece.span.start):
             yield Finding(each, number, piece.span.start)
 
 
@@ -154,7 +154,7 @@ class _Piece:
 
     def halves(self, document: Document) -> tuple[_Piece, ...]:
         """Return both halves, or none where the text is short or not the document's own."""
-        at = middle(self.text)
+        at = split_in_half(self.text)
         if at is None or document.slice(self.span) != self.text:
             return ()
         border = self.span.start + at

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from octavo.text.alike import Alike, likeness
-from octavo.text.evidence import Evidence, Match, Verified
+from octavo.text.alike import Equality, to_canonical_form
+from octavo.text.evidence import Evidence, MatchKind, VerifiedClaim
 from octavo.text.note import Record
 from octavo.text.span import Span
 
@@ -18,7 +18,7 @@ __all__ = ["Finding", "harvest"]
 class Finding:
     """A verified record, the number of the pass that gave it, and where its part begins."""
 
-    found: Verified
+    found: VerifiedClaim
     reading: int
     start: int
 
@@ -48,14 +48,14 @@ def harvest(findings: Sequence[Finding], *, key: Sequence[str], everywhere: bool
     merged.sort(key=_first_place)
     records = [_merged(group) for group in merged]
     unverified = sum(
-        each["match"] == Match.NONE for record in records for each in record["fields"].values()
+        each["match"] == MatchKind.NONE for record in records for each in record["fields"].values()
     )
     return {"records": records, "total": len(records), "unverified": unverified}
 
 
 def _name(record: Record, key: Sequence[str]) -> str:
     told = {name: record.get(name) for name in key} if key else record
-    return likeness(told, Alike.CASE)
+    return to_canonical_form(told, Equality.CASE)
 
 
 def _meet(one: Span | None, other: Span | None) -> bool:

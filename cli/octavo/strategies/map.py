@@ -23,7 +23,7 @@ from octavo.protocols import (
 )
 from octavo.strategies.fit import FENCE, require_room
 from octavo.strategies.refining import Refining
-from octavo.text.note import Note, Slot
+from octavo.text.note import Note, PendingNote
 
 __all__ = ["STEP", "MapOptions"]
 
@@ -65,12 +65,12 @@ class _Question:
     refining: Refining | None
 
 
-async def run(slots: Sequence[Slot], options: MapOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: MapOptions, work: Work) -> Sequence[PendingNote]:
     """Return a slot for each of `slots`; each call starts when its own input is there."""
     question = _question(options, work)
     work.follow(1 + options.refine)
     empty = {"text": "", "headings": (), "context": named(()), "words": options.words}
-    shown = [replace(slot, bound=slot.bound + slot.beside) for slot in slots]
+    shown = [replace(slot, bound=slot.max_tokens + slot.context_tokens) for slot in slots]
     require_room(work, question.prompt, empty, options.tokens, shown, schema=question.schema)
     _require_room_for_checks(shown, question, empty, work)
     return [
@@ -89,12 +89,12 @@ def _question(options: MapOptions, work: Work) -> _Question:
 
 
 def _require_room_for_checks(
-    slots: Sequence[Slot], question: _Question, empty: Mapping[str, object], work: Work
+    slots: Sequence[PendingNote], question: _Question, empty: Mapping[str, object], work: Work
 ) -> None:
     if question.refining is None:
         return
     room = question.refining.room(empty, work)
-    largest = max((slot.bound for slot in slots), default=0) + FENCE
+    largest = max((slot.max_tokens for slot in slots), default=0) + FENCE
     if room is not None and largest > room:
         raise FitError(
             f"step {work.step!r}: {largest:,} tokens of text and a note on them do not fit prompt"
@@ -103,7 +103,7 @@ def _require_room_for_checks(
         )
 
 
-async def _ask(slot: Slot, question: _Question, options: MapOptions, work: Work) -> Note | None:
+async def _ask(slot: PendingNote, question: _Question, options: MapOptions, work: Work) -> Note | None:
     note = await slot.note
     if note is None:
         return None

@@ -34,8 +34,8 @@ from octavo.strategies.pages import (
     read_apart,
     read_together,
 )
-from octavo.text.note import Note, Slot
-from octavo.text.union import union
+from octavo.text.note import Note, PendingNote
+from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "MarginsOptions"]
 
@@ -101,7 +101,7 @@ class MarginsOptions(Options):
         return self
 
 
-async def run(slots: Sequence[Slot], options: MarginsOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: MarginsOptions, work: Work) -> Sequence[PendingNote]:
     """Return a slot for the answer. Raises FitError when the prompts cannot fit the window."""
     if not slots:
         return slots
@@ -122,16 +122,16 @@ async def run(slots: Sequence[Slot], options: MarginsOptions, work: Work) -> Seq
     pages = work.start(read(reader, slots))
     shown = len(slots) * (options.tokens + _FENCE) if options.show == "margins" else 0
     return [
-        Slot(
-            spans=union(span for slot in slots for span in slot.spans),
-            bound=options.answer_tokens + shown,
+        PendingNote(
+            spans=merge_spans(span for slot in slots for span in slot.spans),
+            max_tokens=options.answer_tokens + shown,
             note=work.start(_answer(reader, slots, pages)),
-            border=slots[0].border,
+            boundary_hash=slots[0].boundary_hash,
         )
     ]
 
 
-def _fitted(reader: Reader, slots: Sequence[Slot]) -> Reader:
+def _fitted(reader: Reader, slots: Sequence[PendingNote]) -> Reader:
     """Return the reader in the mode in which all its prompts fit, or raise FitError."""
     options, work = reader.options, reader.work
     misfit = _misfit(reader, slots)
@@ -149,10 +149,10 @@ def _fitted(reader: Reader, slots: Sequence[Slot]) -> Reader:
     return reader
 
 
-def _misfit(reader: Reader, slots: Sequence[Slot]) -> FitError | None:
+def _misfit(reader: Reader, slots: Sequence[PendingNote]) -> FitError | None:
     """Return what is wrong when the largest prompt of some kind does not fit the window."""
     options = reader.options
-    sizes = [slot.bound + _FENCE for slot in slots]
+    sizes = [slot.max_tokens + _FENCE for slot in slots]
     context = sum(sizes) if reader.cumulative else 0
     margins = 0 if _is_at_once(reader, slots) else len(slots) * (options.tokens + _FENCE)
     headings = max((slot.headings for slot in slots), key=lambda path: sum(map(len, path)))
@@ -177,7 +177,7 @@ def _misfit(reader: Reader, slots: Sequence[Slot]) -> FitError | None:
     return misfit or _lack(reader, reader.answer, answer, options.answer_tokens, context + margins)
 
 
-def _is_at_once(reader: Reader, slots: Sequence[Slot]) -> bool:
+def _is_at_once(reader: Reader, slots: Sequence[PendingNote]) -> bool:
     """Tell whether the document is one segment, whose answer needs no margins."""
     return reader.cumulative and len(slots) == 1
 
@@ -204,7 +204,7 @@ def _lack(
 
 
 async def _answer(
-    reader: Reader, slots: Sequence[Slot], reading: Awaitable[Sequence[Page]]
+    reader: Reader, slots: Sequence[PendingNote], reading: Awaitable[Sequence[Page]]
 ) -> Note:
     options, work = reader.options, reader.work
     pages = await reading
@@ -235,12 +235,12 @@ async def _answer(
         prefix=pages[-1].lead if reader.cumulative else None,
     ).reply
     sources = slots if reader.cumulative else margins
-    spans = union(span for each in sources for span in each.spans)
+    spans = merge_spans(span for each in sources for span in each.spans)
     return _result(options, Note(answer.value, spans, predicted=answer.predicted), margins)
 
 
 def _is_answerable(
-    reader: Reader, slots: Sequence[Slot], pages: Sequence[Page], kept: Sequence[Note]
+    reader: Reader, slots: Sequence[PendingNote], pages: Sequence[Page], kept: Sequence[Note]
 ) -> bool:
     """Tell whether anything is left to answer from; the document itself, if nothing else may be."""
     if not reader.cumulative:

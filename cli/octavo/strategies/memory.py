@@ -37,13 +37,13 @@ from octavo.protocols import (
     StepType,
     Work,
 )
-from octavo.text.log import Log, Sheet
-from octavo.text.note import Note, Prediction, Slot
-from octavo.text.proposal import PROPOSAL, TYPES, proposed
-from octavo.text.revision_schema import revision_schema
-from octavo.text.revisions import RevisionError, State, read, revised
+from octavo.text.log import MemoryLog, MemorySheet
+from octavo.text.note import Note, Prediction, PendingNote
+from octavo.text.proposal import PROPOSAL_SCHEMA, FIELD_TYPES, build_memory_schema
+from octavo.text.revision_schema import build_revision_schema
+from octavo.text.revisions import RevisionError, MemoryState, parse_revisions, apply_revision
 from octavo.text.span import Span
-from octavo.text.union import union
+from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "MemoryOptions"]
 
@@ -56,7 +56,7 @@ _RETELLING = 300
 _SHAPES = 400
 """Tokens by which the schema of a proposal's fields may exceed the proposal."""
 
-_EVERY = proposed({"fields": [{"name": t, "type": t, "about": ""} for t in TYPES]})
+_EVERY = build_memory_schema({"fields": [{"name": t, "type": t, "about": ""} for t in FIELD_TYPES]})
 
 
 class MemoryOptions(Options):
@@ -125,24 +125,24 @@ class _Reader:
     schema: JsonSchema
     reply: JsonSchema
 
-    def plus(self, memory: Log | Sheet, answer: Answer, node: str) -> Log | Sheet:
+    def plus(self, memory: MemoryLog | MemorySheet, answer: Answer, node: str) -> MemoryLog | MemorySheet:
         """Return the memory with the revisions of a reply; those that cannot be are told."""
         if answer.predicted is Prediction.SHORT or isinstance(answer.value, str):
             return memory
         if answer.predicted is Prediction.LONG:
-            return memory.padded(math.ceil(_LINES * self.options.tokens))
+            return memory.pad(math.ceil(_LINES * self.options.tokens))
         left_out: list[str] = []
-        revisions = read(answer.value["revisions"])
+        revisions = parse_revisions(answer.value["revisions"])
         for revision in revisions:
             try:
-                state, done = revised(memory.state, revision, self.schema)
+                state, done = apply_revision(memory.state, revision, self.schema)
             except RevisionError as error:
                 left_out.append(str(error))
                 continue
             if not done:
                 continue
-            if (grown := memory.plus(state, done)) is None:
-                left_out.append(f"the memory is full at {memory.most} tokens; raise `log_tokens`")
+            if (grown := memory.with_revisions(state, done)) is None:
+                left_out.append(f"the memory is full at {memory.max_tokens} tokens; raise `log_tokens`")
                 continue
             memory = grown
         if left_out:
@@ -153,7 +153,7 @@ class _Reader:
         return memory
 
 
-async def run(slots: Sequence[Slot], options: MemoryOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: MemoryOptions, work: Work) -> Sequence[PendingNote]:
     """Return one slot for the answer."""
     if not slots:
         return slots
@@ -163,31 +163,31 @@ async def run(slots: Sequence[Slot], options: MemoryOptions, work: Work) -> Sequ
     _require_room(slots, options, most, work)
     bound = options.answer_tokens if options.answer else most
     return [
-        Slot(
-            spans=union(span for slot in slots for span in slot.spans),
-            bound=bound,
+        PendingNote(
+            spans=merge_spans(span for slot in slots for span in slot.spans),
+            max_tokens=bound,
             note=work.start(_read(slots, options, most, work)),
-            border=slots[0].border,
+            boundary_hash=slots[0].boundary_hash,
         )
     ]
 
 
-def _require_room(slots: Sequence[Slot], options: MemoryOptions, most: int, work: Work) -> None:
+def _require_room(slots: Sequence[PendingNote], options: MemoryOptions, most: int, work: Work) -> None:
     """Raise FitError unless the largest part fits beside a full memory and a second attempt."""
     written, schema, unwritten = "", _EVERY, 0
     if options.schema_ == "generate":
         unwritten = options.schema_tokens + _SHAPES
         if options.propose is not None:
-            work.room(work.prompt(options.propose), {"types": TYPES}, options.schema_tokens)
+            work.room(work.prompt(options.propose), {"types": FIELD_TYPES}, options.schema_tokens)
     else:
         schema = work.schema(options.schema_)
         written = _written(schema)
-    memory = {"memory": Log(most, work.counter.count).text, "schema": written}
-    largest = max(slot.bound for slot in slots)
+    memory = {"memory": MemoryLog(most, work.counter.count).text, "schema": written}
+    largest = max(slot.max_tokens for slot in slots)
     beside = most + unwritten
     prompt = work.prompt(options.prompt)
     variables = {"text": "", "headings": (), **memory}
-    reply = revision_schema(schema, updates=options.updates)
+    reply = build_revision_schema(schema, updates=options.updates)
     room = work.room(prompt, variables, options.tokens, reply)
     again = options.tokens + _RETELLING
     _require(
@@ -212,12 +212,12 @@ def _require(
 
 
 async def _read(
-    slots: Sequence[Slot], options: MemoryOptions, most: int, work: Work
+    slots: Sequence[PendingNote], options: MemoryOptions, most: int, work: Work
 ) -> Note | None:
     asked, schema = await _schema(len(slots), options, work)
-    reader = _Reader(options, work, schema, revision_schema(schema, updates=options.updates))
-    form = Log if options.mode == "amendments" else Sheet
-    memory: Log | Sheet = form(most, work.counter.count)
+    reader = _Reader(options, work, schema, build_revision_schema(schema, updates=options.updates))
+    form = MemoryLog if options.mode == "amendments" else MemorySheet
+    memory: MemoryLog | MemorySheet = form(most, work.counter.count)
     spans: list[Span] = []
     predicted: Prediction | None = None
     for position, slot in enumerate(slots):
@@ -239,13 +239,13 @@ async def _read(
             spans += note.spans
         memory = grown
         predicted = answer.predicted or predicted
-    return await _answer(memory, Note("", union(spans), predicted=predicted), reader, asked)
+    return await _answer(memory, Note("", merge_spans(spans), predicted=predicted), reader, asked)
 
 
 def _ask(
     note: Note,
-    slot: Slot,
-    memory: Log | Sheet,
+    slot: PendingNote,
+    memory: MemoryLog | MemorySheet,
     reader: _Reader,
     node: str,
     *,
@@ -271,7 +271,7 @@ def _ask(
 
 
 async def _answer(
-    memory: Log | Sheet, read_so_far: Note, reader: _Reader, before: Asked | None
+    memory: MemoryLog | MemorySheet, read_so_far: Note, reader: _Reader, before: Asked | None
 ) -> Note:
     options, work = reader.options, reader.work
     spans, predicted = read_so_far.spans, read_so_far.predicted
@@ -283,7 +283,7 @@ async def _answer(
     if predicted is not Prediction.LONG:
         # Another prompt shares no beginning with those of the parts, so the log may as well be
         # short.
-        memory = memory.settled()
+        memory = memory.compact()
     answer = await work.ask(
         work.prompt(options.answer),
         {"memory": memory.text, "schema": _written(reader.schema)},
@@ -303,23 +303,23 @@ async def _schema(
         return None, work.schema(options.schema_)
     asked = work.ask(
         work.prompt(options.propose),
-        {"types": TYPES},
+        {"types": FIELD_TYPES},
         tokens=options.schema_tokens,
-        schema=PROPOSAL,
+        schema=PROPOSAL_SCHEMA,
         node="the memory's schema",
         levels=work.after + count + 1,
     )
     answer = await asked.reply
     assert not isinstance(answer.value, str)
-    return asked, proposed(answer.value)
+    return asked, build_memory_schema(answer.value)
 
 
-def _faults(state: State, schema: JsonSchema, record: Mapping[str, Any]) -> list[str]:
+def _faults(state: MemoryState, schema: JsonSchema, record: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the revisions of a reply, applied one after the other."""
     faults: list[str] = []
-    for revision in read(record["revisions"]):
+    for revision in parse_revisions(record["revisions"]):
         try:
-            state, _ = revised(state, revision, schema)
+            state, _ = apply_revision(state, revision, schema)
         except RevisionError as error:
             faults.append(str(error))
     return faults

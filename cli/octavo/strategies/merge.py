@@ -21,9 +21,9 @@ from pydantic import Field, model_validator
 from octavo.protocols import Kind, Options, PromptLike, PromptRef, StepType, Work
 from octavo.strategies.fit import FENCE, require_room
 from octavo.strategies.validity import Rule, checking
-from octavo.text.grouping import tree
-from octavo.text.note import Note, Slot
-from octavo.text.union import union
+from octavo.text.grouping import build_tree
+from octavo.text.note import Note, PendingNote
+from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "MergeOptions"]
 
@@ -93,7 +93,7 @@ class _Level:
     work: Work
 
 
-async def run(slots: Sequence[Slot], options: MergeOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: MergeOptions, work: Work) -> Sequence[PendingNote]:
     """Return one slot for the root of the tree."""
     if len(slots) < 2:
         return slots
@@ -106,7 +106,7 @@ async def run(slots: Sequence[Slot], options: MergeOptions, work: Work) -> Seque
         above = len(levels) - number
         words = options.words_at(number, len(levels))
         level = _Level(number, above, words, prompt, options, work)
-        above_them: list[Slot] = []
+        above_them: list[PendingNote] = []
         for group in groups:
             children = [nodes[i] for i in group]
             before = above_them[-1] if options.context and above_them else None
@@ -116,7 +116,7 @@ async def run(slots: Sequence[Slot], options: MergeOptions, work: Work) -> Seque
 
 
 def _levels(
-    slots: Sequence[Slot], prompt: PromptLike, options: MergeOptions, work: Work
+    slots: Sequence[PendingNote], prompt: PromptLike, options: MergeOptions, work: Work
 ) -> Sequence[Sequence[range]]:
     beside = options.tokens + FENCE if options.context else 0
     longest = {"words": _longest(options), "height": 1, "before": "" if options.context else None}
@@ -124,9 +124,9 @@ def _levels(
     room = work.room(prompt, full, options.tokens + beside)
     pair = {"notes": ("", ""), **longest}
     require_room(work, prompt, pair, options.tokens + beside, slots)
-    return tree(
-        [slot.border for slot in slots],
-        [slot.bound + FENCE for slot in slots],
+    return build_tree(
+        [slot.boundary_hash for slot in slots],
+        [slot.max_tokens + FENCE for slot in slots],
         size=options.tokens + FENCE,
         most=options.fan_in,
         room=room,
@@ -137,22 +137,22 @@ def _longest(options: MergeOptions) -> int | None:
     return max(options.words) if isinstance(options.words, list) else options.words
 
 
-def _node(children: Sequence[Slot], before: Slot | None, level: _Level) -> Slot:
-    return Slot(
-        spans=union(span for child in children for span in child.spans),
-        bound=level.options.tokens,
+def _node(children: Sequence[PendingNote], before: PendingNote | None, level: _Level) -> PendingNote:
+    return PendingNote(
+        spans=merge_spans(span for child in children for span in child.spans),
+        max_tokens=level.options.tokens,
         note=level.work.start(_merge(children, before, level)),
-        border=children[0].border,
+        boundary_hash=children[0].boundary_hash,
     )
 
 
-async def _merge(children: Sequence[Slot], before: Slot | None, level: _Level) -> Note | None:
+async def _merge(children: Sequence[PendingNote], before: PendingNote | None, level: _Level) -> Note | None:
     notes = [note for child in children if (note := await child.note) is not None]
     if len(notes) < 2:
         return notes[0] if notes else None
     options, work = level.options, level.work
     earlier = await before.note if before is not None else None
-    spans = union(span for note in notes for span in note.spans)
+    spans = merge_spans(span for note in notes for span in note.spans)
     answer = await work.ask(
         level.prompt,
         {

@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from octavo.protocols import JsonSchema, PromptLike, Work
-from octavo.text.anchors import Anchor, placed
+from octavo.text.anchors import Anchor, locate_sections
 from octavo.text.note import Note, Prediction
-from octavo.text.outline import label
+from octavo.text.outline import to_heading_label
 from octavo.text.span import Span
 
 __all__ = ["MOST", "OUTLINE", "Found", "Outline"]
@@ -81,10 +81,10 @@ class Outline:
             return [Found("", Span(start + span.start, start + span.end)) for span in spans]
         if isinstance(answer.value, str):
             return ()
-        found = placed(text, _anchors(answer.value))
+        found = locate_sections(text, _anchors(answer.value))
         if isinstance(found, str):
             return ()
-        titles = [label(each["title"]) for each in answer.value["sections"]]
+        titles = [to_heading_label(each["title"]) for each in answer.value["sections"]]
         return [
             Found(title, Span(start + span.start, start + span.end))
             for title, span in zip(titles, found, strict=True)
@@ -92,7 +92,7 @@ class Outline:
 
 
 def _faults(text: str, record: Mapping[str, Any]) -> Sequence[str]:
-    found = placed(text, _anchors(record))
+    found = locate_sections(text, _anchors(record))
     return [found] if isinstance(found, str) else []
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from octavo.errors import CallError
 from octavo.protocols import Asked, PromptLike, Work
 from octavo.strategies.collapsing import Collapsing
-from octavo.text.note import Note, Prediction, Record, Slot
-from octavo.text.quote import Origin, Quote
-from octavo.text.relevance import relevance
-from octavo.text.union import union
+from octavo.text.note import Note, Prediction, Record, PendingNote
+from octavo.text.quote import QuoteOrigin, Quote
+from octavo.text.relevance import parse_relevance
+from octavo.text.union import merge_spans
 
 if TYPE_CHECKING:
     from octavo.strategies.margins import MarginsOptions
@@ -65,7 +65,7 @@ class _Segment:
     `levels` is how many calls stand between its margins and the result.
     """
 
-    slot: Slot
+    slot: PendingNote
     note: Note
     texts: Sequence[str | Record]
     levels: int
@@ -76,7 +76,7 @@ class _Segment:
         return f"characters {self.slot.spans[0].start} to {self.slot.spans[-1].end}"
 
 
-async def read_together(reader: Reader, slots: Sequence[Slot]) -> Sequence[Page]:
+async def read_together(reader: Reader, slots: Sequence[PendingNote]) -> Sequence[Page]:
     """Ask about each segment with all before it, as soon as the call before has started."""
     pages: list[Page] = []
     texts: list[str | Record] = []
@@ -97,10 +97,10 @@ async def read_together(reader: Reader, slots: Sequence[Slot]) -> Sequence[Page]
     return pages
 
 
-async def read_apart(reader: Reader, slots: Sequence[Slot]) -> Sequence[Page]:
+async def read_apart(reader: Reader, slots: Sequence[PendingNote]) -> Sequence[Page]:
     """Ask about all segments at once, each alone."""
 
-    async def read(slot: Slot) -> Page | None:
+    async def read(slot: PendingNote) -> Page | None:
         note = await slot.note
         if note is None:
             return None
@@ -159,7 +159,7 @@ def _without_verdict(margin: Note) -> Note | None:
     """Return what stands after the verdict, which is nothing where a model says YES alone."""
     if margin.predicted is not None:
         return margin if margin.predicted is Prediction.LONG else None
-    found = relevance(margin.text)
+    found = parse_relevance(margin.text)
     return None if found.relevant is False else replace(margin, value=_rest(margin, found.start))
 
 
@@ -174,7 +174,7 @@ async def _judged(reader: Reader, segment: _Segment, margin: Note) -> Note | Non
     ).reply
     if verdict.predicted is not None:
         return margin if verdict.predicted is Prediction.LONG else None
-    return None if relevance(str(verdict.value)).relevant is False else margin
+    return None if parse_relevance(str(verdict.value)).relevant is False else margin
 
 
 def _rest(note: Note, start: int) -> str:
@@ -183,7 +183,7 @@ def _rest(note: Note, start: int) -> str:
     if not isinstance(value, Quote):
         return note.text[start:]
     kind, number, at = value.origin
-    return Quote(value[start:], Origin(kind, number, at + start))
+    return Quote(value[start:], QuoteOrigin(kind, number, at + start))
 
 
 async def fitting_margins(
@@ -195,7 +195,7 @@ async def fitting_margins(
     it; groups of them as soon as their own margins are there.
     """
     options, work = reader.options, reader.work
-    slots = [Slot((), options.tokens, work.start(_with_text(margin))) for margin in margins]
+    slots = [PendingNote((), options.tokens, work.start(_with_text(margin))) for margin in margins]
     if options.collapse is None:
         return [note for slot in slots if (note := await slot.note) is not None]
     prompt = work.prompt(options.collapse)
@@ -211,7 +211,7 @@ async def fitting_margins(
             node=node,
             levels=levels,
         ).reply
-        spans = union(span for note in notes for span in note.spans)
+        spans = merge_spans(span for note in notes for span in note.spans)
         return Note(answer.value, spans, predicted=answer.predicted)
 
     rooms = (

@@ -28,8 +28,8 @@ from octavo.protocols import (
     Work,
 )
 from octavo.strategies.fit import FENCE, require_room
-from octavo.text.note import Note, Prediction, Slot
-from octavo.text.union import union
+from octavo.text.note import Note, Prediction, PendingNote
+from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "PickOptions"]
 
@@ -84,7 +84,7 @@ class _Picker:
         }
 
 
-async def run(slots: Sequence[Slot], options: PickOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: PickOptions, work: Work) -> Sequence[PendingNote]:
     """Return a slot for each of `slots`: its full text if it is picked.
 
     Raises UsageError when there is not one text for each note, FitError when a prompt cannot fit.
@@ -98,17 +98,17 @@ async def run(slots: Sequence[Slot], options: PickOptions, work: Work) -> Sequen
         )
     picker = _Picker(options, work, work.prompt(options.prompt))
     work.follow(options.most if options.turns == "each" else 1)
-    found: list[Slot] = []
+    found: list[PendingNote] = []
     for group in _groups(slots, texts, picker):
         own, full = [slots[i] for i in group], [texts[i] for i in group]
         picks = work.start(_picks(own, full, picker))
         for place, (slot, text) in enumerate(zip(own, full, strict=True)):
             note = work.start(_chosen(place, slot, text, picks, options))
-            found.append(replace(slot, bound=max(slot.bound, text.bound), note=note))
+            found.append(replace(slot, bound=max(slot.max_tokens, text.max_tokens), note=note))
     return found
 
 
-def _groups(slots: Sequence[Slot], texts: Sequence[Slot], picker: _Picker) -> Sequence[range]:
+def _groups(slots: Sequence[PendingNote], texts: Sequence[PendingNote], picker: _Picker) -> Sequence[range]:
     """Return ranges of consecutive notes that fit a call, with those that earlier turns open."""
     options, work = picker.options, picker.work
     empty = {"notes": (), "open": (), "most": options.most}
@@ -117,12 +117,12 @@ def _groups(slots: Sequence[Slot], texts: Sequence[Slot], picker: _Picker) -> Se
     room = options.room if room is None else min(options.room, room)
     if options.turns == "each":
         # The longest texts may be shown, but for that of the last turn.
-        longer = sorted(max(0, t.bound - s.bound) for s, t in zip(slots, texts, strict=True))
+        longer = sorted(max(0, t.max_tokens - s.max_tokens) for s, t in zip(slots, texts, strict=True))
         room = max(1, room - sum(longer[-options.most :][1:]))
     groups: list[range] = []
     start = size = 0
     for at, slot in enumerate(slots):
-        tokens = slot.bound + FENCE + _LABEL
+        tokens = slot.max_tokens + FENCE + _LABEL
         if at > start and size + tokens > room:
             groups.append(range(start, at))
             start, size = at, 0
@@ -130,13 +130,13 @@ def _groups(slots: Sequence[Slot], texts: Sequence[Slot], picker: _Picker) -> Se
     return [*groups, range(start, len(slots))] if slots else groups
 
 
-async def _picks(slots: Sequence[Slot], texts: Sequence[Slot], picker: _Picker) -> frozenset[int]:
+async def _picks(slots: Sequence[PendingNote], texts: Sequence[PendingNote], picker: _Picker) -> frozenset[int]:
     """Return the places of the notes that are picked, counted from 0 in this group."""
     options, work = picker.options, picker.work
     notes = [(place, await slot.note) for place, slot in enumerate(slots)]
     shown = [(place, note) for place, note in notes if note is not None]
     picked: list[int] = []
-    spans = union(span for slot in slots for span in slot.spans)
+    spans = merge_spans(span for slot in slots for span in slot.spans)
     place = f"characters {spans[0].start} to {spans[-1].end}" if spans else f"{len(slots)} notes"
     turns = 1 if options.turns == "one" else min(options.most, len(shown))
     for turn in range(turns if shown else 0):
@@ -180,7 +180,7 @@ def _faults(count: int, picked: frozenset[int], record: object) -> list[str]:
 
 
 async def _chosen(
-    place: int, slot: Slot, text: Slot, picks: Awaitable[frozenset[int]], options: PickOptions
+    place: int, slot: PendingNote, text: PendingNote, picks: Awaitable[frozenset[int]], options: PickOptions
 ) -> Note | None:
     if place in await picks:
         return await text.note

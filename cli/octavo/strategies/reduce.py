@@ -33,10 +33,10 @@ from octavo.protocols import (
 from octavo.strategies.collapsing import Collapsing
 from octavo.strategies.fit import FENCE
 from octavo.strategies.refining import Refining
-from octavo.text.alike import Alike, likeness
-from octavo.text.note import Note, Prediction, Slot
-from octavo.text.ready import ready
-from octavo.text.union import union
+from octavo.text.alike import Equality, to_canonical_form
+from octavo.text.note import Note, Prediction, PendingNote
+from octavo.text.ready import to_awaitable
+from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "ReduceOptions"]
 
@@ -68,8 +68,8 @@ class ReduceOptions(Options):
         description="A field, or an expression over a note: the notes for which it is the same are"
         " reduced together, and each group gives a result, in the order in which they begin.",
     )
-    alike: Alike = Field(
-        default=Alike.UNICODE, description="How far texts may differ and be the same for `by`."
+    alike: Equality = Field(
+        default=Equality.UNICODE, description="How far texts may differ and be the same for `by`."
     )
     refine: int = Field(
         default=0, ge=0, description="The most rounds in which the result is checked and improved."
@@ -134,7 +134,7 @@ class _Reducer:
         return min([options.room, *(room for room in rooms if room is not None)])
 
 
-async def run(slots: Sequence[Slot], options: ReduceOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: ReduceOptions, work: Work) -> Sequence[PendingNote]:
     """Return one slot for the result; with `by`, one for each group, once all notes are there.
 
     Raises FitError when the notes cannot fit.
@@ -144,7 +144,7 @@ async def run(slots: Sequence[Slot], options: ReduceOptions, work: Work) -> Sequ
     if len(slots) == 1 and plain:
         # Text stays as it is; what is a record until now is asked about.
         note = _one(slots[0], reducer)
-        return [replace(slots[0], bound=max(slots[0].bound, options.tokens), note=work.start(note))]
+        return [replace(slots[0], bound=max(slots[0].max_tokens, options.tokens), note=work.start(note))]
     _require_room(slots, options, reducer.room(), work)
     if options.by is None:
         return [_slot(slots, reducer)]
@@ -172,8 +172,8 @@ def _reducer(options: ReduceOptions, work: Work) -> _Reducer:
     )
 
 
-def _require_room(slots: Sequence[Slot], options: ReduceOptions, room: int, work: Work) -> None:
-    bounds = [slot.bound + FENCE for slot in slots]
+def _require_room(slots: Sequence[PendingNote], options: ReduceOptions, room: int, work: Work) -> None:
+    bounds = [slot.max_tokens + FENCE for slot in slots]
     if options.collapse is None and sum(bounds) > room:
         raise FitError(
             f"step {work.step!r}: {len(bounds):,} notes of up to {sum(bounds):,} tokens do not fit"
@@ -190,13 +190,13 @@ def _require_room(slots: Sequence[Slot], options: ReduceOptions, room: int, work
 
 
 async def _groups(
-    slots: Sequence[Slot], by: Condition, options: ReduceOptions, work: Work
-) -> Sequence[tuple[object, Sequence[Slot]]]:
+    slots: Sequence[PendingNote], by: Condition, options: ReduceOptions, work: Work
+) -> Sequence[tuple[object, Sequence[PendingNote]]]:
     """Return the notes of each value of `by` as slots, groups in the order of their first notes.
 
     In a plan no value is known: notes are all of one group, or each of its own, whichever is more.
     """
-    found: dict[str, tuple[object, list[Slot]]] = {}
+    found: dict[str, tuple[object, list[PendingNote]]] = {}
     for number, slot in enumerate(slots):
         note = await slot.note
         if note is None:
@@ -206,21 +206,21 @@ async def _groups(
             key = by.value({**work.params, **fields})
         else:
             key = number if note.predicted is Prediction.LONG else 0
-        group = found.setdefault(likeness(key, options.alike), (key, []))
-        group[1].append(replace(slot, note=ready(note)))
+        group = found.setdefault(to_canonical_form(key, options.alike), (key, []))
+        group[1].append(replace(slot, note=to_awaitable(note)))
     return list(found.values())
 
 
-def _slot(slots: Sequence[Slot], reducer: _Reducer) -> Slot:
-    return Slot(
-        spans=union(span for slot in slots for span in slot.spans),
-        bound=reducer.options.tokens + (_KEY if reducer.options.by else 0),
+def _slot(slots: Sequence[PendingNote], reducer: _Reducer) -> PendingNote:
+    return PendingNote(
+        spans=merge_spans(span for slot in slots for span in slot.spans),
+        max_tokens=reducer.options.tokens + (_KEY if reducer.options.by else 0),
         note=reducer.work.start(_reduce(slots, reducer)),
-        border=slots[0].border if slots else 0,
+        boundary_hash=slots[0].boundary_hash if slots else 0,
     )
 
 
-async def _one(slot: Slot, reducer: _Reducer) -> Note | None:
+async def _one(slot: PendingNote, reducer: _Reducer) -> Note | None:
     note = await slot.note
     if note is None or isinstance(note.value, str):
         return note
@@ -228,7 +228,7 @@ async def _one(slot: Slot, reducer: _Reducer) -> Note | None:
     return await _reduce([slot], reducer)
 
 
-async def _reduce(slots: Sequence[Slot], reducer: _Reducer) -> Note:
+async def _reduce(slots: Sequence[PendingNote], reducer: _Reducer) -> Note:
     options, work = reducer.options, reducer.work
     collapsing = Collapsing(
         room=reducer.room(),
@@ -257,7 +257,7 @@ async def _reduce(slots: Sequence[Slot], reducer: _Reducer) -> Note:
         answer = await reducer.refining.refined(
             answer, variables, node=node, levels=work.after, work=work
         )
-    spans = union(span for note in notes for span in note.spans)
+    spans = merge_spans(span for note in notes for span in note.spans)
     return Note(_result(answer, reducer), spans, predicted=answer.predicted)
 
 
@@ -290,7 +290,7 @@ async def _collapse(
         fields = answer.value if isinstance(answer.value, Mapping) else {"text": answer.value}
         if answer.predicted is None and not reducer.where.holds({**work.params, **fields}):
             return None
-    spans = union(span for note in notes for span in note.spans)
+    spans = merge_spans(span for note in notes for span in note.spans)
     return Note(answer.value, spans, predicted=answer.predicted)
 
 

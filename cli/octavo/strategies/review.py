@@ -18,11 +18,11 @@ from octavo.protocols import JsonSchema, Kind, Options, PromptLike, PromptRef, S
 from octavo.strategies.fit import require_room
 from octavo.text.document import Document
 from octavo.text.finding import Finding, Severity
-from octavo.text.locate import locate
-from octavo.text.note import Note, Prediction, Slot
-from octavo.text.place import place
+from octavo.text.locate import find_pieces
+from octavo.text.note import Note, Prediction, PendingNote
+from octavo.text.place import describe_location
 from octavo.text.span import Span
-from octavo.text.union import union
+from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "ReviewOptions", "Rule"]
 
@@ -74,7 +74,7 @@ class _Found:
     predicted: Prediction | None
 
 
-async def run(slots: Sequence[Slot], options: ReviewOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: ReviewOptions, work: Work) -> Sequence[PendingNote]:
     """Return one slot for the record of all `findings`."""
     prompt = work.prompt(options.prompt)
     schema = _schema(options.rules)
@@ -93,20 +93,20 @@ async def run(slots: Sequence[Slot], options: ReviewOptions, work: Work) -> Sequ
             work.notice(f"{dropped} dropped: what is quoted is not in the text")
         value = {"findings": [_row(each) for each in findings], "unverified": lost}
         predicted = next((part.predicted for part in read if part.predicted), None)
-        return Note(value, union(span for part in read for span in part.spans), None, predicted)
+        return Note(value, merge_spans(span for part in read for span in part.spans), None, predicted)
 
     return [
-        Slot(
-            spans=union(span for slot in slots for span in slot.spans),
-            bound=2 * options.tokens * max(1, len(slots)),
+        PendingNote(
+            spans=merge_spans(span for slot in slots for span in slot.spans),
+            max_tokens=2 * options.tokens * max(1, len(slots)),
             note=work.start(gathered()),
-            border=slots[0].border if slots else 0,
+            boundary_hash=slots[0].boundary_hash if slots else 0,
         )
     ]
 
 
 async def _part(
-    slot: Slot, prompt: PromptLike, schema: JsonSchema, options: ReviewOptions, work: Work
+    slot: PendingNote, prompt: PromptLike, schema: JsonSchema, options: ReviewOptions, work: Work
 ) -> _Found | None:
     note = await slot.note
     if note is None:
@@ -128,7 +128,7 @@ async def _part(
     if answer.predicted is not None or isinstance(answer.value, str):
         return _Found((), 0, note.spans, answer.predicted)
     rows: list[Mapping[str, Any]] = answer.value["findings"]
-    places = locate(note.text, [row["quote"] for row in rows])
+    places = find_pieces(note.text, [row["quote"] for row in rows])
     found = [
         _finding(row, place.span, slot.spans[0].start, options, work.document)
         for row, place in zip(rows, places, strict=True)
@@ -143,7 +143,7 @@ def _finding(
     rule = next(each for each in options.rules if each.name == row["rule"])
     span = Span(start + inside.start, start + inside.end)
     line, column = _line(document, span.start)
-    where = None if document.verbatim else place(document, span)
+    where = None if document.verbatim else describe_location(document, span)
     message = " ".join(str(row["message"]).split())
     return Finding(
         path=document.source,

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import cast
 
 from octavo.errors import CallError
-from octavo.text.alike import rank
+from octavo.text.alike import to_sort_key
 from octavo.text.span import Span
 
 __all__ = ["Group", "Item", "amount", "distinct", "grouped", "number", "ordered"]
@@ -74,7 +74,7 @@ def grouped(items: Iterable[Item]) -> list[Group]:
         group = groups.setdefault(item.name, Group(item.value, item.name))
         group.weight += item.weight
         group.spans.extend(item.spans)
-    return sorted(groups.values(), key=lambda group: (-group.weight, *rank(group.value)))
+    return sorted(groups.values(), key=lambda group: (-group.weight, *to_sort_key(group.value)))
 
 
 def distinct(items: Iterable[Item]) -> list[Item]:
@@ -92,4 +92,4 @@ def ordered(keys: Sequence[object], items: Sequence[Item], *, descending: bool) 
 
 
 def _rank(pair: tuple[object, Item]) -> tuple[int, object]:
-    return rank(pair[0])
+    return to_sort_key(pair[0])

@@ -19,10 +19,10 @@ from octavo.errors import BackendError, CallError, Outcome, ReplyError, UsageErr
 from octavo.protocols import Answer, JsonSchema, PromptLike, TokenLogprob, Work
 from octavo.strategies.fit import FENCE, require_room
 from octavo.strategies.selection import SelectOptions
-from octavo.text.bm25 import bm25
-from octavo.text.entropy import entropy
-from octavo.text.note import Note, Prediction, Slot
-from octavo.text.vector import cosine
+from octavo.text.bm25 import score_bm25
+from octavo.text.entropy import estimate_entropy
+from octavo.text.note import Note, Prediction, PendingNote
+from octavo.text.vector import compute_cosine
 
 __all__ = ["Scored", "Scorer", "scorer_of"]
 
@@ -42,11 +42,11 @@ class Scored:
 class Scorer(Protocol):
     """Scores all slots; None for one that has no note, or whose call failed and may."""
 
-    async def __call__(self, slots: Sequence[Slot]) -> Sequence[Scored | None]: ...
+    async def __call__(self, slots: Sequence[PendingNote]) -> Sequence[Scored | None]: ...
 
 
 def scorer_of(
-    slots: Sequence[Slot], options: SelectOptions, query: str, work: Work
+    slots: Sequence[PendingNote], options: SelectOptions, query: str, work: Work
 ) -> tuple[Scorer, int]:
     """Return what scores the slots, and how many calls it makes one after the other.
 
@@ -76,8 +76,8 @@ def scorer_of(
     return _Calls(relevance, options, work), 2 if reflect else 1
 
 
-def _longer(slot: Slot, tokens: int) -> Slot:
-    return Slot(slot.spans, slot.bound + tokens, slot.note, slot.border, slot.headings)
+def _longer(slot: PendingNote, tokens: int) -> PendingNote:
+    return PendingNote(slot.spans, slot.max_tokens + tokens, slot.note, slot.boundary_hash, slot.headings)
 
 
 def _scoring(options: SelectOptions, work: Work) -> JsonSchema:
@@ -98,10 +98,10 @@ class _Shared:
 
     query: str
 
-    async def __call__(self, slots: Sequence[Slot]) -> Sequence[Scored | None]:
+    async def __call__(self, slots: Sequence[PendingNote]) -> Sequence[Scored | None]:
         notes = [await slot.note for slot in slots]
         # A filtered note is no text of the collection: it must not change what words weigh.
-        scores = iter(bm25(_texts(slots, notes), self.query))
+        scores = iter(score_bm25(_texts(slots, notes), self.query))
         return [note and Scored(note, next(scores), note.predicted) for note in notes]
 
 
@@ -112,21 +112,21 @@ class _Near:
     query: str
     work: Work
 
-    async def __call__(self, slots: Sequence[Slot]) -> Sequence[Scored | None]:
+    async def __call__(self, slots: Sequence[PendingNote]) -> Sequence[Scored | None]:
         notes = [await slot.note for slot in slots]
         texts = _texts(slots, notes)
         embedded = await self.work.ask.embed(
             [self.query, *texts], node="embeddings", levels=self.work.after
         )
         query, *vectors = embedded.vectors
-        scores = iter([max(0.0, cosine(query, each)) for each in vectors])
+        scores = iter([max(0.0, compute_cosine(query, each)) for each in vectors])
         return [
             note and Scored(note, next(scores), note.predicted or embedded.predicted)
             for note in notes
         ]
 
 
-def _texts(slots: Sequence[Slot], notes: Sequence[Note | None]) -> list[str]:
+def _texts(slots: Sequence[PendingNote], notes: Sequence[Note | None]) -> list[str]:
     """Return the texts of the notes that are there, each below its headings."""
     return [
         "\n".join([*slot.headings, note.text])
@@ -136,7 +136,7 @@ def _texts(slots: Sequence[Slot], notes: Sequence[Note | None]) -> list[str]:
 
 
 class _Judge(Protocol):
-    async def __call__(self, slot: Slot, note: Note) -> Scored: ...
+    async def __call__(self, slot: PendingNote, note: Note) -> Scored: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +147,13 @@ class _Calls:
     options: SelectOptions
     work: Work
 
-    async def __call__(self, slots: Sequence[Slot]) -> Sequence[Scored | None]:
+    async def __call__(self, slots: Sequence[PendingNote]) -> Sequence[Scored | None]:
         scoring: list[Awaitable[Scored | None]] = [
             self.work.start(self._score(slot)) for slot in slots
         ]
         return [await each for each in scoring]
 
-    async def _score(self, slot: Slot) -> Scored | None:
+    async def _score(self, slot: PendingNote) -> Scored | None:
         note = await slot.note
         if note is None:
             return None
@@ -177,7 +177,7 @@ class _Relevance:
     options: SelectOptions
     work: Work
 
-    async def __call__(self, slot: Slot, note: Note) -> Scored:
+    async def __call__(self, slot: PendingNote, note: Note) -> Scored:
         seen = {**self.variables, "text": note.value, "headings": slot.headings}
         first = await self._ask(self.prompt, seen, slot, 1 if self.reflect else 0)
         if self.reflect is None:
@@ -188,7 +188,7 @@ class _Relevance:
         return Scored(note, score, note.predicted or first.predicted or second.predicted)
 
     async def _ask(
-        self, prompt: PromptLike, seen: Mapping[str, object], slot: Slot, before: int
+        self, prompt: PromptLike, seen: Mapping[str, object], slot: PendingNote, before: int
     ) -> Answer:
         place = _place(slot)
         return await self.work.ask(
@@ -219,7 +219,7 @@ class _Sureness:
     options: SelectOptions
     work: Work
 
-    async def __call__(self, slot: Slot, note: Note) -> Scored:
+    async def __call__(self, slot: PendingNote, note: Note) -> Scored:
         answer = await self.work.ask(
             self.prompt,
             {**self.variables, "text": note.value, "headings": slot.headings},
@@ -241,7 +241,7 @@ class _Sureness:
                 " `by: entropy` needs",
                 hint="use a backend that gives them, or `by: relevance`",
             )
-        return Scored(note, math.exp(-entropy(_alternatives(first))))
+        return Scored(note, math.exp(-estimate_entropy(_alternatives(first))))
 
 
 def _alternatives(token: TokenLogprob) -> Sequence[float]:
@@ -256,5 +256,5 @@ def _abstains(reply: str, abstain: str) -> bool:
     return re.match(rf"[\W_]*{re.escape(abstain)}(?!\w)", reply) is not None
 
 
-def _place(slot: Slot) -> str:
+def _place(slot: PendingNote) -> str:
     return f"characters {slot.spans[0].start} to {slot.spans[-1].end}"

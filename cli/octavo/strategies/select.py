@@ -24,7 +24,7 @@ from octavo.strategies.fit import FENCE
 from octavo.strategies.ranking import Candidate, Limits, chosen
 from octavo.strategies.scoring import Scorer, scorer_of
 from octavo.strategies.selection import SelectOptions, given
-from octavo.text.note import Note, Prediction, Slot
+from octavo.text.note import Note, Prediction, PendingNote
 
 __all__ = ["STEP", "SelectOptions"]
 
@@ -38,7 +38,7 @@ class _Choice:
     notes: dict[int, Note]
 
 
-async def run(slots: Sequence[Slot], options: SelectOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: SelectOptions, work: Work) -> Sequence[PendingNote]:
     """Return the slots; the note of each that is not chosen is None.
 
     Raises FitError when the pieces or a prompt cannot fit, and UsageError when the query is not
@@ -61,7 +61,7 @@ async def _taken(place: int, choice: Awaitable[_Choice]) -> Note | None:
 
 
 def _feedback(
-    slots: Sequence[Slot], options: SelectOptions, query: str, work: Work
+    slots: Sequence[PendingNote], options: SelectOptions, query: str, work: Work
 ) -> Feedback | None:
     """Return what judges choices, if anything does; raises FitError when a choice may not fit."""
     rounds = Condition(options.rounds).value(work.params)
@@ -73,7 +73,7 @@ def _feedback(
     if options.judge is None or not rounds:
         return None
     prompt = work.prompt(options.judge)
-    sizes = sorted((slot.bound for slot in slots), reverse=True)
+    sizes = sorted((slot.max_tokens for slot in slots), reverse=True)
     pieces = len(sizes)
     if options.keep is not None:
         pieces = min(pieces, options.keep * (2 * options.neighbours + 1))
@@ -108,12 +108,12 @@ def _query(options: SelectOptions, work: Work) -> str:
     return query
 
 
-def _require_budget(slots: Sequence[Slot], options: SelectOptions, work: Work) -> None:
+def _require_budget(slots: Sequence[PendingNote], options: SelectOptions, work: Work) -> None:
     """Raise FitError when the fewest pieces may exceed `tokens`."""
     if options.tokens is None or not slots:
         return
     fewest = max(1, options.least)
-    largest = sorted((slot.bound for slot in slots), reverse=True)[:fewest]
+    largest = sorted((slot.max_tokens for slot in slots), reverse=True)[:fewest]
     if sum(largest) > options.tokens:
         raise FitError(
             f"step {work.step!r}: {len(largest):,} pieces of up to {sum(largest):,} tokens exceed"
@@ -123,7 +123,7 @@ def _require_budget(slots: Sequence[Slot], options: SelectOptions, work: Work) -
 
 
 async def _choose(
-    slots: Sequence[Slot],
+    slots: Sequence[PendingNote],
     scorer: Scorer,
     options: SelectOptions,
     work: Work,

@@ -23,8 +23,8 @@ from octavo.protocols import (
 )
 from octavo.strategies.fit import FENCE
 from octavo.text.chunk import Chunk
-from octavo.text.note import Note, Slot
-from octavo.text.ready import ready
+from octavo.text.note import Note, PendingNote
+from octavo.text.ready import to_awaitable
 from octavo.text.span import Span
 
 __all__ = ["STEP", "SplitOptions"]
@@ -48,7 +48,7 @@ class SplitOptions(Options):
     situate_tokens: int = Field(default=120, ge=1, description="The most tokens of that.")
 
 
-async def run(slots: Sequence[Slot], options: SplitOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: SplitOptions, work: Work) -> Sequence[PendingNote]:
     """Return a slot for each chunk; its note is the chunk's text.
 
     A chunk that is situated by the model is there when its own situating note is. Raises FitError
@@ -61,14 +61,14 @@ async def run(slots: Sequence[Slot], options: SplitOptions, work: Work) -> Seque
     if situating:
         situating.require_room(chunks)
     return [
-        Slot(
+        PendingNote(
             spans=(chunk.span,),
-            bound=chunk.tokens,
-            note=situating.note(chunk) if situating else ready(_note(chunk, work)),
-            border=chunk.border,
+            max_tokens=chunk.tokens,
+            note=situating.note(chunk) if situating else to_awaitable(_note(chunk, work)),
+            boundary_hash=chunk.border,
             headings=chunk.headings,
             context=chunk.context,
-            beside=_beside(chunk, options.context, work)
+            context_tokens=_beside(chunk, options.context, work)
             + (options.situate_tokens if situating else 0),
         )
         for chunk in chunks

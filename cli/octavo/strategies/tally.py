@@ -18,9 +18,9 @@ from octavo.errors import CallError
 from octavo.protocols import Expression, ExpressionMark, Kind, Options, StepType, Work
 from octavo.strategies.items import Reader
 from octavo.strategies.rows import Group, Item, amount, distinct, grouped, number, ordered
-from octavo.text.alike import Alike, likeness, rank
-from octavo.text.note import Note, Prediction, Record, Slot
-from octavo.text.union import union
+from octavo.text.alike import Equality, to_canonical_form, to_sort_key
+from octavo.text.note import Note, Prediction, Record, PendingNote
+from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "TallyOptions"]
 
@@ -57,8 +57,8 @@ class TallyOptions(Options):
         default=None, ge=1, description="The most rows of the result; 10 for top, else all."
     )
     descending: bool = Field(default=False, description="Whether sort begins with the largest.")
-    alike: Alike = Field(
-        default=Alike.UNICODE, description="How far texts may differ and be one value."
+    alike: Equality = Field(
+        default=Equality.UNICODE, description="How far texts may differ and be one value."
     )
     separator: str = Field(default="\n\n", description="What join puts between texts.")
     sources: bool = Field(
@@ -75,27 +75,27 @@ class TallyOptions(Options):
         return self
 
 
-async def run(slots: Sequence[Slot], options: TallyOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: TallyOptions, work: Work) -> Sequence[PendingNote]:
     """Return one slot for the result: a record with `rows`, or a text for join."""
     reader = Reader(
         work.params, each=options.each, where=options.where, by=options.by, of=options.of
     )
     return [
-        Slot(
-            spans=union(span for slot in slots for span in slot.spans),
-            bound=_ROW * sum(slot.bound for slot in slots) + _RECORD,
+        PendingNote(
+            spans=merge_spans(span for slot in slots for span in slot.spans),
+            max_tokens=_ROW * sum(slot.max_tokens for slot in slots) + _RECORD,
             note=work.start(_tally(slots, options, reader)),
-            border=slots[0].border if slots else 0,
+            boundary_hash=slots[0].boundary_hash if slots else 0,
         )
     ]
 
 
-async def _tally(slots: Sequence[Slot], options: TallyOptions, reader: Reader) -> Note:
+async def _tally(slots: Sequence[PendingNote], options: TallyOptions, reader: Reader) -> Note:
     notes = [note for slot in slots if (note := await slot.note) is not None]
     predicted = next((note.predicted for note in notes if note.predicted), None)
     return Note(
         _value(notes, options, reader, predicted),
-        union(span for note in notes for span in note.spans),
+        merge_spans(span for note in notes for span in note.spans),
         predicted=predicted,
     )
 
@@ -144,7 +144,7 @@ def _row(group: Group, options: TallyOptions) -> object:
     weight = "sum" if options.op == "sum" else "count"
     row: dict[str, object] = {"value": group.value, weight: amount(group.weight)}
     if options.sources:
-        row["sources"] = [[span.start, span.end] for span in union(group.spans)]
+        row["sources"] = [[span.start, span.end] for span in merge_spans(group.spans)]
     return row
 
 
@@ -156,7 +156,7 @@ def _weighed(notes: Sequence[Note], options: TallyOptions, reader: Reader) -> It
             weight = Fraction(1)
             if reader.of is not None:
                 weight = number(reader.of.value(names), reader.of.text)
-            name = likeness(value, options.alike)
+            name = to_canonical_form(value, options.alike)
             yield Item(value, name, weight, note.spans)
 
 
@@ -168,13 +168,13 @@ def _listed(notes: Sequence[Note], options: TallyOptions, reader: Reader) -> lis
             key = reader.key(item, names)
             for value in _members(item, names, options, reader):
                 keys.append(value if options.op == "union" else key)
-                items.append(Item(value, likeness(keys[-1], options.alike)))
+                items.append(Item(value, to_canonical_form(keys[-1], options.alike)))
     if options.op == "sort":
         items = ordered(keys, items, descending=options.descending)
     else:
         items = distinct(items)
     values = [item.value for item in items]
-    return sorted(values, key=rank) if options.op == "union" else values
+    return sorted(values, key=to_sort_key) if options.op == "union" else values
 
 
 def _members(

@@ -36,12 +36,12 @@ from octavo.strategies.branch import TITLE, Branch, Joints, branch, join
 from octavo.strategies.contents import Node, contents
 from octavo.strategies.fit import require_room
 from octavo.strategies.outlining import MOST, OUTLINE, Found, Outline
-from octavo.text.border import border, borders
-from octavo.text.doctree import Section, doctree
-from octavo.text.note import Note, Slot
-from octavo.text.ready import ready
+from octavo.text.border import hash_boundary, hash_boundaries
+from octavo.text.doctree import Section, build_section_tree
+from octavo.text.note import Note, PendingNote
+from octavo.text.ready import to_awaitable
 from octavo.text.span import Span
-from octavo.text.union import union
+from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "TreeOptions"]
 
@@ -106,12 +106,12 @@ class _Reader:
     joints: Joints
 
 
-async def run(slots: Sequence[Slot], options: TreeOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: TreeOptions, work: Work) -> Sequence[PendingNote]:
     """Return one slot for the root. Raises FitError when a call cannot fit the window."""
     if not slots:
         return slots
     chunks = [slot.spans[0] for slot in slots]
-    section = doctree(work.document, chunks, options.depth)
+    section = build_section_tree(work.document, chunks, options.depth)
     if not _has_text(section):
         section = Section(None, (), section.span, chunks)
     wanted = options.outline is not None and not section.sections
@@ -131,13 +131,13 @@ async def run(slots: Sequence[Slot], options: TreeOptions, work: Work) -> Sequen
     work.follow(root.height + (3 if reader.outline else 1))
     node = _grow(root, 0, reader)
     return [
-        Slot(
-            spans=union(span for leaf in root.leaves for span in leaf.spans),
-            bound=_bound(root, reader),
+        PendingNote(
+            spans=merge_spans(span for leaf in root.leaves for span in leaf.spans),
+            max_tokens=_bound(root, reader),
             note=work.start(contents(node, headed=bool(section.sections)))
             if options.show == "sections"
             else node.note,
-            border=root.border,
+            boundary_hash=root.border,
         )
     ]
 
@@ -150,16 +150,16 @@ def _paths(section: Section) -> list[tuple[str, ...]]:
     return [section.headings, *(path for each in section.sections for path in _paths(each))]
 
 
-def _pieces(section: Section, slots: Sequence[Slot], work: Work) -> Mapping[Span, Slot]:
+def _pieces(section: Section, slots: Sequence[PendingNote], work: Work) -> Mapping[Span, PendingNote]:
     """Return a slot for each piece: a chunk's own where it was not cut."""
     whole = {slot.spans[0]: slot for slot in slots}
-    found: dict[Span, Slot] = {}
+    found: dict[Span, PendingNote] = {}
 
     def add(each: Section) -> None:
-        hashes = borders(work.document.text, [span.start for span in each.pieces])
+        hashes = hash_boundaries(work.document.text, [span.start for span in each.pieces])
         for span, own in zip(each.pieces, hashes, strict=True):
             slot = whole.get(span)
-            bound = slot.bound if slot else work.counter.count(work.document.slice(span))
+            bound = slot.max_tokens if slot else work.counter.count(work.document.slice(span))
             found[span] = _piece(span, each.headings, bound, own, work)
         for below in each.sections:
             add(below)
@@ -168,9 +168,9 @@ def _pieces(section: Section, slots: Sequence[Slot], work: Work) -> Mapping[Span
     return found
 
 
-def _piece(span: Span, headings: tuple[str, ...], bound: int, own: int, work: Work) -> Slot:
+def _piece(span: Span, headings: tuple[str, ...], bound: int, own: int, work: Work) -> PendingNote:
     note = Note(work.document.slice(span), (span,))
-    return Slot((span,), bound, ready(note), own, headings)
+    return PendingNote((span,), bound, to_awaitable(note), own, headings)
 
 
 def _joints(reader: _Reader, section: Section) -> Joints:
@@ -229,7 +229,7 @@ async def _these(parts: Sequence[Node]) -> Sequence[Node]:
     return parts
 
 
-async def _read(at: Branch, leaf: Slot, above: int, reader: _Reader) -> Note | None:
+async def _read(at: Branch, leaf: PendingNote, above: int, reader: _Reader) -> Note | None:
     note = await leaf.note
     if note is None:
         return None
@@ -255,7 +255,7 @@ async def _join(at: Branch, parts: Sequence[Node], above: int, reader: _Reader) 
         # Each chunk that is to be outlined may become a parent of its own.
         "height": at.height + (1 if reader.outline else 0),
     }
-    spans = union(span for _, note in found for span in note.spans)
+    spans = merge_spans(span for _, note in found for span in note.spans)
     return await _ask(reader, reader.parent, variables, spans, above)
 
 
@@ -283,7 +283,7 @@ def _place(spans: Sequence[Span]) -> str:
     return f"characters {spans[0].start} to {spans[-1].end}"
 
 
-async def _outlined(at: Branch, leaf: Slot, above: int, reader: _Reader) -> Node | None:
+async def _outlined(at: Branch, leaf: PendingNote, above: int, reader: _Reader) -> Node | None:
     """Return the chunk as a node over the sections that the model finds in it, or None."""
     options, work = reader.options, reader.work
     note = await leaf.note
@@ -299,7 +299,7 @@ async def _outlined(at: Branch, leaf: Slot, above: int, reader: _Reader) -> Node
         return None
     if len(found) < 2:
         return None
-    parts = [_titled(each, leaf.bound, work) for each in found]
+    parts = [_titled(each, leaf.max_tokens, work) for each in found]
     try:
         joined = join(None, (), at.span, parts, reader.joints)
     except FitError:
@@ -312,14 +312,14 @@ def _titled(found: Found, bound: int, work: Work) -> Branch:
     tokens = work.counter.count(work.document.slice(found.span))
     # What was found to fit, before the titles were known, was the chunk without one.
     fits = tokens + work.counter.count(found.title) + TITLE <= bound
-    own = border(work.document.text, found.span.start)
+    own = hash_boundary(work.document.text, found.span.start)
     path = (found.title,) if found.title and fits else ()
     leaf = _piece(found.span, path, tokens, own, work)
     return Branch(found.title, path, found.span, own, leaf=leaf)
 
 
 async def _read_outlined(
-    at: Branch, leaf: Slot, inner: Awaitable[Node | None], above: int, reader: _Reader
+    at: Branch, leaf: PendingNote, inner: Awaitable[Node | None], above: int, reader: _Reader
 ) -> Note | None:
     node = await inner
     return await (_read(at, leaf, above, reader) if node is None else node.note)

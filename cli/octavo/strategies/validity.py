@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from octavo.text.length import ends_sentence, word_count
+from octavo.text.length import has_sentence_end, count_words
 
 __all__ = ["SLACK", "Rule", "checking", "is_too_long"]
 
@@ -30,7 +30,7 @@ class Rule(StrEnum):
 
 def is_too_long(text: str, words: int) -> bool:
     """Tell whether a text is more than a fifth over so many words."""
-    return word_count(text) > words * SLACK
+    return count_words(text) > words * SLACK
 
 
 def checking(rules: Sequence[Rule], words: int | None) -> Callable[[Any], Sequence[str]] | None:
@@ -43,10 +43,10 @@ def _faults(rules: frozenset[Rule], words: int | None, value: object) -> list[st
         return []
     faults: list[str] = []
     if Rule.LENGTH in rules and words is not None and is_too_long(value, words):
-        have = word_count(value)
+        have = count_words(value)
         faults.append(
             f"it has {have} words where {words} were asked for; remove about {have - words}"
         )
-    if Rule.SENTENCE in rules and not ends_sentence(value):
+    if Rule.SENTENCE in rules and not has_sentence_end(value):
         faults.append("it does not end with a complete sentence")
     return faults

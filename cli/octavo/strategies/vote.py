@@ -33,8 +33,8 @@ from octavo.protocols import (
 from octavo.strategies.ballot import Ballot
 from octavo.strategies.fit import require_room
 from octavo.strategies.reliability import lead_for, votes_expected
-from octavo.text.alike import Alike, likeness
-from octavo.text.note import Note, Prediction, Record, Slot
+from octavo.text.alike import Equality, to_canonical_form
+from octavo.text.note import Note, Prediction, Record, PendingNote
 
 __all__ = ["STEP", "VoteOptions"]
 
@@ -61,8 +61,8 @@ class VoteOptions(Options):
         description="What must be equal in two replies for one answer: an expression over the"
         " reply's fields, or over `text`; the whole reply without it.",
     )
-    alike: Alike = Field(
-        default=Alike.UNICODE, description="How far texts may differ and be one answer."
+    alike: Equality = Field(
+        default=Equality.UNICODE, description="How far texts may differ and be one answer."
     )
     k: int = Field(default=3, ge=1, description="By how many votes an answer must lead.")
     max_votes: int | None = Field(
@@ -113,7 +113,7 @@ class _Question:
     most: int
 
 
-async def run(slots: Sequence[Slot], options: VoteOptions, work: Work) -> Sequence[Slot]:
+async def run(slots: Sequence[PendingNote], options: VoteOptions, work: Work) -> Sequence[PendingNote]:
     """Return a slot for each of `slots`, with the outcome of its vote.
 
     Raises UsageError when `reliability` takes more votes than there may be.
@@ -158,7 +158,7 @@ def _lead(options: VoteOptions, items: int, work: Work) -> int:
 
 
 async def _outcome(
-    slot: Slot, question: _Question, options: VoteOptions, work: Work
+    slot: PendingNote, question: _Question, options: VoteOptions, work: Work
 ) -> Note | None:
     note = await slot.note
     if note is None:
@@ -182,7 +182,7 @@ class _Poll:
     """
 
     note: Note
-    slot: Slot
+    slot: PendingNote
     question: _Question
     options: VoteOptions
     work: Work
@@ -232,7 +232,7 @@ class _Poll:
             self.ballot.flag()
             return
         key = answer.value if answer.predicted else self._key(answer)
-        name = likeness(key, self.options.alike)
+        name = to_canonical_form(key, self.options.alike)
         if answer.predicted and self.ballot.standing:
             # With the fewest calls, whatever is asked agrees with what was answered before.
             name = self.ballot.standing[0][0]

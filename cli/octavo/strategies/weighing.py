@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from octavo.protocols import Work
-from octavo.text.bm25 import bm25
-from octavo.text.ngrams import spelt
+from octavo.text.bm25 import score_bm25
+from octavo.text.ngrams import to_spelling_vector
 from octavo.text.note import Prediction
-from octavo.text.vector import Vector, cosine, vector
+from octavo.text.vector import Vector, compute_cosine, to_vector
 
 __all__ = ["Weighing", "weights_of"]
 
@@ -31,15 +31,15 @@ async def weights_of(
         predicted = embedded.predicted
         vectors = list(embedded.vectors)
         centre = vectors.pop(0) if query else _middle(vectors)
-        scores = [cosine(each, centre) for each in vectors]
+        scores = [compute_cosine(each, centre) for each in vectors]
     elif query:
-        scores = bm25(texts, query)
+        scores = score_bm25(texts, query)
     else:
-        vectors = [spelt(text) for text in texts]
-        scores = [cosine(each, centre) for centre in [_middle(vectors)] for each in vectors]
+        vectors = [to_spelling_vector(text) for text in texts]
+        scores = [compute_cosine(each, centre) for centre in [_middle(vectors)] for each in vectors]
     low, high = min(scores, default=0.0), max(scores, default=0.0)
     return [(score - low) / (high - low) if high > low else 0.0 for score in scores], predicted
 
 
 def _middle(vectors: Sequence[Vector]) -> Vector:
-    return vector(sum(numbers) / len(vectors) for numbers in zip(*vectors, strict=True))
+    return to_vector(sum(numbers) / len(vectors) for numbers in zip(*vectors, strict=True))

@@ -8,96 +8,96 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
-__all__ = ["address", "depth", "kinds", "misfit"]
+__all__ = ["find_subschema", "measure_depth", "collect_value_types", "find_misfit"]
 
 _Schema = Mapping[str, Any]
 
 _CHOICES = ("anyOf", "oneOf", "allOf")
-_STEPS = 16
+_MAX_STEPS = 16
 """How many references and choices may stand between two keys of a path."""
-_PARTIAL = frozenset({"contains", "dependentRequired", "minItems", "minProperties", "required"})
+_COMPLETENESS_KEYWORDS = frozenset({"contains", "dependentRequired", "minItems", "minProperties", "required"})
 """What a value may still lack: a memory is filled piece by piece."""
 
 
-class _Validator(Protocol):
-    def evolve(self, *, schema: _Schema) -> _Validator: ...
+class _SubschemaValidator(Protocol):
+    def evolve(self, *, schema: _Schema) -> _SubschemaValidator: ...
     def iter_errors(self, instance: object) -> Iterable[Any]: ...
 
 
-def address(schema: _Schema, path: Sequence[str]) -> _Schema | None:
+def find_subschema(schema: _Schema, path: Sequence[str]) -> _Schema | None:
     """Return the schema of what stands at a path, or None where the schema has no such path.
 
     Items of lists are addressed by their number. An object without `properties` takes any key.
     """
     at: _Schema | None = schema
     for key in path:
-        at = _below(schema, at, key, 0)
+        at = _descend(schema, at, key, 0)
         if at is None:
             return None
-    return _target(schema, at or {}, 0)
+    return _resolve_target(schema, at or {}, 0)
 
 
-def misfit(schema: _Schema, at: _Schema, value: object) -> str | None:
+def find_misfit(schema: _Schema, at: _Schema, value: object) -> str | None:
     """Return what is wrong with a value at a place of the schema, or None.
 
     What is only missing (required fields, a least number of items) is not wrong: it may follow.
     """
-    validator = _validator(json.dumps(schema, sort_keys=True)).evolve(schema=at)
+    validator = _build_validator(json.dumps(schema, sort_keys=True)).evolve(schema=at)
     for error in validator.iter_errors(value):
-        if error.validator not in _PARTIAL:
+        if error.validator not in _COMPLETENESS_KEYWORDS:
             return str(error.message)[:200]
     return None
 
 
-def kinds(schema: _Schema) -> dict[str, frozenset[str]]:
+def collect_value_types(schema: _Schema) -> dict[str, frozenset[str]]:
     """Return the JSON types that stand anywhere below the root; for arrays, those of their items.
 
     The items' types are under `array`, none when they may be anything; every other type has none.
     The type of a value that may be anything is `any`.
     """
     found: dict[str, set[str]] = {}
-    for node, inside in _nodes(schema, schema, frozenset()):
-        open_ = not _types(node) and "$ref" not in node and not any(c in node for c in _CHOICES)
-        for kind in ("any",) if open_ else _types(node):
+    for node, inside in _iter_subschemas(schema, schema, frozenset()):
+        open_ = not _read_types(node) and "$ref" not in node and not any(c in node for c in _CHOICES)
+        for kind in ("any",) if open_ else _read_types(node):
             items = found.setdefault(kind, set())
             if kind == "array":
-                items.update(_types(_target(schema, inside, 0)))
+                items.update(_read_types(_resolve_target(schema, inside, 0)))
     return {kind: frozenset(items) for kind, items in found.items()}
 
 
-def depth(schema: _Schema) -> int:
+def measure_depth(schema: _Schema) -> int:
     """Return how many keys the longest path has; 16 where the schema refers to parts of itself."""
     if "$ref" in schema:
-        return _STEPS
-    beside = [depth(each) for choice in _CHOICES for each in schema.get(choice, ())]
+        return _MAX_STEPS
+    beside = [measure_depth(each) for choice in _CHOICES for each in schema.get(choice, ())]
     below: list[object] = [
         *schema.get("properties", {}).values(),
         *schema.get("patternProperties", {}).values(),
         *schema.get("prefixItems", ()),
         *(schema[key] for key in ("additionalProperties", "items") if key in schema),
     ]
-    if not below and {"array", "object"} & {*_types(schema)}:
+    if not below and {"array", "object"} & {*_read_types(schema)}:
         below = [True]  # an open object, or list, has keys of its own
-    under = [1 + depth(each) for part in below if (each := _as_schema(part)) is not None]
-    return min(_STEPS, max([*beside, *under], default=0))
+    under = [1 + measure_depth(each) for part in below if (each := _as_schema(part)) is not None]
+    return min(_MAX_STEPS, max([*beside, *under], default=0))
 
 
-def _below(root: _Schema, node: _Schema | None, key: str, depth: int) -> _Schema | None:
-    if node is None or depth > _STEPS:
+def _descend(root: _Schema, node: _Schema | None, key: str, depth: int) -> _Schema | None:
+    if node is None or depth > _MAX_STEPS:
         return None
     if "$ref" in node:
-        return _below(root, _referred(root, node), key, depth + 1)
-    own = _own(node, key)
+        return _descend(root, _resolve_reference(root, node), key, depth + 1)
+    own = _find_own_subschema(node, key)
     if own is not None:
         return own
     for choice in _CHOICES:
         for each in node.get(choice, ()):
-            if (found := _below(root, each, key, depth + 1)) is not None:
+            if (found := _descend(root, each, key, depth + 1)) is not None:
                 return found
     return None
 
 
-def _own(node: _Schema, key: str) -> _Schema | None:
+def _find_own_subschema(node: _Schema, key: str) -> _Schema | None:
     fields = node.get("properties", {})
     if key in fields:
         return _as_schema(fields[key])
@@ -106,7 +106,7 @@ def _own(node: _Schema, key: str) -> _Schema | None:
             return _as_schema(each)
     if "additionalProperties" in node:
         return _as_schema(node["additionalProperties"])
-    types = _types(node)
+    types = _read_types(node)
     if "array" in types and key.isdecimal():
         first: Sequence[Any] = node.get("prefixItems", ())
         number = int(key[:9])
@@ -121,13 +121,13 @@ def _as_schema(schema: object) -> _Schema | None:
     return cast("_Schema", schema)
 
 
-def _target(root: _Schema, node: _Schema, depth: int) -> _Schema:
-    if "$ref" in node and depth < _STEPS:
-        return _target(root, _referred(root, node) or {}, depth + 1)
+def _resolve_target(root: _Schema, node: _Schema, depth: int) -> _Schema:
+    if "$ref" in node and depth < _MAX_STEPS:
+        return _resolve_target(root, _resolve_reference(root, node) or {}, depth + 1)
     return node
 
 
-def _referred(root: _Schema, node: _Schema) -> _Schema | None:
+def _resolve_reference(root: _Schema, node: _Schema) -> _Schema | None:
     at: Any = root
     for part in str(node["$ref"]).removeprefix("#").strip("/").split("/"):
         name = part.replace("~1", "/").replace("~0", "~")
@@ -136,7 +136,7 @@ def _referred(root: _Schema, node: _Schema) -> _Schema | None:
     return _as_schema(at) if at is not None else None
 
 
-def _types(node: _Schema) -> tuple[str, ...]:
+def _read_types(node: _Schema) -> tuple[str, ...]:
     kind: Any = node.get("type")
     if kind is None:
         if "properties" in node or "additionalProperties" in node:
@@ -145,9 +145,9 @@ def _types(node: _Schema) -> tuple[str, ...]:
     return tuple(cast("list[str]", kind)) if isinstance(kind, list) else (str(kind),)
 
 
-def _nodes(root: _Schema, node: _Schema, seen: frozenset[int]) -> Iterator[tuple[_Schema, _Schema]]:
+def _iter_subschemas(root: _Schema, node: _Schema, seen: frozenset[int]) -> Iterator[tuple[_Schema, _Schema]]:
     """Yield every schema below one, and the schema of its items."""
-    if id(node) in seen or len(seen) > 2 * _STEPS:
+    if id(node) in seen or len(seen) > 2 * _MAX_STEPS:
         return
     seen |= {id(node)}
     inner: list[object] = [
@@ -157,17 +157,17 @@ def _nodes(root: _Schema, node: _Schema, seen: frozenset[int]) -> Iterator[tuple
         *(node[key] for key in ("additionalProperties", "items") if key in node),
         *(each for choice in _CHOICES for each in node.get(choice, ())),
     ]
-    if "$ref" in node and (referred := _referred(root, node)) is not None:
+    if "$ref" in node and (referred := _resolve_reference(root, node)) is not None:
         inner.append(referred)
     for each in inner:
         if (schema := _as_schema(each)) is not None:
             yield schema, _as_schema(schema.get("items", True)) or {}
-            yield from _nodes(root, schema, seen)
+            yield from _iter_subschemas(root, schema, seen)
 
 
 @lru_cache(maxsize=8)
-def _validator(schema: str) -> _Validator:
+def _build_validator(schema: str) -> _SubschemaValidator:
     from jsonschema.validators import validator_for  # noqa: PLC0415 - only for records
 
     parsed: Any = json.loads(schema)
-    return cast("_Validator", validator_for(parsed)(parsed))
+    return cast("_SubschemaValidator", validator_for(parsed)(parsed))

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, cast
 
-__all__ = ["Alike", "likeness", "rank"]
+__all__ = ["Equality", "to_canonical_form", "to_sort_key"]
 
 
-class Alike(StrEnum):
+class Equality(StrEnum):
     """How far texts may differ and still be the same.
 
     EXACT: not at all. UNICODE: in how their characters are composed and in white space. CASE: in
@@ -23,17 +23,17 @@ class Alike(StrEnum):
     CASE = "case"
 
 
-def likeness(value: object, alike: Alike) -> str:
+def to_canonical_form(value: object, alike: Equality) -> str:
     """Return a text that is equal for values that are the same, and for no others.
 
     It is JSON in one form: keys are sorted, and a number is written the same however it was.
     """
     return json.dumps(
-        _plain(value, alike), ensure_ascii=False, sort_keys=True, separators=(",", ":")
+        _canonicalize(value, alike), ensure_ascii=False, sort_keys=True, separators=(",", ":")
     )
 
 
-def rank(value: object) -> tuple[int, Any]:
+def to_sort_key(value: object) -> tuple[int, Any]:
     """Return a key that sorts values of all kinds: null, false, true, numbers, texts, others."""
     match value:
         case None:
@@ -47,30 +47,30 @@ def rank(value: object) -> tuple[int, Any]:
         case str():
             return 3, value
         case _:
-            return 4, likeness(value, Alike.EXACT)
+            return 4, to_canonical_form(value, Equality.EXACT)
 
 
-def _plain(value: object, alike: Alike) -> object:
+def _canonicalize(value: object, alike: Equality) -> object:
     match value:
         case str():
-            return _text(value, alike)
+            return _canonicalize_text(value, alike)
         case float() if value.is_integer():
             return int(value)
         case Mapping():
             members = cast("Mapping[str, object]", value)
-            return {name: _plain(each, alike) for name, each in members.items()}
+            return {name: _canonicalize(each, alike) for name, each in members.items()}
         case list() | tuple():
-            return [_plain(each, alike) for each in cast("Sequence[object]", value)]
+            return [_canonicalize(each, alike) for each in cast("Sequence[object]", value)]
         case _:
             return value
 
 
-def _text(text: str, alike: Alike) -> str:
+def _canonicalize_text(text: str, alike: Equality) -> str:
     match alike:
-        case Alike.EXACT:
+        case Equality.EXACT:
             return text
-        case Alike.UNICODE:
+        case Equality.UNICODE:
             return " ".join(unicodedata.normalize("NFC", text).split())
-        case Alike.CASE:
+        case Equality.CASE:
             folded = unicodedata.normalize("NFKC", text).casefold()
             return " ".join(unicodedata.normalize("NFKC", folded).split())

@@ -10,19 +10,19 @@ from itertools import islice
 
 from octavo.text.border import UNIT
 from octavo.text.document import Heading
-from octavo.text.kernel import blank_lines
+from octavo.text.kernel import find_blank_lines
 from octavo.text.span import Span
 
-__all__ = ["Blocks", "blocks"]
+__all__ = ["Blocks", "find_blocks"]
 
-_SECTION = -UNIT // 4
+_SECTION_COST = -UNIT // 4
 """For a border before a heading or after two blank lines. It takes off less than a chunk costs,
 or every heading would start a chunk."""
 
-_ORPHAN = UNIT * 3 // 2
+_ORPHAN_COST = UNIT * 3 // 2
 """For a border that would leave a heading without its text."""
 
-_FENCED = UNIT
+_FENCED_COST = UNIT
 """For a border at a blank line inside a code fence."""
 
 _TEXT = re.compile(r"\S")
@@ -40,7 +40,7 @@ class Blocks:
     end: int
 
 
-def blocks(
+def find_blocks(
     text: str, outline: Sequence[Heading], fenced: Sequence[Span], within: Span | None = None
 ) -> Blocks:
     """Return the blocks of a text, which are not blank unless the whole text is.
@@ -51,13 +51,13 @@ def blocks(
     first costs is for those before to tell.
     """
     begin, stop = within or (0, len(text))
-    starts, gaps = blank_lines(text, begin, stop)
+    starts, gaps = find_blank_lines(text, begin, stop)
     if stop < len(text):
         # The blank lines found last may go on behind the span.
         stop = starts.pop() if starts else begin
-    first = bisect_left(outline, begin, key=_start)
-    headings = outline[first : bisect_left(outline, stop, lo=first, key=_start)]
-    starts = _with_headings(text, starts, headings)
+    first = bisect_left(outline, begin, key=_get_start)
+    headings = outline[first : bisect_left(outline, stop, lo=first, key=_get_start)]
+    starts = _add_headings(text, starts, headings)
     lead = begin
     if not begin:
         filled = _TEXT.search(text)
@@ -72,7 +72,7 @@ def blocks(
     for gap in gaps:
         index = bisect_left(starts, gap)
         if index < len(starts) and (starts[index] == gap or gap <= lead):
-            costs[index] = _SECTION
+            costs[index] = _SECTION_COST
     _price_headings(text, starts, costs, headings, lead)
     _price_fences(starts, costs, fenced, end)
     return Blocks(starts, costs, end)
@@ -89,11 +89,11 @@ def _price_headings(
         index = bisect_left(starts, start) if start > lead else 0
         if index == len(starts) or (starts[index] != start and index):
             continue
-        costs[index] = _SECTION
+        costs[index] = _SECTION_COST
         if index + 1 < len(starts) and not text[end : starts[index + 1]].strip():
             orphans.append(index + 1)
     for index in orphans:
-        costs[index] += _ORPHAN
+        costs[index] += _ORPHAN_COST
 
 
 def _price_fences(
@@ -102,23 +102,23 @@ def _price_fences(
     """Make borders inside code fences less welcome."""
     if not starts:
         return
-    nearest = bisect_left(fenced, starts[0], key=_end)
+    nearest = bisect_left(fenced, starts[0], key=_get_end)
     for start, close in islice(fenced, nearest, None):
         if start >= end:
             break
         for index in range(bisect_right(starts, start), bisect_left(starts, close)):
-            costs[index] = _FENCED
+            costs[index] = _FENCED_COST
 
 
-def _start(heading: Heading) -> int:
+def _get_start(heading: Heading) -> int:
     return heading.span.start
 
 
-def _end(fence: Span) -> int:
+def _get_end(fence: Span) -> int:
     return fence.end
 
 
-def _with_headings(text: str, starts: list[int], outline: Sequence[Heading]) -> list[int]:
+def _add_headings(text: str, starts: list[int], outline: Sequence[Heading]) -> list[int]:
     """Return the places after blank lines and those of the headings, in order."""
     if not outline:
         return starts
@@ -126,12 +126,12 @@ def _with_headings(text: str, starts: list[int], outline: Sequence[Heading]) -> 
     extra = {
         start
         for heading in outline
-        if (start := heading.span[0]) not in known and _starts_line(text, start)
+        if (start := heading.span[0]) not in known and _is_line_start(text, start)
     }
     return sorted([*starts, *extra]) if extra else starts
 
 
-def _starts_line(text: str, position: int) -> bool:
+def _is_line_start(text: str, position: int) -> bool:
     """Say whether a line starts here; what an outline says is only used where one does."""
     before = text[position - 1 : position]
     return before == "\n" or (before == "\r" and text[position : position + 1] != "\n")

@@ -14,21 +14,21 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-__all__ = ["bm25", "words"]
+__all__ = ["score_bm25", "iter_words"]
 
 _SATURATION = 1.5
-_LENGTH = 0.75
+_LENGTH_WEIGHT = 0.75
 
 # Scripts that are written without spaces, or whose words carry their particles: Thai, Lao, Burmese,
 # Khmer, kana, Han and Hangul.
-_DENSE = (
+_UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uac00-\ud7af\U00020000-\U0003ffff"
 )
-_RUN = re.compile(rf"(?P<dense>[{_DENSE}]+)|[^\W{_DENSE}]+")
+_RUN = re.compile(rf"(?P<dense>[{_UNSPACED}]+)|[^\W{_UNSPACED}]+")
 
 
-def words(text: str) -> Iterator[str]:
+def iter_words(text: str) -> Iterator[str]:
     """Yield the words of a text, case and compatible forms folded.
 
     A run of a script without spaces gives its pairs of neighbouring characters.
@@ -45,13 +45,13 @@ def words(text: str) -> Iterator[str]:
             yield from (word[at : at + 2] for at in range(len(word) - 1))
 
 
-def bm25(texts: Sequence[str], query: str) -> list[float]:
+def score_bm25(texts: Sequence[str], query: str) -> list[float]:
     """Return the score of each text, 0 for one that has no word of the query."""
-    wanted = dict.fromkeys(words(query))
+    wanted = dict.fromkeys(iter_words(query))
     lengths: list[int] = []
     found: list[Counter[str]] = []
     for text in texts:
-        every = Counter(words(text))
+        every = Counter(iter_words(text))
         lengths.append(every.total())
         found.append(Counter({word: every[word] for word in wanted if word in every}))
     mean = sum(lengths) / len(lengths) if any(lengths) else 1.0
@@ -61,11 +61,11 @@ def bm25(texts: Sequence[str], query: str) -> list[float]:
         for word, number in having.items()
     }
 
-    def score(counts: Counter[str], length: int) -> float:
-        damping = _SATURATION * (1 - _LENGTH + _LENGTH * length / mean)
+    def score_text(counts: Counter[str], length: int) -> float:
+        damping = _SATURATION * (1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * length / mean)
         return math.fsum(
             weight[word] * count * (_SATURATION + 1) / (count + damping)
             for word, count in counts.items()
         )
 
-    return [score(counts, length) for counts, length in zip(found, lengths, strict=True)]
+    return [score_text(counts, length) for counts, length in zip(found, lengths, strict=True)]

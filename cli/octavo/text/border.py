@@ -6,20 +6,20 @@ edit therefore moves only the borders near it: places elsewhere keep their hashe
 
 from __future__ import annotations
 
-from octavo.text.kernel import borders, drawn
-from octavo.text.loops import UNIT, weights
+from octavo.text.kernel import hash_boundaries, price_boundaries
+from octavo.text.loops import UNIT, weigh_hashes
 
-__all__ = ["UNIT", "border", "borders", "drawn", "stir", "weights"]
+__all__ = ["UNIT", "hash_boundary", "hash_boundaries", "price_boundaries", "rehash", "weigh_hashes"]
 
 _MASK = 0xFFFFFFFF
 
 
-def border(text: str, position: int) -> int:
+def hash_boundary(text: str, position: int) -> int:
     """Return the hash, 32 bits, of the characters around a position."""
-    return borders(text, (position,))[0]
+    return hash_boundaries(text, (position,))[0]
 
 
-def stir(value: int) -> int:
+def rehash(value: int) -> int:
     """Return another hash of 32 bits for a hash, as if drawn anew."""
     value = (value ^ value >> 16) * 0x85EBCA6B & _MASK
     return (value ^ value >> 13) * 0xC2B2AE35 & _MASK

@@ -7,10 +7,10 @@ from itertools import pairwise
 from typing import Final
 
 from octavo.text.document import Heading
-from octavo.text.outline import unix_lines
+from octavo.text.outline import normalize_line_ends
 from octavo.text.span import Span
 
-__all__ = ["book_headings"]
+__all__ = ["find_book_headings"]
 
 _NUMBER: Final = r"(?:\d{1,4}|[IVXLCDM]{1,9}|[ivxlcdm]{1,9})"
 _WORD_NUMBER: Final = (
@@ -18,7 +18,7 @@ _WORD_NUMBER: Final = (
     r"|(?:twen|thir|for|fif|six|seven|eigh|nine)ty(?:[- ]\w+)?|first|second|third|fourth|fifth"
     r"|sixth|seventh|eighth|ninth|tenth|last)"
 )
-_BOOK: Final = re.compile(
+_HEADING_LINE: Final = re.compile(
     rf"""^[ \t]*(?:
       (?P<part>volume|book|part) [ \t]+ (?:{_NUMBER}|{_WORD_NUMBER}) \b [^\r\n]{{0,80}}
     | (?P<chapter>chapter|canto|act|letter|stave) [ \t]+
@@ -36,7 +36,7 @@ _TITLE_LINE: Final = re.compile(
 _LEVELS: Final = {"part": 1, "chapter": 2, "scene": 3, "word": 2, "number": 2}
 
 
-def book_headings(text: str) -> tuple[Heading, ...]:
+def find_book_headings(text: str) -> tuple[Heading, ...]:
     """Return the chapter headings of a plain text, as printed books write them.
 
     A heading stands alone between blank lines and says what it is (`CHAPTER IV. The Inn`,
@@ -44,11 +44,11 @@ def book_headings(text: str) -> tuple[Heading, ...]:
     number or chapter word is part of it. Lists of headings without text between them are tables
     of contents and left out.
     """
-    plain = unix_lines(text)
+    plain = normalize_line_ends(text)
     found: list[Heading] = []
-    for match in _BOOK.finditer(plain):
+    for match in _HEADING_LINE.finditer(plain):
         blank = 2 if match["number"] else 1
-        if not _stands_alone(plain, match.start(), match.end(), blank):
+        if not _is_set_apart(plain, match.start(), match.end(), blank):
             continue
         title, end = match[0].strip(), match.end() - match[0].endswith("\r")
         if match["number"] or len(title.split()) == 2:
@@ -59,10 +59,10 @@ def book_headings(text: str) -> tuple[Heading, ...]:
         if found and match.start() < found[-1].span.end:
             continue
         found.append(Heading(_LEVELS[match.lastgroup or ""], title, Span(match.start(), end)))
-    return _without_contents(plain, found)
+    return _drop_contents(plain, found)
 
 
-def _stands_alone(text: str, start: int, end: int, blank: int) -> bool:
+def _is_set_apart(text: str, start: int, end: int, blank: int) -> bool:
     """Say whether `blank` blank lines stand above a line (or nothing) and one below it."""
     before = text[max(0, start - 200) : start]
     above = before[len(before.rstrip()) :]
@@ -74,10 +74,10 @@ def _stands_alone(text: str, start: int, end: int, blank: int) -> bool:
 
 
 def _is_title(line: str) -> bool:
-    return line.strip()[-1] not in ".,;:" and not _BOOK.match(line)
+    return line.strip()[-1] not in ".,;:" and not _HEADING_LINE.match(line)
 
 
-def _without_contents(text: str, headings: list[Heading]) -> tuple[Heading, ...]:
+def _drop_contents(text: str, headings: list[Heading]) -> tuple[Heading, ...]:
     """Leave out runs of headings on one level or rising, with nothing but even gaps between."""
     listed: set[int] = set()
     usual = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from octavo.text.document import Document, Heading
 from octavo.text.span import Span
 
-__all__ = ["Section", "doctree"]
+__all__ = ["Section", "build_section_tree"]
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Section:
     sections: list[Section] = field(default_factory=list["Section"])
 
 
-def doctree(document: Document, chunks: Sequence[Span], depth: int) -> Section:
+def build_section_tree(document: Document, chunks: Sequence[Span], depth: int) -> Section:
     """Return the root of the sections that hold all text of `chunks`, which are in order.
 
     Chunks are cut where a section begins, so that each piece belongs to one. Sections more than
@@ -35,16 +35,16 @@ def doctree(document: Document, chunks: Sequence[Span], depth: int) -> Section:
     alone, are left out: the heading is in the path of what follows. Time is linear.
     """
     end = chunks[-1].end if chunks else 0
-    kept = [each for each in _kept(document.outline, depth) if each[1].span.start < end]
+    kept = [each for each in _iter_headings(document.outline, depth) if each[1].span.start < end]
     root = Section(None, (), Span(0, end))
     path = [root]
     heads = iter(kept)
     head = next(heads, None)
     last = 0  # where the heading of the section at hand ends
-    for piece in _pieces(chunks, [heading.span.start for _, heading in kept]):
+    for piece in _cut_chunks(chunks, [heading.span.start for _, heading in kept]):
         while head is not None and head[1].span.start <= piece.start:
             level, heading = head
-            _close(path, level, heading.span.start)
+            _close_sections(path, level, heading.span.start)
             above = path[-1]
             start = Span(heading.span.start, end)
             section = Section(heading.title, (*above.headings, heading.title), start)
@@ -57,14 +57,14 @@ def doctree(document: Document, chunks: Sequence[Span], depth: int) -> Section:
     return root
 
 
-def _close(path: list[Section], level: int, end: int) -> None:
+def _close_sections(path: list[Section], level: int, end: int) -> None:
     """End the sections that a heading of this depth closes."""
     while len(path) > level:
         section = path.pop()
         section.span = Span(section.span.start, end)
 
 
-def _kept(outline: Iterable[Heading], depth: int) -> Iterator[tuple[int, Heading]]:
+def _iter_headings(outline: Iterable[Heading], depth: int) -> Iterator[tuple[int, Heading]]:
     """Yield the headings of sections at most `depth` deep, each with its depth from 1 on."""
     above: list[int] = []
     for heading in outline:
@@ -75,7 +75,7 @@ def _kept(outline: Iterable[Heading], depth: int) -> Iterator[tuple[int, Heading
             yield len(above), heading
 
 
-def _pieces(chunks: Sequence[Span], cuts: Sequence[int]) -> Iterator[Span]:
+def _cut_chunks(chunks: Sequence[Span], cuts: Sequence[int]) -> Iterator[Span]:
     """Yield the chunks, cut at ascending positions."""
     ahead = iter(cuts)
     cut = next(ahead, None)

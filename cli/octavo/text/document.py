@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from octavo.text.quote import Origin, Quote, short_id
+from octavo.text.quote import QuoteOrigin, Quote, to_row_id
 from octavo.text.span import Span
 
-__all__ = ["Document", "Heading", "heading_path", "heading_paths"]
+__all__ = ["Document", "Heading", "heading_path", "iter_heading_paths"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Document:
 
     def slice(self, span: Span) -> Quote:
         """Return the text of a span, which remembers that it stands here."""
-        origin = Origin("text", short_id(self.hash), span.start)
+        origin = QuoteOrigin("text", to_row_id(self.hash), span.start)
         return Quote(self.text[span.start : span.end], origin)
 
 
@@ -56,10 +56,10 @@ def heading_path(outline: tuple[Heading, ...], position: int) -> tuple[str, ...]
 
     A heading counts from its own first character on.
     """
-    return next(heading_paths(outline, (position,)))
+    return next(iter_heading_paths(outline, (position,)))
 
 
-def heading_paths(
+def iter_heading_paths(
     outline: Iterable[Heading], positions: Iterable[int]
 ) -> Iterator[tuple[str, ...]]:
     """Yield the heading path of each of several ascending positions, in one pass."""

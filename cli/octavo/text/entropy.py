@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-__all__ = ["entropy"]
+__all__ = ["estimate_entropy"]
 
 
-def entropy(logprobs: Iterable[float]) -> float:
+def estimate_entropy(logprobs: Iterable[float]) -> float:
     """Return the least entropy, in nats, of a distribution with these likeliest alternatives.
 
     What they leave of 1 lies with tokens that a server does not name. None of them is likelier

@@ -13,13 +13,13 @@ from itertools import pairwise
 
 import regex
 
-from octavo.text.folded import DENSE
-from octavo.text.locate import locate
+from octavo.text.folded import UNSPACED_SCRIPTS
+from octavo.text.locate import find_pieces
 
-__all__ = ["facts", "lost"]
+__all__ = ["find_facts", "find_lost_facts"]
 
-_LETTER = rf"[\p{{L}}--[{DENSE}]]"
-_SIGN = rf"[[\p{{L}}\p{{M}}\d]--[{DENSE}]]"
+_LETTER = rf"[\p{{L}}--[{UNSPACED_SCRIPTS}]]"
+_SIGN = rf"[[\p{{L}}\p{{M}}\d]--[{UNSPACED_SCRIPTS}]]"
 _NUMBER = regex.compile(
     rf"(?<!{_SIGN})(?<!{_LETTER}-)\d+(?:[.,'\u00a0\u202f]\d+)*(?!{_SIGN})(?!-{_LETTER})", regex.V1
 )
@@ -28,15 +28,15 @@ _TITLE = regex.compile(r"\u300a[^\u300a\u300b]{1,60}\u300b")
 _START = regex.compile(
     r"(?:^|[.!?\u2026:;\u3002\uff01\uff1f\n\"\u201c\u2018\u00ab(\[*#>|_-])[\s*_]*$"
 )
-_LOOK = 12
-_NOUNS = 0.2
+_LOOKBEHIND = 12
+_MAX_CAPITALIZED_SHARE = 0.2
 """The share of words with a capital within sentences from which on capitals are no sign of names:
 about 0.05 in English, 0.25 in German."""
-_FEW = 30
-_ENDINGS = ("'s", "\u2019s", "'", "\u2019")
+_MIN_WORDS = 30
+_POSSESSIVE_ENDINGS = ("'s", "\u2019s", "'", "\u2019")
 
 
-def facts(text: str) -> tuple[str, ...]:
+def find_facts(text: str) -> tuple[str, ...]:
     """Return the names and numbers of a text, each once, in their order."""
     found: list[tuple[int, str]] = [(each.start(), each[0]) for each in _NUMBER.finditer(text)]
     found += [(each.start(), each[0]) for each in _TITLE.finditer(text)]
@@ -44,47 +44,47 @@ def facts(text: str) -> tuple[str, ...]:
     lower: set[str] = set()
     words = 0
     for each in _WORD.finditer(text):
-        word = _bare(each[0])
-        if _marked(word):
+        word = _strip_possessive(each[0])
+        if _has_name_spelling(word):
             found.append((each.start(), word))
         elif word[0].islower():
             lower.add(word)
             words += 1
-        elif word[0].isupper() and not _begins(text, each.start()):
+        elif word[0].isupper() and not _may_begin_sentence(text, each.start()):
             within.append((each.start(), word))
-    if len(within) < max(_NOUNS * (words + len(within)), _NOUNS * _FEW):
+    if len(within) < max(_MAX_CAPITALIZED_SHARE * (words + len(within)), _MAX_CAPITALIZED_SHARE * _MIN_WORDS):
         found += [(at, word) for at, word in within if word.lower() not in lower and len(word) > 1]
     return tuple(dict.fromkeys(word for _, word in sorted(found)))
 
 
-def lost(wanted: Iterable[str], text: str) -> tuple[str, ...]:
+def find_lost_facts(wanted: Iterable[str], text: str) -> tuple[str, ...]:
     """Return the names and numbers that a text does not have, whatever case or marks it uses."""
     wanted = tuple(wanted)
     numbers = {each for each in wanted if _NUMBER.fullmatch(each)}
-    there = {_digits(each[0]) for each in _NUMBER.finditer(text)}
-    gone = {each for each in numbers if _digits(each) not in there}
+    there = {_keep_digits(each[0]) for each in _NUMBER.finditer(text)}
+    gone = {each for each in numbers if _keep_digits(each) not in there}
     names = [each for each in wanted if each not in numbers]
-    places = locate(text, names)
+    places = find_pieces(text, names)
     gone |= {name for name, place in zip(names, places, strict=True) if place is None}
     return tuple(each for each in wanted if each in gone)
 
 
-def _bare(word: str) -> str:
-    ending = next((each for each in _ENDINGS if word.endswith(each)), "")
+def _strip_possessive(word: str) -> str:
+    ending = next((each for each in _POSSESSIVE_ENDINGS if word.endswith(each)), "")
     return word.removesuffix(ending)
 
 
-def _marked(word: str) -> bool:
+def _has_name_spelling(word: str) -> bool:
     """Tell whether a word has a digit or a capital within, as ordinary words do not."""
     return any(sign.isdecimal() for sign in word) or any(
         before.isalpha() and after.isupper() for before, after in pairwise(word)
     )
 
 
-def _begins(text: str, position: int) -> bool:
+def _may_begin_sentence(text: str, position: int) -> bool:
     """Tell whether a sentence may begin at a position."""
-    return _START.search(text[max(0, position - _LOOK) : position]) is not None or position == 0
+    return _START.search(text[max(0, position - _LOOKBEHIND) : position]) is not None or position == 0
 
 
-def _digits(number: str) -> str:
+def _keep_digits(number: str) -> str:
     return "".join(sign for sign in number if sign.isdigit())

@@ -15,11 +15,11 @@ import regex
 
 from octavo.text.span import Span
 
-__all__ = ["DENSE", "Folded", "fold"]
+__all__ = ["UNSPACED_SCRIPTS", "NormalizedText", "normalize_for_match"]
 
-DENSE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+UNSPACED_SCRIPTS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 """Scripts whose words nothing divides: white space between their characters says nothing."""
-_CLOSE = rf"{DENSE}\u3000-\u303f\uff00-\uff65"
+_CLOSE = rf"{UNSPACED_SCRIPTS}\u3000-\u303f\uff00-\uff65"
 _PIECE = regex.compile(
     # A hyphen between letters, at the end of a line too, where it may be the typesetter's.
     r"(?P<nothing>(?<=\p{L})[-\u2010\u2011](?:[^\S\n]*\n\s*)?(?=\p{L})"
@@ -27,7 +27,7 @@ _PIECE = regex.compile(
     r"|(?P<blank>\s+)"
     r"|(?P<character>\P{M}\p{M}*|\p{M}+)"
 )
-_EVEN = str.maketrans(
+_TYPOGRAPHY = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4\u2039\u203a", "'"),
         **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\u300c\u300d\u300e\u300f", '"'),
@@ -37,19 +37,19 @@ _EVEN = str.maketrans(
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class NormalizedText:
     """The folded text, and for each of its characters where in the source it begins and ends."""
 
     text: str
     starts: array[int]
     ends: array[int]
 
-    def span(self, start: int, end: int) -> Span:
+    def to_source_span(self, start: int, end: int) -> Span:
         """Return where in the source a piece of the folded text stands; it is not empty."""
         return Span(self.starts[start], self.ends[end - 1])
 
 
-def fold(text: str) -> Folded:
+def normalize_for_match(text: str) -> NormalizedText:
     """Return a text folded, in one pass over it.
 
     >>> fold("\u201cA  well-known ship\u201d").text
@@ -61,16 +61,16 @@ def fold(text: str) -> Folded:
         kind = piece.lastgroup
         if kind == "nothing":
             continue
-        part = " " if kind == "blank" else _even(piece[0])
+        part = " " if kind == "blank" else _normalize_character(piece[0])
         parts.append(part)
         for _ in part:
             starts.append(piece.start())
             ends.append(piece.end())
-    return Folded("".join(parts), starts, ends)
+    return NormalizedText("".join(parts), starts, ends)
 
 
 @lru_cache(maxsize=4096)
-def _even(character: str) -> str:
+def _normalize_character(character: str) -> str:
     """Return a character, with the marks on it, as others write it."""
-    folded = unicodedata.normalize("NFKC", character.translate(_EVEN)).casefold()
-    return unicodedata.normalize("NFKC", folded).translate(_EVEN)
+    folded = unicodedata.normalize("NFKC", character.translate(_TYPOGRAPHY)).casefold()
+    return unicodedata.normalize("NFKC", folded).translate(_TYPOGRAPHY)

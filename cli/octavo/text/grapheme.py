@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from unicodedata import category, combining
 
-__all__ = ["joined"]
+__all__ = ["is_inside_grapheme"]
 
 _JOINER = "\u200d"
-_LOOK = 64
+_LOOKBEHIND = 64
 _VIRAMA = 9
 
 
-def joined(text: str, position: int) -> bool:
+def is_inside_grapheme(text: str, position: int) -> bool:
     """Say whether a cut before this position would break a grapheme or a CR LF pair.
 
     Follows Unicode's annex 29 for marks, joiners, emoji modifiers, flags, conjoining Hangul and
@@ -31,24 +31,24 @@ def joined(text: str, position: int) -> bool:
         or "\U000e0020" <= after <= "\U000e007f"
         or category(after) in {"Mn", "Mc", "Me"}
         or (combining(before) == _VIRAMA and category(after) == "Lo")
-        or _jamo(before, after)
-        or (_flag(before) and _flag(after) and _flags(text, position) % 2 == 1)
+        or _is_same_syllable(before, after)
+        or (_is_flag_letter(before) and _is_flag_letter(after) and _count_flag_letters(text, position) % 2 == 1)
     )
 
 
-def _flag(character: str) -> bool:
+def _is_flag_letter(character: str) -> bool:
     return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
-def _flags(text: str, position: int) -> int:
+def _count_flag_letters(text: str, position: int) -> int:
     """Count the regional indicators just before a position, as far as is worth looking."""
     start = position
-    while start and position - start < _LOOK and _flag(text[start - 1]):
+    while start and position - start < _LOOKBEHIND and _is_flag_letter(text[start - 1]):
         start -= 1
     return position - start
 
 
-def _jamo(before: str, after: str) -> bool:
+def _is_same_syllable(before: str, after: str) -> bool:
     """Say whether two characters are parts of one Hangul syllable."""
     if "\u1160" <= after <= "\u11ff" or "\ud7b0" <= after <= "\ud7fb":
         return "\u1100" <= before <= "\u11ff" or "\ua960" <= before <= "\ud7fb"

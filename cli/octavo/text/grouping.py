@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from octavo.errors import FitError
-from octavo.text.border import UNIT, stir, weights
+from octavo.text.border import UNIT, rehash, weigh_hashes
 
-__all__ = ["groups", "tree"]
+__all__ = ["group_neighbours", "build_tree"]
 
-_GROUP = UNIT // 5
-_SHORT = UNIT * 8
+_GROUP_COST = UNIT // 5
+_MISSING_COST = UNIT * 8
 """What a group costs for each item that it lacks: more than any choice of borders nearby saves."""
 
 
-def groups(
+def group_neighbours(
     borders: Sequence[int],
     sizes: Sequence[int],
     *,
@@ -40,16 +40,16 @@ def groups(
     prices = [0] * (number + 1)
     back = [0] * (number + 1)
     sums = list(accumulate(sizes, initial=0))
-    costs = [*weights(map(stir, borders)), 0]
+    costs = [*weigh_hashes(map(rehash, borders)), 0]
     for end in range(1, number + 1):
         best = -1
         for start in range(end - 1, max(end - most, 0) - 1, -1):
             if room is not None and sums[end] - sums[start] > room and start < end - 1:
                 break
-            price = prices[start] + max(least - (end - start), 0) * _SHORT
+            price = prices[start] + max(least - (end - start), 0) * _MISSING_COST
             if best < 0 or price <= best:
                 best, back[end] = price, start
-        prices[end] = best + _GROUP + costs[end]
+        prices[end] = best + _GROUP_COST + costs[end]
     found: list[range] = []
     end = number
     while end:
@@ -59,7 +59,7 @@ def groups(
     return found
 
 
-def tree(
+def build_tree(
     borders: Sequence[int],
     sizes: Sequence[int],
     *,
@@ -77,7 +77,7 @@ def tree(
     """
     levels: list[list[range]] = []
     while len(sizes) > 1:
-        level = groups(borders, sizes, most=most, least=least, room=room)
+        level = group_neighbours(borders, sizes, most=most, least=least, room=room)
         if len(level) == len(sizes):
             pair = min(map(sum, pairwise(sizes)))
             raise FitError(
@@ -88,5 +88,5 @@ def tree(
         levels.append(level)
         sizes = [size if len(group) > 1 else sizes[group.start] for group in level]
         # What was least among many says little among few, so each level stirs the hashes anew.
-        borders = [stir(borders[group.start]) for group in level]
+        borders = [rehash(borders[group.start]) for group in level]
     return levels

@@ -6,13 +6,13 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
-__all__ = ["kept"]
+__all__ = ["match_boundaries"]
 
-Place = tuple[int, int]
+HashedPosition = tuple[int, int]
 """A position in a text, and the hash of the characters around it."""
 
 
-def kept(before: Sequence[Place], after: Sequence[Place]) -> set[int]:
+def match_boundaries(before: Sequence[HashedPosition], after: Sequence[HashedPosition]) -> set[int]:
     """Return the indices of the places in `after` that were places in `before`.
 
     Both ascend by position. A hash that occurs once in both tells by itself, as long as the order
@@ -23,7 +23,7 @@ def kept(before: Sequence[Place], after: Sequence[Place]) -> set[int]:
     where: dict[int, list[int]] = {}
     for index, (_, mark) in enumerate(after):
         where.setdefault(mark, []).append(index)
-    pairs = _ascending(
+    pairs = _find_longest_ascending(
         [
             (old, where[mark][0])
             for old, (_, mark) in enumerate(before)
@@ -41,7 +41,7 @@ def kept(before: Sequence[Place], after: Sequence[Place]) -> set[int]:
     return found
 
 
-def _ascending(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def _find_longest_ascending(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return the longest run of pairs, in order, whose second numbers ascend."""
     ends: list[int] = []
     last: list[int] = []

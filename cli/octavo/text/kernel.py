@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from octavo.text import loops
 
-__all__ = ["NATIVE", "blank_lines", "borders", "cheapest", "drawn", "fence_marks", "thinned"]
+__all__ = ["NATIVE", "find_blank_lines", "hash_boundaries", "find_cheapest_cuts", "price_boundaries", "find_fence_marks", "select_boundaries"]
 
 try:
     from octavo.text import native
@@ -20,9 +20,9 @@ _chosen = native if native is not None and native.VERSION == loops.VERSION else 
 NATIVE = _chosen is not loops
 """Whether the native loops run; those of another version, left from an older checkout, do not."""
 
-blank_lines = _chosen.blank_lines
-borders = _chosen.borders
-cheapest = _chosen.cheapest
-drawn = _chosen.drawn
-fence_marks = _chosen.fence_marks
-thinned = _chosen.thinned
+find_blank_lines = _chosen.find_blank_lines
+hash_boundaries = _chosen.hash_boundaries
+find_cheapest_cuts = _chosen.find_cheapest_cuts
+price_boundaries = _chosen.price_boundaries
+find_fence_marks = _chosen.find_fence_marks
+select_boundaries = _chosen.select_boundaries

@@ -12,69 +12,69 @@ from typing import NamedTuple
 
 import regex
 
-from octavo.text.automaton import Automaton
-from octavo.text.folded import DENSE, fold
+from octavo.text.automaton import AhoCorasick
+from octavo.text.folded import UNSPACED_SCRIPTS, normalize_for_match
 from octavo.text.span import Span
 
-__all__ = ["Place", "locate"]
+__all__ = ["PieceLocation", "find_pieces"]
 
-_TRIES = 8
+_MAX_TRIES = 8
 """How often a piece may be met inside of words before it is given up."""
-_WORDY = regex.compile(rf"[[\p{{L}}\p{{N}}\p{{M}}]--[{DENSE}]]", regex.V1)
+_WORD_CHARACTER = regex.compile(rf"[[\p{{L}}\p{{N}}\p{{M}}]--[{UNSPACED_SCRIPTS}]]", regex.V1)
 
 
-class Place(NamedTuple):
+class PieceLocation(NamedTuple):
     """Where a piece stands, and whether it stands there to the letter."""
 
     span: Span
     exact: bool
 
 
-def locate(text: str, pieces: Sequence[str]) -> list[Place | None]:
+def find_pieces(text: str, pieces: Sequence[str]) -> list[PieceLocation | None]:
     """Return the first place of each piece, whole words only; None for one that is nowhere.
 
     A piece that does not stand in the text to the letter is looked for without regard to case,
     white space and typography. An empty piece is nowhere.
     """
-    found: list[Place | None] = [
-        None if span is None else Place(span, exact=True) for span in _first(text, pieces)
+    found: list[PieceLocation | None] = [
+        None if span is None else PieceLocation(span, exact=True) for span in _find_first(text, pieces)
     ]
     left = [number for number, place in enumerate(found) if place is None]
     if left:
-        folded = fold(text)
-        loose = [fold(pieces[number]).text.strip() for number in left]
-        for number, span in zip(left, _first(folded.text, loose), strict=True):
+        folded = normalize_for_match(text)
+        loose = [normalize_for_match(pieces[number]).text.strip() for number in left]
+        for number, span in zip(left, _find_first(folded.text, loose), strict=True):
             if span is not None:
-                found[number] = Place(folded.span(*span), exact=False)
+                found[number] = PieceLocation(folded.to_source_span(*span), exact=False)
     return found
 
 
-def _first(text: str, pieces: Sequence[str]) -> list[Span | None]:
+def _find_first(text: str, pieces: Sequence[str]) -> list[Span | None]:
     """Return the first place of each piece between the edges of words."""
     found: list[Span | None] = [None] * len(pieces)
     tries = [0] * len(pieces)
-    automaton = Automaton(pieces)
+    automaton = AhoCorasick(pieces)
     node = 0
     for end, character in enumerate(text, start=1):
-        if not automaton.left:
+        if not automaton.remaining:
             break
         node = automaton.step(node, character)
-        if not node or not _edge(text, end):
+        if not node or not _is_word_edge(text, end):
             continue
-        for number in automaton.reports(node):
+        for number in automaton.iter_matches(node):
             start = end - len(pieces[number])
             tries[number] += 1
-            if _edge(text, start):
+            if _is_word_edge(text, start):
                 found[number] = Span(start, end)
-            elif tries[number] < _TRIES:
+            elif tries[number] < _MAX_TRIES:
                 continue
             automaton.drop(number)
-    for number, first in automaton.twins.items():
+    for number, first in automaton.duplicates.items():
         found[number] = found[first]
     return found
 
 
-def _edge(text: str, position: int) -> bool:
+def _is_word_edge(text: str, position: int) -> bool:
     """Tell whether neither a word nor a number goes on at a position."""
     if not 0 < position < len(text):
         return True
@@ -83,10 +83,10 @@ def _edge(text: str, position: int) -> bool:
         return not (after.isdecimal() and text[max(0, position - 2)].isdecimal())
     if after in ".,":
         return not (before.isdecimal() and text[position + 1 : position + 2].isdecimal())
-    return not (_wordy(before) and _wordy(after))
+    return not (_is_word_character(before) and _is_word_character(after))
 
 
 @lru_cache(maxsize=4096)
-def _wordy(character: str) -> bool:
+def _is_word_character(character: str) -> bool:
     """Tell whether a character is one of words that something divides."""
-    return _WORDY.match(character) is not None
+    return _WORD_CHARACTER.match(character) is not None

@@ -7,17 +7,17 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from octavo.text.revisions import Revision, State, compacted, replayed
+from octavo.text.revisions import Revision, MemoryState, to_revisions, replay_log
 
-__all__ = ["Log", "Sheet", "seen"]
+__all__ = ["MemoryLog", "MemorySheet", "find_shown_memory"]
 
 _SHOWN = re.compile(r"<(log|memory)>\n(.*?)^</\1>", re.MULTILINE | re.DOTALL)
 
-Count = Callable[[str], int]
+TokenCount = Callable[[str], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class MemoryLog:
     """A memory as its revisions, a line of JSON each; later lines override earlier ones.
 
     Lines are never rewritten, so that what stands before a new one stays byte for byte, until the
@@ -25,94 +25,94 @@ class Log:
     state may take half of that, so a compaction makes room for as many tokens as it writes at most.
     """
 
-    most: int
-    count: Count
-    state: State = field(default_factory=dict[str, object])
+    max_tokens: int
+    count: TokenCount
+    state: MemoryState = field(default_factory=dict[str, object])
     lines: tuple[str, ...] = ()
     tokens: int = 0
 
     @property
     def text(self) -> str:
         """The log between its marks, each on a line of its own; no value can end its line."""
-        return _between("log", self.lines)
+        return _wrap_in_tag("log", self.lines)
 
-    def plus(self, state: State, done: Sequence[Revision]) -> Log | None:
+    def with_revisions(self, state: MemoryState, done: Sequence[Revision]) -> MemoryLog | None:
         """Return the log with revisions that lead to a state, or None when it would be full."""
         lines = [revision.line for revision in done]
-        tokens = self.tokens + self._size(lines)
-        if 2 * tokens > self.most:
-            short = replace(self, state=state).settled()
-            if 2 * short.tokens > self.most:
+        tokens = self.tokens + self._count_tokens(lines)
+        if 2 * tokens > self.max_tokens:
+            short = replace(self, state=state).compact()
+            if 2 * short.tokens > self.max_tokens:
                 return None
-            if tokens > self.most:
+            if tokens > self.max_tokens:
                 return short
         return replace(self, state=state, lines=(*self.lines, *lines), tokens=tokens)
 
-    def settled(self) -> Log:
+    def compact(self) -> MemoryLog:
         """Return the same memory written once again, without what was overridden."""
-        lines = tuple(revision.line for revision in compacted(self.state))
-        return replace(self, lines=lines, tokens=self._size(lines))
+        lines = tuple(revision.line for revision in to_revisions(self.state))
+        return replace(self, lines=lines, tokens=self._count_tokens(lines))
 
-    def padded(self, tokens: int) -> Log:
+    def pad(self, tokens: int) -> MemoryLog:
         """Return the log with so many tokens more, as far as there is room: a plan's guess."""
-        more = min(tokens, self.most - self.tokens)
+        more = min(tokens, self.max_tokens - self.tokens)
         if more <= 0:
             return self
-        line = _filler(more, self.count)
+        line = _make_filler(more, self.count)
         return replace(self, lines=(*self.lines, line), tokens=self.tokens + more)
 
-    def _size(self, lines: Sequence[str]) -> int:
+    def _count_tokens(self, lines: Sequence[str]) -> int:
         return sum(self.count(f"{line}\n") for line in lines)
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class MemorySheet:
     """A memory as one JSON object of at most `most` tokens, written anew at every change."""
 
-    most: int
-    count: Count
-    state: State = field(default_factory=dict[str, object])
+    max_tokens: int
+    count: TokenCount
+    state: MemoryState = field(default_factory=dict[str, object])
     padding: int = 0
 
     @property
     def text(self) -> str:
         """The object between its marks, on a line of its own."""
-        padding = (_filler(self.padding, self.count),) if self.padding else ()
-        return _between("memory", (json.dumps(self.state, ensure_ascii=False), *padding))
+        padding = (_make_filler(self.padding, self.count),) if self.padding else ()
+        return _wrap_in_tag("memory", (json.dumps(self.state, ensure_ascii=False), *padding))
 
-    def plus(self, state: State, done: Sequence[Revision]) -> Sheet | None:
+    def with_revisions(self, state: MemoryState, done: Sequence[Revision]) -> MemorySheet | None:
         """Return the memory in a state, or None when it would be full."""
         del done
-        if self.count(json.dumps(state, ensure_ascii=False)) > self.most:
+        if self.count(json.dumps(state, ensure_ascii=False)) > self.max_tokens:
             return None
         return replace(self, state=state)
 
-    def settled(self) -> Sheet:
+    def compact(self) -> MemorySheet:
         """Return the memory as it is."""
         return self
 
-    def padded(self, tokens: int) -> Sheet:
+    def pad(self, tokens: int) -> MemorySheet:
         """Return the memory with so many tokens more, as far as there is room: a plan's guess."""
-        return replace(self, padding=min(self.padding + tokens, self.most))
+        return replace(self, padding=min(self.padding + tokens, self.max_tokens))
 
 
-def seen(prompt: str) -> State | None:
+def find_shown_memory(prompt: str) -> MemoryState | None:
     """Return the memory that a prompt shows, or None when it shows none."""
     match = _SHOWN.search(prompt)
     if match is None:
         return None
     lines = match[2].split("\n")[:-1]
     try:
-        return replayed(lines) if match[1] == "log" else json.loads(lines[0])
+        return replay_log(lines) if match[1] == "log" else json.loads(lines[0])
     except (IndexError, KeyError, TypeError, ValueError):
         return None  # a document's own marks, around something else
 
 
-def _filler(tokens: int, count: Count) -> str:
+def _make_filler(tokens: int, count: TokenCount) -> str:
     """Return words that take about so many tokens, and no more."""
     text = "word " * tokens
     return "word " * max(1, tokens * tokens // max(tokens, count(text)))
 
 
-def _between(tag: str, lines: Sequence[str]) -> str:
+def _wrap_in_tag(tag: str, lines: Sequence[str]) -> str:
     return "\n".join((f"<{tag}>", *lines, f"</{tag}>"))

@@ -10,14 +10,14 @@ from zlib import crc32
 __all__ = [
     "UNIT",
     "VERSION",
-    "Mark",
-    "blank_lines",
-    "borders",
-    "cheapest",
-    "drawn",
-    "fence_marks",
-    "thinned",
-    "weights",
+    "FenceMark",
+    "find_blank_lines",
+    "hash_boundaries",
+    "find_cheapest_cuts",
+    "price_boundaries",
+    "find_fence_marks",
+    "select_boundaries",
+    "weigh_hashes",
 ]
 
 VERSION = 2
@@ -37,22 +37,22 @@ _WEIGHTS = tuple(
 _SPREAD = 0x9E3779B1
 _MASK = 0xFFFFFFFF
 
-_BLANK = re.compile(r"\n(?:[ \t\r\f\v]*+\n)++")
+_BLANK_LINES = re.compile(r"\n(?:[ \t\r\f\v]*+\n)++")
 _INDENT = 64
 _GAPS = ("\n\n\n", "\r\n\r\n\r\n")
 
 
-Mark = tuple[int, int, str, bool]
+FenceMark = tuple[int, int, str, bool]
 """A line that may open a fence: its start and end, its signs, and whether it may close one."""
 
 
-def blank_lines(text: str, begin: int, stop: int) -> tuple[list[int], list[int]]:
+def find_blank_lines(text: str, begin: int, stop: int) -> tuple[list[int], list[int]]:
     """Return where runs of blank lines end between two places, and where those of two or more do.
 
     Each is the place behind the last line feed of a run. Lines that hold other white space are
     blank too, but do not count for the second list.
     """
-    ends = [match.end() for match in _BLANK.finditer(text, begin, stop)]
+    ends = [match.end() for match in _BLANK_LINES.finditer(text, begin, stop)]
     # What is no white space three characters before the end rules a gap out at once.
     near = [index for index, end in enumerate(ends) if text[end - 3] in "\n\r \t\f\v"]
     before = [begin, *ends]
@@ -63,9 +63,9 @@ def blank_lines(text: str, begin: int, stop: int) -> tuple[list[int], list[int]]
     ]
 
 
-def fence_marks(text: str, sign: str) -> list[Mark]:
+def find_fence_marks(text: str, sign: str) -> list[FenceMark]:
     """Return the lines that may open or close a code fence of one sign, in order."""
-    marks: list[Mark] = []
+    marks: list[FenceMark] = []
     shortest = sign * 3
     plain = shortest + "\n"
     # A sign alone is found much faster than three, and most that stand alone are soon passed.
@@ -74,7 +74,7 @@ def fence_marks(text: str, sign: str) -> list[Mark]:
         if not text.startswith(shortest, at):
             at = text.find(sign, at + 1)
             continue
-        start = at if text[at - 1] == "\n" else _start_of_line(text, at)
+        start = at if text[at - 1] == "\n" else _find_line_start(text, at)
         if start < 0:
             at = text.find(sign, at + 3)
             continue
@@ -92,7 +92,7 @@ def fence_marks(text: str, sign: str) -> list[Mark]:
     return marks
 
 
-def _start_of_line(text: str, at: int) -> int:
+def _find_line_start(text: str, at: int) -> int:
     """Return where the line starts that has nothing but its indent before a place, or -1."""
     if at == 0:
         return at
@@ -101,7 +101,7 @@ def _start_of_line(text: str, at: int) -> int:
     return at - len(indent) if indent.isspace() and (indent != before or at < _INDENT) else -1
 
 
-def thinned(bounds: Sequence[int], prices: Sequence[int], short: int) -> list[int]:
+def select_boundaries(bounds: Sequence[int], prices: Sequence[int], short: int) -> list[int]:
     """Return which of the places between bounds are kept: only some where both parts are short.
 
     Two neighbours are short when they have at most `short` characters together. The shorter they
@@ -117,7 +117,7 @@ def thinned(bounds: Sequence[int], prices: Sequence[int], short: int) -> list[in
     ]
 
 
-def borders(text: str, positions: Sequence[int]) -> list[int]:
+def hash_boundaries(text: str, positions: Sequence[int]) -> list[int]:
     """Return the hash, 32 bits, of the characters around each of several positions."""
     # CRC is linear: close strings have close sums until a multiplication spreads them.
     # One comprehension, not calls: a text has thousands of places, and this is half of their cost.
@@ -132,7 +132,7 @@ def borders(text: str, positions: Sequence[int]) -> list[int]:
         return [crc32(each.encode("utf-8", "surrogatepass")) * _SPREAD & _MASK for each in around]
 
 
-def weights(hashes: Iterable[int]) -> list[int]:
+def weigh_hashes(hashes: Iterable[int]) -> list[int]:
     """Return what a border costs for each hash: 1 - (1 - h)^4 of UNIT, for h from 0 to 1.
 
     The steep start lets the few least hashes of a region win over most combinations of others,
@@ -142,13 +142,13 @@ def weights(hashes: Iterable[int]) -> list[int]:
     return [table[value >> shift] for value in hashes]
 
 
-def drawn(text: str, positions: Sequence[int], prices: Sequence[int]) -> list[int]:
+def price_boundaries(text: str, positions: Sequence[int], prices: Sequence[int]) -> list[int]:
     """Return what a border at each of several positions costs: its price, and more by its hash."""
-    costs = weights(borders(text, positions))
+    costs = weigh_hashes(hash_boundaries(text, positions))
     return [price + cost for price, cost in zip(prices, costs, strict=True)]
 
 
-def cheapest(
+def find_cheapest_cuts(
     sizes: Sequence[int], costs: Sequence[int], room: int, each: int, *, more: bool = False
 ) -> list[int]:
     """Return where to cut a sequence of items so that the cuts together cost least.
@@ -182,7 +182,7 @@ def cheapest(
         before = price
         total += size
     if more:
-        at = _common(back, queue[head:])
+        at = _find_common_cut(back, queue[head:])
     else:
         while sums[queue[head]] < total - room:
             head += 1
@@ -195,7 +195,7 @@ def cheapest(
     return cuts
 
 
-def _common(back: Sequence[int], starts: Sequence[int]) -> int:
+def _find_common_cut(back: Sequence[int], starts: Sequence[int]) -> int:
     """Return the last cut that all ways to what may still be a start have in common."""
     at = starts[-1]
     reached = bytearray(at + 1)

@@ -14,17 +14,17 @@ from typing import Final
 
 from octavo.text.anchors import Anchor
 
-__all__ = ["begins", "exact"]
+__all__ = ["find_part_starts", "find_words"]
 
-_SLACK: Final = 4
+_LETTERS_PER_ERROR: Final = 4
 """One letter in so many may differ."""
-_LONGEST: Final = 160
+_MAX_CHARACTERS: Final = 160
 """Characters of a head that are looked at."""
-_LEAST: Final = 8
+_MIN_LETTERS: Final = 8
 """Letters below which a head is not looked for with mistakes: it would be found anywhere."""
 
 
-def begins(text: str, anchors: Sequence[Anchor]) -> list[int | None]:
+def find_part_starts(text: str, anchors: Sequence[Anchor]) -> list[int | None]:
     """Return where each part begins, in ascending order, or None for one that cannot be placed.
 
     The first part begins with the text, whatever its head is.
@@ -36,10 +36,10 @@ def begins(text: str, anchors: Sequence[Anchor]) -> list[int | None]:
         if number == 0:
             place: int | None = 0
         else:
-            place = _place(text, anchor.head, position)
+            place = _find_start(text, anchor.head, position)
             if place is None and tail:
-                end = exact(text, tail, position)
-                place = None if end is None else _behind(text, end[1])
+                end = find_words(text, tail, position)
+                place = None if end is None else _skip_to_word(text, end[1])
         if place is not None and (number == 0 or position <= place < len(text)):
             found.append(place)
             position = place + 1
@@ -49,25 +49,25 @@ def begins(text: str, anchors: Sequence[Anchor]) -> list[int | None]:
     return found
 
 
-def exact(text: str, words: str, position: int) -> tuple[int, int] | None:
+def find_words(text: str, words: str, position: int) -> tuple[int, int] | None:
     """Return the first span from a position on that has these words, whatever the white space."""
-    parts = words[:_LONGEST].split()
+    parts = words[:_MAX_CHARACTERS].split()
     if not parts:
         return None
     match = re.compile(r"\s+".join(map(re.escape, parts))).search(text, position)
     return match.span() if match else None
 
 
-def _place(text: str, head: str, position: int) -> int | None:
-    if (span := exact(text, head, position)) is not None:
+def _find_start(text: str, head: str, position: int) -> int | None:
+    if (span := find_words(text, head, position)) is not None:
         return span[0]
-    words = " ".join(head[:_LONGEST].split())
-    if sum(map(str.isalnum, words)) < _LEAST:
+    words = " ".join(head[:_MAX_CHARACTERS].split())
+    if sum(map(str.isalnum, words)) < _MIN_LETTERS:
         return None
     import regex  # noqa: PLC0415 - few heads are copied wrongly
 
     spaced = r"\s+".join(map(regex.escape, words.split(" ")))
-    pattern = rf"(?b)(?:{spaced}){{e<={max(1, len(words) // _SLACK)}}}"
+    pattern = rf"(?b)(?:{spaced}){{e<={max(1, len(words) // _LETTERS_PER_ERROR)}}}"
     match = regex.search(pattern, text, pos=position)
     if match is None:
         return None
@@ -77,7 +77,7 @@ def _place(text: str, head: str, position: int) -> int | None:
     return start
 
 
-def _behind(text: str, position: int) -> int:
+def _skip_to_word(text: str, position: int) -> int:
     while position < len(text) and not text[position].isalnum():
         position += 1
     return position

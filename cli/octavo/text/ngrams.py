@@ -7,15 +7,15 @@ import unicodedata
 from collections import Counter
 from zlib import crc32
 
-from octavo.text.vector import Vector, vector
+from octavo.text.vector import Vector, to_vector
 
-__all__ = ["spelt"]
+__all__ = ["to_spelling_vector"]
 
-_LONG = 3
-_SIZE = 256
+_RUN_LENGTH = 3
+_DIMENSIONS = 256
 
 
-def spelt(text: str) -> Vector:
+def to_spelling_vector(text: str) -> Vector:
     """Return a text's hashed counts of three characters in a row, as a vector of length 1.
 
     Case, compatible forms and white space do not count; the words' edges do. The same everywhere
@@ -24,11 +24,11 @@ def spelt(text: str) -> Vector:
     """
     folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     padded = f" {folded} "
-    runs = Counter(padded[at : at + _LONG] for at in range(len(padded) - _LONG + 1))
-    sums = [0.0] * _SIZE
+    runs = Counter(padded[at : at + _RUN_LENGTH] for at in range(len(padded) - _RUN_LENGTH + 1))
+    sums = [0.0] * _DIMENSIONS
     for run, count in runs.items():
         hashed = crc32(run.encode("utf-8", "surrogatepass"))
         # A sign from another bit makes runs that fall on one place cancel as often as add.
-        sums[hashed % _SIZE] += math.sqrt(count) if hashed & 0x10000 else -math.sqrt(count)
+        sums[hashed % _DIMENSIONS] += math.sqrt(count) if hashed & 0x10000 else -math.sqrt(count)
     length = math.sqrt(math.fsum(each * each for each in sums))
-    return vector(each / length if length else 0.0 for each in sums)
+    return to_vector(each / length if length else 0.0 for each in sums)

@@ -10,7 +10,7 @@ from typing import Any
 
 from octavo.text.span import Span
 
-__all__ = ["Note", "Prediction", "Record", "Slot"]
+__all__ = ["Note", "Prediction", "Record", "PendingNote"]
 
 Record = Mapping[str, Any]
 """A JSON object that fits the schema of the step that made it."""
@@ -46,7 +46,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class PendingNote:
     """A note's place, known before the note.
 
     `bound` is the most tokens the note may have, `border` the hash of the text at its start,
@@ -57,9 +57,9 @@ class Slot:
     """
 
     spans: tuple[Span, ...]
-    bound: int
+    max_tokens: int
     note: Awaitable[Note | None]
-    border: int = 0
+    boundary_hash: int = 0
     headings: tuple[str, ...] = ()
     context: tuple[tuple[str, str], ...] = ()
-    beside: int = 0
+    context_tokens: int = 0

@@ -14,14 +14,14 @@ from typing import Final
 from octavo.text.document import Heading
 from octavo.text.span import Span
 
-__all__ = ["label", "markdown_headings", "unix_lines"]
+__all__ = ["to_heading_label", "markdown_headings", "normalize_line_ends"]
 
-_LABEL: Final = 160  # characters; some texts mark whole paragraphs as headings
-_FAR: Final = 50  # lines to look back for the list item that an indented fence belongs to
+_MAX_LABEL: Final = 160  # characters; some texts mark whole paragraphs as headings
+_MAX_LOOKBACK: Final = 50  # lines to look back for the list item that an indented fence belongs to
 _LONE_CR: Final = re.compile(r"\r(?!\n)")
 
 
-def unix_lines(text: str) -> str:
+def normalize_line_ends(text: str) -> str:
     """Return a text of the same length in which every line has an LF at its end."""
     return _LONE_CR.sub("\n", text) if "\r" in text else text
 
@@ -53,45 +53,45 @@ def markdown_headings(text: str, start: int = 0) -> tuple[Heading, ...]:
     As CommonMark reads them, but without containers: headings inside block quotes and list items
     are left out. Lines inside code fences, comments and raw HTML blocks are never headings.
     """
-    plain = unix_lines(text)
+    plain = normalize_line_ends(text)
     found: list[Heading] = []
     position = start
     while match := _MARKDOWN.search(plain, position):
-        position = _next_line(plain, match.end())
+        position = _find_next_line(plain, match.end())
         if match["fence"]:
-            position = _after_fence(plain, match, position)
+            position = _skip_fence(plain, match, position)
         elif match["comment"]:
-            position = _after(plain, "-->", match.start("comment"))
+            position = _skip_past(plain, "-->", match.start("comment"))
         elif match["raw"]:
-            position = _after(plain, f"</{match['raw']}", match.end("raw"))
+            position = _skip_past(plain, f"</{match['raw']}", match.end("raw"))
         elif match["atx"]:
-            found.append(_atx(match))
-        elif heading := _setext(plain, match, start):
+            found.append(_parse_atx(match))
+        elif heading := _parse_setext(plain, match, start):
             found.append(heading)
         if position <= match.start():
             break
     return tuple(found)
 
 
-def _next_line(text: str, position: int) -> int:
+def _find_next_line(text: str, position: int) -> int:
     end = text.find("\n", position)
     return len(text) + 1 if end < 0 else end + 1
 
 
-def _after_fence(text: str, opening: re.Match[str], position: int) -> int:
+def _skip_fence(text: str, opening: re.Match[str], position: int) -> int:
     """Return where the line after the closing fence starts; an open fence runs to the end."""
     indent = opening["fence_indent"].expandtabs(4)
-    if len(indent) > 3 and not _in_list(text, opening.start()):
+    if len(indent) > 3 and not _is_in_list(text, opening.start()):
         return position  # an indented code block that shows a fence
     fence = opening["fence"]
     closing = re.compile(rf"^[ \t]*{fence[0]}{{{len(fence)},}}[ \t]*\r?$", re.MULTILINE)
     found = closing.search(text, position)
-    return _next_line(text, found.end()) if found else len(text) + 1
+    return _find_next_line(text, found.end()) if found else len(text) + 1
 
 
-def _in_list(text: str, position: int) -> bool:
+def _is_in_list(text: str, position: int) -> bool:
     """Say whether the nearest line above that is not indented starts a list item."""
-    for _ in range(_FAR):
+    for _ in range(_MAX_LOOKBACK):
         if position <= 0:
             break
         end = position - 1
@@ -102,22 +102,22 @@ def _in_list(text: str, position: int) -> bool:
     return False
 
 
-def _after(text: str, mark: str, position: int) -> int:
+def _skip_past(text: str, mark: str, position: int) -> int:
     """Return where the line after `mark` starts."""
     found = re.compile(re.escape(mark), re.IGNORECASE).search(text, position)
-    return _next_line(text, found.end()) if found else len(text) + 1
+    return _find_next_line(text, found.end()) if found else len(text) + 1
 
 
-def _atx(match: re.Match[str]) -> Heading:
+def _parse_atx(match: re.Match[str]) -> Heading:
     title = (match["title"] or "").strip()
     bare = title.rstrip("#")
     if not bare or bare[-1] in " \t":
         title = bare
     end = match.end() - match[0].endswith("\r")
-    return Heading(len(match["atx"]), _plain_title(title), Span(match.start(), end))
+    return Heading(len(match["atx"]), _strip_title(title), Span(match.start(), end))
 
 
-def _setext(text: str, match: re.Match[str], least: int) -> Heading | None:
+def _parse_setext(text: str, match: re.Match[str], least: int) -> Heading | None:
     """Return the heading that an underline closes, or None where it is a rule or a table."""
     first = match.start()
     lines: list[str] = []
@@ -134,16 +134,16 @@ def _setext(text: str, match: re.Match[str], least: int) -> Heading | None:
         return None
     end = match.end() - match[0].endswith("\r")
     level = 1 if match["underline"][0] == "=" else 2
-    return Heading(level, _plain_title(" ".join(lines)), Span(first, end))
+    return Heading(level, _strip_title(" ".join(lines)), Span(first, end))
 
 
-def _plain_title(title: str) -> str:
+def _strip_title(title: str) -> str:
     """Return a title without link targets and attribute lists."""
-    title = title.strip()[: 4 * _LABEL]
-    return label(_LINK.sub(r"\1", _ATTRIBUTES.sub("", title)))
+    title = title.strip()[: 4 * _MAX_LABEL]
+    return to_heading_label(_LINK.sub(r"\1", _ATTRIBUTES.sub("", title)))
 
 
-def label(title: str) -> str:
+def to_heading_label(title: str) -> str:
     """Return a heading's text as one line of at most 160 characters; the text itself is kept."""
     line = " ".join(title.split())
-    return line if len(line) <= _LABEL else line[: _LABEL - 1].rstrip() + "…"
+    return line if len(line) <= _MAX_LABEL else line[: _MAX_LABEL - 1].rstrip() + "…"

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from octavo.text.document import Document, heading_path
 from octavo.text.span import Span
 
-__all__ = ["place"]
+__all__ = ["describe_location"]
 
 
-def place(document: Document, span: Span) -> str | None:
+def describe_location(document: Document, span: Span) -> str | None:
     """Return where a span of characters stands: its pages, else its innermost heading.
 
     `page 3`, `pages 3 to 5`, `Chapter 7`, `Chapter 7 to Chapter 9`; None in a document without
@@ -19,7 +19,7 @@ def place(document: Document, span: Span) -> str | None:
     """
     last = max(span.end - 1, span.start)
     if document.pages:
-        first, final = (_page(document.pages, at) for at in (span.start, last))
+        first, final = (_find_page(document.pages, at) for at in (span.start, last))
         unit = document.page_unit
         return f"{unit} {first}" if first == final else f"{unit}s {first} to {final}"
     paths = [heading_path(document.outline, at) for at in (span.start, last)]
@@ -29,5 +29,5 @@ def place(document: Document, span: Span) -> str | None:
     return f"{first} to {final}"
 
 
-def _page(starts: Sequence[int], position: int) -> int:
+def _find_page(starts: Sequence[int], position: int) -> int:
     return max(bisect_right(starts, position), 1)

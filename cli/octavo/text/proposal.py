@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PROPOSAL", "TYPES", "proposed"]
+__all__ = ["PROPOSAL_SCHEMA", "FIELD_TYPES", "build_memory_schema"]
 
-_SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
+_FIELD_SCHEMAS: dict[str, tuple[str, dict[str, Any]]] = {
     "text": ("one text", {"type": "string"}),
     "number": ("one number", {"type": "number"}),
     "list": ("a list of texts", {"type": "array", "items": {"type": "string"}}),
@@ -32,12 +32,12 @@ _SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 
-TYPES: Mapping[str, str] = {name: about for name, (about, _) in _SHAPES.items()}
+FIELD_TYPES: Mapping[str, str] = {name: about for name, (about, _) in _FIELD_SCHEMAS.items()}
 """The types that a field may have, and what each is for."""
 
-_MOST = 12
+_MAX_FIELDS = 12
 
-PROPOSAL: Mapping[str, Any] = {
+PROPOSAL_SCHEMA: Mapping[str, Any] = {
     "title": "fields of a memory",
     "type": "object",
     "additionalProperties": False,
@@ -46,14 +46,14 @@ PROPOSAL: Mapping[str, Any] = {
         "fields": {
             "type": "array",
             "minItems": 1,
-            "maxItems": _MOST,
+            "maxItems": _MAX_FIELDS,
             "items": {
                 "type": "object",
                 "additionalProperties": False,
                 "required": ["name", "type", "about"],
                 "properties": {
                     "name": {"type": "string", "minLength": 1},
-                    "type": {"type": "string", "enum": list(_SHAPES)},
+                    "type": {"type": "string", "enum": list(_FIELD_SCHEMAS)},
                     "about": {"type": "string"},
                 },
             },
@@ -63,13 +63,13 @@ PROPOSAL: Mapping[str, Any] = {
 """The JSON Schema of a proposal."""
 
 
-def proposed(proposal: Mapping[str, Any]) -> Mapping[str, Any]:
+def build_memory_schema(proposal: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the JSON Schema of the memory that a checked proposal describes.
 
     Of two fields of one name the first counts.
     """
     fields: dict[str, Any] = {}
     for field in proposal["fields"]:
-        _, shape = _SHAPES[field["type"]]
+        _, shape = _FIELD_SCHEMAS[field["type"]]
         fields.setdefault(field["name"], {**shape, "description": field["about"]})
     return {"type": "object", "additionalProperties": False, "properties": fields}

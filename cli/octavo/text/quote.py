@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, Self
 
-__all__ = ["Origin", "Quote", "short_id"]
+__all__ = ["QuoteOrigin", "Quote", "to_row_id"]
 
 
-def short_id(digest: str | bytes) -> int:
+def to_row_id(digest: str | bytes) -> int:
     """Return the first 8 bytes of a digest as a signed integer, which SQLite stores as a rowid."""
     head = bytes.fromhex(digest[:16]) if isinstance(digest, str) else digest[:8]
     return int.from_bytes(head, "big", signed=True)
 
 
-class Origin(NamedTuple):
+class QuoteOrigin(NamedTuple):
     """Where a quote begins: in the text of a document or of a call's reply.
 
     `id` is the first 8 bytes of the document's hash or the call's key, as an integer; `start` is
@@ -33,9 +33,9 @@ class Quote(str):
     """A string with its origin; any operation on it gives an ordinary string."""
 
     __slots__ = ("origin",)
-    origin: Origin
+    origin: QuoteOrigin
 
-    def __new__(cls, text: str, origin: Origin) -> Self:
+    def __new__(cls, text: str, origin: QuoteOrigin) -> Self:
         """Make a quote of `text`, which stands at `origin`."""
         self = super().__new__(cls, text)
         self.origin = origin

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Relevance", "relevance"]
+__all__ = ["Relevance", "parse_relevance"]
 
 # "No trains ran." is an answer and no verdict: a word that is not in capitals needs a mark or the
 # end of the line behind it.
@@ -23,7 +23,7 @@ class Relevance:
     start: int
 
 
-def relevance(text: str) -> Relevance:
+def parse_relevance(text: str) -> Relevance:
     """Return the verdict, YES or NO, that a text begins with, marks around it left out.
 
     >>> relevance("**YES**: She sailed in May.")

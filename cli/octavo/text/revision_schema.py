@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from octavo.text.addresses import depth, kinds
+from octavo.text.addresses import measure_depth, collect_value_types
 
-__all__ = ["revision_schema"]
+__all__ = ["build_revision_schema"]
 
-_KEY = 100
+_MAX_KEY_LENGTH = 100
 """The most characters of a key in a path."""
-_DEEPEST = 8
+_MAX_KEYS = 8
 """The most keys of a path, where the schema goes deeper or around in circles."""
 
 
-def revision_schema(schema: Mapping[str, Any], *, updates: bool) -> Mapping[str, Any]:
+def build_revision_schema(schema: Mapping[str, Any], *, updates: bool) -> Mapping[str, Any]:
     """Return the schema of replies that revise a memory of a given schema.
 
     It names the types that values may have there, since a server that holds a model to a schema
@@ -36,11 +36,11 @@ def revision_schema(schema: Mapping[str, Any], *, updates: bool) -> Mapping[str,
                     "properties": {
                         "path": {
                             "type": "array",
-                            "items": {"type": "string", "maxLength": _KEY},
-                            "maxItems": min(_DEEPEST, depth(schema)),
+                            "items": {"type": "string", "maxLength": _MAX_KEY_LENGTH},
+                            "maxItems": min(_MAX_KEYS, measure_depth(schema)),
                         },
                         "op": {"type": "string", "enum": ["add", "update"] if updates else ["add"]},
-                        "value": _values(schema),
+                        "value": _build_value_schema(schema),
                     },
                 },
             }
@@ -48,8 +48,8 @@ def revision_schema(schema: Mapping[str, Any], *, updates: bool) -> Mapping[str,
     }
 
 
-def _values(schema: Mapping[str, Any]) -> dict[str, Any]:
-    found = kinds(schema)
+def _build_value_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    found = collect_value_types(schema)
     if not found or "any" in found:
         return {}
     choices: list[dict[str, Any]] = []

@@ -18,15 +18,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from octavo.text.addresses import address, misfit
-from octavo.text.wellformed import well_formed
+from octavo.text.addresses import find_subschema, find_misfit
+from octavo.text.wellformed import replace_surrogates
 
-__all__ = ["Revision", "RevisionError", "State", "compacted", "read", "replayed", "revised"]
+__all__ = ["Revision", "RevisionError", "MemoryState", "to_revisions", "parse_revisions", "replay_log", "apply_revision"]
 
-State = Mapping[str, Any]
+MemoryState = Mapping[str, Any]
 """A memory as one JSON object."""
 
-_DEEPEST = 24
+_MAX_DEPTH = 24
 _ABSENT = object()
 
 
@@ -49,54 +49,54 @@ class Revision:
         return json.dumps(entry, ensure_ascii=False)
 
 
-def read(items: Iterable[Mapping[str, Any]]) -> list[Revision]:
+def parse_revisions(items: Iterable[Mapping[str, Any]]) -> list[Revision]:
     """Return the revisions of a checked reply.
 
     Characters that are half of one, which JSON can spell but no request can carry, are replaced.
     """
     return [
-        Revision(tuple(map(well_formed, item["path"])), item["op"], _well_formed_in(item["value"]))
+        Revision(tuple(map(replace_surrogates, item["path"])), item["op"], _replace_surrogates_in(item["value"]))
         for item in items
     ]
 
 
-def revised(
-    state: State, revision: Revision, schema: Mapping[str, Any]
-) -> tuple[State, tuple[Revision, ...]]:
+def apply_revision(
+    state: MemoryState, revision: Revision, schema: Mapping[str, Any]
+) -> tuple[MemoryState, tuple[Revision, ...]]:
     """Apply a revision; return the new state and what was done, nothing when all was there.
 
     Raises RevisionError for a path that the schema does not know, a value that does not fit it,
     and an `add` where another value is.
     """
-    shown = _shown(revision.path)
-    at = _addressed(revision, schema)
+    shown = _format_path(revision.path)
+    at = _resolve_path(revision, schema)
     there: Any = _get(state, revision.path)
     if there is _ABSENT:
         _require_parents(state, revision.path, schema, shown)
-        fitting = _fitting(schema, at, revision.value, shown)
+        fitting = _coerce_to_fit(schema, at, revision.value, shown)
         done = Revision(revision.path, "add", fitting)
         return _put(state, revision.path, fitting), (done,)
     if revision.op == "update":
-        if _same(there, revision.value):
+        if _is_same(there, revision.value):
             return state, ()
         _require_fit(schema, at, revision.value, shown)
         return _put(state, revision.path, revision.value), (revision,)
     if isinstance(there, list):
-        return _appended(state, revision, schema, at, cast("list[Any]", there))
-    if _same(there, revision.value):
+        return _append_items(state, revision, schema, at, cast("list[Any]", there))
+    if _is_same(there, revision.value):
         return state, ()
     value: object = revision.value
     if isinstance(there, dict) and isinstance(value, dict):
-        return _joined(state, revision, schema, cast("dict[str, Any]", value))
+        return _add_members(state, revision, schema, cast("dict[str, Any]", value))
     raise RevisionError(f"{shown}: there is a value already, and `add` does not replace it")
 
 
-def replayed(lines: Iterable[str]) -> State:
+def replay_log(lines: Iterable[str]) -> MemoryState:
     """Return the state that a log's lines make.
 
     Raises IndexError, KeyError, TypeError or ValueError for lines that no log has.
     """
-    state: State = {}
+    state: MemoryState = {}
     for line in lines:
         entry = json.loads(line)
         path = tuple(entry["path"])
@@ -108,19 +108,19 @@ def replayed(lines: Iterable[str]) -> State:
     return state
 
 
-def compacted(state: State) -> list[Revision]:
+def to_revisions(state: MemoryState) -> list[Revision]:
     """Return the fewest revisions that make a state: one for each of its fields."""
     return [Revision((name,), "add", value) for name, value in state.items()]
 
 
-def _addressed(revision: Revision, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def _resolve_path(revision: Revision, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the schema of what a revision names; refuse one that no state could take."""
-    shown = _shown(revision.path)
+    shown = _format_path(revision.path)
     if not revision.path:
         raise RevisionError("the path is empty; name a field of the memory")
-    if len(revision.path) > _DEEPEST:
+    if len(revision.path) > _MAX_DEPTH:
         raise RevisionError(f"{shown}: the path is too long")
-    at = address(schema, revision.path)
+    at = find_subschema(schema, revision.path)
     if at is None:
         raise RevisionError(f"{shown}: the schema has no such path")
     try:
@@ -130,15 +130,15 @@ def _addressed(revision: Revision, schema: Mapping[str, Any]) -> Mapping[str, An
     return at
 
 
-def _appended(
-    state: State,
+def _append_items(
+    state: MemoryState,
     revision: Revision,
     schema: Mapping[str, Any],
     at: Mapping[str, Any],
     there: list[Any],
-) -> tuple[State, tuple[Revision, ...]]:
-    shown = _shown(revision.path)
-    items: list[Any] = _fitting(schema, at, revision.value, shown)
+) -> tuple[MemoryState, tuple[Revision, ...]]:
+    shown = _format_path(revision.path)
+    items: list[Any] = _coerce_to_fit(schema, at, revision.value, shown)
     if at.get("uniqueItems"):
         items = [item for index, item in enumerate(items) if item not in there + items[:index]]
     if not items:
@@ -148,22 +148,22 @@ def _appended(
     return _put(state, revision.path, [*there, *items]), (done,)
 
 
-def _joined(
-    state: State, revision: Revision, schema: Mapping[str, Any], members: Mapping[str, Any]
-) -> tuple[State, tuple[Revision, ...]]:
+def _add_members(
+    state: MemoryState, revision: Revision, schema: Mapping[str, Any], members: Mapping[str, Any]
+) -> tuple[MemoryState, tuple[Revision, ...]]:
     """Add an object's members one by one; all of them, or none."""
     done: list[Revision] = []
     for name, value in members.items():
-        state, more = revised(state, Revision((*revision.path, name), "add", value), schema)
+        state, more = apply_revision(state, Revision((*revision.path, name), "add", value), schema)
         done += more
     return state, tuple(done)
 
 
-def _fitting(schema: Mapping[str, Any], at: Mapping[str, Any], value: object, shown: str) -> Any:  # noqa: ANN401 - a JSON value
+def _coerce_to_fit(schema: Mapping[str, Any], at: Mapping[str, Any], value: object, shown: str) -> Any:  # noqa: ANN401 - a JSON value
     """Return a value that fits; one item alone is taken for a list of one."""
-    if (wrong := misfit(schema, at, value)) is None:
+    if (wrong := find_misfit(schema, at, value)) is None:
         return value
-    if not isinstance(value, list) and misfit(schema, at, [value]) is None:
+    if not isinstance(value, list) and find_misfit(schema, at, [value]) is None:
         return [value]
     raise RevisionError(f"{shown}: {wrong}")
 
@@ -171,12 +171,12 @@ def _fitting(schema: Mapping[str, Any], at: Mapping[str, Any], value: object, sh
 def _require_fit(
     schema: Mapping[str, Any], at: Mapping[str, Any], value: object, shown: str
 ) -> None:
-    if (wrong := misfit(schema, at, value)) is not None:
+    if (wrong := find_misfit(schema, at, value)) is not None:
         raise RevisionError(f"{shown}: {wrong}")
 
 
 def _require_parents(
-    state: State, path: Sequence[str], schema: Mapping[str, Any], shown: str
+    state: MemoryState, path: Sequence[str], schema: Mapping[str, Any], shown: str
 ) -> None:
     """Refuse a path through what is no object, or to an item that a list does not have."""
     for end in range(len(path)):
@@ -184,16 +184,16 @@ def _require_parents(
         if isinstance(parent, list):
             raise RevisionError(f"{shown}: the list has no such item; add to the list itself")
         if parent is not _ABSENT and not isinstance(parent, dict):
-            raise RevisionError(f"{shown}: {_shown(path[:end])} is no object")
-        if parent is _ABSENT and misfit(schema, address(schema, path[:end]) or {}, {}):
-            raise RevisionError(f"{shown}: {_shown(path[:end])} is no object")
+            raise RevisionError(f"{shown}: {_format_path(path[:end])} is no object")
+        if parent is _ABSENT and find_misfit(schema, find_subschema(schema, path[:end]) or {}, {}):
+            raise RevisionError(f"{shown}: {_format_path(path[:end])} is no object")
 
 
-def _same(one: object, other: object) -> bool:
+def _is_same(one: object, other: object) -> bool:
     return one == other and type(one) is type(other)  # 1 and true are equal, but not the same
 
 
-def _shown(path: Sequence[str]) -> str:
+def _format_path(path: Sequence[str]) -> str:
     return "/".join(path)[:80]
 
 
@@ -224,7 +224,7 @@ def _put(node: object, path: Sequence[str], value: object) -> Any:  # noqa: ANN4
     return fields
 
 
-def _well_formed_in(value: Any) -> Any:  # noqa: ANN401 - a JSON value
+def _replace_surrogates_in(value: Any) -> Any:  # noqa: ANN401 - a JSON value
     written = json.dumps(value, ensure_ascii=False)
-    fixed = well_formed(written)
+    fixed = replace_surrogates(written)
     return value if fixed == written else json.loads(fixed)

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from octavo.text.span import Span
 
-__all__ = ["union"]
+__all__ = ["merge_spans"]
 
 
-def union(spans: Iterable[Span]) -> tuple[Span, ...]:
+def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
     """Return the spans in order, with those that touch or overlap made one."""
     merged: list[Span] = []
     for span in sorted(spans):

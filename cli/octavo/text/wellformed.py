@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["well_formed"]
+__all__ = ["replace_surrogates"]
 
 
-def well_formed(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     r"""Return a text with each half of a surrogate pair replaced by U+FFFD.
 
     JSON can say such halves (`"\ud83d"`), and a reply that is cut within an emoji does.
