@@ -38,9 +38,9 @@ from octavo.loaders.code import LOADER as CODE
 from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.loaders.text import LOADER as TEXT
 from octavo.pipeline.registry import Registry
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
-TOKTOK = counter("o200k_base")
+TOKTOK = get_counter("o200k_base")
 TEXTS = {
     "prose": ("prose.txt", prose),
     "markdown": ("manual.md", markdown),

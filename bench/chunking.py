@@ -24,7 +24,7 @@ from splitters import peers
 from octavo.chunkers.structure import split
 from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.loaders.text import LOADER as TEXT
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
 _ENDS = re.compile(r"[.!?…:][\"'”’)\]]*\s*$|\n\s*$|```\s*$")
 
@@ -41,7 +41,7 @@ def main() -> None:
     }
     if options.file:
         texts = {Path(f).name: (f, Path(f).read_text("utf-8")) for f in options.file}
-    toktok = counter("o200k_base")
+    toktok = get_counter("o200k_base")
     toktok.count("load the vocabulary")
     head = ("text", "budget", "splitter", "MB/s", "ratio", "lossless", "over", "fill")
     print("{:<18} {:>6}  {:<28} {:>6} {:>6} {:>8} {:>5} {:>5}".format(*head), "sentence paragraph")

@@ -28,9 +28,9 @@ from octavo.chunkers.structure import split
 from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.loaders.text import LOADER as TEXT
 from octavo.text.grouping import build_tree
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
-TOKTOK = counter("o200k_base")
+TOKTOK = get_counter("o200k_base")
 
 
 def main() -> None:

@@ -31,12 +31,12 @@ import octavo
 from octavo.backends.scripted import ScriptedBackend
 from octavo.engine.journal import Journal
 from octavo.protocols import Capabilities, Message, Request
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 from octavo.tokens.toktok import Toktok
 
 __all__ = ["Figure", "figure"]
 
-_COUNTER = counter("o200k_base")
+_COUNTER = get_counter("o200k_base")
 _LAST = re.compile(r"<(segment|text) ([0-9a-f]{8})>\n(.*?)\n</\1 \2>", re.DOTALL)
 _QUESTION = "What does the story say of the sea?"
 

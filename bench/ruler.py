@@ -50,12 +50,12 @@ from octavo.pipeline.params import resolve
 from octavo.pipeline.reader import load
 from octavo.protocols import Capabilities, Profile, Reply, Request
 from octavo.text.document import Document
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 from octavo.tokens.toktok import Toktok
 
 __all__ = ["Row", "measure"]
 
-_COUNTER = counter("o200k_base")
+_COUNTER = get_counter("o200k_base")
 _TEMPLATE = 8
 """Tokens that a chat template may add around one message."""
 

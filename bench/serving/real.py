@@ -15,7 +15,7 @@ from corpus import prose
 
 from octavo.engine.journal import Journal
 from octavo.engine.reuse import reuse_of
-from octavo.tokens.choose import counter as counter_named
+from octavo.tokens.choose import get_counter as counter_named
 
 __all__ = ["real"]
 

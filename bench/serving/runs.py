@@ -17,7 +17,7 @@ from octavo.pipeline.reader import load
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
-from octavo.tokens.choose import counter as counter_named
+from octavo.tokens.choose import get_counter as counter_named
 
 __all__ = ["Ran", "documents", "fold"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from corpus import prose
 
 from octavo.protocols import Profile
-from octavo.tokens.choose import counter as counter_named
+from octavo.tokens.choose import get_counter as counter_named
 
 from .client import bodies, send, spoilt
 from .ideal import ideal

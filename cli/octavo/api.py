@@ -25,7 +25,7 @@ from octavo.pipeline.registry import Registry
 from octavo.protocols import Backend, ContextOptions, Options, Profile
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
 __all__ = ["RunResult", "plan", "run", "score", "split"]
 
@@ -198,7 +198,7 @@ def _splitting(
 ) -> Splitting:
     chunker = Registry().chunker(by)
     checked = _options(f"the chunker {by!r}", chunker.options, {"tokens": tokens, **options})
-    return Splitting(chunker, checked, tokens, counter(tokenizer), context, previous)
+    return Splitting(chunker, checked, tokens, get_counter(tokenizer), context, previous)
 
 
 def _options(owner: str, model: type[AnyOptions], values: Mapping[str, object]) -> AnyOptions:

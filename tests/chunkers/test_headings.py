@@ -8,9 +8,9 @@ from bench.corpus import prose
 
 from octavo.chunkers.headings import CHUNKER
 from octavo.loaders.markdown import LOADER as MARKDOWN
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
-TOKTOK = counter("o200k_base")
+TOKTOK = get_counter("o200k_base")
 TEXT = """Before.
 
 # One

@@ -13,7 +13,7 @@ from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.pipeline.registry import Registry
 from octavo.text.document import Document, Heading
 from octavo.text.span import Span
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 REGISTRY = Registry()
@@ -22,7 +22,7 @@ METHODS = [
     for name in REGISTRY.names("chunker")
     if not (chunker := REGISTRY.chunker(name)).asks(chunker.options())
 ]
-TOKTOK = counter("o200k_base")
+TOKTOK = get_counter("o200k_base")
 SOURCE = {"code": "t.py", "rows": "t.csv"}
 
 PARTS = st.sampled_from(

@@ -10,9 +10,9 @@ from tests.strategies.kit import Kit
 import octavo
 from octavo.chunkers.structure import split
 from octavo.text.document import Document
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
-TOKTOK = counter("o200k_base")
+TOKTOK = get_counter("o200k_base")
 BUDGET = 300
 
 

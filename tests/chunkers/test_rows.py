@@ -10,9 +10,9 @@ from bench.corpus import prose
 from octavo.chunkers.rows import CHUNKER
 from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.text.document import Document
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
-TOKTOK = counter("o200k_base")
+TOKTOK = get_counter("o200k_base")
 RECORDS = [f'{n},"port {n}, north\nquay ""{n}""",{n * 7}\r\n' for n in range(40)]
 CSV = "ship,harbour,tons\r\n" + "".join(RECORDS)
 

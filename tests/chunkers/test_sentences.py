@@ -14,9 +14,9 @@ from bench.corpus import prose
 from octavo.chunkers.sentences import CHUNKER
 from octavo.errors import UsageError
 from octavo.text.document import Document
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
-TOKTOK = counter("o200k_base")
+TOKTOK = get_counter("o200k_base")
 
 
 def split(text, **options):

@@ -16,10 +16,10 @@ from octavo.chunkers.structure import CHUNKER, Structure, split
 from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.text.block import find_blocks
 from octavo.text.document import Document
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
-TOKTOK = counter("o200k_base")
-ESTIMATE = counter("estimate")
+TOKTOK = get_counter("o200k_base")
+ESTIMATE = get_counter("estimate")
 
 
 class Letters:

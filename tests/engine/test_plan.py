@@ -17,7 +17,7 @@ from octavo.errors import FitError, UsageError
 from octavo.pipeline.lookup import Lookup
 from octavo.pipeline.reader import load
 from octavo.protocols import Capabilities
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
 BUILT_IN = sorted(found.name for found in Lookup().pipelines())
 EXACT = {"count", "map", "outline", "overview", "review", "summarize"}
@@ -69,7 +69,7 @@ def document(tmp_path):
 
 
 def tokens_in(requests):
-    count = counter("o200k_base").count
+    count = get_counter("o200k_base").count
     return sum(count(each.content) + 8 for request in requests for each in request.messages)
 
 
@@ -99,7 +99,7 @@ def test_the_likely_tokens_of_a_map_are_near_what_a_run_takes(document):
     planned = octavo.plan("map", document, model=backend(), params=params("map"))
     model = backend()
     result = octavo.run("map", document, model=model, params=params("map"))
-    replies = counter("o200k_base").count(result.text)
+    replies = get_counter("o200k_base").count(result.text)
     taken = tokens_in(model.requests) + replies
     assert planned.likely == pytest.approx(taken, rel=0.1)
 

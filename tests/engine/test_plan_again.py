@@ -12,7 +12,7 @@ from tests.strategies.kit import paragraphs
 import octavo
 from octavo.pipeline.lookup import Lookup
 from octavo.protocols import Finish, Reply, TokenLogprob, Usage
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
 BUILT_IN = sorted(found.name for found in Lookup().pipelines())
 EXAMPLES = sorted(
@@ -111,7 +111,7 @@ def test_a_memory_may_have_lines_that_are_longer_than_a_terse_reply(tmp_path):
     def terse(request):
         made = [f'{{"path":["v{next(number)}"],"op":"add","value":7}}' for _ in range(19)]
         reply = f'{{"revisions":[{",".join(made)}]}}'
-        assert 270 < counter("o200k_base").count(reply) <= 300
+        assert 270 < get_counter("o200k_base").count(reply) <= 300
         return reply
 
     (tmp_path / "p.yaml").write_text(MEMORY)

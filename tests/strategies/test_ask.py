@@ -9,7 +9,7 @@ from itertools import takewhile
 import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
 TASKS = ("question", "retrieval", "arithmetic", "code", "summary")
 CODE = re.compile(r"The code of (\w+) is (\d+)\.")
@@ -128,7 +128,7 @@ def test_no_prompt_exceeds_a_small_window(tmp_path, window):
     text = story(200, [(place, "red", place) for place in range(0, 200, 2)])
     (result,) = kit.run(text, params={"question": "What is red?"}).results
     assert result.value == "; ".join(f"red={place}" for place in range(0, 200, 2)) + "."
-    count = counter("estimate-1").count
+    count = get_counter("estimate-1").count
     for request in kit.requests:
         prompt = sum(count(message.content) for message in request.messages)
         assert prompt + request.max_tokens <= window

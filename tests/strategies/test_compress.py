@@ -14,7 +14,7 @@ from octavo.engine.storage import journal_path
 from octavo.errors import FitError, ReplyError, RequestError, UsageError
 from octavo.protocols import Finish, Reply
 from octavo.text.facts import find_facts
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
 SPEC = """
 octavo: 1
@@ -67,7 +67,7 @@ def compressed(kit, text, heard=None, **params):
 
 
 def tokens(text):
-    return counter("estimate").count(text)
+    return get_counter("estimate").count(text)
 
 
 def asked(kit):

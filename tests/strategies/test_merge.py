@@ -6,7 +6,7 @@ import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 from octavo.errors import FitError, Outcome, SpecErrors
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
 MERGE = """
 octavo: 1
@@ -165,7 +165,7 @@ def test_with_context_no_prompt_exceeds_the_window(tmp_path):
     kit = Kit(CONTEXT, lambda request: "word " * 20 + ".", tmp_path, window=500)
     (result,) = kit.run(paragraphs(60)).results
     assert result.error is None
-    count = counter("estimate-1").count
+    count = get_counter("estimate-1").count
     for request in kit.requests:
         assert count(request.messages[-1].content) + request.max_tokens <= 500
 

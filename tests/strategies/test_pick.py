@@ -8,7 +8,7 @@ import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 from octavo.errors import SpecErrors, UsageError
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
 NOTES = "{% for n in notes %}\\n{{ n | fence }}{% endfor %}"
 PICK = f"""
@@ -131,7 +131,7 @@ def test_notes_too_many_for_one_look_are_shown_in_groups_that_fit(tmp_path, turn
     (result,) = found.run(text).results
     assert result.error is None
     assert len(looks(found)) > 2
-    count = counter("estimate-1").count
+    count = get_counter("estimate-1").count
     for request in found.requests:
         size = sum(count(message.content) for message in request.messages)
         assert size + request.max_tokens <= 1200

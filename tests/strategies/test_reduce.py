@@ -7,7 +7,7 @@ import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 from octavo.errors import FitError, ReplyError, SpecErrors
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
 REDUCE = """
 octavo: 1
@@ -217,7 +217,7 @@ def test_the_prompt_the_question_and_the_reply_are_part_of_the_budget(tmp_path, 
 
 
 def octavo_tokens(text):
-    return counter("estimate-1").count(text)
+    return get_counter("estimate-1").count(text)
 
 
 def test_a_model_that_pads_its_notes_ends_after_the_rounds_that_were_allowed(tmp_path):

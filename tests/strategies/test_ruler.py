@@ -12,9 +12,9 @@ from bench.prefix import cut, figure
 from bench.ruler import measure
 from tests.strategies.kit import paragraphs
 
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
-COUNT = counter("o200k_base").count
+COUNT = get_counter("o200k_base").count
 QUESTIONS = {task.name: task.make(4096, 7, COUNT) for task in TASKS}
 
 

@@ -9,7 +9,7 @@ import tokenizers
 from tokenizers import models, pre_tokenizers, processors
 
 from octavo.errors import UsageError
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def file(tmp_path):
 
 
 def test_it_counts_the_text_alone(file):
-    counting = counter(str(file))
+    counting = get_counter(str(file))
     assert counting.count_batch(["hey hey hey hey hey", "eh", ""]) == [5, 2, 0]
     assert counting.count("<s>") == 3
     assert counting.count("h\ud800") == 2
@@ -40,22 +40,22 @@ def test_it_counts_the_text_alone(file):
 def test_its_name_is_of_the_content(file, tmp_path):
     copy = tmp_path / "other.json"
     copy.write_bytes(file.read_bytes())
-    assert counter(str(copy)).name == counter(str(file)).name
-    assert counter(str(file)).name.startswith("file:")
+    assert get_counter(str(copy)).name == get_counter(str(file)).name
+    assert get_counter(str(file)).name.startswith("file:")
     copy.write_text(json.dumps(json.loads(file.read_text()) | {"version": "2.0"}))
-    assert counter(str(copy)).name != counter(str(file)).name
+    assert get_counter(str(copy)).name != get_counter(str(file)).name
 
 
 def test_a_file_that_is_none_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="cannot be read"):
-        counter(str(tmp_path / "none.json"))
+        get_counter(str(tmp_path / "none.json"))
     (tmp_path / "bad.json").write_text("{}")
     with pytest.raises(UsageError, match="holds no tokenizer"):
-        counter(str(tmp_path / "bad.json")).count("x")
+        get_counter(str(tmp_path / "bad.json")).count("x")
 
 
 def test_without_the_library_the_error_says_what_to_install(file, monkeypatch):
     monkeypatch.setattr("octavo.tokens.huggingface.find_spec", lambda _: None)
     with pytest.raises(UsageError) as caught:
-        counter(str(file))
+        get_counter(str(file))
     assert caught.value.hint == "pip install 'octavo[tokenizers]'"

@@ -15,7 +15,7 @@ import regex
 from tests.tokens.vocabulary import byte_level, sentence_piece
 
 from octavo.tokens.bpe import BYTE_LETTERS
-from octavo.tokens.choose import counter
+from octavo.tokens.choose import get_counter
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp is not installed"
@@ -99,5 +99,5 @@ def test_counts_are_those_of_llama_cpp(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
-    own = [count for path in paths for count in counter(str(path)).count_batch(texts())]
+    own = [count for path in paths for count in get_counter(str(path)).count_batch(texts())]
     assert own == json.loads((tmp_path / "counts.json").read_text())

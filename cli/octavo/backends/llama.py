@@ -26,7 +26,7 @@ from octavo.protocols.backends import BackendType, Capabilities, Profile
 from octavo.protocols.calls import Finish, Reply, Request, TokenLogprob, Usage
 from octavo.protocols.embeddings import Embedded
 from octavo.text.vector import to_vector
-from octavo.tokens.sendable import sendable
+from octavo.tokens.sendable import to_sendable
 
 __all__ = ["BACKEND", "LlamaBackend"]
 
@@ -183,9 +183,9 @@ class LlamaBackend:
 
     @cached_property
     def _words(self) -> Callable[[str], Iterable[tuple[str, list[int] | None]]] | None:
-        from octavo.tokens.gguf import words_of  # noqa: PLC0415 - few runs score texts
+        from octavo.tokens.gguf import get_word_tokenizer  # noqa: PLC0415 - few runs score texts
 
-        return words_of(self._file.path or models_directory() / SMOLLM2.file)
+        return get_word_tokenizer(self._file.path or models_directory() / SMOLLM2.file)
 
     def _scoring(self, request: Request) -> dict[str, Any]:
         """Return the request that has the model write a given text and say how likely it was.
@@ -198,7 +198,7 @@ class LlamaBackend:
         given, text = (message.content for message in request.messages)
         grammar: list[str] = []
         most = 1
-        for word, numbers in self._words(sendable(text)):
+        for word, numbers in self._words(to_sendable(text)):
             if numbers is None:
                 grammar.append(json.dumps(word, ensure_ascii=False))
                 most += len(word.encode())

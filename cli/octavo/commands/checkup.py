@@ -20,7 +20,7 @@ from octavo.engine.storage import choose_journal, connect, journal_path
 from octavo.errors import OctavoError, SpecErrors
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Backend, Capabilities, Checking, Starting, Transient
-from octavo.tokens.choose import ESTIMATE, counter, tokenizer_for
+from octavo.tokens.choose import ESTIMATE, get_counter, find_tokenizer
 
 __all__ = ["Checkup", "Finding"]
 
@@ -164,9 +164,9 @@ async def _contact(backend: Backend) -> Finding | tuple[Capabilities, Finding]:
 
 def _tokens(backend: Backend, choice: Choice, known: Capabilities) -> Iterator[Finding]:
     told: list[str] = []
-    name = choice.profile.tokenizer or known.tokenizer or tokenizer_for(backend.model)
+    name = choice.profile.tokenizer or known.tokenizer or find_tokenizer(backend.model)
     try:
-        counting = counter(name, told.append)
+        counting = get_counter(name, told.append)
         counting.count("one two three")
     except OctavoError as error:
         yield Finding("tokenizer", "fail", error.message, error.hint)

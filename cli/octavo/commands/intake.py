@@ -19,7 +19,7 @@ from octavo.loaders.reading import Reading, documents
 from octavo.pipeline.registry import Registry
 from octavo.protocols.tokens import Counter
 from octavo.text.document import Document
-from octavo.tokens.choose import ESTIMATE, counter, tokenizer_for
+from octavo.tokens.choose import ESTIMATE, get_counter, find_tokenizer
 from octavo.tokens.estimate import Estimate
 
 __all__ = [
@@ -180,7 +180,7 @@ def counter_for(tokenizer: str | None, model: str | None, context: typer.Context
             message = "--tokenizer and --model both say how to count"
             raise UsageError(message, hint="give one of them")
         tokenizer, model = (tokenizer, None) if named["tokenizer"] else (None, model)
-    chosen = counter(tokenizer or _of_model(model) or TOKENIZER, _told)
+    chosen = get_counter(tokenizer or _of_model(model) or TOKENIZER, _told)
     if isinstance(chosen, Estimate) and tokenizer not in {ESTIMATE, chosen.name}:
         _told(f"counting by {chosen.name}, which is made to be too high rather than too low")
     return chosen
@@ -193,7 +193,7 @@ def _of_model(model: str | None) -> str | None:
 
     choice = resolve(model, cwd=Path.cwd(), env=os.environ)
     backend = Registry().backend(choice.backend).open(choice.model, choice.profile)
-    return backend.known.tokenizer or tokenizer_for(backend.model)
+    return backend.known.tokenizer or find_tokenizer(backend.model)
 
 
 def _told(message: str) -> None:

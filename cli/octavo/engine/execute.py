@@ -31,8 +31,8 @@ from octavo.pipeline.registry import Registry
 from octavo.pipeline.spec import Pipeline
 from octavo.protocols import Backend, Capabilities, Embedding, Fetching, Profile, Served, Starting
 from octavo.text.document import Document
-from octavo.tokens.choose import counter as counter_named
-from octavo.tokens.choose import tokenizer_for
+from octavo.tokens.choose import get_counter as counter_named
+from octavo.tokens.choose import find_tokenizer
 
 __all__ = ["Job", "execute", "forecast"]
 
@@ -257,7 +257,7 @@ class _Opened:
 
     def engine(self, ledger: Ledger, watch: Watch) -> Engine:
         backend = self.backend
-        counter = counter_named(self.known.tokenizer or tokenizer_for(backend.model), watch.notice)
+        counter = counter_named(self.known.tokenizer or find_tokenizer(backend.model), watch.notice)
         return Engine(
             journal=self.journal,
             ledger=ledger,

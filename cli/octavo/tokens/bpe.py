@@ -6,10 +6,10 @@ import heapq
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-__all__ = ["BYTE_LETTERS", "merged"]
+__all__ = ["BYTE_LETTERS", "merge_pairs"]
 
 
-def _byte_letters() -> str:
+def _build_byte_letters() -> str:
     """Return the letter that stands for each byte in GPT-2's vocabulary files.
 
     Printable Latin-1 bytes stand for themselves, the others for the letters from U+0100 on.
@@ -19,19 +19,19 @@ def _byte_letters() -> str:
     return "".join(chr(byte if byte in printable else next(free)) for byte in range(256))
 
 
-BYTE_LETTERS: Final = _byte_letters()
+BYTE_LETTERS: Final = _build_byte_letters()
 
-_LONG: Final = 48
+_HEAP_FROM: Final = 48
 """Letters from which on a heap beats looking at all pairs again."""
 
 
-def merged(word: str, ranks: Mapping[tuple[str, str], int]) -> Sequence[str]:
+def merge_pairs(word: str, ranks: Mapping[tuple[str, str], int]) -> Sequence[str]:
     """Return the parts that remain of a word when no pair of neighbours can be merged.
 
     The pair of the lowest rank is merged first, of equal ones the leftmost.
     """
-    if len(word) > _LONG:
-        return _merged_long(word, ranks)
+    if len(word) > _HEAP_FROM:
+        return _merge_long_word(word, ranks)
     parts = list(word)
     while len(parts) > 1:
         best, at = len(ranks), -1
@@ -45,21 +45,21 @@ def merged(word: str, ranks: Mapping[tuple[str, str], int]) -> Sequence[str]:
     return parts
 
 
-def _merged_long(word: str, ranks: Mapping[tuple[str, str], int]) -> Sequence[str]:
+def _merge_long_word(word: str, ranks: Mapping[tuple[str, str], int]) -> Sequence[str]:
     """Do the same in n log n steps: a linked list of parts and a heap of the pairs in it."""
     parts: list[str] = list(word)
     before = list(range(-1, len(parts) - 1))
     after = [*range(1, len(parts)), -1]
     heap: list[tuple[int, int, str, str]] = []
 
-    def consider(left: int, right: int) -> None:
+    def push_pair(left: int, right: int) -> None:
         if left >= 0 and right >= 0:
             rank = ranks.get((parts[left], parts[right]))
             if rank is not None:
                 heapq.heappush(heap, (rank, left, parts[left], parts[right]))
 
     for index in range(len(parts) - 1):
-        consider(index, index + 1)
+        push_pair(index, index + 1)
     while heap:
         _, left, one, other = heapq.heappop(heap)
         right = after[left]
@@ -70,6 +70,6 @@ def _merged_long(word: str, ranks: Mapping[tuple[str, str], int]) -> Sequence[st
         after[left] = after[right]
         if after[right] >= 0:
             before[after[right]] = left
-        consider(before[left], left)
-        consider(left, after[left])
+        push_pair(before[left], left)
+        push_pair(left, after[left])
     return [part for part in parts if part]

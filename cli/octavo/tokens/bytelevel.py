@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from octavo.tokens.bpe import BYTE_LETTERS, merged
-from octavo.tokens.metadata import Metadata
-from octavo.tokens.words import Words
+from octavo.tokens.bpe import BYTE_LETTERS, merge_pairs
+from octavo.tokens.metadata import GgufMetadata
+from octavo.tokens.words import WordPattern
 
 if TYPE_CHECKING:
     from regex import Pattern
@@ -17,14 +17,14 @@ __all__ = ["ByteLevel"]
 
 _LETTERS: Final = dict(enumerate(BYTE_LETTERS))
 _BYTES: Final = {letter: byte for byte, letter in enumerate(BYTE_LETTERS)}
-_REMEMBERED: Final = 500_000
+_MAX_REMEMBERED: Final = 500_000
 """Words whose counts are kept; natural text repeats most of its words."""
 
 
 class ByteLevel:
     """Counts the tokens of texts without special tokens, as the vocabulary in a GGUF file has."""
 
-    def __init__(self, metadata: Metadata, words: Words) -> None:
+    def __init__(self, metadata: GgufMetadata, words: WordPattern) -> None:
         self._metadata = metadata
         self._words = words
 
@@ -35,33 +35,33 @@ class ByteLevel:
         return regex.compile(self._words.pattern)
 
     @cached_property
-    def _counts(self) -> _Counts:
-        tokens = frozenset(self._metadata.strings("tokenizer.ggml.tokens"))
+    def _counts(self) -> _WordCounts:
+        tokens = frozenset(self._metadata.read_strings("tokenizer.ggml.tokens"))
         ranks: dict[tuple[str, str], int] = {}
-        for rank, line in enumerate(self._metadata.strings("tokenizer.ggml.merges")):
+        for rank, line in enumerate(self._metadata.read_strings("tokenizer.ggml.merges")):
             # The first part may itself begin with a space.
             border = line.find(" ", 1)
             if border > 0:
                 ranks.setdefault((line[:border], line[border + 1 :]), rank)
-        return _Counts(tokens, ranks, whole=self._words.whole)
+        return _WordCounts(tokens, ranks, whole=self._words.whole)
 
     def count(self, text: str) -> int:
         """Return the number of tokens of a text that UTF-8 can carry."""
         return sum(map(self._counts.__getitem__, self._pattern.findall(text)))
 
-    def words(self, text: str) -> Iterator[tuple[str, list[int] | None]]:
+    def tokenize_words(self, text: str) -> Iterator[tuple[str, list[int] | None]]:
         """Yield the words of a text that UTF-8 can carry, with the numbers of their tokens.
 
         The numbers are None where a token is a piece of a character.
         """
         for word in self._pattern.findall(text):
-            parts = self._counts.parts(word)
+            parts = self._counts.split_word(word)
             whole = all(_is_text(part) for part in parts)
             yield word, [self._numbers[part] for part in parts] if whole else None
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        tokens = self._metadata.strings("tokenizer.ggml.tokens")
+        tokens = self._metadata.read_strings("tokenizer.ggml.tokens")
         return {token: number for number, token in enumerate(tokens)}
 
 
@@ -74,7 +74,7 @@ def _is_text(part: str) -> bool:
     return True
 
 
-class _Counts(dict[str, int]):
+class _WordCounts(dict[str, int]):
     """How many tokens a word has; counted when it is first met."""
 
     def __init__(
@@ -85,7 +85,7 @@ class _Counts(dict[str, int]):
         self._ranks = ranks
         self._whole = whole
 
-    def parts(self, word: str) -> list[str]:
+    def split_word(self, word: str) -> list[str]:
         """Return the tokens of a word, as the vocabulary spells them."""
         letters = word.encode().decode("latin-1").translate(_LETTERS)
         if self._whole and letters in self._tokens:
@@ -93,14 +93,14 @@ class _Counts(dict[str, int]):
         # What is no token is left to its bytes, and bytes without a token are dropped.
         return [
             each
-            for part in merged(letters, self._ranks)
+            for part in merge_pairs(letters, self._ranks)
             for each in ([part] if part in self._tokens else part)
             if each in self._tokens
         ]
 
     def __missing__(self, word: str) -> int:
-        count = len(self.parts(word))
-        if len(self) >= _REMEMBERED:
+        count = len(self.split_word(word))
+        if len(self) >= _MAX_REMEMBERED:
             self.clear()
         self[word] = count
         return count

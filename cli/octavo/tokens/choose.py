@@ -15,7 +15,7 @@ from octavo.protocols.tokens import Counter
 from octavo.tokens.estimate import Estimate
 from octavo.tokens.toktok import ENCODINGS, Toktok
 
-__all__ = ["ESTIMATE", "counter", "tokenizer_for"]
+__all__ = ["ESTIMATE", "get_counter", "find_tokenizer"]
 
 ESTIMATE: Final = "estimate"
 """The name that `tokenizer_for` gives to models it does not know."""
@@ -23,7 +23,7 @@ ESTIMATE: Final = "estimate"
 _BY_TIKTOKEN: Final = frozenset({"gpt2", "p50k_base", "p50k_edit", "r50k_base"})
 
 
-def counter(name: str, notice: Callable[[str], None] | None = None) -> Counter:
+def get_counter(name: str, notice: Callable[[str], None] | None = None) -> Counter:
     """Return the counter that a name stands for; it loads no vocabulary before the first count.
 
     `name` is an encoding (`o200k_base`, `cl100k_base`, ...), a path to a `tokenizer.json` or
@@ -38,26 +38,26 @@ def counter(name: str, notice: Callable[[str], None] | None = None) -> Counter:
             return Toktok(name)
         from octavo.tokens.tiktoken import Tiktoken  # noqa: PLC0415 - needed for few names
 
-        return Tiktoken(name, notice or _to_stderr)
+        return Tiktoken(name, notice or _write_to_stderr)
     if name.lower().endswith(".json"):
         from octavo.tokens.huggingface import HuggingFace  # noqa: PLC0415 - the same
 
         return HuggingFace(Path(name).expanduser())
     if name.lower().endswith(".gguf"):
-        from octavo.tokens.gguf import gguf  # noqa: PLC0415 - the same
+        from octavo.tokens.gguf import open_gguf_counter  # noqa: PLC0415 - the same
 
-        return gguf(Path(name).expanduser())
-    encoding = tokenizer_for(name)
+        return open_gguf_counter(Path(name).expanduser())
+    encoding = find_tokenizer(name)
     if encoding == ESTIMATE:
         known = ", ".join(sorted(ENCODINGS | _BY_TIKTOKEN))
         raise UsageError(
             f"unknown tokenizer {name!r}",
             hint=f"name one of {known}, {ESTIMATE}, or a tokenizer.json or .gguf file",
         )
-    return counter(encoding, notice)
+    return get_counter(encoding, notice)
 
 
-def tokenizer_for(model: str) -> str:
+def find_tokenizer(model: str) -> str:
     """Return the encoding that tiktoken's own table gives a model, or `estimate`.
 
     Exact names come before prefixes, as in tiktoken. A model whose name ends in `.gguf` has its
@@ -66,14 +66,14 @@ def tokenizer_for(model: str) -> str:
     if model.lower().endswith(".gguf"):
         return model
     name = model.removeprefix("openai/")
-    exact, prefixes = _tables()
+    exact, prefixes = _read_model_tables()
     if name in exact:
         return exact[name]
     return next((prefixes[start] for start in prefixes if name.startswith(start)), ESTIMATE)
 
 
 @cache
-def _tables() -> tuple[Mapping[str, str], Mapping[str, str]]:
+def _read_model_tables() -> tuple[Mapping[str, str], Mapping[str, str]]:
     """Return tiktoken's tables of models and of their prefixes.
 
     They are read from its source: importing it would cost a cached run ten times as much.
@@ -89,5 +89,5 @@ def _tables() -> tuple[Mapping[str, str], Mapping[str, str]]:
     return found["MODEL_TO_ENCODING"], found["MODEL_PREFIX_TO_ENCODING"]
 
 
-def _to_stderr(message: str) -> None:
+def _write_to_stderr(message: str) -> None:
     sys.stderr.write(f"octavo: {message}\n")

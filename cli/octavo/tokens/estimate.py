@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from octavo.tokens.sendable import sendable
+from octavo.tokens.sendable import to_sendable
 
 __all__ = ["Estimate"]
 
@@ -53,7 +53,7 @@ _LETTERS: Final = {b"aaaa": 13, b"aaaaaaaa": 4}  # for each four and each eight 
 _CAPITALS: Final = {b"aA": 15, b"AA": 7}
 
 
-def _table() -> bytes:
+def _build_table() -> bytes:
     table = bytearray(b"." * 256)
     for kind, members in _KINDS:
         for byte in members:
@@ -61,7 +61,7 @@ def _table() -> bytes:
     return bytes(table)
 
 
-_TABLE: Final = _table()
+_TABLE: Final = _build_table()
 _CASED: Final = bytes.maketrans(b"cvrqL", b"aaaaa")
 _LETTERED: Final = bytes(ord("a") if chr(byte) in "aA" else ord(" ") for byte in range(256))
 
@@ -81,7 +81,7 @@ class Estimate:
         try:
             data = text.encode()
         except UnicodeEncodeError:
-            data = sendable(text).encode()
+            data = to_sendable(text).encode()
         kinds = data.translate(_TABLE, _REST_OF_CHARACTER)
         cased = kinds.translate(_CASED)
         letters = cased.translate(_LETTERED)

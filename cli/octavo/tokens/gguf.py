@@ -15,18 +15,18 @@ from typing import Final, Protocol
 from octavo.protocols.tokens import Counter
 from octavo.tokens.bytelevel import ByteLevel
 from octavo.tokens.estimate import Estimate
-from octavo.tokens.metadata import Metadata, read_metadata
-from octavo.tokens.sendable import sendable
+from octavo.tokens.metadata import GgufMetadata, read_metadata
+from octavo.tokens.sendable import to_sendable
 from octavo.tokens.sentencepiece import SentencePiece
-from octavo.tokens.words import words_named
+from octavo.tokens.words import find_word_pattern
 
-__all__ = ["gguf", "words_of"]
+__all__ = ["open_gguf_counter", "get_word_tokenizer"]
 
 _USER_DEFINED: Final = 4
-_DIGITS: Final = 16
+_NAME_DIGITS: Final = 16
 
 
-def gguf(path: Path) -> Counter:
+def open_gguf_counter(path: Path) -> Counter:
     """Return the counter for a GGUF file's tokenizer; the vocabulary is read at the first count.
 
     Its name is `gguf:` and a hash of the tokenizer's part of the metadata, so that it is the same
@@ -34,53 +34,53 @@ def gguf(path: Path) -> Counter:
     """
     metadata = read_metadata(path)
     kind = metadata.scalars.get("tokenizer.ggml.model")
-    words = words_named(str(metadata.scalars.get("tokenizer.ggml.pre", "")))
+    words = find_word_pattern(str(metadata.scalars.get("tokenizer.ggml.pre", "")))
     if kind == "gpt2" and words:
-        return _Gguf(metadata, ByteLevel(metadata, words))
+        return _GgufCounter(metadata, ByteLevel(metadata, words))
     if kind == "llama":
-        return _Gguf(metadata, SentencePiece(metadata))
+        return _GgufCounter(metadata, SentencePiece(metadata))
     return Estimate()
 
 
-def words_of(path: Path) -> Callable[[str], Iterable[tuple[str, list[int] | None]]] | None:
+def get_word_tokenizer(path: Path) -> Callable[[str], Iterable[tuple[str, list[int] | None]]] | None:
     """Return what gives a text's words and the numbers of their tokens; see ByteLevel.words.
 
     None for a tokenizer of another kind. Raises UsageError when the file is not GGUF.
     """
     metadata = read_metadata(path)
-    words = words_named(str(metadata.scalars.get("tokenizer.ggml.pre", "")))
+    words = find_word_pattern(str(metadata.scalars.get("tokenizer.ggml.pre", "")))
     if metadata.scalars.get("tokenizer.ggml.model") != "gpt2" or not words:
         return None
-    return ByteLevel(metadata, words).words
+    return ByteLevel(metadata, words).tokenize_words
 
 
 class _Vocabulary(Protocol):
     def count(self, text: str) -> int: ...
 
 
-class _Gguf:
+class _GgufCounter:
     exact = True
 
-    def __init__(self, metadata: Metadata, vocabulary: _Vocabulary) -> None:
-        self.name = f"gguf:{metadata.digest('tokenizer.ggml.')[:_DIGITS]}"
+    def __init__(self, metadata: GgufMetadata, vocabulary: _Vocabulary) -> None:
+        self.name = f"gguf:{metadata.compute_digest('tokenizer.ggml.')[:_NAME_DIGITS]}"
         self._metadata = metadata
         self._vocabulary = vocabulary
 
     @cached_property
-    def _defined(self) -> tuple[str, ...]:
+    def _user_defined_tokens(self) -> tuple[str, ...]:
         """The tokens that llama.cpp takes out of any text before it cuts words, longest first."""
-        kinds = self._metadata.numbers("tokenizer.ggml.token_type")
+        kinds = self._metadata.read_numbers("tokenizer.ggml.token_type")
         if _USER_DEFINED not in kinds:
             return ()
-        tokens = self._metadata.strings("tokenizer.ggml.tokens")
+        tokens = self._metadata.read_strings("tokenizer.ggml.tokens")
         pairs = zip(tokens, kinds, strict=False)
         defined = [token for token, kind in pairs if kind == _USER_DEFINED and token]
         return tuple(sorted(defined, key=lambda token: len(token.encode()), reverse=True))
 
     def count(self, text: str) -> int:
-        text = sendable(text)
+        text = to_sendable(text)
         parts, count = [text], 0
-        for token in [token for token in self._defined if token in text]:
+        for token in [token for token in self._user_defined_tokens if token in text]:
             pieces = [part.split(token) for part in parts]
             count += sum(len(piece) - 1 for piece in pieces)
             parts = [part for piece in pieces for part in piece if part]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from octavo.errors import UsageError
-from octavo.tokens.sendable import sendable
+from octavo.tokens.sendable import to_sendable
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -67,6 +67,6 @@ class HuggingFace:
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, on all cores."""
-        prepared = [sendable(text) for text in texts]
+        prepared = [to_sendable(text) for text in texts]
         encoded = self._tokenizer.encode_batch_fast(prepared, add_special_tokens=False)
         return [len(encoding) for encoding in encoded]

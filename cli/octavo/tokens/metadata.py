@@ -15,7 +15,7 @@ from typing import Final
 
 from octavo.errors import UsageError
 
-__all__ = ["Metadata", "read_metadata"]
+__all__ = ["GgufMetadata", "read_metadata"]
 
 _HEADER: Final = struct.Struct("<4sIQQ")
 _LENGTH: Final = struct.Struct("<Q")
@@ -27,21 +27,21 @@ _SCALARS: Final = {
 _STRING: Final = 8
 _LIST: Final = 9
 
-Value = str | int | float | bool
+MetadataValue = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
-class Metadata:
+class GgufMetadata:
     """Where each value of a GGUF file lies; scalars are read, lists when they are asked for."""
 
     path: Path
-    scalars: Mapping[str, Value]
+    scalars: Mapping[str, MetadataValue]
     _lists: Mapping[str, tuple[int, int, int, int]]  # type, count, start and end of the items
 
-    def strings(self, key: str) -> list[str]:
+    def read_strings(self, key: str) -> list[str]:
         """Return a list of strings, empty when there is none of that name."""
         kind, count, start, end = self._lists.get(key, (_STRING, 0, 0, 0))
-        data = self._bytes(start, end)
+        data = self._read_bytes(start, end)
         position, found = 0, list[str]()
         for _ in range(count if kind == _STRING else 0):
             (length,) = _LENGTH.unpack_from(data, position)
@@ -49,14 +49,14 @@ class Metadata:
             found.append(data[position - length : position].decode("utf-8", "replace"))
         return found
 
-    def numbers(self, key: str) -> tuple[int | float, ...]:
+    def read_numbers(self, key: str) -> tuple[int | float, ...]:
         """Return a list of numbers, empty when there is none of that name."""
         kind, count, start, end = self._lists.get(key, (0, 0, 0, 0))
         if kind not in _SCALARS:
             return ()
-        return struct.unpack(f"<{count}{_SCALARS[kind]}", self._bytes(start, end))
+        return struct.unpack(f"<{count}{_SCALARS[kind]}", self._read_bytes(start, end))
 
-    def digest(self, prefix: str) -> str:
+    def compute_digest(self, prefix: str) -> str:
         """Return the SHA-256 of all keys and values under a prefix, in the order of the keys."""
         digest = hashlib.sha256()
         for key, value in sorted(self.scalars.items()):
@@ -65,20 +65,20 @@ class Metadata:
         for key, (kind, count, start, end) in sorted(self._lists.items()):
             if key.startswith(prefix):
                 digest.update(f"{key}:{kind}:{count}\n".encode())
-                digest.update(self._bytes(start, end))
+                digest.update(self._read_bytes(start, end))
         return digest.hexdigest()
 
-    def _bytes(self, start: int, end: int) -> bytes:
+    def _read_bytes(self, start: int, end: int) -> bytes:
         with self.path.open("rb") as file:
             file.seek(start)
             return file.read(end - start)
 
 
-def read_metadata(path: Path) -> Metadata:
+def read_metadata(path: Path) -> GgufMetadata:
     """Read the metadata of a GGUF file; raises UsageError when it is not one or cannot be read."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _read(path, data)
+            return _parse_metadata(path, data)
     except OSError as error:
         raise UsageError(
             f"model file {path} cannot be read: {error.strerror or error}",
@@ -91,33 +91,33 @@ def read_metadata(path: Path) -> Metadata:
         ) from error
 
 
-def _read(path: Path, data: mmap.mmap) -> Metadata:
+def _parse_metadata(path: Path, data: mmap.mmap) -> GgufMetadata:
     magic, version, _, count = _HEADER.unpack_from(data, 0)
     if magic != b"GGUF" or version not in {2, 3}:
         message = f"it starts with {magic!r}, version {version}"
         raise ValueError(message)
-    scalars: dict[str, Value] = {}
+    scalars: dict[str, MetadataValue] = {}
     lists: dict[str, tuple[int, int, int, int]] = {}
     position = _HEADER.size
     for _ in range(count):
-        key, position = _string(data, position)
+        key, position = _read_string(data, position)
         (kind,) = _TYPE.unpack_from(data, position)
         position += _TYPE.size
         if kind == _LIST:
             item, length = _ARRAY.unpack_from(data, position)
             start = position + _ARRAY.size
-            position = _end(data, item, length, start)
+            position = _find_list_end(data, item, length, start)
             lists[key] = (item, length, start, position)
         elif kind == _STRING:
-            scalars[key], position = _string(data, position)
+            scalars[key], position = _read_string(data, position)
         else:
             value = struct.Struct(f"<{_SCALARS[kind]}")
             (scalars[key],) = value.unpack_from(data, position)
             position += value.size
-    return Metadata(path, scalars, lists)
+    return GgufMetadata(path, scalars, lists)
 
 
-def _string(data: mmap.mmap, position: int) -> tuple[str, int]:
+def _read_string(data: mmap.mmap, position: int) -> tuple[str, int]:
     (length,) = _LENGTH.unpack_from(data, position)
     end = position + _LENGTH.size + length
     if end > len(data):
@@ -125,7 +125,7 @@ def _string(data: mmap.mmap, position: int) -> tuple[str, int]:
     return data[position + _LENGTH.size : end].decode("utf-8", "replace"), end
 
 
-def _end(data: mmap.mmap, item: int, count: int, start: int) -> int:
+def _find_list_end(data: mmap.mmap, item: int, count: int, start: int) -> int:
     """Return where a list's items end."""
     if item == _STRING:
         unpack = _LENGTH.unpack_from

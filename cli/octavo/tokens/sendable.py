@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["sendable"]
+__all__ = ["to_sendable"]
 
 
-def sendable(text: str) -> str:
+def to_sendable(text: str) -> str:
     """Return a text as UTF-8 can carry it: pairs of surrogates joined, lone ones replaced.
 
     Every tokenizer here works on UTF-8, which has no half characters; without this, one such

@@ -11,26 +11,26 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
 
-from octavo.tokens.metadata import Metadata
+from octavo.tokens.metadata import GgufMetadata
 
 __all__ = ["SentencePiece"]
 
 _SPACE: Final = "\u2581"
-_RUN: Final = re.compile(rf"{_SPACE}*[^{_SPACE}]*")
-_REMEMBERED: Final = 500_000
+_WORD: Final = re.compile(rf"{_SPACE}*[^{_SPACE}]*")
+_MAX_REMEMBERED: Final = 500_000
 
 
 class SentencePiece:
     """Counts the tokens of texts without special tokens, as the vocabulary in a GGUF file has."""
 
-    def __init__(self, metadata: Metadata) -> None:
+    def __init__(self, metadata: GgufMetadata) -> None:
         self._metadata = metadata
         self._prefix = metadata.scalars.get("tokenizer.ggml.add_space_prefix", True)
 
     @cached_property
     def _scores(self) -> Mapping[str, float]:
-        tokens = self._metadata.strings("tokenizer.ggml.tokens")
-        scores = self._metadata.numbers("tokenizer.ggml.scores")
+        tokens = self._metadata.read_strings("tokenizer.ggml.tokens")
+        scores = self._metadata.read_numbers("tokenizer.ggml.scores")
         return dict(zip(tokens, scores, strict=False))
 
     @cached_property
@@ -41,7 +41,7 @@ class SentencePiece:
         from one word to the next, and each word needs counting once.
         """
         inside = re.compile(rf"[^{_SPACE}]{_SPACE}")
-        return None if any(map(inside.search, self._scores)) else _RUN
+        return None if any(map(inside.search, self._scores)) else _WORD
 
     @cached_property
     def _counts(self) -> dict[str, int]:
@@ -60,22 +60,22 @@ class SentencePiece:
         if count is None:
             count = sum(
                 1 if part in self._scores else len(part.encode())
-                for part in _merged(word, self._scores)
+                for part in _merge_by_score(word, self._scores)
             )
-            if len(self._counts) >= _REMEMBERED:
+            if len(self._counts) >= _MAX_REMEMBERED:
                 self._counts.clear()
             self._counts[word] = count
         return count
 
 
-def _merged(word: str, scores: Mapping[str, float]) -> list[str]:
+def _merge_by_score(word: str, scores: Mapping[str, float]) -> list[str]:
     """Return the parts that remain; the best score is merged first, of equal ones the leftmost."""
     parts = list(word)
     before = list(range(-1, len(parts) - 1))
     after = [*range(1, len(parts)), -1]
     heap: list[tuple[float, int, int]] = []
 
-    def consider(left: int, right: int) -> None:
+    def push_pair(left: int, right: int) -> None:
         if left >= 0 and right >= 0:
             both = parts[left] + parts[right]
             score = scores.get(both)
@@ -83,7 +83,7 @@ def _merged(word: str, scores: Mapping[str, float]) -> list[str]:
                 heapq.heappush(heap, (-score, left, len(both)))
 
     for index in range(len(parts) - 1):
-        consider(index, index + 1)
+        push_pair(index, index + 1)
     while heap:
         _, left, length = heapq.heappop(heap)
         right = after[left]
@@ -94,6 +94,6 @@ def _merged(word: str, scores: Mapping[str, float]) -> list[str]:
         after[left] = after[right]
         if after[right] >= 0:
             before[after[right]] = left
-        consider(before[left], left)
-        consider(left, after[left])
+        push_pair(before[left], left)
+        push_pair(left, after[left])
     return [part for part in parts if part]

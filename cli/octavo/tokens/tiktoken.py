@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from octavo.protocols.tokens import Counter
 from octavo.tokens.estimate import Estimate
-from octavo.tokens.sendable import sendable
+from octavo.tokens.sendable import to_sendable
 
 if TYPE_CHECKING:
     import tiktoken
 
 __all__ = ["Tiktoken"]
 
-_PATIENCE: Final = 60.0
+_LOAD_TIMEOUT: Final = 60.0
 """Seconds after which a vocabulary that does not arrive counts as out of reach."""
 
 
@@ -63,14 +63,14 @@ class Tiktoken:
             return self._found
 
     def _load(self) -> Counter:
-        found: list[_Encoding] = []
+        found: list[_TiktokenEncoding] = []
         faults: list[Exception] = []
 
         def load() -> None:
             import tiktoken  # noqa: PLC0415 - needed for a few encodings only
 
             try:
-                found.append(_Encoding(tiktoken.get_encoding(self._wanted)))
+                found.append(_TiktokenEncoding(tiktoken.get_encoding(self._wanted)))
             except Exception as fault:  # noqa: BLE001 - whatever its HTTP client raises
                 faults.append(fault)
 
@@ -78,18 +78,18 @@ class Tiktoken:
         # It fetches without a time limit of its own, hence the thread.
         thread = Thread(target=load, daemon=True)
         thread.start()
-        thread.join(_PATIENCE)
+        thread.join(_LOAD_TIMEOUT)
         if found:
             return found[0]
         estimate = Estimate()
-        reason = type(faults[0]).__name__ if faults else f"no answer within {_PATIENCE:.0f} s"
+        reason = type(faults[0]).__name__ if faults else f"no answer within {_LOAD_TIMEOUT:.0f} s"
         self._notice(
             f"tokenizer {self._wanted} cannot be had ({reason}): counting by {estimate.name}"
         )
         return estimate
 
 
-class _Encoding:
+class _TiktokenEncoding:
     exact = True
 
     def __init__(self, encoding: tiktoken.Encoding) -> None:
@@ -97,7 +97,7 @@ class _Encoding:
         self._encode = encoding.encode_ordinary
 
     def count(self, text: str) -> int:
-        return len(self._encode(sendable(text)))
+        return len(self._encode(to_sendable(text)))
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         return [self.count(text) for text in texts]

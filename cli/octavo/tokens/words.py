@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Words", "words_named"]
+__all__ = ["WordPattern", "find_word_pattern"]
 
 _SUFFIX: Final = r"'s|'t|'re|'ve|'m|'ll|'d"
 _ANY_CASE_SUFFIX: Final = r"'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]"
@@ -23,44 +23,44 @@ _LOW: Final = r"(?:(?=\p{L})[^A-Z])"
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class WordPattern:
     """An expression that cuts, and whether a word that is a token is taken without merging."""
 
     pattern: str
     whole: bool = False
 
 
-def _gpt2() -> str:
+def _build_gpt2() -> str:
     return rf"{_SUFFIX}| ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|\s+(?!\S)|\s+"
 
 
-def _single_digits() -> str:
+def _build_single_digits() -> str:
     # GPT-2's way between digits that were cut out before: white space before one ends a part.
     return rf"{_SUFFIX}| ?\p{{L}}+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+|\s+(?![^\s\p{{N}}])|\s+"
 
 
-def _llama3(digits: str) -> str:
+def _build_llama3(digits: str) -> str:
     letters = r"[^\r\n\p{L}\p{N}]?\p{L}+"
     return rf"{_ANY_CASE_SUFFIX}|{letters}|{digits}|{_MARKS}|{_SPACES}"
 
 
-def _cased(suffix: str, digits: str) -> str:
+def _build_cased(suffix: str, digits: str) -> str:
     before = r"[^\r\n\p{L}\p{N}]?"
     letters = rf"{before}{_HIGH}*{_LOW}+{suffix}|{before}{_HIGH}+{_LOW}*{suffix}"
     return rf"{letters}|{digits}|{_MARKS_OR_SLASHES}|{_SPACES}"
 
 
-_GPT2: Final = Words(_gpt2())
-_SINGLE_DIGITS: Final = Words(_single_digits())
-_LLAMA3: Final = Words(_llama3(r"\p{N}{1,3}"), whole=True)
-_QWEN2: Final = Words(_llama3(r"\p{N}"))
-_QWEN35: Final = Words(
+_GPT2: Final = WordPattern(_build_gpt2())
+_SINGLE_DIGITS: Final = WordPattern(_build_single_digits())
+_LLAMA3: Final = WordPattern(_build_llama3(r"\p{N}{1,3}"), whole=True)
+_QWEN2: Final = WordPattern(_build_llama3(r"\p{N}"))
+_QWEN35: Final = WordPattern(
     rf"{_ANY_CASE_SUFFIX}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}"
     rf"| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{_SPACES}"
 )
-_GLM4: Final = Words(_llama3(r"\p{N}{1,3}"))
-_TEKKEN: Final = Words(_cased("", r"\p{N}"), whole=True)
-_GPT4O: Final = Words(_cased(rf"(?:{_ANY_CASE_SUFFIX})?", r"\p{N}{1,3}"))
+_GLM4: Final = WordPattern(_build_llama3(r"\p{N}{1,3}"))
+_TEKKEN: Final = WordPattern(_build_cased("", r"\p{N}"), whole=True)
+_GPT4O: Final = WordPattern(_build_cased(rf"(?:{_ANY_CASE_SUFFIX})?", r"\p{N}{1,3}"))
 
 _BY_NAME: Final = {
     "chatglm-bpe": _GLM4,
@@ -92,6 +92,6 @@ _BY_NAME: Final = {
 }
 
 
-def words_named(name: str) -> Words | None:
+def find_word_pattern(name: str) -> WordPattern | None:
     """Return the way of cutting that a GGUF file names, or None when it is not known here."""
     return _BY_NAME.get(name)
