@@ -17,8 +17,8 @@ from octavo.engine.report import Report, Result, Silence, Watch
 from octavo.engine.splitting import Splitting, measured
 from octavo.engine.wait import wait
 from octavo.errors import InputError, UsageError
-from octavo.loaders.inputs import find
-from octavo.loaders.reading import documents
+from octavo.loaders.inputs import find_inputs
+from octavo.loaders.reading import read_documents
 from octavo.pipeline.params import resolve as resolve_params
 from octavo.pipeline.reader import load
 from octavo.pipeline.registry import Registry
@@ -264,4 +264,4 @@ def _documents(inputs: Sequence[Source]) -> Iterator[Document | InputError]:
         if isinstance(item, Document):
             yield item
         else:
-            yield from documents(find([str(item)], loaders=Registry().loaders()))
+            yield from read_documents(find_inputs([str(item)], loaders=Registry().loaders()))

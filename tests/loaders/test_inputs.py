@@ -11,15 +11,15 @@ from tests.loaders import office
 
 from octavo.errors import InputError, UsageError
 from octavo.loaders import inputs
-from octavo.loaders.inputs import Input, Selection
-from octavo.loaders.reading import Reading, documents
+from octavo.loaders.inputs import Input, InputSelection
+from octavo.loaders.reading import InputReader, read_documents
 from octavo.pipeline.registry import Registry
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 
 
 def find(arguments, loaders=None, **options):
-    return inputs.find(arguments, Selection(**options), loaders=loaders or Registry().loaders())
+    return inputs.find_inputs(arguments, InputSelection(**options), loaders=loaders or Registry().loaders())
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_named_file_is_taken_whatever_its_name(tree):
 
 def test_loaders_of_packages_are_used(tree):
     own = LoaderType("own", frozenset({".bin"}), lambda data, source, _: Document("own", source))
-    (document,) = documents(find([str(tree)], include=["*.bin"], loaders=[own]))
+    (document,) = read_documents(find([str(tree)], include=["*.bin"], loaders=[own]))
     assert document.text == "own"
     assert relatives(find([str(tree)], loaders=[own])) == ["data.bin"]
 
@@ -93,7 +93,7 @@ def test_loaders_of_packages_are_used(tree):
 def test_what_cannot_be_read_is_an_error_in_its_place(tree):
     (tree / "bad.md").write_bytes(b"caf\xe9")
     found = find([str(tree / "none.md"), str(tree / "bad.md"), str(tree / "b.md")])
-    missing, bad, good = documents(found)
+    missing, bad, good = read_documents(found)
     assert isinstance(missing, InputError)
     assert "none.md: there is no such file" in str(missing)
     assert isinstance(bad, InputError)
@@ -109,7 +109,7 @@ def test_an_empty_argument_is_not_the_working_directory(tree, monkeypatch):
 
 def test_an_encoding_is_for_all_files(tree):
     (tree / "bad.md").write_bytes(b"caf\xe9")
-    (document,) = documents(find([str(tree / "bad.md")]), Reading("latin-1"))
+    (document,) = read_documents(find([str(tree / "bad.md")]), InputReader("latin-1"))
     assert document.text == "café"
 
 
@@ -121,7 +121,7 @@ def test_a_directory_without_documents_is_an_error(tmp_path):
 
 
 def test_nothing_is_opened_before_it_is_asked_for(tree):
-    stream = documents(find([str(tree / "a.md"), str(tree / "b.md")]))
+    stream = read_documents(find([str(tree / "a.md"), str(tree / "b.md")]))
     assert next(stream).text == "I am a.md\n"
     (tree / "b.md").write_text("changed", encoding="utf-8")
     assert next(stream).text == "changed"
@@ -148,7 +148,7 @@ def test_names_that_are_no_text_are_printable(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9.md")).write_text("x", encoding="utf-8")
     (item,) = find([str(tmp_path)])
     assert item.relative == r"caf\xe9.md"
-    assert next(documents([item])).text == "x"
+    assert next(read_documents([item])).text == "x"
 
 
 def pipe_in(monkeypatch, data, *, terminal=False):
@@ -160,7 +160,7 @@ def pipe_in(monkeypatch, data, *, terminal=False):
 @pytest.mark.parametrize("arguments", [[], ["-"]])
 def test_standard_input_is_read_when_named_or_alone(monkeypatch, arguments):
     pipe_in(monkeypatch, b"# Hi\n")
-    (document,) = documents(find(arguments))
+    (document,) = read_documents(find(arguments))
     assert (document.text, document.source) == ("# Hi\n", "-")
 
 
@@ -174,14 +174,14 @@ def test_standard_input_is_read_when_named_or_alone(monkeypatch, arguments):
 )
 def test_headings_of_standard_input_are_seen(monkeypatch, text, titles):
     pipe_in(monkeypatch, text.encode())
-    (document,) = documents(find([]))
+    (document,) = read_documents(find([]))
     assert [heading.title for heading in document.outline] == titles
     assert document.text == text
 
 
 def test_a_page_on_standard_input_is_read_without_its_tags(monkeypatch):
     pipe_in(monkeypatch, b"\n<!DOCTYPE html>\n<html><body><h1>Bells</h1><p>Text.</p></body></html>")
-    (document,) = documents(find([]))
+    (document,) = read_documents(find([]))
     assert [heading.title for heading in document.outline] == ["Bells"]
     assert "<" not in document.text
 
@@ -192,14 +192,14 @@ def test_a_page_on_standard_input_is_read_without_its_tags(monkeypatch):
 )
 def test_a_document_on_standard_input_asks_for_its_name(monkeypatch, data, suffix):
     pipe_in(monkeypatch, data)
-    (error,) = documents(find([]))
+    (error,) = read_documents(find([]))
     assert "not text" in str(error)
     assert error.hint == f"say so with a name: --stdin-filename x{suffix}"
 
 
 def test_bad_bytes_on_standard_input_are_an_error(monkeypatch):
     pipe_in(monkeypatch, b"a\xff")
-    (error,) = documents(find([]))
+    (error,) = read_documents(find([]))
     assert str(error).startswith("-: not UTF-8 text")
 
 
@@ -221,7 +221,7 @@ def test_wrong_arguments_are_refused_before_anything_is_read(tree):
     with pytest.raises(UsageError, match="pattern"):
         find([str(tree)], include=["!"])
     with pytest.raises(UsageError, match="encoding"):
-        documents(find([str(tree)]), Reading("utf-9"))
+        read_documents(find([str(tree)]), InputReader("utf-9"))
 
 
 def test_a_directory_may_have_the_signs_of_patterns_in_its_name(tree):

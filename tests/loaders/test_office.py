@@ -10,7 +10,7 @@ import pytest
 from tests.loaders import office
 
 from octavo.errors import InputError
-from octavo.loaders.extraction import Extraction, _explained
+from octavo.loaders.extraction import ExtractionProcess, _explain_failure
 from octavo.loaders.office import LOADER
 from octavo.text.place import describe_location
 from octavo.text.span import Span
@@ -132,7 +132,7 @@ def test_a_file_of_another_kind_says_how_to_name_it():
     ],
 )
 def test_the_library_is_quoted_without_the_names_of_its_parts(reason, said):
-    error = _explained(reason, "a.docx")
+    error = _explain_failure(reason, "a.docx")
     assert str(error).startswith(f"a.docx: {said}")
     assert error.hint
 
@@ -151,7 +151,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused():
 
 
 def test_a_document_that_takes_too_long_costs_only_itself():
-    extraction = Extraction(patience=0.001)
+    extraction = ExtractionProcess(timeout=0.001)
     try:
         with pytest.raises(InputError, match=r"s\.pdf: cannot be read: it takes more than 0 s"):
             extraction.extract(KINDS["paper.pdf"], "application/pdf", "s.pdf", paged=True)
@@ -163,7 +163,7 @@ def test_a_document_that_takes_too_long_costs_only_itself():
 def test_the_library_is_found_wherever_this_process_would_find_it(tmp_path, monkeypatch):
     (tmp_path / "xberg.py").write_text("raise ImportError('it is this one')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    extraction = Extraction()
+    extraction = ExtractionProcess()
     try:
         with pytest.raises(InputError, match="it is this one"):
             extraction.extract(KINDS["mail.eml"], "message/rfc822", "m.eml", paged=False)
@@ -172,7 +172,7 @@ def test_the_library_is_found_wherever_this_process_would_find_it(tmp_path, monk
 
 
 def test_a_process_that_dies_is_replaced():
-    extraction = Extraction()
+    extraction = ExtractionProcess()
     try:
         for _ in range(2):
             found = extraction.extract(KINDS["mail.eml"], "message/rfc822", "m.eml", paged=False)

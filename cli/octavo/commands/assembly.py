@@ -13,9 +13,9 @@ from octavo.commands.redaction import redact
 from octavo.engine.execute import Job
 from octavo.engine.report import Watch
 from octavo.errors import InputError, UsageError
-from octavo.loaders.changed import Changed
-from octavo.loaders.inputs import STDIN, Input, Selection, find, may_be_many
-from octavo.loaders.reading import Reading
+from octavo.loaders.changed import ChangedFiles
+from octavo.loaders.inputs import STDIN, Input, InputSelection, find_inputs, can_be_many
+from octavo.loaders.reading import InputReader
 from octavo.pipeline.params import resolve as resolve_params
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
@@ -43,7 +43,7 @@ def assemble(order: Order, watch: Watch, output: Output | None = None) -> Job:
         raise UsageError(f"--allow-partial {share:g} is not between 0 and 1", hint=hint)
     params = resolve_params(order.pipeline.params, order.params)
     profile = _profile(order, watch)
-    reading = Reading(order.encoding, order.text_column)
+    reading = InputReader(order.encoding, order.text_column)
     found = _found(order, output)
     inputs: Iterable[Document | InputError] = _documents(found, reading, output) if found else ()
     if reads_only_stdin(order.inputs):
@@ -72,7 +72,7 @@ def may_be_several(order: Order) -> bool:
     """Return whether there may be several results, by the inputs' names and kinds."""
     loaders = Registry().loaders()
     return len(order.inputs) > 1 or any(
-        may_be_many(each, loaders, order.text_column)
+        can_be_many(each, loaders, order.text_column)
         for each in (*order.inputs, *filter(None, [order.stdin_filename]))
     )
 
@@ -83,8 +83,8 @@ def reads_only_stdin(inputs: tuple[str, ...]) -> bool:
 
 
 def _found(order: Order, output: Output | None) -> Iterable[Input | InputError]:
-    changed = Changed(order.changed_since) if order.changed_since is not None else None
-    selection = Selection(
+    changed = ChangedFiles(order.changed_since) if order.changed_since is not None else None
+    selection = InputSelection(
         include=order.glob,
         exclude=order.exclude,
         gitignore=order.gitignore,
@@ -93,13 +93,13 @@ def _found(order: Order, output: Output | None) -> Iterable[Input | InputError]:
         # What an earlier run has written there is no input of this one.
         leave_out=output.root if isinstance(output, Tree) else None,
     )
-    found = find(order.inputs, selection, loaders=Registry().loaders())
+    found = find_inputs(order.inputs, selection, loaders=Registry().loaders())
     # Git is asked before anything runs, so that it can refuse.
     return found if changed is None else list(found)
 
 
 def _documents(
-    found: Iterable[Input | InputError], reading: Reading, output: Output | None
+    found: Iterable[Input | InputError], reading: InputReader, output: Output | None
 ) -> Iterator[Document | InputError]:
     for item in found:
         for each in [item] if isinstance(item, InputError) else reading.read(item):

@@ -14,8 +14,8 @@ from octavo.commands.failure import describe
 from octavo.commands.settings import on_command_line
 from octavo.commands.terminal import say
 from octavo.errors import InputError, UsageError
-from octavo.loaders.inputs import Selection, find, may_be_many
-from octavo.loaders.reading import Reading, documents
+from octavo.loaders.inputs import InputSelection, find_inputs, can_be_many
+from octavo.loaders.reading import InputReader, read_documents
 from octavo.pipeline.registry import Registry
 from octavo.protocols.tokens import Counter
 from octavo.text.document import Document
@@ -141,16 +141,16 @@ class Intake:
         loaders = Registry().loaders()
         names = [*(files or ()), *filter(None, [how.stdin_filename])]
         self.several = len(files or ()) > 1 or any(
-            may_be_many(each, loaders, how.text_column) for each in names
+            can_be_many(each, loaders, how.text_column) for each in names
         )
-        selection = Selection(
+        selection = InputSelection(
             include=glob or (),
             exclude=exclude or (),
             gitignore=how.gitignore,
             stdin_name=how.stdin_filename,
         )
-        found = find(files or (), selection, loaders=loaders)
-        self._documents = documents(found, Reading(how.encoding, how.text_column))
+        found = find_inputs(files or (), selection, loaders=loaders)
+        self._documents = read_documents(found, InputReader(how.encoding, how.text_column))
         self._read = self._failed = 0
 
     def __iter__(self) -> Iterator[Document]:

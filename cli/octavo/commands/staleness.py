@@ -11,8 +11,8 @@ from typing import cast
 
 from octavo.commands.lock import Locked, read_lock
 from octavo.errors import InputError, SpecErrors, UsageError
-from octavo.loaders.inputs import STDIN, find
-from octavo.loaders.reading import Reading, documents
+from octavo.loaders.inputs import STDIN, find_inputs
+from octavo.loaders.reading import InputReader, read_documents
 from octavo.pipeline.lookup import BUILT_IN
 from octavo.pipeline.reader import load
 from octavo.pipeline.registry import Registry
@@ -75,10 +75,10 @@ class _Texts:
         return self._read[key]
 
     def _hashes(self, path: Path, encoding: str | None, column: str | None) -> frozenset[str] | str:
-        found = find([str(path)], loaders=self.registry.loaders())
+        found = find_inputs([str(path)], loaders=self.registry.loaders())
         hashes: set[str] = set()
         errors: list[InputError] = []
-        for each in documents(found, Reading(encoding, column)):
+        for each in read_documents(found, InputReader(encoding, column)):
             if isinstance(each, InputError):
                 errors.append(each)
             else:

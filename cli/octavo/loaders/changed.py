@@ -9,10 +9,10 @@ from pathlib import Path
 
 from octavo.errors import UsageError
 
-__all__ = ["Changed"]
+__all__ = ["ChangedFiles"]
 
 
-class Changed:
+class ChangedFiles:
     """The files that differ from what they were at a revision, new ones included.
 
     It is the revision where the present branch left that of `ref`, so that what others changed
@@ -21,14 +21,14 @@ class Changed:
 
     def __init__(self, ref: str) -> None:
         self.ref = ref
-        self._files = cache(self._changed)
+        self._files = cache(self._list_changed)
 
-    def has(self, path: Path) -> bool:
+    def contains(self, path: Path) -> bool:
         """Tell whether a file has changed; raises UsageError when git cannot tell."""
-        top = self.top(path.parent)
+        top = self.find_repository(path.parent)
         return Path(os.path.realpath(path)) in self._files(top)
 
-    def top(self, folder: Path) -> Path:
+    def find_repository(self, folder: Path) -> Path:
         """Return the repository's directory; raises UsageError outside one."""
         inside = Path(os.path.realpath(folder))
         for each in (inside, *inside.parents):
@@ -39,13 +39,13 @@ class Changed:
             hint="leave --changed-since out, or name files of a repository",
         )
 
-    def _changed(self, top: Path) -> frozenset[Path]:
-        start = self._git(top, "merge-base", "--", self.ref, "HEAD").strip()
-        listed = self._git(top, "diff", "--name-only", "--diff-filter=d", "-z", start, "--")
-        listed += self._git(top, "ls-files", "--others", "--exclude-standard", "-z")
+    def _list_changed(self, top: Path) -> frozenset[Path]:
+        start = self._run_git(top, "merge-base", "--", self.ref, "HEAD").strip()
+        listed = self._run_git(top, "diff", "--name-only", "--diff-filter=d", "-z", start, "--")
+        listed += self._run_git(top, "ls-files", "--others", "--exclude-standard", "-z")
         return frozenset(top / name for name in listed.split("\0") if name)
 
-    def _git(self, top: Path, *arguments: str) -> str:
+    def _run_git(self, top: Path, *arguments: str) -> str:
         # Paths are read as this process reads file names, whatever git is configured to quote.
         command = ["git", "-c", "core.quotePath=false", "-C", str(top), *arguments]
         try:

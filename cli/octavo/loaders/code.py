@@ -14,7 +14,7 @@ from octavo.text.span import Span
 
 __all__ = ["LOADER"]
 
-_LANGUAGES: Final = {
+LANGUAGES: Final = {
     "ada": "adb ads",
     "c": "c h",
     "c#": "cs",
@@ -51,9 +51,9 @@ _LANGUAGES: Final = {
     "typescript": "cts mts ts tsx",
     "zig": "zig",
 }
-_BY_SUFFIX: Final = {
+LANGUAGE_BY_SUFFIX: Final = {
     f".{suffix}": language
-    for language, suffixes in _LANGUAGES.items()
+    for language, suffixes in LANGUAGES.items()
     for suffix in suffixes.split()
 }
 _DEFINITION: Final = re.compile(
@@ -63,12 +63,12 @@ _DEFINITION: Final = re.compile(
 
 def _load(data: bytes, source: str, encoding: str | None) -> Document:
     text = decode(data, source, encoding)
-    language = _BY_SUFFIX.get(PurePath(source).suffix.lower())
-    outline = _definitions(text) if language == "python" else ()
+    language = LANGUAGE_BY_SUFFIX.get(PurePath(source).suffix.lower())
+    outline = _find_definitions(text) if language == "python" else ()
     return Document(text, source, outline, {"language": language} if language else {})
 
 
-def _definitions(text: str) -> tuple[Heading, ...]:
+def _find_definitions(text: str) -> tuple[Heading, ...]:
     """Return Python's classes and functions, their levels by indentation.
 
     Reads lines, not syntax: a line inside a string that looks like a definition counts too.
@@ -87,4 +87,4 @@ def _definitions(text: str) -> tuple[Heading, ...]:
     return tuple(found)
 
 
-LOADER = LoaderType(name="code", suffixes=frozenset(_BY_SUFFIX), load=_load)
+LOADER = LoaderType(name="code", suffixes=frozenset(LANGUAGE_BY_SUFFIX), load=_load)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from octavo.errors import InputError
-from octavo.loaders.decode import decode, decoded_lines
-from octavo.loaders.row import document_of_row
+from octavo.loaders.decode import decode, decode_lines
+from octavo.loaders.row import build_row_document
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 
@@ -25,20 +25,20 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
     return Document(decode(data, source, encoding), source)
 
 
-def _rows(
+def _read_rows(
     file: BinaryIO, source: str, encoding: str | None, column: str | None
 ) -> Iterator[Document | InputError]:
     # The limit of the module is made for spreadsheets, not for documents.
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
-        yield from _read(decoded_lines(file, source, encoding), source, column)
+        yield from _parse_rows(decode_lines(file, source, encoding), source, column)
     except InputError as error:
         yield error
     except csv.Error as error:
         yield InputError(f"not CSV: {error}", source=source, hint="quote fields that have quotes")
 
 
-def _read(lines: Iterator[str], source: str, column: str | None) -> Iterator[Document | InputError]:
+def _parse_rows(lines: Iterator[str], source: str, column: str | None) -> Iterator[Document | InputError]:
     first = next(lines, "")
     # The separator is the one that the names of the columns have most, unless the file's name says.
     tabs = source.lower().endswith(".tsv")
@@ -67,7 +67,7 @@ def _read(lines: Iterator[str], source: str, column: str | None) -> Iterator[Doc
             yield InputError(message, source=place, hint=hint)
             continue
         try:
-            yield document_of_row(dict(zip(names, row, strict=True)), place, column)
+            yield build_row_document(dict(zip(names, row, strict=True)), place, column)
         except InputError as error:
             yield error
 
@@ -76,5 +76,5 @@ LOADER = LoaderType(
     name="csv",
     suffixes=frozenset({".csv", ".tsv"}),
     load=_load,
-    rows=_rows,
+    rows=_read_rows,
 )

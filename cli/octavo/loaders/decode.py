@@ -13,9 +13,9 @@ from itertools import chain
 from typing import BinaryIO, Final
 
 from octavo.errors import InputError, UsageError
-from octavo.loaders.signature import disguised, kind_of
+from octavo.loaders.signature import is_disguised, detect_format
 
-__all__ = ["check_encoding", "decode", "decoded_lines"]
+__all__ = ["check_encoding", "decode", "decode_lines"]
 
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # A UTF-32 mark may begin like one of UTF-16; it is told apart first and asks for --encoding.
@@ -56,15 +56,15 @@ def decode(data: bytes, source: str, encoding: str | None = None) -> str:
     try:
         text = data.decode(chosen)
     except UnicodeDecodeError as error:
-        raise _known_format(data, source) or _not_text(data, source, chosen, error) from error
+        raise _build_format_error(data, source) or _build_decode_error(data, source, chosen, error) from error
     except UnicodeError as error:  # a few codecs say no more than this
         raise InputError(f"not {chosen} text: {error}", source=source) from error
-    if "\0" in text or disguised(data):
-        raise _known_format(data, source) or _binary(text, source, chosen)
+    if "\0" in text or is_disguised(data):
+        raise _build_format_error(data, source) or _build_binary_error(text, source, chosen)
     return text if chosen in _WITHOUT_MARK else text.removeprefix("\ufeff")
 
 
-def decoded_lines(file: BinaryIO, source: str, encoding: str | None = None) -> Iterator[str]:
+def decode_lines(file: BinaryIO, source: str, encoding: str | None = None) -> Iterator[str]:
     """Yield a file's lines with their ends, each as it is needed.
 
     Raises InputError, whose source has the line's number, where `decode` would.
@@ -78,14 +78,14 @@ def decoded_lines(file: BinaryIO, source: str, encoding: str | None = None) -> I
         yield decode(line, source if number == 1 else f"{source}:{number}", encoding)
 
 
-def _known_format(data: bytes, source: str) -> InputError | None:
-    if kind := kind_of(data):
+def _build_format_error(data: bytes, source: str) -> InputError | None:
+    if kind := detect_format(data):
         hint = "convert it to text first"
         return InputError(f"this is {kind.name}, not text", source=source, hint=hint)
     return None
 
 
-def _not_text(data: bytes, source: str, encoding: str, error: UnicodeDecodeError) -> InputError:
+def _build_decode_error(data: bytes, source: str, encoding: str, error: UnicodeDecodeError) -> InputError:
     byte = f"byte 0x{data[error.start]:02x}" if error.start < len(data) else "the end"
     name = {"utf-8": "UTF-8", "utf-16": "UTF-16"}.get(encoding, encoding)
     return InputError(
@@ -95,7 +95,7 @@ def _not_text(data: bytes, source: str, encoding: str, error: UnicodeDecodeError
     )
 
 
-def _binary(text: str, source: str, encoding: str) -> InputError:
+def _build_binary_error(text: str, source: str, encoding: str) -> InputError:
     offset = len(text[: text.index("\0")].encode(encoding, "surrogatepass"))
     return InputError(
         f"not text: a zero byte at offset {offset}",

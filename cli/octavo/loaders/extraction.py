@@ -18,16 +18,16 @@ from typing import Any, Final
 
 from octavo.errors import InputError
 
-__all__ = ["DAMAGED", "EXTRACTION", "Extracted", "Extraction"]
+__all__ = ["DAMAGED_HINT", "EXTRACTION", "ExtractedText", "ExtractionProcess"]
 
 _WORKER: Final = Path(__file__).with_name("extractor.py")
-_PATIENCE: Final = 9.0
+_TIMEOUT: Final = 9.0
 """Seconds for any document, and"""
-_PATIENCE_PER_MB: Final = 5.0
+_TIMEOUT_PER_MB: Final = 5.0
 """for each megabyte of it: a PDF of 1,000 full pages and 3 MB was seen to take 5."""
 _MEMORY: Final = 4 << 30
-DAMAGED: Final = "it seems to be damaged: open it in a program of its kind and save it anew"
-_OWN_WORDS: Final = re.compile(
+DAMAGED_HINT: Final = "it seems to be damaged: open it in a program of its kind and save it anew"
+_LIBRARY_NAMES: Final = re.compile(
     r"(?:[A-Za-z]+ (?:error|violation|limit exceeded)|\w+ parsing failed|xberg\w*[^:]*"
     r"|(?:Text|Metadata) extraction failed|failed to load bytes|Failed to (?:open|parse|read)[^:]*)"
     r": (?=.)"
@@ -35,7 +35,7 @@ _OWN_WORDS: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Extracted:
+class ExtractedText:
     """What was found: the whole text, or that of each page where the format has pages."""
 
     text: str
@@ -44,21 +44,21 @@ class Extracted:
     title: str | None = None
 
 
-class Extraction:
+class ExtractionProcess:
     """A process that takes documents apart. Safe to use from several threads."""
 
-    def __init__(self, *, patience: float = _PATIENCE, memory: int = _MEMORY) -> None:
-        self._patience = patience
+    def __init__(self, *, timeout: float = _TIMEOUT, memory: int = _MEMORY) -> None:
+        self._timeout = timeout
         self._memory = memory
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def extract(self, data: bytes, mime_type: str, source: str, *, paged: bool) -> Extracted:
+    def extract(self, data: bytes, mime_type: str, source: str, *, paged: bool) -> ExtractedText:
         """Return the text of a document, page by page when it is `paged`.
 
         Raises InputError with what is wrong with it.
         """
-        seconds = self._patience + _PATIENCE_PER_MB * len(data) / 1e6
+        seconds = self._timeout + _TIMEOUT_PER_MB * len(data) / 1e6
         frame = {
             "type": mime_type,
             "size": len(data),
@@ -66,41 +66,41 @@ class Extraction:
             "seconds": max(1, round(seconds)),
         }
         with self._lock:
-            process = self._started()
+            process = self._ensure_process()
             late = threading.Event()
 
-            def end() -> None:
+            def end_late() -> None:
                 late.set()
                 process.kill()
 
-            timer = threading.Timer(seconds, end)
+            timer = threading.Timer(seconds, end_late)
             timer.daemon = True
             timer.start()
             try:
-                answer = _answer(process, frame, data)
+                answer = _request(process, frame, data)
             finally:
                 timer.cancel()
             if answer is None:
-                self._end()
+                self._end_process()
         if answer is None:
             reason = f"it takes more than {seconds:.0f} s" if late.is_set() else "it is damaged"
             raise InputError(f"cannot be read: {reason}", source=source)
         if "error" in answer:
-            raise _explained(str(answer["error"]), source)
+            raise _explain_failure(str(answer["error"]), source)
         if answer["left_out"] is not None:
-            raise _explained(str(answer["left_out"]), source)
-        return Extracted(
+            raise _explain_failure(str(answer["left_out"]), source)
+        return ExtractedText(
             answer["text"], tuple(answer["pages"]), answer["unit"], answer["title"] or None
         )
 
     def close(self) -> None:
         """End the process."""
         with self._lock:
-            self._end()
+            self._end_process()
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _ensure_process(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is not None:
-            self._end()
+            self._end_process()
         if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603 - our own script
                 # Not from the script's folder, whose files have names of the standard library; from
@@ -114,7 +114,7 @@ class Extraction:
             atexit.register(self.close)
         return self._process
 
-    def _end(self) -> None:
+    def _end_process(self) -> None:
         if (process := self._process) is not None:
             self._process = None
             process.kill()
@@ -125,7 +125,7 @@ class Extraction:
             atexit.unregister(self.close)
 
 
-def _answer(
+def _request(
     process: subprocess.Popen[bytes], frame: dict[str, Any], data: bytes
 ) -> dict[str, Any] | None:
     """Return the process's answer, or None when it ended instead."""
@@ -141,7 +141,7 @@ def _answer(
     return json.loads(line) if line.endswith(b"\n") else None
 
 
-def _explained(reason: str, source: str) -> InputError:
+def _explain_failure(reason: str, source: str) -> InputError:
     """Return the library's refusal in a user's words, with what can be done about it."""
     lower = reason.lower()
     if "password" in lower or "encrypted" in lower:
@@ -149,22 +149,22 @@ def _explained(reason: str, source: str) -> InputError:
     packing = "bomb" in lower or ("limit" in lower and ("exceed" in lower or "ratio" in lower))
     if packing and "invalid zip" not in lower:
         return InputError(
-            f"it unpacks to more than is taken: {_plain(reason)}",
+            f"it unpacks to more than is taken: {_strip_library_names(reason)}",
             source=source,
             hint="turn the file into text first, if you trust it",
         )
     return InputError(
-        f"cannot be read: {_plain(reason)}",
+        f"cannot be read: {_strip_library_names(reason)}",
         source=source,
-        hint=DAMAGED,
+        hint=DAMAGED_HINT,
     )
 
 
-def _plain(reason: str) -> str:
+def _strip_library_names(reason: str) -> str:
     """Return a reason without the names that the library gives to its own parts."""
-    while (match := _OWN_WORDS.match(reason)) is not None:
+    while (match := _LIBRARY_NAMES.match(reason)) is not None:
         reason = reason[match.end() :]
     return reason
 
 
-EXTRACTION = Extraction()
+EXTRACTION = ExtractionProcess()

@@ -21,7 +21,7 @@ def main() -> None:
     """Answer until the input ends; the first argument is the memory that may be taken, in bytes."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no answer
-    _bound(int(sys.argv[1]))
+    _limit_memory(int(sys.argv[1]))
     while line := sys.stdin.buffer.readline():
         frame = json.loads(line)
         data = sys.stdin.buffer.read(frame["size"])
@@ -34,7 +34,7 @@ def main() -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _bound(memory: int) -> None:
+def _limit_memory(memory: int) -> None:
     with suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415 - not on every system
 
@@ -77,12 +77,12 @@ async def _extract(data: bytes, frame: dict[str, Any]) -> dict[str, Any]:
         "unit": "slide" if slides else "page",
         "title": result.metadata.title,
         "left_out": next(
-            (each.message for each in result.processing_warnings if _tells_loss(each.message)), None
+            (each.message for each in result.processing_warnings if _is_loss(each.message)), None
         ),
     }
 
 
-def _tells_loss(warning: str) -> bool:
+def _is_loss(warning: str) -> bool:
     """Tell whether the library says that it could not read something and went on without it."""
     return warning.lower().startswith(("failed to", "could not read", "cannot read"))
 

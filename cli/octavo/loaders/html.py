@@ -46,7 +46,7 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
     metadata = {"title": " ".join(title.text().split())} if title else {}
     for node in tree.css(_LEFT_OUT):
         node.remove()
-    page = _Page()
+    page = _PageWriter()
     if tree.body is not None:
         for node, entered in _walk(tree.body):
             (page.enter if entered else page.leave)(node)
@@ -86,7 +86,7 @@ def _walk(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
             node = parent
 
 
-class _Page:
+class _PageWriter:
     """The text written so far, and what stands between it and the next text."""
 
     def __init__(self) -> None:
@@ -113,9 +113,9 @@ class _Page:
         if node.is_text_node:
             self._write(node.text_content or "")
         elif tag in _PARAGRAPHS:
-            self._break(self._height(tag))
+            self._break(self._count_line_ends(tag))
             if tag in _LISTS:
-                self._lists.append(_first_number(node) if tag == "ol" else 0)
+                self._lists.append(_read_first_number(node) if tag == "ol" else 0)
             elif tag == "pre":
                 self._verbatim += 1
             elif tag in _LEVELS and self._heading is None:
@@ -137,12 +137,12 @@ class _Page:
                 self._lists.pop()
             elif tag in _LEVELS and node.mem_id == self._heading:
                 self._end_heading(_LEVELS[tag])
-            self._break(self._height(tag))
+            self._break(self._count_line_ends(tag))
         elif tag in _LINES:
             self._bullet = ""
             self._break(1)
 
-    def _height(self, tag: str) -> int:
+    def _count_line_ends(self, tag: str) -> int:
         """Return how many line ends set a block off: inside a list it is set close."""
         return 1 if self._lists and tag not in _LEVELS else 2
 
@@ -203,7 +203,7 @@ class _Page:
         self._heading = self._heading_start = None
 
 
-def _first_number(node: LexborNode) -> int:
+def _read_first_number(node: LexborNode) -> int:
     start = node.attributes.get("start") or ""
     return int(start) if start.isdecimal() and len(start) < 7 else 1
 

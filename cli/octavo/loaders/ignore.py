@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from pathspec import GitIgnoreSpec, RegexPattern
 
-__all__ = ["Ignore"]
+__all__ = ["IgnoreRules"]
 
 _NAME: Final = ".gitignore"
 
 
-class Ignore:
+class IgnoreRules:
     """The patterns that hold in one directory; `enter` gives those of one below it."""
 
     def __init__(self, patterns: tuple[tuple[str, GitIgnoreSpec], ...] = ()) -> None:
@@ -31,7 +31,7 @@ class Ignore:
         self._patterns = patterns
 
     @classmethod
-    def at(cls, root: Path) -> Ignore:
+    def read_at(cls, root: Path) -> IgnoreRules:
         """Return the patterns that hold in a directory that was named itself.
 
         Patterns of a repository that leave out this very directory are none: it was asked for.
@@ -47,11 +47,11 @@ class Ignore:
             for folder in above:
                 ignore = ignore.enter(str(folder))
             asked = (*above[1:], absolute)
-            if above and any(ignore.leaves_out(str(each), is_directory=True) for each in asked):
+            if above and any(ignore.is_ignored(str(each), is_directory=True) for each in asked):
                 ignore = cls()
         return ignore.enter(str(absolute))
 
-    def enter(self, directory: str, name: str = _NAME) -> Ignore:
+    def enter(self, directory: str, name: str = _NAME) -> IgnoreRules:
         """Return the patterns that hold in a directory below; raises InputError."""
         file = Path(directory) / name
         try:
@@ -66,20 +66,20 @@ class Ignore:
             patterns = GitIgnoreSpec.from_lines(text.split("\n"))
         except ValueError as error:
             raise InputError(f"bad pattern: {error}", source=str(file)) from error
-        return Ignore((*self._patterns, (f"{directory}{os.sep}", patterns)))
+        return IgnoreRules((*self._patterns, (f"{directory}{os.sep}", patterns)))
 
-    def leaves_out(self, path: str, *, is_directory: bool) -> bool:
+    def is_ignored(self, path: str, *, is_directory: bool) -> bool:
         """Tell whether a file or directory, by its absolute path, is left out."""
         path += "/" if is_directory else ""
         for base, patterns in reversed(self._patterns):
             below = path[len(base) :].replace(os.sep, "/")
             for pattern in reversed(patterns.patterns):
-                if pattern.include is not None and _names(pattern, below):
+                if pattern.include is not None and _matches_path(pattern, below):
                     return pattern.include
         return False
 
 
-def _names(pattern: RegexPattern, path: str) -> bool:
+def _matches_path(pattern: RegexPattern, path: str) -> bool:
     """Tell whether a pattern matches this very path, and not only a directory above it.
 
     Directories that are left out are never entered, so a match of one above says nothing here;

@@ -18,18 +18,18 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from octavo.errors import InputError, UsageError
-from octavo.loaders.changed import Changed
-from octavo.loaders.ignore import Ignore
+from octavo.loaders.changed import ChangedFiles
+from octavo.loaders.ignore import IgnoreRules
 from octavo.loaders.piped import LOADER as PIPED
 from octavo.protocols.sources import LoaderType
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["STDIN", "Input", "Selection", "find", "may_be_many", "unreadable"]
+__all__ = ["STDIN", "Input", "InputSelection", "find_inputs", "can_be_many", "to_input_error"]
 
 STDIN: Final = "-"
-_MAGIC: Final = re.compile(r"[*?\[]")
+_WILDCARD: Final = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Input:
         stdin.
         """
         if self.path is None:
-            return nullcontext(_standard_input())
+            return nullcontext(_get_standard_input())
         limit, size = self.loader.limit, self.path.stat().st_size
         if limit is not None and size > limit:
             raise InputError(
@@ -66,7 +66,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class InputSelection:
     """Which files of directories are taken; files that are named themselves always are.
 
     With `include`, those that match one of its patterns, else those whose suffix a loader knows;
@@ -79,14 +79,14 @@ class Selection:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     gitignore: bool = True
-    changed: Changed | None = None
+    changed: ChangedFiles | None = None
     stdin_name: str | None = None
     leave_out: Path | None = None
 
 
-def find(
+def find_inputs(
     arguments: Sequence[str],
-    selection: Selection | None = None,
+    selection: InputSelection | None = None,
     *,
     loaders: Sequence[LoaderType],
 ) -> Iterator[Input | InputError]:
@@ -99,16 +99,16 @@ def find(
 
     Raises UsageError at once for a bad pattern, and for nothing to read on a terminal.
     """
-    selection = selection or Selection()
-    included, excluded = _patterns(selection.include), _patterns(selection.exclude)
-    if not arguments and _standard_input() and sys.stdin.isatty():
+    selection = selection or InputSelection()
+    included, excluded = _compile_patterns(selection.include), _compile_patterns(selection.exclude)
+    if not arguments and _get_standard_input() and sys.stdin.isatty():
         raise UsageError("no input", hint="name files or directories, or pipe a text in")
     if list(arguments).count(STDIN) > 1:
         raise UsageError("standard input (-) is named twice", hint="name it once")
-    return _found(arguments or (STDIN,), _Finder(selection, included, excluded, loaders))
+    return _find_all(arguments or (STDIN,), _Finder(selection, included, excluded, loaders))
 
 
-def may_be_many(argument: str, loaders: Sequence[LoaderType], column: str | None = None) -> bool:
+def can_be_many(argument: str, loaders: Sequence[LoaderType], column: str | None = None) -> bool:
     """Tell whether an argument may give several documents, by its name and kind alone.
 
     `column` is that of the text of tables, if somebody names one.
@@ -116,11 +116,11 @@ def may_be_many(argument: str, loaders: Sequence[LoaderType], column: str | None
     if argument == STDIN:
         return False
     path = Path(argument)
-    table = (loader := _loader(argument, loaders)) is not None and loader.is_table(column)
+    table = (loader := _find_loader(argument, loaders)) is not None and loader.is_table(column)
     return table or path.is_dir() or _is_pattern(argument, path)
 
 
-def _standard_input() -> BinaryIO:
+def _get_standard_input() -> BinaryIO:
     if cast("object", sys.stdin) is None:
         raise UsageError("standard input is closed", hint="name files, or pipe a text in")
     return sys.stdin.buffer
@@ -130,61 +130,61 @@ def _standard_input() -> BinaryIO:
 class _Finder:
     """Decides what is taken."""
 
-    selection: Selection
+    selection: InputSelection
     included: GitIgnoreSpec | None
     excluded: GitIgnoreSpec | None
     loaders: Sequence[LoaderType]
 
-    def wants(self, relative: str) -> bool:
+    def accepts(self, relative: str) -> bool:
         if self.excluded and self.excluded.match_file(relative):
             return False
         if self.included:
             return self.included.match_file(relative)
-        return _loader(relative, self.loaders) is not None
+        return _find_loader(relative, self.loaders) is not None
 
-    def enters(self, relative: str) -> bool:
+    def is_entered(self, relative: str) -> bool:
         return not (self.excluded and self.excluded.match_file(relative + "/"))
 
     def has_changed(self, path: Path) -> bool:
         changed = self.selection.changed
-        return changed is None or changed.has(path)
+        return changed is None or changed.contains(path)
 
-    def loader(self, name: str) -> LoaderType:
-        return _loader(name, self.loaders) or self.loaders[0]
+    def get_loader(self, name: str) -> LoaderType:
+        return _find_loader(name, self.loaders) or self.loaders[0]
 
-    def only(self, pattern: str) -> _Finder:
+    def with_pattern(self, pattern: str) -> _Finder:
         """Return a finder that takes what a pattern of the command line matches."""
-        return _Finder(self.selection, _patterns([pattern]), self.excluded, self.loaders)
+        return _Finder(self.selection, _compile_patterns([pattern]), self.excluded, self.loaders)
 
 
-def _found(arguments: Sequence[str], finder: _Finder) -> Iterator[Input | InputError]:
+def _find_all(arguments: Sequence[str], finder: _Finder) -> Iterator[Input | InputError]:
     for argument in arguments:
-        path, source = Path(argument), _printable(argument)
+        path, source = Path(argument), _to_printable(argument)
         if argument == STDIN:
             name = finder.selection.stdin_name
-            loader = finder.loader(name) if name else PIPED
+            loader = finder.get_loader(name) if name else PIPED
             yield Input(name or STDIN, PurePosixPath(name or "stdin").name, None, loader)
         elif not argument:  # an unset shell variable, not the working directory
-            yield unreadable("''", FileNotFoundError())
+            yield to_input_error("''", FileNotFoundError())
         elif _is_pattern(argument, path):
-            yield from _matching(argument, finder)
+            yield from _find_matching(argument, finder)
         else:
-            yield from _named(path, source, finder)
+            yield from _find_named(path, source, finder)
 
 
-def _named(path: Path, source: str, finder: _Finder) -> Iterator[Input | InputError]:
+def _find_named(path: Path, source: str, finder: _Finder) -> Iterator[Input | InputError]:
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
-        yield unreadable(source, error)
+        yield to_input_error(source, error)
         return
     if stat.S_ISDIR(mode):
-        yield from _directory(path, source, finder, *_nothing(finder.selection))
+        yield from _find_in_directory(path, source, finder, *_explain_nothing(finder.selection))
     elif finder.has_changed(path):
-        yield Input(source, _printable(path.name), path, finder.loader(path.name))
+        yield Input(source, _to_printable(path.name), path, finder.get_loader(path.name))
 
 
-def _nothing(selection: Selection) -> tuple[str, str]:
+def _explain_nothing(selection: InputSelection) -> tuple[str, str]:
     """Return what is said of a directory in which nothing is taken, and what to do about it."""
     if selection.include:
         patterns = ", ".join(map(repr, selection.include))
@@ -196,68 +196,68 @@ def _nothing(selection: Selection) -> tuple[str, str]:
 
 
 def _is_pattern(argument: str, path: Path) -> bool:
-    return bool(_MAGIC.search(argument)) and not os.path.lexists(path)
+    return bool(_WILDCARD.search(argument)) and not os.path.lexists(path)
 
 
-def _matching(argument: str, finder: _Finder) -> Iterator[Input | InputError]:
+def _find_matching(argument: str, finder: _Finder) -> Iterator[Input | InputError]:
     """Yield what a pattern matches: of `docs/*.md`, what `/*.md` matches below `docs`."""
     parts = Path(argument).parts
-    signs = [number for number, part in enumerate(parts) if _MAGIC.search(part)]
+    signs = [number for number, part in enumerate(parts) if _WILDCARD.search(part)]
     # A directory may have such signs in its name: the `[slug]` of a web site's sources.
     first = next((at for at in signs if not os.path.lexists(Path(*parts[: at + 1]))), signs[-1])
     root = Path(*parts[:first]) if first else Path()
-    only = finder.only("/" + "/".join(parts[first:]))
+    only = finder.with_pattern("/" + "/".join(parts[first:]))
     hint = "quotes around a pattern keep the shell from changing it; `**` crosses directories"
     if root.is_dir():
-        yield from _directory(root, _printable(argument), only, "nothing matches", hint)
+        yield from _find_in_directory(root, _to_printable(argument), only, "nothing matches", hint)
     else:
-        yield InputError("nothing matches", source=_printable(argument), hint=hint)
+        yield InputError("nothing matches", source=_to_printable(argument), hint=hint)
 
 
-def _directory(
+def _find_in_directory(
     root: Path, source: str, finder: _Finder, nothing: str, hint: str
 ) -> Iterator[Input | InputError]:
     empty = True
     if finder.selection.changed is not None:
-        finder.selection.changed.top(root)
+        finder.selection.changed.find_repository(root)
         empty = False  # that nothing has changed is no error
-    for item in _below(root, finder):
+    for item in _walk_directory(root, finder):
         empty = False
         yield item
     if empty:
         yield InputError(nothing, source=source, hint=hint)
 
 
-def _below(root: Path, finder: _Finder) -> Iterator[Input | InputError]:
+def _walk_directory(root: Path, finder: _Finder) -> Iterator[Input | InputError]:
     """Yield what is wanted below a directory, with a stack so that depth is no limit."""
     absolute = os.path.abspath(root)  # noqa: PTH100 - links are not followed
     left_out = finder.selection.leave_out
     skipped = os.path.abspath(left_out) if left_out else None  # noqa: PTH100 - the same
-    ignore = Ignore.at(root) if finder.selection.gitignore else None
+    ignore = IgnoreRules.read_at(root) if finder.selection.gitignore else None
     # Relative paths, and for directories what is ignored in them.
-    stack: list[tuple[str, bool, Ignore | None]] = [("", True, ignore)]
+    stack: list[tuple[str, bool, IgnoreRules | None]] = [("", True, ignore)]
     while stack:
         relative, is_directory, ignore = stack.pop()
         path = root / relative
-        source = _printable(str(path))
+        source = _to_printable(str(path))
         try:
             if is_directory:
                 place = os.path.join(absolute, relative) if relative else absolute  # noqa: PTH118 - of text, for many files
                 if place != skipped:
                     below = ignore.enter(place) if ignore and relative else ignore
-                    inside = _listed(path, place, f"{relative}/" if relative else "", finder, below)
+                    inside = _list_directory(path, place, f"{relative}/" if relative else "", finder, below)
                     stack.extend((name, directory, below) for name, directory in reversed(inside))
             elif stat.S_ISREG(path.stat().st_mode) and finder.has_changed(path):
                 # Pipes and devices are no documents.
-                yield Input(source, _printable(relative), path, finder.loader(relative))
+                yield Input(source, _to_printable(relative), path, finder.get_loader(relative))
         except OSError as error:
-            yield unreadable(source, error)
+            yield to_input_error(source, error)
         except InputError as error:
             yield error
 
 
-def _listed(
-    directory: Path, place: str, prefix: str, finder: _Finder, ignore: Ignore | None
+def _list_directory(
+    directory: Path, place: str, prefix: str, finder: _Finder, ignore: IgnoreRules | None
 ) -> list[tuple[str, bool]]:
     """Return what of a directory is to be visited, sorted by name."""
     inside: list[tuple[str, bool]] = []
@@ -268,31 +268,31 @@ def _listed(
                 continue
             is_directory = entry.is_dir(follow_symlinks=False)
             taken = (
-                finder.enters(relative)
+                finder.is_entered(relative)
                 if is_directory
-                else finder.wants(relative) and not _links_to_directory(entry)
+                else finder.accepts(relative) and not _is_directory_link(entry)
             )
             if taken and not (
                 ignore
-                and ignore.leaves_out(f"{place}{os.sep}{entry.name}", is_directory=is_directory)
+                and ignore.is_ignored(f"{place}{os.sep}{entry.name}", is_directory=is_directory)
             ):
                 inside.append((relative, is_directory))
     return sorted(inside)
 
 
-def _links_to_directory(entry: os.DirEntry[str]) -> bool:
+def _is_directory_link(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_symlink() and entry.is_dir()
     except OSError:
         return False  # a link to itself: reading it tells the user
 
 
-def _loader(name: str, loaders: Sequence[LoaderType]) -> LoaderType | None:
+def _find_loader(name: str, loaders: Sequence[LoaderType]) -> LoaderType | None:
     suffix = PurePosixPath(name).suffix.lower()
     return next((loader for loader in loaders if suffix in loader.suffixes), None)
 
 
-def _patterns(lines: Sequence[str]) -> GitIgnoreSpec | None:
+def _compile_patterns(lines: Sequence[str]) -> GitIgnoreSpec | None:
     if not lines:
         return None
     from pathspec import GitIgnoreSpec  # noqa: PLC0415 - most runs name no patterns
@@ -305,7 +305,7 @@ def _patterns(lines: Sequence[str]) -> GitIgnoreSpec | None:
         ) from error
 
 
-def unreadable(source: str, error: OSError | ValueError) -> InputError:
+def to_input_error(source: str, error: OSError | ValueError) -> InputError:
     """Return the error that tells why a file cannot be read."""
     if isinstance(error, FileNotFoundError):
         return InputError("there is no such file or directory", source=source)
@@ -313,6 +313,6 @@ def unreadable(source: str, error: OSError | ValueError) -> InputError:
     return InputError(f"cannot be read: {reason[:1].lower()}{reason[1:]}", source=source)
 
 
-def _printable(name: str) -> str:
+def _to_printable(name: str) -> str:
     """Return a file's name as text; bytes that are not UTF-8 become escapes."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, cast
 
 from octavo.errors import InputError
-from octavo.loaders.decode import decoded_lines
-from octavo.loaders.row import document_of_row
+from octavo.loaders.decode import decode_lines
+from octavo.loaders.row import build_row_document
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 
 __all__ = ["LOADER"]
 
-_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_HALF_PAIR: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def _rows(
+def _read_rows(
     file: BinaryIO, source: str, encoding: str | None, column: str | None
 ) -> Iterator[Document | InputError]:
-    lines = decoded_lines(file, source, encoding)
+    lines = decode_lines(file, source, encoding)
     number = 0
     while True:
         number += 1
@@ -35,18 +35,18 @@ def _rows(
             return
         if line.strip():
             try:
-                yield _document(line, place, column)
+                yield _parse_line(line, place, column)
             except InputError as error:
                 yield error
 
 
-def _document(line: str, place: str, column: str | None) -> Document:
+def _parse_line(line: str, place: str, column: str | None) -> Document:
     try:
         row: object = json.loads(line)
     except (ValueError, RecursionError) as error:
         hint = "write one JSON object a line"
-        raise InputError(f"not JSON: {_said(error)}", source=place, hint=hint) from None
-    if _HALF.search(line) and _has_half(row):
+        raise InputError(f"not JSON: {_describe_error(error)}", source=place, hint=hint) from None
+    if _HALF_PAIR.search(line) and _has_half(row):
         raise InputError(
             "half of a surrogate pair is no character",
             source=place,
@@ -56,10 +56,10 @@ def _document(line: str, place: str, column: str | None) -> Document:
         return Document(row, place)
     if not isinstance(row, dict):
         raise InputError("neither an object nor a string", source=place, hint="write an object")
-    return document_of_row(cast("dict[str, Any]", row), place, column)
+    return build_row_document(cast("dict[str, Any]", row), place, column)
 
 
-def _said(error: ValueError | RecursionError) -> str:
+def _describe_error(error: ValueError | RecursionError) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg[:1].lower()}{error.msg[1:]}"
     deep = isinstance(error, RecursionError)
@@ -78,5 +78,5 @@ def _has_half(row: object) -> bool:
 LOADER = LoaderType(
     name="jsonl",
     suffixes=frozenset({".jsonl", ".ndjson"}),
-    rows=_rows,
+    rows=_read_rows,
 )

@@ -26,13 +26,13 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
     metadata: dict[str, str] = {}
     start = 0
     if match := _FRONT_MATTER.match(text):
-        fields = _toml(match["body"]) if match["mark"] == "+++" else _yaml(match["body"])
+        fields = _parse_toml(match["body"]) if match["mark"] == "+++" else _parse_yaml(match["body"])
         if fields is not None:
-            metadata, start = _strings(fields), match.end()
+            metadata, start = _to_strings(fields), match.end()
     return Document(text, source, outline=markdown_headings(text, start), metadata=metadata)
 
 
-def _yaml(body: str) -> Mapping[Any, Any] | None:
+def _parse_yaml(body: str) -> Mapping[Any, Any] | None:
     """Return the mapping that the front matter holds, its scalars as strings, or None."""
     import yaml  # noqa: PLC0415 - most texts have no front matter
 
@@ -44,14 +44,14 @@ def _yaml(body: str) -> Mapping[Any, Any] | None:
     return cast("Mapping[Any, Any]", found) if isinstance(found, dict) else None
 
 
-def _toml(body: str) -> Mapping[str, Any] | None:
+def _parse_toml(body: str) -> Mapping[str, Any] | None:
     try:
         return tomllib.loads(body.replace("\r\n", "\n"))
     except (tomllib.TOMLDecodeError, RecursionError):
         return None
 
 
-def _strings(fields: Mapping[Any, Any]) -> dict[str, str]:
+def _to_strings(fields: Mapping[Any, Any]) -> dict[str, str]:
     """Keep scalars, and lists of scalars joined by commas."""
     kept: dict[str, str] = {}
     for key, value in fields.items():

@@ -12,9 +12,9 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from octavo.errors import InputError
-from octavo.loaders.extraction import DAMAGED, EXTRACTION, Extracted
-from octavo.loaders.parts import damaged_part
-from octavo.loaders.signature import ZIP, kind_of
+from octavo.loaders.extraction import DAMAGED_HINT, EXTRACTION, ExtractedText
+from octavo.loaders.parts import find_damaged_part
+from octavo.loaders.signature import ZIP_MAGIC, detect_format
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 from octavo.text.outline import markdown_headings
@@ -38,7 +38,7 @@ _PAGED: Final = frozenset({".pdf", ".pptx"})
 _PDF_END: Final = b"startxref"
 _PDF_TAIL: Final = 4096
 """Bytes at a PDF's end in which its last mark stands; by the standard 1,024, with some room."""
-_LARGEST: Final = 256 << 20
+_MAX_BYTES: Final = 256 << 20
 
 
 def _load(data: bytes, source: str, encoding: str | None) -> Document:
@@ -55,15 +55,15 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
     try:
         found = EXTRACTION.extract(data, _TYPES[suffix], source, paged=suffix in _PAGED)
     except InputError as error:
-        raise _mislabelled(data, suffix, source) or error from error
+        raise _build_suffix_error(data, suffix, source) or error from error
     if suffix == ".pdf" and _PDF_END not in data[-_PDF_TAIL:]:
         # The library reads on as far as it can, and would leave out the rest without a word.
-        raise InputError("it is cut off: the end is missing", source=source, hint=DAMAGED)
-    if data.startswith(ZIP) and (part := damaged_part(data)) is not None:
-        raise InputError(f"cannot be read: {part} is damaged", source=source, hint=DAMAGED)
-    text, pages = _joined(found)
+        raise InputError("it is cut off: the end is missing", source=source, hint=DAMAGED_HINT)
+    if data.startswith(ZIP_MAGIC) and (part := find_damaged_part(data)) is not None:
+        raise InputError(f"cannot be read: {part} is damaged", source=source, hint=DAMAGED_HINT)
+    text, pages = _join_pages(found)
     if not text.strip():
-        raise _mislabelled(data, suffix, source) or _without_text(found, source)
+        raise _build_suffix_error(data, suffix, source) or _build_empty_error(found, source)
     return Document(
         text,
         source,
@@ -75,7 +75,7 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
     )
 
 
-def _joined(found: Extracted) -> tuple[str, tuple[int, ...]]:
+def _join_pages(found: ExtractedText) -> tuple[str, tuple[int, ...]]:
     """Return the text and where its pages start; a sentence may go on over a page's end."""
     if not found.pages:
         return found.text, ()
@@ -85,7 +85,7 @@ def _joined(found: Extracted) -> tuple[str, tuple[int, ...]]:
     length = 0
     for page in found.pages:
         body = page.replace("\r\n", "\n").strip("\n")
-        gap = "" if not text else "\n" if _goes_on(text, body) else "\n\n"
+        gap = "" if not text else "\n" if _is_continued(text, body) else "\n\n"
         parts.append(gap + body)
         starts.append(length + len(gap))
         length += len(gap) + len(body)
@@ -93,13 +93,13 @@ def _joined(found: Extracted) -> tuple[str, tuple[int, ...]]:
     return "".join(parts) + "\n", tuple(starts)
 
 
-def _goes_on(before: str, after: str) -> bool:
+def _is_continued(before: str, after: str) -> bool:
     return before[-1:].isalnum() and after[:1].islower()
 
 
-def _mislabelled(data: bytes, suffix: str, source: str) -> InputError | None:
+def _build_suffix_error(data: bytes, suffix: str, source: str) -> InputError | None:
     """Return the error of a file that is of another format than its name says."""
-    kind = kind_of(data)
+    kind = detect_format(data)
     if kind is None or suffix in kind.suffixes:
         return None
     return InputError(
@@ -109,7 +109,7 @@ def _mislabelled(data: bytes, suffix: str, source: str) -> InputError | None:
     )
 
 
-def _without_text(found: Extracted, source: str) -> InputError:
+def _build_empty_error(found: ExtractedText, source: str) -> InputError:
     if found.pages:
         count = len(found.pages)
         what = (
@@ -125,4 +125,4 @@ def _without_text(found: Extracted, source: str) -> InputError:
     return InputError("there is no text in it", source=source)
 
 
-LOADER = LoaderType(name="office", suffixes=frozenset(_TYPES), load=_load, limit=_LARGEST)
+LOADER = LoaderType(name="office", suffixes=frozenset(_TYPES), load=_load, limit=_MAX_BYTES)

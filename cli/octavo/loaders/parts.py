@@ -8,9 +8,9 @@ import zipfile
 import zlib
 from typing import Final
 
-__all__ = ["UNREADABLE", "damaged_part"]
+__all__ = ["ARCHIVE_ERRORS", "find_damaged_part"]
 
-UNREADABLE: Final = (
+ARCHIVE_ERRORS: Final = (
     *(zipfile.BadZipFile, zlib.error, struct.error),
     *(EOFError, NotImplementedError, OSError, RuntimeError, ValueError),
 )
@@ -23,7 +23,7 @@ _MEDIA: Final = (
 _BLOCK: Final = 1 << 16
 
 
-def damaged_part(data: bytes) -> str | None:
+def find_damaged_part(data: bytes) -> str | None:
     """Return the name of the first part whose header or checksum does not hold, or None.
 
     Extraction leaves a part that it cannot read out without a word; a slide would be missing.
@@ -31,18 +31,18 @@ def damaged_part(data: bytes) -> str | None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for part in archive.infolist():
-                if not _holds(archive, part):
+                if not _is_intact(archive, part):
                     return part.filename
-    except UNREADABLE:
+    except ARCHIVE_ERRORS:
         return "its list of parts"
     return None
 
 
-def _holds(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
+def _is_intact(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
     try:
         with archive.open(part) as opened:  # compares the two names that a part has
             while not part.filename.lower().endswith(_MEDIA) and opened.read(_BLOCK):
                 pass
-    except UNREADABLE:
+    except ARCHIVE_ERRORS:
         return False
     return True

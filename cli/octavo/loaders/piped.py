@@ -12,7 +12,7 @@ from octavo.errors import InputError
 from octavo.loaders.decode import decode
 from octavo.loaders.html import LOADER as HTML
 from octavo.loaders.markdown import LOADER as MARKDOWN
-from octavo.loaders.signature import kind_of
+from octavo.loaders.signature import detect_format
 from octavo.protocols.sources import LoaderType
 from octavo.text.chapters import find_book_headings
 from octavo.text.document import Document
@@ -28,10 +28,10 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
     try:
         text = decode(data, source, encoding)
     except InputError as error:
-        kind = kind_of(data)
+        kind = detect_format(data)
         if kind is None or kind.suffix is None:
             raise
-        raise _named(kind.name, kind.suffix, source) from error
+        raise _build_format_error(kind.name, kind.suffix, source) from error
     assert HTML.load is not None
     assert MARKDOWN.load is not None
     if _PAGE.match(text):
@@ -41,7 +41,7 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
     return marked if len(marked.outline) > len(chapters) else Document(text, source, chapters)
 
 
-def _named(kind: str, suffix: str, source: str) -> InputError:
+def _build_format_error(kind: str, suffix: str, source: str) -> InputError:
     hint = f"say so with a name: --stdin-filename x{suffix}"
     return InputError(f"this is {kind}, not text", source=source, hint=hint)
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 from octavo.errors import InputError
 from octavo.loaders.decode import check_encoding
-from octavo.loaders.inputs import Input, unreadable
+from octavo.loaders.inputs import Input, to_input_error
 from octavo.text.document import Document
 
-__all__ = ["Reading", "documents"]
+__all__ = ["InputReader", "read_documents"]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class InputReader:
     """How inputs are read: the encoding of those that do not tell, and the text's column of tables.
 
     Raises UsageError for an unknown encoding.
@@ -42,18 +42,18 @@ class Reading:
                 return
             with item.open() as file:
                 for row in item.loader.rows(file, item.source, self.encoding, self.column):
-                    yield row if isinstance(row, InputError) else (_row(item, row), row)
+                    yield row if isinstance(row, InputError) else (_to_row_input(item, row), row)
         except OSError as error:
-            yield unreadable(item.source, error)
+            yield to_input_error(item.source, error)
         except InputError as error:
             yield error
 
 
-def documents(
-    found: Iterable[Input | InputError], reading: Reading | None = None
+def read_documents(
+    found: Iterable[Input | InputError], reading: InputReader | None = None
 ) -> Iterator[Document | InputError]:
     """Yield each input's documents when they are asked for, or the error in their place."""
-    reading = reading or Reading()
+    reading = reading or InputReader()
     for item in found:
         if isinstance(item, InputError):
             yield item
@@ -62,6 +62,6 @@ def documents(
                 yield each if isinstance(each, InputError) else each[1]
 
 
-def _row(table: Input, row: Document) -> Input:
+def _to_row_input(table: Input, row: Document) -> Input:
     line = row.source.removeprefix(f"{table.source}:")
     return replace(table, source=row.source, relative=f"{table.relative}/{line}")

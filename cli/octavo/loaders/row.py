@@ -8,22 +8,22 @@ from typing import Final
 from octavo.errors import InputError
 from octavo.text.document import Document
 
-__all__ = ["document_of_row"]
+__all__ = ["build_row_document"]
 
-_TEXT: Final = "text"
-_SHOWN: Final = 12
+_TEXT_COLUMN: Final = "text"
+_MAX_SHOWN: Final = 12
 
 
-def document_of_row(row: Mapping[str, object], source: str, column: str | None) -> Document:
+def build_row_document(row: Mapping[str, object], source: str, column: str | None) -> Document:
     """Return a row's document; its text is in `column`, else in `text`, else in the only one.
 
     Raises InputError for a row without that column, and for one whose text is no string.
     """
-    name = column or _TEXT
+    name = column or _TEXT_COLUMN
     if column is None and name not in row and len(row) == 1:
         (name,) = row
     if name not in row:
-        columns = ", ".join(list(row)[:_SHOWN])
+        columns = ", ".join(list(row)[:_MAX_SHOWN])
         raise InputError(
             f"the row has no column {name!r}",
             source=source,
