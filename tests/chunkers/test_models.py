@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.chunkers.test_methods import TEXTS, TOKTOK, UNITS, Letters
 
-from octavo.chunkers.margin import splits
-from octavo.chunkers.perplexity import dynamic, minima
-from octavo.chunkers.regex import matches
+from octavo.chunkers.margin import decide_splits
+from octavo.chunkers.perplexity import compute_threshold, find_minima
+from octavo.chunkers.regex import match_pattern
 from octavo.errors import Outcome, ReplyError
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Answer, TokenLogprob
@@ -125,11 +125,11 @@ def test_least_surprise_ends_a_chunk():
 
 
 def test_minima_are_those_of_the_paper():
-    assert minima([3, 1, 2]) == [(1, 2)]
-    assert minima([3, 1, 1, 2]) == [(1, 2)]
-    assert minima([1, 2, 3]) == []
-    assert dynamic([(1, 0.5)] * 99) == 0
-    assert dynamic([(1, 0.5)] * 99 + [(2, 0.3), (3, 0.1)]) == 0.3
+    assert find_minima([3, 1, 2]) == [(1, 2)]
+    assert find_minima([3, 1, 1, 2]) == [(1, 2)]
+    assert find_minima([1, 2, 3]) == []
+    assert compute_threshold([(1, 0.5)] * 99) == 0
+    assert compute_threshold([(1, 0.5)] * 99 + [(2, 0.3), (3, 0.1)]) == 0.3
 
 
 def likes(words):
@@ -151,10 +151,10 @@ def test_sentences_are_divided_where_the_model_would():
 
 
 def test_without_a_threshold_the_last_differences_decide():
-    assert splits([0.5, 0.9, 0.2, 0.6], None) == [False, False, True, False]
-    assert splits([-0.1, 0.9, -0.9], None) == [True, False, True]
-    assert splits([0.1, 0.3], 0.2) == [True, False]
-    assert splits([0.5, None, 0.4, None], None) == [False, False, True, False]
+    assert decide_splits([0.5, 0.9, 0.2, 0.6], None) == [False, False, True, False]
+    assert decide_splits([-0.1, 0.9, -0.9], None) == [True, False, True]
+    assert decide_splits([0.1, 0.3], 0.2) == [True, False]
+    assert decide_splits([0.5, None, 0.4, None], None) == [False, False, True, False]
 
 
 def shifting(word):
@@ -262,7 +262,7 @@ def test_a_pattern_divides_the_document():
 def test_a_pattern_that_cannot_be_used_leaves_the_document_to_structure(monkeypatch):
     monkeypatch.setattr("octavo.chunkers.regex._SECONDS", 0.01)
     with pytest.raises(ValueError, match="more than"):
-        matches(r"(a|aa)+$", "a" * 40 + "!")
+        match_pattern(r"(a|aa)+$", "a" * 40 + "!")
     for pattern in ("(", r"(a|aa)+$"):
         work = Work(lambda prompt, variables, pattern=pattern: {"pattern": pattern})
         parts, _ = run("regex", "a" * 40 + "!", work, tokens=60)

@@ -12,9 +12,9 @@ from bench.corpus import prose
 import octavo
 from octavo.backends.scripted import ScriptedBackend
 from octavo.chunkers.score import Scores
-from octavo.chunkers.score_form import form
-from octavo.chunkers.score_likelihood import clarity, stickiness
-from octavo.chunkers.score_meaning import coherence, cohesion
+from octavo.chunkers.score_form import measure_boundaries
+from octavo.chunkers.score_likelihood import measure_clarity, measure_stickiness
+from octavo.chunkers.score_meaning import measure_coherence, measure_cohesion
 from octavo.errors import ContextError
 from octavo.protocols import Capabilities, Reply, TokenLogprob
 from octavo.text.chunk import Chunk
@@ -32,7 +32,7 @@ def cut(text, *places, tokens=50):
 
 def of(*marks, tokens=50):
     places = [TEXT.index(mark) for mark in marks]
-    return form(Document(TEXT, "t"), cut(TEXT, *places, tokens=tokens), 100)
+    return measure_boundaries(Document(TEXT, "t"), cut(TEXT, *places, tokens=tokens), 100)
 
 
 def test_borders_between_blocks_keep_all_of_them_whole():
@@ -87,13 +87,13 @@ def test_chunks_of_one_subject_are_more_cohesive_and_coherent():
     embed = directions(one="cat", other="dog")
     apart = cut(PETS, PETS.index("dog"))
     mixed = cut(PETS, PETS.index("cat too"), PETS.index("dog as"))
-    assert asyncio.run(cohesion(document, apart, embed)) == pytest.approx(1)
-    assert asyncio.run(cohesion(document, mixed, embed)) == pytest.approx(1 / math.sqrt(2))
-    assert asyncio.run(coherence(document, apart, embed)) == pytest.approx(1 / math.sqrt(2))
+    assert asyncio.run(measure_cohesion(document, apart, embed)) == pytest.approx(1)
+    assert asyncio.run(measure_cohesion(document, mixed, embed)) == pytest.approx(1 / math.sqrt(2))
+    assert asyncio.run(measure_coherence(document, apart, embed)) == pytest.approx(1 / math.sqrt(2))
     whole = cut(PETS)
-    assert asyncio.run(coherence(document, whole, embed)) is None
+    assert asyncio.run(measure_coherence(document, whole, embed)) is None
     single = cut(PETS, *(PETS.index(word) for word in ("cat too", "dog dog", "dog as")))
-    assert asyncio.run(cohesion(document, single, embed)) is None
+    assert asyncio.run(measure_cohesion(document, single, embed)) is None
 
 
 async def known_words(text, given):
@@ -105,14 +105,14 @@ async def known_words(text, given):
 def test_chunks_that_do_without_each_other_are_clear_and_do_not_stick():
     document = Document("a b c d a b c d x y z w", "t")
     chunks = cut(document.text, 7, 15)
-    assert asyncio.run(clarity(document, chunks, known_words)) == pytest.approx(
+    assert asyncio.run(measure_clarity(document, chunks, known_words)) == pytest.approx(
         (math.exp(-3) + 1) / 2
     )
     # The first two explain each other: one edge each way, both of degree 2.
-    assert asyncio.run(stickiness(document, chunks, known_words)) == pytest.approx(1.0)
-    assert asyncio.run(stickiness(document, cut(document.text, 15), known_words)) == 0
-    assert asyncio.run(stickiness(document, cut(document.text), known_words)) is None
-    assert asyncio.run(clarity(document, cut(document.text), known_words)) is None
+    assert asyncio.run(measure_stickiness(document, chunks, known_words)) == pytest.approx(1.0)
+    assert asyncio.run(measure_stickiness(document, cut(document.text, 15), known_words)) == 0
+    assert asyncio.run(measure_stickiness(document, cut(document.text), known_words)) is None
+    assert asyncio.run(measure_clarity(document, cut(document.text), known_words)) is None
 
 
 def test_a_graph_of_many_chunks_is_measured_in_part():
@@ -123,7 +123,7 @@ def test_a_graph_of_many_chunks_is_measured_in_part():
         return 1.0
 
     text = "word " * 400
-    asyncio.run(stickiness(Document(text, "t"), cut(text, *range(5, 2000, 5)), counted))
+    asyncio.run(measure_stickiness(Document(text, "t"), cut(text, *range(5, 2000, 5)), counted))
     assert len(asked) == 10 + 10 * 9
 
 

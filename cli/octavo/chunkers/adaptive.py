@@ -13,8 +13,8 @@ from typing import Final, Literal
 from pydantic import Field
 
 from octavo.chunkers import code, headings, rows, sentences, structure, tokens
-from octavo.chunkers.score import score
-from octavo.chunkers.score_meaning import Embed
+from octavo.chunkers.score import score_chunks
+from octavo.chunkers.score_meaning import EmbedFunction
 from octavo.errors import UsageError
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
@@ -25,7 +25,7 @@ from octavo.text.vector import Vector
 
 __all__ = ["CHUNKER", "Adaptive"]
 
-_METHODS: Final = {
+_CHUNKERS: Final = {
     part.CHUNKER.name: part.CHUNKER for part in (structure, headings, sentences, rows, code, tokens)
 }
 
@@ -48,19 +48,19 @@ async def _run(
     document: Document, options: Adaptive, counter: Counter, work: Work | None
 ) -> tuple[Chunk, ...]:
     """Return the chunks of the best chunker; one that refuses the document is passed over."""
-    embed = _embed(work) if options.embeddings else None
+    embed = _build_embedder(work) if options.embeddings else None
     best: tuple[Chunk, ...] | None = None
     most = -1.0
     refused: list[UsageError] = []
     for name in options.among:
-        chunker = _METHODS[name]
+        chunker = _CHUNKERS[name]
         try:
             own = chunker.options.model_validate({"tokens": options.tokens})
             chunks = await chunker.run(document, own, counter, None)
         except UsageError as error:
             refused.append(error)
             continue
-        scores = await score(document, chunks, options.tokens, embed=embed)
+        scores = await score_chunks(document, chunks, options.tokens, embed=embed)
         mean = scores.mean or 0.0
         if best is None or mean > most:
             best, most = chunks, mean
@@ -69,7 +69,7 @@ async def _run(
     return best
 
 
-def _embed(work: Work | None) -> Embed:
+def _build_embedder(work: Work | None) -> EmbedFunction:
     if work is None:
         raise UsageError(
             "`embeddings` of the chunker 'adaptive' asks a model",
@@ -90,7 +90,7 @@ def _asks(options: Adaptive) -> bool:
 CHUNKER = ChunkerType(
     name="adaptive",
     about="for each document, the chunker that scores best",
-    version=sum(each.version for each in _METHODS.values()),  # whose borders these are
+    version=sum(each.version for each in _CHUNKERS.values()),  # whose borders these are
     options=Adaptive,
     run=_run,
     asks=_asks,

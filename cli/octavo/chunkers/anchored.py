@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from octavo.chunkers.proposal import proposed
+from octavo.chunkers.proposal import await_proposal
 from octavo.chunkers.structure import split
-from octavo.chunkers.units import chunks_from
+from octavo.chunkers.units import split_at_places
 from octavo.protocols import JsonSchema, PromptLike
 from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
@@ -22,14 +22,14 @@ from octavo.text.mooring import find_part_starts, find_words
 from octavo.text.note import Prediction
 from octavo.text.span import Span
 
-__all__ = ["MOST", "Task", "anchored", "listing"]
+__all__ = ["MAX_CHUNKS", "ListingTask", "list_chunks", "build_listing_schema"]
 
-MOST = 24
+MAX_CHUNKS = 24
 """The most chunks that one call may list."""
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ListingTask:
     """What is asked of each window of at most `window` tokens.
 
     `reply` bounds a reply in tokens. `names` tells under which name of a chunk's context a field of
@@ -39,20 +39,20 @@ class Task:
     prompt: PromptLike
     variables: Mapping[str, object]
     schema: JsonSchema
-    window: int
-    reply: int
-    names: Mapping[str, str]
+    window_tokens: int
+    max_tokens: int
+    context_names: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedChunk:
     """A chunk that a model listed: where it begins in the document, and what it said of it."""
 
     start: int
-    said: Mapping[str, str]
+    fields: Mapping[str, str]
 
 
-def listing(first: Mapping[str, Any], fields: Sequence[str]) -> JsonSchema:
+def build_listing_schema(first: Mapping[str, Any], fields: Sequence[str]) -> JsonSchema:
     """Return the schema of a list of chunks with these fields of text each, after `first`."""
     item = {
         "type": "object",
@@ -60,7 +60,7 @@ def listing(first: Mapping[str, Any], fields: Sequence[str]) -> JsonSchema:
         "required": list(fields),
         "additionalProperties": False,
     }
-    chunks = {"type": "array", "items": item, "minItems": 1, "maxItems": MOST}
+    chunks = {"type": "array", "items": item, "minItems": 1, "maxItems": MAX_CHUNKS}
     return {
         "type": "object",
         "properties": {**first, "chunks": chunks},
@@ -69,8 +69,8 @@ def listing(first: Mapping[str, Any], fields: Sequence[str]) -> JsonSchema:
     }
 
 
-async def anchored(
-    document: Document, task: Task, budget: int, work: Work, counter: Counter
+async def list_chunks(
+    document: Document, task: ListingTask, budget: int, work: Work, counter: Counter
 ) -> tuple[Chunk, ...]:
     """Return the chunks that a model lists, each with what was said of it as its context.
 
@@ -78,49 +78,49 @@ async def anchored(
     What a list leaves out stays with the chunk before it, and what has more than `budget` tokens is
     split by structure, as is a window whose reply is no list.
     """
-    windows = await asyncio.to_thread(split, document, task.window, counter)
-    asked = [work.start(_listed(document, each.span, task, work)) for each in windows]
+    windows = await asyncio.to_thread(split, document, task.window_tokens, counter)
+    asked = [work.start(_list_window(document, each.span, task, work)) for each in windows]
     listed = [item for each in asked for item in await each]
-    chunks = chunks_from(document, [item.start for item in listed if item.start], budget, counter)
+    chunks = split_at_places(document, [item.start for item in listed if item.start], budget, counter)
     starts = [item.start for item in listed]
     told: list[Chunk] = []
     for chunk in chunks:
-        said = listed[bisect_right(starts, chunk.span.start) - 1].said
-        context = tuple((name, said[field]) for field, name in task.names.items() if field in said)
+        said = listed[bisect_right(starts, chunk.span.start) - 1].fields
+        context = tuple((name, said[field]) for field, name in task.context_names.items() if field in said)
         told.append(replace(chunk, context=context))
     return tuple(told)
 
 
-async def _listed(document: Document, span: Span, task: Task, work: Work) -> list[Listed]:
+async def _list_window(document: Document, span: Span, task: ListingTask, work: Work) -> list[ListedChunk]:
     """Return the chunks of a window, the first of which begins with it."""
     text = document.slice(span)
     asked = work.ask(
         task.prompt,
         {**task.variables, "text": text},
-        tokens=task.reply,
+        tokens=task.max_tokens,
         schema=task.schema,
         node=f"characters {span.start} to {span.end}",
         levels=work.after,
-        check=partial(_faults, text),
+        check=partial(_find_faults, text),
     )
     instead = f"characters {span.start} to {span.end} are split by structure"
-    answer = await proposed(asked, work, instead=instead)
+    answer = await await_proposal(asked, work, instead=instead)
     if answer is None:
-        return [Listed(span.start, {})]
+        return [ListedChunk(span.start, {})]
     if answer.predicted is not None or isinstance(answer.value, str):
-        count = MOST if answer.predicted is Prediction.LONG else 1
+        count = MAX_CHUNKS if answer.predicted is Prediction.LONG else 1
         places = sorted({span.start + span.length * at // count for at in range(count)})
-        return [Listed(place, {}) for place in places]
+        return [ListedChunk(place, {}) for place in places]
     rows: list[Mapping[str, str]] = answer.value["chunks"]
     found = find_part_starts(text, [Anchor(row["head"], row["tail"]) for row in rows])
     return [
-        Listed(span.start + place, row)
+        ListedChunk(span.start + place, row)
         for row, place in zip(rows, found, strict=True)
         if place is not None
     ]
 
 
-def _faults(text: str, record: Mapping[str, Any]) -> list[str]:
+def _find_faults(text: str, record: Mapping[str, Any]) -> list[str]:
     position = 0
     for number, row in enumerate(record["chunks"], start=1):
         found = find_words(text, row["head"], position)

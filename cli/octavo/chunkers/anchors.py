@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from octavo.chunkers.anchored import Task, anchored, listing
+from octavo.chunkers.anchored import ListingTask, list_chunks, build_listing_schema
 from octavo.errors import UsageError
 from octavo.protocols import PromptMark, PromptRef
 from octavo.protocols.sources import ChunkerType
@@ -23,7 +23,7 @@ from octavo.text.document import Document
 
 __all__ = ["CHUNKER", "Anchors"]
 
-_SCHEMA = listing({}, ("head", "tail"))
+_SCHEMA = build_listing_schema({}, ("head", "tail"))
 
 
 class Anchors(Options):
@@ -45,15 +45,15 @@ async def _run(
         raise UsageError("the chunker 'anchors' asks a model", hint="put it into a pipeline")
     if not document.text:
         return ()
-    task = Task(
+    task = ListingTask(
         work.prompt(options.prompt),
         {"words": options.words},
         _SCHEMA,
-        window=options.window,
-        reply=options.reply,
-        names={},
+        window_tokens=options.window,
+        max_tokens=options.reply,
+        context_names={},
     )
-    return await anchored(document, task, options.tokens, work, counter)
+    return await list_chunks(document, task, options.tokens, work, counter)
 
 
 CHUNKER = ChunkerType(

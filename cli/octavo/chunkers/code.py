@@ -17,10 +17,10 @@ from pathlib import PurePath
 
 from pydantic import Field
 
-from octavo.chunkers.cut import Cuts, Level, levels
-from octavo.chunkers.packing import pack
-from octavo.chunkers.piece import pieces
-from octavo.chunkers.syntax import LANGUAGES, Scope, parsed
+from octavo.chunkers.cut import Cuts, CutLevel, build_levels
+from octavo.chunkers.packing import pack_pieces
+from octavo.chunkers.piece import cut_pieces
+from octavo.chunkers.syntax import LANGUAGES, Scope, parse_syntax
 from octavo.errors import UsageError
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
@@ -32,7 +32,7 @@ from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Code", "split"]
 
-_DEEPER = UNIT // 2
+_DEPTH_COST = UNIT // 2
 """What a border costs for each level of the tree that it lies below the top."""
 
 
@@ -55,26 +55,26 @@ def split(document: Document, options: Code, counter: Counter) -> tuple[Chunk, .
     text, budget = document.text, options.tokens
     if not text:
         return ()
-    syntax = parsed(text, _language(document, options.language), budget)
-    lines, *finer = levels((), budget)
-    ways = (*_levels(syntax.lines), lines, *_levels(syntax.inside), *finer)
-    chunks = pack(document, [pieces(text, ways, budget, counter)], budget, counter)
-    return tuple(_scoped(chunk, syntax.scopes) for chunk in chunks)
+    syntax = parse_syntax(text, _detect_language(document, options.language), budget)
+    lines, *finer = build_levels((), budget)
+    ways = (*_build_levels(syntax.line_cuts), lines, *_build_levels(syntax.inline_cuts), *finer)
+    chunks = pack_pieces(document, [cut_pieces(text, ways, budget, counter)], budget, counter)
+    return tuple(_add_scope(chunk, syntax.scopes) for chunk in chunks)
 
 
-def _levels(places: Sequence[Sequence[int]]) -> Iterator[Level]:
+def _build_levels(places: Sequence[Sequence[int]]) -> Iterator[CutLevel]:
     for depth, each in enumerate(places):
-        yield Level(partial(_within, each, depth * _DEEPER), depth * _DEEPER)
+        yield CutLevel(partial(_cut_within, each, depth * _DEPTH_COST), depth * _DEPTH_COST)
 
 
-def _within(places: Sequence[int], price: int, text: str, span: Span) -> Cuts:
+def _cut_within(places: Sequence[int], price: int, text: str, span: Span) -> Cuts:
     """Return those of the places that lie inside a span."""
     del text
     inside = places[bisect_right(places, span.start) : bisect_left(places, span.end)]
     return inside, [price] * len(inside)
 
 
-def _language(document: Document, named: str | None) -> str:
+def _detect_language(document: Document, named: str | None) -> str:
     if named is not None:
         return named
     suffix = PurePath(document.source).suffix.lower().removeprefix(".")
@@ -87,11 +87,11 @@ def _language(document: Document, named: str | None) -> str:
     )
 
 
-def _scoped(chunk: Chunk, scopes: Sequence[Scope]) -> Chunk:
+def _add_scope(chunk: Chunk, scopes: Sequence[Scope]) -> Chunk:
     """Return a chunk with the first lines of what it starts inside of."""
     start = chunk.span.start
     last = bisect_left(scopes, start, key=lambda scope: scope.span.start)
-    around = [scope.line for scope in scopes[:last] if scope.span.end > start]
+    around = [scope.first_line for scope in scopes[:last] if scope.span.end > start]
     return replace(chunk, context=(("scope", "\n".join(around)),)) if around else chunk
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from octavo.chunkers.cut import words
+from octavo.chunkers.cut import find_word_cuts
 from octavo.protocols.context import ContextOptions
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
@@ -18,33 +18,33 @@ from octavo.text.document import Document
 from octavo.text.sentence import find_sentence_ends
 from octavo.text.span import Span
 
-__all__ = ["told", "with_context"]
+__all__ = ["build_document_context", "add_context"]
 
-_LOOK: Final = 8
+_CHARACTERS_PER_TOKEN: Final = 8
 """Characters a token that are looked at around a chunk: more than text has."""
 
 
-def with_context(
+def add_context(
     document: Document, chunks: Sequence[Chunk], options: ContextOptions, counter: Counter
 ) -> tuple[Chunk, ...]:
     """Return the chunks of a document with the context that the options ask for.
 
     A chunker's own, such as the header of a table, stays.
     """
-    fixed = told(document, options)
+    fixed = build_document_context(document, options)
     return tuple(
         replace(
             chunk,
-            context=(*fixed, *chunk.context, *_around(document.text, chunk, options, counter)),
+            context=(*fixed, *chunk.context, *_build_chunk_context(document.text, chunk, options, counter)),
         )
         for chunk in chunks
     )
 
 
-def told(document: Document, options: ContextOptions) -> tuple[tuple[str, str], ...]:
+def build_document_context(document: Document, options: ContextOptions) -> tuple[tuple[str, str], ...]:
     """Return what is the same for all chunks of a document."""
     found: list[tuple[str, str]] = []
-    if options.title and (name := _title(document)):
+    if options.title and (name := _find_title(document)):
         found.append(("title", name))
     names = [name for name in options.metadata if name in document.metadata]
     if names:
@@ -52,7 +52,7 @@ def told(document: Document, options: ContextOptions) -> tuple[tuple[str, str], 
     return tuple(found)
 
 
-def _title(document: Document) -> str:
+def _find_title(document: Document) -> str:
     """Return what a document calls itself: its metadata's title, else its first highest heading."""
     if named := document.metadata.get("title"):
         return str(named)
@@ -60,7 +60,7 @@ def _title(document: Document) -> str:
     return highest.title if highest else ""
 
 
-def _around(
+def _build_chunk_context(
     text: str, chunk: Chunk, options: ContextOptions, counter: Counter
 ) -> list[tuple[str, str]]:
     def fits(most: int) -> Callable[[int, int], bool]:
@@ -71,24 +71,24 @@ def _around(
     if options.headings:
         found.append(("headings", " > ".join(chunk.headings)))
     if options.overlap:
-        start = max(begin - _LOOK * options.overlap, 0)
+        start = max(begin - _CHARACTERS_PER_TOKEN * options.overlap, 0)
         ends = [start + end for end in find_sentence_ends(text[start:begin])]
-        first = _first(ends if start else [0, *ends], begin, fits(options.overlap))
+        first = _find_first_fitting(ends if start else [0, *ends], begin, fits(options.overlap))
         found.append(("overlap", text[first:begin].strip()))
     if options.before:
-        start = max(begin - _LOOK * options.before, 0)
-        places, _ = words(text, Span(start, begin))
-        first = _first([start, *places], begin, fits(options.before))
+        start = max(begin - _CHARACTERS_PER_TOKEN * options.before, 0)
+        places, _ = find_word_cuts(text, Span(start, begin))
+        first = _find_first_fitting([start, *places], begin, fits(options.before))
         found.append(("before", text[first:begin].strip()))
     if options.after:
-        end = min(stop + _LOOK * options.after, len(text))
-        places, _ = words(text, Span(stop, end))
-        last = _last([*places, end], stop, fits(options.after))
+        end = min(stop + _CHARACTERS_PER_TOKEN * options.after, len(text))
+        places, _ = find_word_cuts(text, Span(stop, end))
+        last = _find_last_fitting([*places, end], stop, fits(options.after))
         found.append(("after", text[stop:last].strip()))
     return [(name, each) for name, each in found if each]
 
 
-def _first(places: Sequence[int], end: int, fits: Callable[[int, int], bool]) -> int:
+def _find_first_fitting(places: Sequence[int], end: int, fits: Callable[[int, int], bool]) -> int:
     """Return the first of ascending places from which on the text up to the end fits."""
     low, high = 0, len(places)
     while low < high:
@@ -100,7 +100,7 @@ def _first(places: Sequence[int], end: int, fits: Callable[[int, int], bool]) ->
     return places[low] if low < len(places) else end
 
 
-def _last(places: Sequence[int], start: int, fits: Callable[[int, int], bool]) -> int:
+def _find_last_fitting(places: Sequence[int], start: int, fits: Callable[[int, int], bool]) -> int:
     """Return the last of ascending places up to which the text from the start on fits."""
     low, high = 0, len(places)
     while low < high:

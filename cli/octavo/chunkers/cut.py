@@ -17,62 +17,62 @@ from octavo.text.grapheme import is_inside_grapheme
 from octavo.text.sentence import find_sentence_ends
 from octavo.text.span import Span
 
-__all__ = ["Cuts", "Level", "finest", "levels", "lines", "words"]
+__all__ = ["Cuts", "CutLevel", "build_fine_levels", "build_levels", "find_line_cuts", "find_word_cuts"]
 
-_EDGE = UNIT // 2
-_LINE = UNIT
-_FENCED = UNIT * 3 // 2
-_SENTENCE = UNIT * 2
-_CLAUSE = UNIT * 3
-_WORD = UNIT * 4
-_JOINT = UNIT * 6
-_CHARACTER = UNIT * 8
+_EDGE_COST = UNIT // 2
+_LINE_COST = UNIT
+_FENCED_LINE_COST = UNIT * 3 // 2
+_SENTENCE_COST = UNIT * 2
+_CLAUSE_COST = UNIT * 3
+_WORD_COST = UNIT * 4
+_PUNCTUATION_COST = UNIT * 6
+_CHARACTER_COST = UNIT * 8
 
-_PATIENCE = 64
+_MAX_GRAPHEME = 64
 """Characters after which a grapheme that has not ended is cut all the same."""
 
-_ITEM = re.compile(r"[ \t]*+(?:[-*+\u2022]|\d{1,9}[.)])[ \t]")
+_LIST_ITEM = re.compile(r"[ \t]*+(?:[-*+\u2022]|\d{1,9}[.)])[ \t]")
 _SPACE = re.compile(r"\s++|[\u3001\uff0c\uff1a\uff1b]++")
-_JOINTS = re.compile(r"[,;:)\]}>/&|=]++")
+_PUNCTUATION = re.compile(r"[,;:)\]}>/&|=]++")
 
 Cuts = tuple[Sequence[int], Sequence[int]]
 """Positions in the text, and what a border at each costs by its kind."""
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class CutLevel:
     """One way to cut a span; `floor` is what its cheapest cut costs."""
 
     cuts: Callable[[str, Span], Cuts]
     floor: int
 
 
-def levels(fences: Sequence[Span], room: int) -> tuple[Level, ...]:
+def build_levels(fences: Sequence[Span], room: int) -> tuple[CutLevel, ...]:
     """Return the ways to cut a block above `room` tokens, the most welcome first.
 
     `fences` are the code fences of the text.
     """
     return (
-        Level(partial(_fenced_lines, fences), _EDGE),
-        Level(_sentences, _SENTENCE),
-        *finest(room),
+        CutLevel(partial(_find_line_cuts, fences), _EDGE_COST),
+        CutLevel(_find_sentence_cuts, _SENTENCE_COST),
+        *build_fine_levels(room),
     )
 
 
-def finest(room: int) -> tuple[Level, ...]:
+def build_fine_levels(room: int) -> tuple[CutLevel, ...]:
     """Return the ways to cut inside a sentence, from clauses and words down to characters."""
     return (
-        Level(words, _CLAUSE),
-        Level(_joints, _JOINT),
-        Level(_anchors, _CHARACTER),
+        CutLevel(find_word_cuts, _CLAUSE_COST),
+        CutLevel(_find_punctuation_cuts, _PUNCTUATION_COST),
+        CutLevel(_find_hashed_cuts, _CHARACTER_COST),
         # The most tokens of a character are four in the common tokenizers.
-        Level(partial(_grid, max(room // 8, 1)), _CHARACTER),
-        Level(partial(_grid, 1), _CHARACTER),
-        Level(_characters, _CHARACTER),
+        CutLevel(partial(_find_grid_cuts, max(room // 8, 1)), _CHARACTER_COST),
+        CutLevel(partial(_find_grid_cuts, 1), _CHARACTER_COST),
+        CutLevel(_find_character_cuts, _CHARACTER_COST),
     )
 
 
-def _fenced_lines(fences: Sequence[Span], text: str, span: Span) -> Cuts:
+def _find_line_cuts(fences: Sequence[Span], text: str, span: Span) -> Cuts:
     """Before lines with text in them, and rather at the edges of lists, tables and fences."""
     places: list[int] = []
     prices: list[int] = []
@@ -88,29 +88,29 @@ def _fenced_lines(fences: Sequence[Span], text: str, span: Span) -> Cuts:
         if not line.isspace():
             places.append(position)
             if opens < position < closes:
-                prices.append(_FENCED)
-            elif position in (opens, closes) or row != table or _ITEM.match(line):
-                prices.append(_EDGE)
+                prices.append(_FENCED_LINE_COST)
+            elif position in (opens, closes) or row != table or _LIST_ITEM.match(line):
+                prices.append(_EDGE_COST)
             else:
-                prices.append(_LINE)
+                prices.append(_LINE_COST)
         table = row
         position += len(line)
     first = 1 if places and places[0] == span.start else 0
     return places[first:], prices[first:]
 
 
-def lines(text: str, span: Span) -> Cuts:
+def find_line_cuts(text: str, span: Span) -> Cuts:
     """Before lines with text in them."""
-    return _fenced_lines((), text, span)
+    return _find_line_cuts((), text, span)
 
 
-def _sentences(text: str, span: Span) -> Cuts:
+def _find_sentence_cuts(text: str, span: Span) -> Cuts:
     ends = [span.start + end for end in find_sentence_ends(text[span.start : span.end])]
     places = [end for end in ends if end < span.end and not is_inside_grapheme(text, end)]
-    return places, [_SENTENCE] * len(places)
+    return places, [_SENTENCE_COST] * len(places)
 
 
-def words(text: str, span: Span) -> Cuts:
+def find_word_cuts(text: str, span: Span) -> Cuts:
     """Before white space, and after commas that need none."""
     places: list[int] = []
     prices: list[int] = []
@@ -119,21 +119,21 @@ def words(text: str, span: Span) -> Cuts:
         if match[0].isspace():
             if start > span.start:
                 places.append(start)
-                prices.append(_CLAUSE if text[start - 1] in ",;:\u2013\u2014" else _WORD)
+                prices.append(_CLAUSE_COST if text[start - 1] in ",;:\u2013\u2014" else _WORD_COST)
         elif end < span.end and not is_inside_grapheme(text, end):
             places.append(end)
-            prices.append(_CLAUSE)
+            prices.append(_CLAUSE_COST)
     return places, prices
 
 
-def _joints(text: str, span: Span) -> Cuts:
+def _find_punctuation_cuts(text: str, span: Span) -> Cuts:
     """After the punctuation inside what has no white space: addresses, minified code, data."""
-    ends = [match.end() for match in _JOINTS.finditer(text, span.start, span.end)]
+    ends = [match.end() for match in _PUNCTUATION.finditer(text, span.start, span.end)]
     places = [end for end in ends if end < span.end and not is_inside_grapheme(text, end)]
-    return places, [_JOINT] * len(places)
+    return places, [_PUNCTUATION_COST] * len(places)
 
 
-def _anchors(text: str, span: Span) -> Cuts:
+def _find_hashed_cuts(text: str, span: Span) -> Cuts:
     """Before about every sixteenth of the characters, chosen by what they are."""
     places: list[int] = []
     before = text[span.start]
@@ -141,10 +141,10 @@ def _anchors(text: str, span: Span) -> Cuts:
         if ord(sign) * 0x9E3779B1 >> 28 & 15 == 0 and sign != before and not is_inside_grapheme(text, position):
             places.append(position)
         before = sign
-    return places, [_CHARACTER] * len(places)
+    return places, [_CHARACTER_COST] * len(places)
 
 
-def _grid(step: int, text: str, span: Span) -> Cuts:
+def _find_grid_cuts(step: int, text: str, span: Span) -> Cuts:
     """Each `step` characters or little more, where nothing tells one place from another."""
     places: list[int] = []
     last = span.start
@@ -155,16 +155,16 @@ def _grid(step: int, text: str, span: Span) -> Cuts:
             last = position
             places.append(last)
             position = last + step
-        elif position - last > step + _PATIENCE:
+        elif position - last > step + _MAX_GRAPHEME:
             last += step
             places.append(last)
             position = max(position, last + step)
         else:
             position += 1
-    return places, [_CHARACTER] * len(places)
+    return places, [_CHARACTER_COST] * len(places)
 
 
-def _characters(text: str, span: Span) -> Cuts:
+def _find_character_cuts(text: str, span: Span) -> Cuts:
     inside = range(span.start + 1, span.end)
     places = [place for place in inside if text[place - 1 : place + 1] != "\r\n"]
-    return places, [_CHARACTER] * len(places)
+    return places, [_CHARACTER_COST] * len(places)

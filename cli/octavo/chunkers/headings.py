@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from octavo.chunkers.part import moved, part, placed
+from octavo.chunkers.part import shift_spans, extract_part, build_chunks
 from octavo.chunkers.structure import split as split_by_structure
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
@@ -40,21 +40,21 @@ def split(document: Document, options: Headings, counter: Counter) -> tuple[Chun
     character alone has more tokens than the budget.
     """
     spans: list[tuple[Span, int]] = []
-    for section, count in _sections(document, options, counter):
+    for section, count in _iter_sections(document, options, counter):
         if count <= options.tokens:
             spans.append((section, count))
         else:
-            parts = split_by_structure(part(document, section), options.tokens, counter)
-            spans += moved(parts, section.start)
-    return placed(document, spans)
+            parts = split_by_structure(extract_part(document, section), options.tokens, counter)
+            spans += shift_spans(parts, section.start)
+    return build_chunks(document, spans)
 
 
-def _sections(
+def _iter_sections(
     document: Document, options: Headings, counter: Counter
 ) -> Iterator[tuple[Span, int]]:
     """Yield the sections, small ones joined, with their tokens."""
     text = document.text
-    starts, titles = _starts(document, options.level)
+    starts, titles = _find_section_starts(document, options.level)
     spans = list(map(Span, starts, [*starts[1:], len(text)]))
     counts = counter.count_batch([document.slice(span) for span in spans])
     held, tokens, bare = Span(0, 0), 0, True
@@ -73,7 +73,7 @@ def _sections(
         yield held, tokens
 
 
-def _starts(document: Document, level: int | None) -> tuple[list[int], dict[int, int]]:
+def _find_section_starts(document: Document, level: int | None) -> tuple[list[int], dict[int, int]]:
     """Return where sections start, and where the heading at each ends."""
     text = document.text
     titles = {

@@ -17,8 +17,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from octavo.chunkers.proposal import proposed
-from octavo.chunkers.units import chunks_from, joined_up, sentence_borders, spans_between
+from octavo.chunkers.proposal import await_proposal
+from octavo.chunkers.units import split_at_places, merge_small, find_sentence_boundaries, split_into_spans
 from octavo.errors import BackendError, UsageError
 from octavo.protocols import PromptMark, PromptRef
 from octavo.protocols.calls import TokenLogprob
@@ -29,10 +29,10 @@ from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.note import Prediction
 
-__all__ = ["CHUNKER", "Margin", "splits"]
+__all__ = ["CHUNKER", "Margin", "decide_splits"]
 
-_TOP = 20
-_LAST = 5
+_TOP_LOGPROBS = 20
+_THRESHOLD_WINDOW = 5
 """How many differences the threshold is the mean of, as in the paper."""
 
 
@@ -61,22 +61,22 @@ async def _run(
         raise UsageError("the chunker 'margin' asks a model", hint="put it into a pipeline")
     if not document.text:
         return ()
-    places = await asyncio.to_thread(sentence_borders, document)
+    places = await asyncio.to_thread(find_sentence_boundaries, document)
     prompt = work.prompt(options.prompt)
     asked = [
         work.ask(
             prompt,
             {"first": document.slice(first), "second": document.slice(second)},
             tokens=1,
-            logprobs=_TOP,
+            logprobs=_TOP_LOGPROBS,
             strict=True,
             node=f"border at character {second.start}",
             levels=work.after,
         )
-        for first, second in pairwise(spans_between(document, places))
+        for first, second in pairwise(split_into_spans(document, places))
     ]
     instead = "nothing is split where the model does not say"
-    given = [await proposed(each, work, instead=instead) for each in asked]
+    given = [await await_proposal(each, work, instead=instead) for each in asked]
     answers = [answer for answer in given if answer]
     predicted = next((answer.predicted for answer in answers if answer.predicted), None)
     if predicted is None:
@@ -85,16 +85,16 @@ async def _run(
                 "the backend gives no log probabilities, which the chunker 'margin' needs",
                 hint="use a backend that gives them",
             )
-        leads = [_lead(answer.logprobs) if answer else None for answer in given]
-        cut = splits(leads, options.threshold)
+        leads = [_compute_lead(answer.logprobs) if answer else None for answer in given]
+        cut = decide_splits(leads, options.threshold)
         chosen = [place for place, here in zip(places, cut, strict=True) if here]
     else:
         chosen = places if predicted is Prediction.LONG else []
-    chosen = joined_up(document, chosen, counter, least=options.least, most=options.tokens)
-    return chunks_from(document, chosen, options.tokens, counter)
+    chosen = merge_small(document, chosen, counter, least=options.least, most=options.tokens)
+    return split_at_places(document, chosen, options.tokens, counter)
 
 
-def _lead(tokens: Sequence[TokenLogprob]) -> float | None:
+def _compute_lead(tokens: Sequence[TokenLogprob]) -> float | None:
     """Return how far `keep` is ahead of `split`, -1 to 1; what is not among the likeliest has 0.
 
     None when nothing is told of the reply.
@@ -109,13 +109,13 @@ def _lead(tokens: Sequence[TokenLogprob]) -> float | None:
     return chances["2"] - chances["1"]
 
 
-def splits(leads: Sequence[float | None], threshold: float | None) -> list[bool]:
+def decide_splits(leads: Sequence[float | None], threshold: float | None) -> list[bool]:
     """Tell for each border whether to split there; not where the lead is unknown.
 
     Without a threshold it starts at 0 and is then the mean of the last five differences.
     """
     found: list[bool] = []
-    recent: deque[float] = deque(maxlen=_LAST)
+    recent: deque[float] = deque(maxlen=_THRESHOLD_WINDOW)
     for lead in leads:
         usual = fsum(recent) / len(recent) if recent else 0.0
         found.append(lead is not None and lead <= (usual if threshold is None else threshold))

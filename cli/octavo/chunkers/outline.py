@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from octavo.chunkers.anchored import MOST, Task, anchored, listing
+from octavo.chunkers.anchored import MAX_CHUNKS, ListingTask, list_chunks, build_listing_schema
 from octavo.errors import UsageError
 from octavo.protocols import PromptMark, PromptRef
 from octavo.protocols.sources import ChunkerType
@@ -23,8 +23,8 @@ from octavo.text.document import Document
 
 __all__ = ["CHUNKER", "Outline"]
 
-_SCHEMA = listing(
-    {"outline": {"type": "array", "items": {"type": "string"}, "maxItems": MOST}},
+_SCHEMA = build_listing_schema(
+    {"outline": {"type": "array", "items": {"type": "string"}, "maxItems": MAX_CHUNKS}},
     ("title", "core", "head", "tail"),
 )
 
@@ -47,15 +47,15 @@ async def _run(
         raise UsageError("the chunker 'outline' asks a model", hint="put it into a pipeline")
     if not document.text:
         return ()
-    task = Task(
+    task = ListingTask(
         work.prompt(options.prompt),
         {},
         _SCHEMA,
-        window=options.window,
-        reply=options.reply,
-        names={"title": "topic", "core": "core"},
+        window_tokens=options.window,
+        max_tokens=options.reply,
+        context_names={"title": "topic", "core": "core"},
     )
-    return await anchored(document, task, options.tokens, work, counter)
+    return await list_chunks(document, task, options.tokens, work, counter)
 
 
 CHUNKER = ChunkerType(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise, repeat
 
 from octavo.chunkers.piece import Pieces
-from octavo.chunkers.tally import Tally
+from octavo.chunkers.tally import TokenSpanCounter
 from octavo.protocols.tokens import Counter
 from octavo.text.border import UNIT, hash_boundaries
 from octavo.text.chunk import Chunk
@@ -15,24 +15,24 @@ from octavo.text.kept import match_boundaries
 from octavo.text.kernel import find_cheapest_cuts
 from octavo.text.span import Span
 
-__all__ = ["EACH", "Borders", "chunked", "follow", "pack"]
+__all__ = ["CHUNK_COST", "Boundaries", "chunk_pieces", "pack_stably", "pack_pieces"]
 
-Borders = Sequence[tuple[int, int]]
+Boundaries = Sequence[tuple[int, int]]
 """Where the chunks of a text start, each with its border's hash."""
 
-EACH = UNIT * 3 // 8
+CHUNK_COST = UNIT * 3 // 8
 """What each chunk costs. More gives fuller chunks and lets an edit change more of them."""
 
-_EACH_KEPT = UNIT * 4 // 5
-_BONUS = UNIT // 2
+_STABLE_CHUNK_COST = UNIT * 4 // 5
+_KEPT_BOUNDARY_BONUS = UNIT // 2
 """What a border costs less where there was one before."""
 
-_DRIFT = 0.05
+_MAX_FILL_LOSS = 0.05
 """The share of the budget that chunks may be less full than if borders were drawn anew."""
 
 
-def pack(
-    document: Document, found: Iterable[Pieces], budget: int, counter: Counter, *, each: int = EACH
+def pack_pieces(
+    document: Document, found: Iterable[Pieces], budget: int, counter: Counter, *, chunk_cost: int = CHUNK_COST
 ) -> tuple[Chunk, ...]:
     """Return chunks made of pieces of a document, none above `budget` tokens.
 
@@ -43,9 +43,9 @@ def pack(
     starts: list[int] = []
     counts: list[int] = []
 
-    def place(parts: Pieces, cuts: Sequence[int]) -> None:
-        tally = Tally(document.text, parts, counter)
-        firsts, sizes = _fitted(parts, [0, *cuts], budget, tally, each=each)
+    def add_chunks(parts: Pieces, cuts: Sequence[int]) -> None:
+        tally = TokenSpanCounter(document.text, parts, counter)
+        firsts, sizes = _enforce_budget(parts, [0, *cuts], budget, tally, chunk_cost=chunk_cost)
         starts.extend([parts.starts[first] for first in firsts])
         counts.extend(sizes)
 
@@ -53,15 +53,15 @@ def pack(
     for stretch in found:
         held.extend(stretch)
         if len(held.starts) >= 2 * tried:
-            if cuts := find_cheapest_cuts(held.counts, held.costs, budget, each, more=True):
-                place(held.take(cuts[-1]), cuts[:-1])
+            if cuts := find_cheapest_cuts(held.counts, held.costs, budget, chunk_cost, more=True):
+                add_chunks(held.take(cuts[-1]), cuts[:-1])
             tried = len(held.starts)
-    place(held, find_cheapest_cuts(held.counts, held.costs, budget, each))
-    return _chunks(document, starts, counts)
+    add_chunks(held, find_cheapest_cuts(held.counts, held.costs, budget, chunk_cost))
+    return _make_chunks(document, starts, counts)
 
 
-def follow(
-    document: Document, found: Pieces, previous: Borders, budget: int, counter: Counter
+def pack_stably(
+    document: Document, found: Pieces, previous: Boundaries, budget: int, counter: Counter
 ) -> tuple[Chunk, ...]:
     """Return chunks made of pieces, with borders rather where an earlier version had them.
 
@@ -69,36 +69,36 @@ def follow(
     them. Once that has cost a twentieth of the budget, the borders are drawn anew.
     """
     sizes = found.counts
-    fresh = [0, *find_cheapest_cuts(sizes, found.costs, budget, _EACH_KEPT)]
+    fresh = [0, *find_cheapest_cuts(sizes, found.costs, budget, _STABLE_CHUNK_COST)]
     firsts = fresh
     if previous:
         marks = hash_boundaries(document.text, found.starts)
         costs = list(found.costs)
         for index in match_boundaries(previous, list(zip(found.starts, marks, strict=True))):
-            costs[index] -= _BONUS
-        firsts = [0, *find_cheapest_cuts(sizes, costs, budget, _EACH_KEPT)]
+            costs[index] -= _KEPT_BOUNDARY_BONUS
+        firsts = [0, *find_cheapest_cuts(sizes, costs, budget, _STABLE_CHUNK_COST)]
         total = sum(sizes)
-        if total / len(firsts) < total / len(fresh) - budget * _DRIFT:
+        if total / len(firsts) < total / len(fresh) - budget * _MAX_FILL_LOSS:
             firsts = fresh
-    return chunked(document, found, firsts, budget, counter, each=_EACH_KEPT)
+    return chunk_pieces(document, found, firsts, budget, counter, chunk_cost=_STABLE_CHUNK_COST)
 
 
-def chunked(
+def chunk_pieces(
     document: Document,
     found: Pieces,
     firsts: list[int],
     budget: int,
     counter: Counter,
     *,
-    each: int = EACH,
+    chunk_cost: int = CHUNK_COST,
 ) -> tuple[Chunk, ...]:
     """Return the chunks that start with the pieces `firsts`, cut further where above the budget."""
-    tally = Tally(document.text, found, counter)
-    firsts, counts = _fitted(found, firsts, budget, tally, each=each)
-    return _chunks(document, [found.starts[first] for first in firsts], counts)
+    tally = TokenSpanCounter(document.text, found, counter)
+    firsts, counts = _enforce_budget(found, firsts, budget, tally, chunk_cost=chunk_cost)
+    return _make_chunks(document, [found.starts[first] for first in firsts], counts)
 
 
-def _chunks(document: Document, starts: Sequence[int], counts: Sequence[int]) -> tuple[Chunk, ...]:
+def _make_chunks(document: Document, starts: Sequence[int], counts: Sequence[int]) -> tuple[Chunk, ...]:
     text = document.text
     spans = map(Span, starts, [*starts[1:], len(text)])
     outline = document.outline
@@ -106,21 +106,21 @@ def _chunks(document: Document, starts: Sequence[int], counts: Sequence[int]) ->
     return tuple(map(Chunk, spans, counts, paths, hash_boundaries(text, starts)))
 
 
-def _fitted(
-    found: Pieces, firsts: list[int], budget: int, tally: Tally, *, each: int
+def _enforce_budget(
+    found: Pieces, firsts: list[int], budget: int, tally: TokenSpanCounter, *, chunk_cost: int
 ) -> tuple[list[int], list[int]]:
     """Return the first pieces of chunks and the tokens of each, none above the budget."""
     ends = [*firsts[1:], len(found.starts)]
     counts = tally.count(zip(firsts, ends, strict=True))
     while max(counts) > budget:
-        firsts = _recut(found, firsts, counts, budget=budget, each=each)
+        firsts = _split_oversized(found, firsts, counts, budget=budget, chunk_cost=chunk_cost)
         ends = [*firsts[1:], len(found.starts)]
         counts = tally.count(zip(firsts, ends, strict=True))
     return firsts, counts
 
 
-def _recut(
-    found: Pieces, firsts: Sequence[int], counts: Sequence[int], *, budget: int, each: int
+def _split_oversized(
+    found: Pieces, firsts: Sequence[int], counts: Sequence[int], *, budget: int, chunk_cost: int
 ) -> list[int]:
     """Return the first pieces of chunks again, with those above the budget cut further.
 
@@ -137,5 +137,5 @@ def _recut(
             room = max(budget * sum(sizes) // tokens, 1)
             within = [min(size, room) for size in sizes]
             costs = found.costs[first:last]
-            finer += [first + cut for cut in find_cheapest_cuts(within, costs, room, each)]
+            finer += [first + cut for cut in find_cheapest_cuts(within, costs, room, chunk_cost)]
     return finer

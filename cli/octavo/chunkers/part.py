@@ -11,14 +11,14 @@ from octavo.text.chunk import Chunk
 from octavo.text.document import Document, Heading, iter_heading_paths
 from octavo.text.span import Span
 
-__all__ = ["moved", "part", "placed"]
+__all__ = ["shift_spans", "extract_part", "build_chunks"]
 
 
-def part(document: Document, span: Span) -> Document:
+def extract_part(document: Document, span: Span) -> Document:
     """Return a part of a document as a document of its own, with the headings in it."""
     begin, end = span
-    first = bisect_left(document.outline, begin, key=_begin)
-    last = bisect_left(document.outline, end, key=_begin)
+    first = bisect_left(document.outline, begin, key=_get_start)
+    last = bisect_left(document.outline, end, key=_get_start)
     outline = tuple(
         replace(heading, span=Span(heading.span.start - begin, heading.span.end - begin))
         for heading in document.outline[first:last]
@@ -26,12 +26,12 @@ def part(document: Document, span: Span) -> Document:
     return Document(document.text[begin:end], document.source, outline)
 
 
-def moved(chunks: Iterable[Chunk], start: int) -> list[tuple[Span, int]]:
+def shift_spans(chunks: Iterable[Chunk], start: int) -> list[tuple[Span, int]]:
     """Return the spans and tokens of a part's chunks in the document; the part starts here."""
     return [(Span(c.span.start + start, c.span.end + start), c.tokens) for c in chunks]
 
 
-def placed(document: Document, spans: Sequence[tuple[Span, int]]) -> tuple[Chunk, ...]:
+def build_chunks(document: Document, spans: Sequence[tuple[Span, int]]) -> tuple[Chunk, ...]:
     """Return chunks for spans and their tokens, with the headings they stand under."""
     starts = [span.start for span, _ in spans]
     paths = iter_heading_paths(document.outline, starts)
@@ -43,5 +43,5 @@ def placed(document: Document, spans: Sequence[tuple[Span, int]]) -> tuple[Chunk
     )
 
 
-def _begin(heading: Heading) -> int:
+def _get_start(heading: Heading) -> int:
     return heading.span.start

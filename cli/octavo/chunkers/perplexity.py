@@ -15,7 +15,7 @@ from math import fsum
 
 from pydantic import Field
 
-from octavo.chunkers.units import chunks_from, joined_up, sentence_borders, spans_between, windows
+from octavo.chunkers.units import split_at_places, merge_small, find_sentence_boundaries, split_into_spans, group_windows
 from octavo.errors import UsageError
 from octavo.protocols.ask import Answer
 from octavo.protocols.sources import ChunkerType
@@ -26,9 +26,9 @@ from octavo.text.document import Document
 from octavo.text.note import Prediction
 from octavo.text.span import Span
 
-__all__ = ["CHUNKER", "Perplexity", "dynamic", "minima"]
+__all__ = ["CHUNKER", "Perplexity", "compute_threshold", "find_minima"]
 
-_ENOUGH = 100
+_MIN_MINIMA = 100
 """Minima after which a dynamic threshold holds, as in the paper."""
 
 
@@ -56,10 +56,10 @@ async def _run(
         raise UsageError("the chunker 'perplexity' asks a model", hint="put it into a pipeline")
     if not document.text:
         return ()
-    places = await asyncio.to_thread(sentence_borders, document)
-    spans = spans_between(document, places)
+    places = await asyncio.to_thread(find_sentence_boundaries, document)
+    spans = split_into_spans(document, places)
     counts = counter.count_batch([document.slice(span) for span in spans])
-    runs = windows(counts, options.block)
+    runs = group_windows(counts, options.block)
     blocks = [Span(spans[run[0]].start, spans[run[-1]].end) for run in runs]
     asked = [
         work.ask.score(
@@ -73,17 +73,17 @@ async def _run(
     answers = [await each.reply for each in asked]
     predicted = next((answer.predicted for answer in answers if answer.predicted), None)
     if predicted is None:
-        surprises = _surprises(spans, blocks, answers)
-        falls = minima(surprises)
-        least = dynamic(falls) if options.threshold is None else options.threshold
+        surprises = _compute_surprises(spans, blocks, answers)
+        falls = find_minima(surprises)
+        least = compute_threshold(falls) if options.threshold is None else options.threshold
         chosen = [places[at] for at, fall in falls if fall >= least]
     else:
         chosen = places if predicted is Prediction.LONG else []
-    chosen = joined_up(document, chosen, counter, least=options.least, most=options.tokens)
-    return chunks_from(document, chosen, options.tokens, counter)
+    chosen = merge_small(document, chosen, counter, least=options.least, most=options.tokens)
+    return split_at_places(document, chosen, options.tokens, counter)
 
 
-def _surprises(
+def _compute_surprises(
     spans: Sequence[Span], blocks: Sequence[Span], answers: Sequence[Answer]
 ) -> list[float]:
     """Return the mean surprise of the tokens of each sentence, in nats."""
@@ -99,7 +99,7 @@ def _surprises(
     return [fsum(each) / len(each) if each else 0.0 for each in found]
 
 
-def minima(values: Sequence[float]) -> list[tuple[int, float]]:
+def find_minima(values: Sequence[float]) -> list[tuple[int, float]]:
     """Return the inner local minima of a sequence and how far each lies below a neighbour.
 
     A minimum that the next value equals counts, too. The larger fall of its two sides is told.
@@ -114,9 +114,9 @@ def minima(values: Sequence[float]) -> list[tuple[int, float]]:
     return found
 
 
-def dynamic(falls: Sequence[tuple[int, float]]) -> float:
+def compute_threshold(falls: Sequence[tuple[int, float]]) -> float:
     """Return a threshold from the text itself: the least fall among its first hundred minima."""
-    return min((fall for _, fall in falls[:_ENOUGH]), default=0.0) if len(falls) >= _ENOUGH else 0.0
+    return min((fall for _, fall in falls[:_MIN_MINIMA]), default=0.0) if len(falls) >= _MIN_MINIMA else 0.0
 
 
 CHUNKER = ChunkerType(

@@ -6,30 +6,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import sub
 
-from octavo.chunkers.cut import Level
+from octavo.chunkers.cut import CutLevel
 from octavo.errors import FitError
 from octavo.protocols.tokens import Counter
 from octavo.text.border import price_boundaries
 from octavo.text.kernel import select_boundaries
 from octavo.text.span import Span
 
-__all__ = ["DENSE", "SURE", "Pieces", "counted", "pieces", "refined"]
+__all__ = ["THINNING_DIVISOR", "MAX_CHARACTERS_PER_TOKEN", "Pieces", "count_pieces", "cut_pieces", "refine_pieces"]
 
-DENSE = 2
+THINNING_DIVISOR = 2
 """Two neighbours with fewer characters together than the room has tokens, divided by this, are
 short. Of the borders between such, only some are considered: a path needs no more than a dozen
 for each chunk."""
 
-SURE = 6
+MAX_CHARACTERS_PER_TOKEN = 6
 """Characters a token, more than text has on average. What is longer for the room is cut without
 being counted; should it fit after all, no path pays for a border in it that it does not need."""
 
-_ENDLESS = 16
+_FORCED_CUT_FACTOR = 16
 """Characters a token of the room, about four times what it holds. A longer part is cut where it
 must be, so what all cuts inside it have in common is left out of their costs: it would only weigh
 against the choice by content."""
 
-_BATCH = 1 << 11
+_COUNT_BATCH = 1 << 11
 """Pieces that are counted together: few enough that their copies stay in the processor's cache."""
 
 
@@ -64,26 +64,26 @@ class Pieces:
     def count(self, text: str, some: Sequence[int] | None, room: int, counter: Counter) -> None:
         """Count all or some of the pieces, but not those that are too long for the room."""
         starts, ends, counts = self.starts, self.ends, self.counts
-        sure = SURE * room
+        sure = MAX_CHARACTERS_PER_TOKEN * room
         if some is None and max(map(sub, ends, starts)) <= sure:
-            counts[:] = _sizes(text, starts, ends, counter)
+            counts[:] = _count_spans(text, starts, ends, counter)
             return
         some = range(len(starts)) if some is None else some
         short = [index for index in some if ends[index] - starts[index] <= sure]
         edges = [starts[index] for index in short], [ends[index] for index in short]
-        for index, size in zip(short, _sizes(text, *edges, counter), strict=True):
+        for index, size in zip(short, _count_spans(text, *edges, counter), strict=True):
             counts[index] = size
 
 
-def _sizes(text: str, starts: Sequence[int], ends: Sequence[int], counter: Counter) -> list[int]:
+def _count_spans(text: str, starts: Sequence[int], ends: Sequence[int], counter: Counter) -> list[int]:
     sizes: list[int] = []
-    for first in range(0, len(starts), _BATCH):
-        spans = zip(starts[first : first + _BATCH], ends[first : first + _BATCH], strict=True)
+    for first in range(0, len(starts), _COUNT_BATCH):
+        spans = zip(starts[first : first + _COUNT_BATCH], ends[first : first + _COUNT_BATCH], strict=True)
         sizes += counter.count_batch([text[start:end] for start, end in spans])
     return sizes
 
 
-def pieces(text: str, ways: Iterable[Level], room: int, counter: Counter) -> Pieces:
+def cut_pieces(text: str, ways: Iterable[CutLevel], room: int, counter: Counter) -> Pieces:
     """Return the pieces of a text that is not empty, in order, none above `room` tokens.
 
     What is above the room is cut by the first of the ways to cut, what is still above it by the
@@ -92,32 +92,32 @@ def pieces(text: str, ways: Iterable[Level], room: int, counter: Counter) -> Pie
     """
     whole = Pieces([0], [len(text)], [0], [room + 1])
     whole.count(text, None, room, counter)
-    return refined(text, whole, ways, room, counter)
+    return refine_pieces(text, whole, ways, room, counter)
 
 
-def counted(text: str, places: Sequence[int], costs: Sequence[int], counter: Counter) -> Pieces:
+def count_pieces(text: str, places: Sequence[int], costs: Sequence[int], counter: Counter) -> Pieces:
     """Return the pieces between places to cut, all of them, which may be above any room."""
     starts = [0, *places]
     ends = [*places, len(text)]
-    return Pieces(starts, ends, [0, *costs], _sizes(text, starts, ends, counter))
+    return Pieces(starts, ends, [0, *costs], _count_spans(text, starts, ends, counter))
 
 
-def refined(text: str, found: Pieces, ways: Iterable[Level], room: int, counter: Counter) -> Pieces:
+def refine_pieces(text: str, found: Pieces, ways: Iterable[CutLevel], room: int, counter: Counter) -> Pieces:
     """Return the pieces, those above the room cut further; see `pieces`."""
     wide = [index for index, count in enumerate(found.counts) if count > room]
     for level in ways:
         for thin in (True, False):
             if not wide:
                 return found
-            found, fresh = _cut(text, found, wide, level, room, thin=thin)
+            found, fresh = _cut_by_level(text, found, wide, level, room, thin=thin)
             found.count(text, fresh, room, counter)
             wide = [index for index in fresh if found.counts[index] > room]
     if wide:
-        raise _too_large(text, found, room)
+        raise _build_fit_error(text, found, room)
     return found
 
 
-def _too_large(text: str, found: Pieces, room: int) -> FitError:
+def _build_fit_error(text: str, found: Pieces, room: int) -> FitError:
     count = max(found.counts)
     character = text[found.starts[found.counts.index(count)]]
     return FitError(
@@ -126,8 +126,8 @@ def _too_large(text: str, found: Pieces, room: int) -> FitError:
     )
 
 
-def _cut(
-    text: str, whole: Pieces, wide: Sequence[int], level: Level, room: int, *, thin: bool
+def _cut_by_level(
+    text: str, whole: Pieces, wide: Sequence[int], level: CutLevel, room: int, *, thin: bool
 ) -> tuple[Pieces, list[int]]:
     """Return all pieces with some of them cut by one level, and the indices of what those gave.
 
@@ -143,9 +143,9 @@ def _cut(
         start, end = whole.starts[index], whole.ends[index]
         places, prices = level.cuts(text, Span(start, end))
         if thin:
-            kept = select_boundaries([start, *places, end], prices, room // DENSE)
+            kept = select_boundaries([start, *places, end], prices, room // THINNING_DIVISOR)
             places, prices = [places[index] for index in kept], [prices[index] for index in kept]
-        floor = level.floor if end - start > _ENDLESS * room else 0
+        floor = level.floor if end - start > _FORCED_CUT_FACTOR * room else 0
         first = len(cut.starts)
         cut.starts.extend((start, *places))
         cut.ends.extend((*places, end))

@@ -6,10 +6,10 @@ from octavo.errors import ReplyError
 from octavo.protocols import Answer, Asked
 from octavo.protocols.steps import Work
 
-__all__ = ["proposed"]
+__all__ = ["await_proposal"]
 
 
-async def proposed(asked: Asked, work: Work, *, instead: str) -> Answer | None:
+async def await_proposal(asked: Asked, work: Work, *, instead: str) -> Answer | None:
     """Return the answer, or None where the reply is cut, refused or no record.
 
     What failed and what is done `instead` is told. Other errors, such as a server that is not

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from octavo.chunkers.anchored import MOST, Task, anchored, listing
-from octavo.chunkers.proposal import proposed
+from octavo.chunkers.anchored import MAX_CHUNKS, ListingTask, list_chunks, build_listing_schema
+from octavo.chunkers.proposal import await_proposal
 from octavo.chunkers.structure import split
 from octavo.errors import UsageError
 from octavo.protocols import JsonSchema, PromptLike, PromptMark, PromptRef
@@ -28,11 +28,11 @@ from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Questions"]
 
-_SCHEMA = listing(
-    {"questions": {"type": "array", "items": {"type": "string"}, "maxItems": MOST}},
+_SCHEMA = build_listing_schema(
+    {"questions": {"type": "array", "items": {"type": "string"}, "maxItems": MAX_CHUNKS}},
     ("question", "head", "tail"),
 )
-_REVIEW: JsonSchema = {
+_REVIEW_SCHEMA: JsonSchema = {
     "type": "object",
     "properties": {
         "complete": {"type": "boolean"},
@@ -67,25 +67,25 @@ async def _run(
         raise UsageError("the chunker 'questions' asks a model", hint="put it into a pipeline")
     if not document.text:
         return ()
-    task = Task(
+    task = ListingTask(
         work.prompt(options.prompt),
         {},
         _SCHEMA,
-        window=options.window,
-        reply=options.reply,
-        names={"question": "question"},
+        window_tokens=options.window,
+        max_tokens=options.reply,
+        context_names={"question": "question"},
     )
-    chunks = await anchored(document, task, options.tokens, work, counter)
+    chunks = await list_chunks(document, task, options.tokens, work, counter)
     if options.review is None:
         return chunks
-    review = _Review(work.prompt(options.review), options.review_tokens, document, work)
+    review = _ChunkReviewer(work.prompt(options.review), options.review_tokens, document, work)
     around = [chunk.span for chunk in split(document, options.window, counter)]
-    reviews = [work.start(review.of(chunk, around)) for chunk in chunks]
+    reviews = [work.start(review.review(chunk, around)) for chunk in chunks]
     return tuple([await each for each in reviews])
 
 
 @dataclass(frozen=True, slots=True)
-class _Review:
+class _ChunkReviewer:
     """Asks what chunks lack; `tokens` bounds a reply."""
 
     prompt: PromptLike
@@ -93,7 +93,7 @@ class _Review:
     document: Document
     work: Work
 
-    async def of(self, chunk: Chunk, around: Sequence[Span]) -> Chunk:
+    async def review(self, chunk: Chunk, around: Sequence[Span]) -> Chunk:
         """Return a chunk with what it lacks of the window that it begins in."""
         start, end = chunk.span
         window = next(span for span in around if span.end > start)
@@ -103,18 +103,18 @@ class _Review:
             self.prompt,
             {"text": self.document.slice(window), "chunk": self.document.slice(chunk.span)},
             tokens=self.tokens,
-            schema=_REVIEW,
+            schema=_REVIEW_SCHEMA,
             node=f"review of characters {start} to {end}",
             levels=self.work.after,
         )
         instead = f"what characters {start} to {end} lack is not known"
-        answer = await proposed(asked, self.work, instead=instead)
+        answer = await await_proposal(asked, self.work, instead=instead)
         if answer is None or answer.predicted is not None or isinstance(answer.value, str):
             return chunk
-        return replace(chunk, context=(*chunk.context, *_completion(answer.value)))
+        return replace(chunk, context=(*chunk.context, *_build_completion(answer.value)))
 
 
-def _completion(review: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def _build_completion(review: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     facts = [" ".join(fact.split()) for fact in review["facts"]]
     if review["complete"] or not any(facts):
         return ()

@@ -18,8 +18,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from octavo.chunkers.proposal import proposed
-from octavo.chunkers.units import chunks_from, joined_up
+from octavo.chunkers.proposal import await_proposal
+from octavo.chunkers.units import split_at_places, merge_small
 from octavo.errors import UsageError
 from octavo.protocols import JsonSchema, PromptMark, PromptRef
 from octavo.protocols.sources import ChunkerType
@@ -30,15 +30,15 @@ from octavo.text.document import Document
 from octavo.text.note import Prediction
 from octavo.text.span import Span
 
-__all__ = ["CHUNKER", "Regex", "matches"]
+__all__ = ["CHUNKER", "Regex", "match_pattern"]
 
 _SECONDS = 10.0
 """The longest that a pattern may take over a document."""
-_REPEATS = 10_000
-_TIMES = re.compile(r"\{(\d+)")
-_CHARACTERS = 6
+_MAX_REPEATS = 10_000
+_COUNTED_REPEAT = re.compile(r"\{(\d+)")
+_CHARACTERS_PER_TOKEN = 6
 """Characters a token that are looked at for the sample: more than text has."""
-_INSTEAD = "splitting by structure"
+_FALLBACK = "splitting by structure"
 _SCHEMA: JsonSchema = {
     "type": "object",
     "properties": {"pattern": {"type": "string", "minLength": 1, "maxLength": 300}},
@@ -69,38 +69,38 @@ async def _run(
         return ()
     asked = work.ask(
         work.prompt(options.prompt),
-        {"sample": document.slice(_sample(document.text, options.sample, counter))},
+        {"sample": document.slice(_choose_sample(document.text, options.sample, counter))},
         tokens=200,
         schema=_SCHEMA,
         node="the pattern",
         levels=work.after,
-        check=partial(_faults, document.text),
+        check=partial(_find_faults, document.text),
     )
-    answer = await proposed(asked, work, instead=_INSTEAD)
+    answer = await await_proposal(asked, work, instead=_FALLBACK)
     if answer is None:
         found = []
     elif answer.predicted is not None or isinstance(answer.value, str):
         lines = [at + 1 for at, sign in enumerate(document.text[:-1]) if sign == "\n"]
         found = lines if answer.predicted is Prediction.LONG else []
     else:
-        found = await _found(answer.value["pattern"], document.text, work)
-    chosen = joined_up(document, found, counter, least=options.least, most=options.tokens)
-    return chunks_from(document, chosen, options.tokens, counter)
+        found = await _find_matches(answer.value["pattern"], document.text, work)
+    chosen = merge_small(document, found, counter, least=options.least, most=options.tokens)
+    return split_at_places(document, chosen, options.tokens, counter)
 
 
-async def _found(pattern: str, text: str, work: Work) -> list[int]:
+async def _find_matches(pattern: str, text: str, work: Work) -> list[int]:
     """Return where a pattern matches; nowhere, and told, where it cannot be used."""
     try:
-        found = await asyncio.to_thread(matches, pattern, text)
+        found = await asyncio.to_thread(match_pattern, pattern, text)
     except ValueError as error:
-        work.notice(f"the pattern {pattern!r} cannot be used: {error}; {_INSTEAD}")
+        work.notice(f"the pattern {pattern!r} cannot be used: {error}; {_FALLBACK}")
         return []
     if not found:
-        work.notice(f"the pattern {pattern!r} divides nothing; {_INSTEAD}")
+        work.notice(f"the pattern {pattern!r} divides nothing; {_FALLBACK}")
     return found
 
 
-def matches(pattern: str, text: str) -> list[int]:
+def match_pattern(pattern: str, text: str) -> list[int]:
     """Return where a pattern matches, each line's start and end being that of `^` and `$`.
 
     Raises ValueError when it is no pattern, or takes too long or too much memory.
@@ -108,8 +108,8 @@ def matches(pattern: str, text: str) -> list[int]:
     import regex  # noqa: PLC0415 - few runs need it
 
     # The library writes counted repeats out, one inside another too, and no time limit ends that.
-    if prod(max(int(times), 1) for times in _TIMES.findall(pattern)) > _REPEATS:
-        raise ValueError(f"it repeats more than {_REPEATS:,} times")
+    if prod(max(int(times), 1) for times in _COUNTED_REPEAT.findall(pattern)) > _MAX_REPEATS:
+        raise ValueError(f"it repeats more than {_MAX_REPEATS:,} times")
     try:
         compiled = regex.compile(pattern, regex.MULTILINE)
         found = {match.start() for match in compiled.finditer(text, timeout=_SECONDS)}
@@ -122,17 +122,17 @@ def matches(pattern: str, text: str) -> list[int]:
     return sorted(place for place in found if 0 < place < len(text))
 
 
-def _faults(text: str, record: Mapping[str, Any]) -> list[str]:
+def _find_faults(text: str, record: Mapping[str, Any]) -> list[str]:
     try:
-        found = matches(record["pattern"], text)
+        found = match_pattern(record["pattern"], text)
     except ValueError as error:
         return [f"the pattern cannot be used: {error}"]
     return [] if found else ["the pattern matches nowhere behind the beginning of the document"]
 
 
-def _sample(text: str, tokens: int, counter: Counter) -> Span:
+def _choose_sample(text: str, tokens: int, counter: Counter) -> Span:
     """Return the beginning of a text up to a line's end, of at most so many tokens."""
-    end = min(len(text), tokens * _CHARACTERS)
+    end = min(len(text), tokens * _CHARACTERS_PER_TOKEN)
     while end > 1 and counter.count(text[:end]) > tokens:
         end = end * 3 // 4
     line = text.rfind("\n", 0, end) + 1 if end < len(text) else end

@@ -15,13 +15,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from octavo.chunkers.cut import Cuts, Level, finest, levels
-from octavo.chunkers.packing import chunked, pack
-from octavo.chunkers.part import moved, part, placed
-from octavo.chunkers.piece import counted, refined
-from octavo.chunkers.stretch import stretches
+from octavo.chunkers.cut import Cuts, CutLevel, build_fine_levels, build_levels
+from octavo.chunkers.packing import chunk_pieces, pack_pieces
+from octavo.chunkers.part import shift_spans, extract_part, build_chunks
+from octavo.chunkers.piece import count_pieces, refine_pieces
+from octavo.chunkers.stretch import stream_pieces
 from octavo.chunkers.structure import split as split_by_structure
-from octavo.chunkers.table import Table, piped, separated
+from octavo.chunkers.table import Table, find_markdown_tables, parse_separated
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
@@ -60,32 +60,32 @@ def split(document: Document, options: Rows, counter: Counter) -> tuple[Chunk, .
     if options.table == "csv" or (
         options.table == "auto" and document.source.lower().endswith(_SUFFIXES)
     ):
-        found = separated(text)
+        found = parse_separated(text)
     else:
-        found = list(piped(text))
+        found = list(find_markdown_tables(text))
         if options.rows is None:
-            return _headed(_mixed(document, found, options.tokens, counter), found, text)
+            return _add_headers(_split_mixed(document, found, options.tokens, counter), found, text)
     spans: list[tuple[Span, int]] = []
     done = 0
     for table in [*found, Table(Span(len(text), len(text)), len(text), ())]:
         between = Span(done, table.span.start)
         if between.length:
-            parts = split_by_structure(part(document, between), options.tokens, counter)
-            spans += moved(parts, between.start)
+            parts = split_by_structure(extract_part(document, between), options.tokens, counter)
+            spans += shift_spans(parts, between.start)
         if table.span.length:
-            spans += moved(_alone(document, table, options, counter), table.span.start)
+            spans += shift_spans(_split_table(document, table, options, counter), table.span.start)
         done = table.span.end
-    return _headed(placed(document, spans), found, text)
+    return _add_headers(build_chunks(document, spans), found, text)
 
 
-def _alone(document: Document, table: Table, options: Rows, counter: Counter) -> tuple[Chunk, ...]:
+def _split_table(document: Document, table: Table, options: Rows, counter: Counter) -> tuple[Chunk, ...]:
     """Return the chunks of a table, its header with the first row."""
-    own = part(document, table.span)
+    own = extract_part(document, table.span)
     places = [row - table.span.start for row in table.rows[1:]]
-    rows = counted(own.text, places, weigh_hashes(hash_boundaries(own.text, places)), counter)
-    found = refined(own.text, rows, finest(options.tokens), options.tokens, counter)
+    rows = count_pieces(own.text, places, weigh_hashes(hash_boundaries(own.text, places)), counter)
+    found = refine_pieces(own.text, rows, build_fine_levels(options.tokens), options.tokens, counter)
     if options.rows is None:
-        return pack(own, [found], options.tokens, counter)
+        return pack_pieces(own, [found], options.tokens, counter)
     few = group_neighbours(
         hash_boundaries(own.text, found.starts),
         found.counts,
@@ -94,44 +94,44 @@ def _alone(document: Document, table: Table, options: Rows, counter: Counter) ->
         room=options.tokens,
     )
     firsts = [group.start for group in few]
-    return chunked(own, found, firsts, options.tokens, counter)
+    return chunk_pieces(own, found, firsts, options.tokens, counter)
 
 
-def _mixed(
+def _split_mixed(
     document: Document, found: Sequence[Table], budget: int, counter: Counter
 ) -> tuple[Chunk, ...]:
     """Return chunks by structure that part no header from its first row."""
     if not document.text:
         return ()
     fenced = find_fences(document.text)
-    lines, *others = levels(fenced, budget)
-    ways = (Level(partial(_whole_headers, found, lines), lines.floor), *others)
-    return pack(document, stretches(document, fenced, ways, budget, counter), budget, counter)
+    lines, *others = build_levels(fenced, budget)
+    ways = (CutLevel(partial(_cut_outside_headers, found, lines), lines.floor), *others)
+    return pack_pieces(document, stream_pieces(document, fenced, ways, budget, counter), budget, counter)
 
 
-def _whole_headers(found: Sequence[Table], lines: Level, text: str, span: Span) -> Cuts:
+def _cut_outside_headers(found: Sequence[Table], lines: CutLevel, text: str, span: Span) -> Cuts:
     """Return the lines but for those of headers and of the rows right behind them."""
     kept = [
         (place, price)
         for place, price in zip(*lines.cuts(text, span), strict=True)
-        if (table := _around(found, place)) is None or place > table.body
+        if (table := _find_table_around(found, place)) is None or place > table.body_start
     ]
     return [place for place, _ in kept], [price for _, price in kept]
 
 
-def _around(found: Sequence[Table], place: int) -> Table | None:
+def _find_table_around(found: Sequence[Table], place: int) -> Table | None:
     """Return the table that a place lies inside of, not at its start."""
     index = bisect_right(found, place - 1, key=lambda table: table.span.start) - 1
     return found[index] if index >= 0 and place < found[index].span.end else None
 
 
-def _headed(chunks: Sequence[Chunk], found: Sequence[Table], text: str) -> tuple[Chunk, ...]:
+def _add_headers(chunks: Sequence[Chunk], found: Sequence[Table], text: str) -> tuple[Chunk, ...]:
     """Return the chunks, those that start behind a header with it as context."""
     if not found:
         return tuple(chunks)
     return tuple(
-        replace(chunk, context=(("header", text[table.span.start : table.body].rstrip("\r\n")),))
-        if (table := _around(found, chunk.span.start)) and chunk.span.start >= table.body
+        replace(chunk, context=(("header", text[table.span.start : table.body_start].rstrip("\r\n")),))
+        if (table := _find_table_around(found, chunk.span.start)) and chunk.span.start >= table.body_start
         else chunk
         for chunk in chunks
     )

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, fields
 
-from octavo.chunkers.score_edits import Split, changed_by_edits
-from octavo.chunkers.score_form import form
-from octavo.chunkers.score_likelihood import Surprise, clarity, stickiness
-from octavo.chunkers.score_meaning import Embed, coherence, cohesion
+from octavo.chunkers.score_edits import SplitFunction, measure_changed
+from octavo.chunkers.score_form import measure_boundaries
+from octavo.chunkers.score_likelihood import SurpriseFunction, measure_clarity, measure_stickiness
+from octavo.chunkers.score_meaning import EmbedFunction, measure_coherence, measure_cohesion
 from octavo.errors import ContextError
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 
-__all__ = ["Scores", "score"]
+__all__ = ["Scores", "score_chunks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +65,21 @@ class Scores:
         return {each.name: getattr(self, each.name) for each in fields(self)} | {"mean": self.mean}
 
 
-async def score(
+async def score_chunks(
     document: Document,
     chunks: Sequence[Chunk],
     budget: int,
     *,
-    split: Split | None = None,
-    embed: Embed | None = None,
-    surprise: Surprise | None = None,
+    split: SplitFunction | None = None,
+    embed: EmbedFunction | None = None,
+    surprise: SurpriseFunction | None = None,
 ) -> Scores:
     """Return the scores of a document's chunks, whose budget was so many tokens.
 
     `split` splits a document as this one was: with it, some edits are tried. `embed` gives vectors
     for texts, and `surprise` how unlikely a text is behind another one.
     """
-    of = form(document, chunks, budget)
+    of = measure_boundaries(document, chunks, budget)
     return Scores(
         chunks=len(chunks),
         size=of.size,
@@ -87,15 +87,15 @@ async def score(
         blocks=of.blocks,
         sentences=of.sentences,
         paragraphs=of.paragraphs,
-        changed=await changed_by_edits(document, chunks, split) if split else None,
-        cohesion=await _within(cohesion(document, chunks, embed)) if embed else None,
-        coherence=await _within(coherence(document, chunks, embed)) if embed else None,
-        clarity=await _within(clarity(document, chunks, surprise)) if surprise else None,
-        stickiness=await _within(stickiness(document, chunks, surprise)) if surprise else None,
+        changed=await measure_changed(document, chunks, split) if split else None,
+        cohesion=await _try_score(measure_cohesion(document, chunks, embed)) if embed else None,
+        coherence=await _try_score(measure_coherence(document, chunks, embed)) if embed else None,
+        clarity=await _try_score(measure_clarity(document, chunks, surprise)) if surprise else None,
+        stickiness=await _try_score(measure_stickiness(document, chunks, surprise)) if surprise else None,
     )
 
 
-async def _within(score: Awaitable[float | None]) -> float | None:
+async def _try_score(score: Awaitable[float | None]) -> float | None:
     """Return a score; None where a text is too long for the model that it asks."""
     try:
         return await score

@@ -8,29 +8,29 @@ from collections.abc import Awaitable, Callable, Sequence
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 
-__all__ = ["Surprise", "clarity", "stickiness"]
+__all__ = ["SurpriseFunction", "measure_clarity", "measure_stickiness"]
 
-Surprise = Callable[[str, str], Awaitable[float | None]]
+SurpriseFunction = Callable[[str, str], Awaitable[float | None]]
 """Gives the mean negative log probability, in nats a token, of a text behind another one, which may
 be empty; None when the text has no token that it could be told of."""
 
-_PAIRS = 24
+_MAX_BOUNDARIES = 24
 """Borders that are measured, evenly spread: each asks the model twice."""
 
-_CHUNKS = 10
+_MAX_GRAPH_CHUNKS = 10
 """Chunks whose graph is measured, evenly spread: each pair asks the model twice."""
 
-_EDGE = 0.8
+_EDGE_THRESHOLD = 0.8
 """How much of a chunk's perplexity another one must take away for an edge between them."""
 
 
-async def clarity(document: Document, chunks: Sequence[Chunk], surprise: Surprise) -> float | None:
+async def measure_clarity(document: Document, chunks: Sequence[Chunk], surprise: SurpriseFunction) -> float | None:
     """Return the mean, over borders, of the perplexity of the chunk behind, given that before.
 
     As a share of its perplexity alone. None for a single chunk.
     """
     ratios: list[float] = []
-    for index in _spread(range(1, len(chunks)), _PAIRS):
+    for index in _spread_evenly(range(1, len(chunks)), _MAX_BOUNDARIES):
         before, text = (document.slice(chunks[at].span) for at in (index - 1, index))
         alone, behind = await surprise(text, ""), await surprise(text, before)
         if alone is not None and behind is not None:
@@ -38,8 +38,8 @@ async def clarity(document: Document, chunks: Sequence[Chunk], surprise: Surpris
     return sum(ratios) / len(ratios) if ratios else None
 
 
-async def stickiness(
-    document: Document, chunks: Sequence[Chunk], surprise: Surprise
+async def measure_stickiness(
+    document: Document, chunks: Sequence[Chunk], surprise: SurpriseFunction
 ) -> float | None:
     """Return the structural entropy, in bits, of the graph of chunks that explain one another.
 
@@ -47,7 +47,7 @@ async def stickiness(
     definition; its code keeps the pairs that depend little on each other instead. Of many chunks
     ten are taken. None for fewer than two; 0 where there is no edge.
     """
-    texts = [document.slice(chunks[at].span) for at in _spread(range(len(chunks)), _CHUNKS)]
+    texts = [document.slice(chunks[at].span) for at in _spread_evenly(range(len(chunks)), _MAX_GRAPH_CHUNKS)]
     if len(texts) < 2:
         return None
     alone = [await surprise(text, "") for text in texts]
@@ -57,7 +57,7 @@ async def stickiness(
             own = alone[q]
             if p == q or own is None or (behind := await surprise(text, given)) is None:
                 continue
-            if 1 - math.exp(behind - own) > _EDGE:
+            if 1 - math.exp(behind - own) > _EDGE_THRESHOLD:
                 degrees[p] += 1
                 degrees[q] += 1
     total = sum(degrees)
@@ -65,7 +65,7 @@ async def stickiness(
     return -sum(share * math.log2(share) for share in shares) + 0.0
 
 
-def _spread(places: range, most: int) -> list[int]:
+def _spread_evenly(places: range, most: int) -> list[int]:
     """Return at most so many of the places, evenly spread, the first one among them."""
     if len(places) <= most:
         return list(places)

@@ -5,26 +5,26 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 
-from octavo.chunkers.score_form import block_spans
+from octavo.chunkers.score_form import find_block_spans
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.span import Span
 from octavo.text.vector import Vector, compute_cosine
 
-__all__ = ["Embed", "coherence", "cohesion"]
+__all__ = ["EmbedFunction", "measure_coherence", "measure_cohesion"]
 
-Embed = Callable[[Sequence[str]], Awaitable[Sequence[Vector]]]
+EmbedFunction = Callable[[Sequence[str]], Awaitable[Sequence[Vector]]]
 
-_WINDOW = 3000
+_NEIGHBOUR_TOKENS = 3000
 """Tokens of the neighbours that a chunk is compared with, as in the paper."""
 
 
-async def cohesion(document: Document, chunks: Sequence[Chunk], embed: Embed) -> float | None:
+async def measure_cohesion(document: Document, chunks: Sequence[Chunk], embed: EmbedFunction) -> float | None:
     """Return the mean, over chunks of two blocks or more, of how near these are to the chunk.
 
     None when no chunk has two.
     """
-    spans = block_spans(document) if document.text else []
+    spans = find_block_spans(document) if document.text else []
     starts = [span.start for span in spans]
     inside: list[tuple[str, list[str]]] = []
     for chunk in chunks:
@@ -39,10 +39,10 @@ async def cohesion(document: Document, chunks: Sequence[Chunk], embed: Embed) ->
         own = next(vectors)
         near = [compute_cosine(own, next(vectors)) for _ in parts]
         means.append(sum(near) / len(near))
-    return _share(means)
+    return _average_cosines(means)
 
 
-async def coherence(document: Document, chunks: Sequence[Chunk], embed: Embed) -> float | None:
+async def measure_coherence(document: Document, chunks: Sequence[Chunk], embed: EmbedFunction) -> float | None:
     """Return the mean of how near chunks are to the windows of neighbours that they are in.
 
     A window has two chunks or more and 3,000 tokens at most; each begins one chunk later, unless
@@ -52,7 +52,7 @@ async def coherence(document: Document, chunks: Sequence[Chunk], embed: Embed) -
     last = 0
     for first in range(len(chunks)):
         end, tokens = first, 0
-        while end < len(chunks) and tokens + chunks[end].tokens <= _WINDOW:
+        while end < len(chunks) and tokens + chunks[end].tokens <= _NEIGHBOUR_TOKENS:
             tokens += chunks[end].tokens
             end += 1
         if end - first > 1 and end > last:
@@ -72,8 +72,8 @@ async def coherence(document: Document, chunks: Sequence[Chunk], embed: Embed) -
         for (first, end), window in zip(windows, together, strict=True)
         for index in range(first, end)
     ]
-    return _share(near)
+    return _average_cosines(near)
 
 
-def _share(cosines: Sequence[float]) -> float | None:
+def _average_cosines(cosines: Sequence[float]) -> float | None:
     return max(sum(cosines) / len(cosines), 0.0) if cosines else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["seams"]
+__all__ = ["find_non_additive_joins"]
 
 
-def seams(text: str, starts: Sequence[int], crossing: re.Pattern[str]) -> list[int]:
+def find_non_additive_joins(text: str, starts: Sequence[int], crossing: re.Pattern[str]) -> list[int]:
     """Return the indices of the parts whose tokens may not add up with those before.
 
     `starts` are where the parts start, in ascending order; `crossing` is a `LineCounter`'s.

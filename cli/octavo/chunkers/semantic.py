@@ -14,7 +14,7 @@ from math import ceil
 
 from pydantic import Field
 
-from octavo.chunkers.units import chunks_from, joined_up, sentence_borders, spans_between
+from octavo.chunkers.units import split_at_places, merge_small, find_sentence_boundaries, split_into_spans
 from octavo.errors import UsageError
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
@@ -47,8 +47,8 @@ async def _run(
         raise UsageError("the chunker 'semantic' embeds texts", hint="put it into a pipeline")
     if not document.text:
         return ()
-    places = await asyncio.to_thread(sentence_borders, document)
-    spans = spans_between(document, places)
+    places = await asyncio.to_thread(find_sentence_boundaries, document)
+    spans = split_into_spans(document, places)
     texts = [document.slice(span) for span in spans]
     embedded = await work.ask.embed(texts, node="the sentences")
     if embedded.predicted is Prediction.SHORT:
@@ -56,13 +56,13 @@ async def _run(
     elif embedded.predicted is Prediction.LONG:
         chosen = places
     else:
-        drops = _drops(embedded.vectors, options.around)
-        chosen = _largest(places, drops, options.percentile)
-    chosen = joined_up(document, chosen, counter, least=options.least, most=options.tokens)
-    return chunks_from(document, chosen, options.tokens, counter)
+        drops = _measure_drops(embedded.vectors, options.around)
+        chosen = _pick_largest(places, drops, options.percentile)
+    chosen = merge_small(document, chosen, counter, least=options.least, most=options.tokens)
+    return split_at_places(document, chosen, options.tokens, counter)
 
 
-def _drops(vectors: Sequence[Vector], around: int) -> list[float]:
+def _measure_drops(vectors: Sequence[Vector], around: int) -> list[float]:
     """Return how much what stands before each border differs from what stands behind it."""
     return [
         1 - compute_cosine(average_vectors(vectors[max(at - around, 0) : at]), average_vectors(vectors[at : at + around]))
@@ -70,7 +70,7 @@ def _drops(vectors: Sequence[Vector], around: int) -> list[float]:
     ]
 
 
-def _largest(places: Sequence[int], drops: Sequence[float], percentile: float) -> list[int]:
+def _pick_largest(places: Sequence[int], drops: Sequence[float], percentile: float) -> list[int]:
     """Return the places with the largest drops, in order; of equal ones the earlier."""
     count = ceil(len(places) * (100 - percentile) / 100)
     ranked = sorted(range(len(places)), key=lambda at: (-drops[at], at))

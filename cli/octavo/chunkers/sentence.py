@@ -19,31 +19,31 @@ from octavo.errors import UsageError
 from octavo.text.grapheme import is_inside_grapheme
 from octavo.text.sentence import find_sentence_ends
 
-__all__ = ["sentence_places"]
+__all__ = ["find_sentence_starts"]
 
 _SPACE: Final = re.compile(r"\s*+")
 _WIDE: Final = re.compile(r"[\u3002\uff01\uff1f\uff61]")
 _PACKAGES: Final = ("wtpsplit", "wtpsplit_lite")
-_BLOCK: Final = 1_000_000
+_BLOCK_CHARACTERS: Final = 1_000_000
 """Characters given to a splitter at once, up to the next blank line, so that memory is bounded."""
 
 
-def sentence_places(text: str, splitter: str, model: str) -> list[int]:
+def find_sentence_starts(text: str, splitter: str, model: str) -> list[int]:
     """Return where sentences begin, but for the first, in ascending order.
 
     White space between two sentences belongs to the second, unless it holds a line's end: then the
     second begins with its line. Raises UsageError when the splitter is not installed.
     """
-    find = {"nupunkt": _nupunkt, "rules": find_sentence_ends}.get(splitter) or _sat(model)
+    find = {"nupunkt": _split_by_nupunkt, "rules": find_sentence_ends}.get(splitter) or _load_sat(model)
     ends: set[int] = set()
-    for start, end in _blocks(text):
+    for start, end in _iter_blocks(text):
         ends.update(start + place for place in find(text[start:end]))
         ends.add(end)
-    places = {_begin(text, end) for end in ends}
+    places = {_find_next_start(text, end) for end in ends}
     return sorted(place for place in places if 0 < place < len(text) and not is_inside_grapheme(text, place))
 
 
-def _begin(text: str, end: int) -> int:
+def _find_next_start(text: str, end: int) -> int:
     """Return where the sentence after one that ends here begins."""
     while end and text[end - 1].isspace():
         end -= 1
@@ -53,20 +53,20 @@ def _begin(text: str, end: int) -> int:
     return line + 1 if line >= 0 else end
 
 
-def _blocks(text: str) -> Iterator[tuple[int, int]]:
+def _iter_blocks(text: str) -> Iterator[tuple[int, int]]:
     """Yield spans of a text, cut at blank lines, or anywhere when there is none for long."""
     start = 0
     while start < len(text):
-        end = start + _BLOCK
+        end = start + _BLOCK_CHARACTERS
         if end < len(text):
-            blank = text.find("\n\n", end, end + _BLOCK)
+            blank = text.find("\n\n", end, end + _BLOCK_CHARACTERS)
             end = blank + 2 if blank >= 0 else end
         end = min(end, len(text))
         yield start, end
         start = end
 
 
-def _nupunkt(text: str) -> Iterator[int]:
+def _split_by_nupunkt(text: str) -> Iterator[int]:
     nupunkt: Any = import_module("nupunkt")  # here: other chunkers do without
     for _, end in nupunkt.sent_spans(text):
         yield end
@@ -76,7 +76,7 @@ def _nupunkt(text: str) -> Iterator[int]:
                 yield end
 
 
-class _Sat:
+class _SatSplitter:
     """A SaT model of wtpsplit or wtpsplit-lite."""
 
     def __init__(self, model: str) -> None:
@@ -104,5 +104,5 @@ class _Sat:
         return ends
 
 
-def _sat(model: str) -> _Sat:
-    return _Sat(model)
+def _load_sat(model: str) -> _SatSplitter:
+    return _SatSplitter(model)

@@ -14,10 +14,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from octavo.chunkers.cut import Cuts, Level, finest
-from octavo.chunkers.packing import chunked, pack
-from octavo.chunkers.piece import counted, pieces, refined
-from octavo.chunkers.sentence import sentence_places
+from octavo.chunkers.cut import Cuts, CutLevel, build_fine_levels
+from octavo.chunkers.packing import chunk_pieces, pack_pieces
+from octavo.chunkers.piece import count_pieces, cut_pieces, refine_pieces
+from octavo.chunkers.sentence import find_sentence_starts
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
@@ -29,7 +29,7 @@ from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Sentences", "split"]
 
-_INSIDE = UNIT // 2
+_INNER_COST = UNIT // 2
 """What a border inside a paragraph costs."""
 
 
@@ -56,13 +56,13 @@ def split(document: Document, options: Sentences, counter: Counter) -> tuple[Chu
     text, budget = document.text, options.tokens
     if not text:
         return ()
-    places = sentence_places(text, options.splitter, options.model)
-    prices = [0 if text[place - 1] in "\r\n" else _INSIDE for place in places]
+    places = find_sentence_starts(text, options.splitter, options.model)
+    prices = [0 if text[place - 1] in "\r\n" else _INNER_COST for place in places]
     if options.sentences is None:
-        ways = (Level(partial(_between, places, prices), 0), *finest(budget))
-        return pack(document, [pieces(text, ways, budget, counter)], budget, counter)
-    each = counted(text, places, prices, counter)
-    found = refined(text, each, finest(budget), budget, counter)
+        ways = (CutLevel(partial(_cut_within, places, prices), 0), *build_fine_levels(budget))
+        return pack_pieces(document, [cut_pieces(text, ways, budget, counter)], budget, counter)
+    each = count_pieces(text, places, prices, counter)
+    found = refine_pieces(text, each, build_fine_levels(budget), budget, counter)
     few = group_neighbours(
         hash_boundaries(text, found.starts),
         found.counts,
@@ -71,10 +71,10 @@ def split(document: Document, options: Sentences, counter: Counter) -> tuple[Chu
         room=budget,
     )
     firsts = [group.start for group in few]
-    return chunked(document, found, firsts, budget, counter)
+    return chunk_pieces(document, found, firsts, budget, counter)
 
 
-def _between(places: Sequence[int], prices: Sequence[int], text: str, span: Span) -> Cuts:
+def _cut_within(places: Sequence[int], prices: Sequence[int], text: str, span: Span) -> Cuts:
     """Return the cuts inside a span."""
     del text
     first, last = bisect_right(places, span.start), bisect_left(places, span.end)

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from octavo.chunkers.proposal import proposed
-from octavo.chunkers.units import chunks_from, paragraph_places, spans_between
+from octavo.chunkers.proposal import await_proposal
+from octavo.chunkers.units import split_at_places, find_paragraph_starts, split_into_spans
 from octavo.errors import UsageError
 from octavo.protocols import JsonSchema, PromptMark, PromptRef
 from octavo.protocols.sources import ChunkerType
@@ -53,12 +53,12 @@ async def _run(
         raise UsageError("the chunker 'shift' asks a model", hint="put it into a pipeline")
     if not document.text:
         return ()
-    spans = spans_between(document, paragraph_places(document))
+    spans = split_into_spans(document, find_paragraph_starts(document))
     counts = counter.count_batch([document.slice(span) for span in spans])
     prompt = work.prompt(options.prompt)
     chosen: list[int] = []
     start = 0
-    while (end := _end(counts, start, options.window)) - start >= 2:
+    while (end := _find_run_end(counts, start, options.window)) - start >= 2:
         asked = work.ask(
             prompt,
             {"paragraphs": [document.slice(span) for span in spans[start:end]]},
@@ -66,9 +66,9 @@ async def _run(
             schema=_SCHEMA,
             node=f"from character {spans[start].start}",
             levels=work.after,
-            check=lambda record, count=end - start: _faults(record, count),
+            check=lambda record, count=end - start: _find_faults(record, count),
         )
-        answer = await proposed(asked, work, instead="the run is one chunk")
+        answer = await await_proposal(asked, work, instead="the run is one chunk")
         if answer is None:
             shift = end - start + 1
         elif answer.predicted is not None or isinstance(answer.value, str):
@@ -81,10 +81,10 @@ async def _run(
             break
         chosen.append(spans[at].start)
         start = at
-    return chunks_from(document, chosen, options.tokens, counter)
+    return split_at_places(document, chosen, options.tokens, counter)
 
 
-def _end(counts: Sequence[int], start: int, room: int) -> int:
+def _find_run_end(counts: Sequence[int], start: int, room: int) -> int:
     """Return the end of the run of paragraphs that begins here."""
     end, held = start, 0
     while end < len(counts) and (held + counts[end] <= room or end - start < 2):
@@ -93,7 +93,7 @@ def _end(counts: Sequence[int], start: int, room: int) -> int:
     return end
 
 
-def _faults(record: Mapping[str, Any], count: int) -> list[str]:
+def _find_faults(record: Mapping[str, Any], count: int) -> list[str]:
     # One more than there are says that nothing shifts.
     if 2 <= record["paragraph"] <= count + 1:
         return []

@@ -8,9 +8,9 @@ from itertools import chain
 from operator import sub
 from typing import NamedTuple
 
-from octavo.chunkers.cut import Level
-from octavo.chunkers.piece import DENSE, SURE, Pieces, refined
-from octavo.chunkers.seam import seams
+from octavo.chunkers.cut import CutLevel
+from octavo.chunkers.piece import THINNING_DIVISOR, MAX_CHARACTERS_PER_TOKEN, Pieces, refine_pieces
+from octavo.chunkers.seam import find_non_additive_joins
 from octavo.protocols.tokens import Counter, crossing
 from octavo.text.block import Blocks, find_blocks
 from octavo.text.border import price_boundaries
@@ -18,7 +18,7 @@ from octavo.text.document import Document
 from octavo.text.kernel import select_boundaries
 from octavo.text.span import Span
 
-__all__ = ["stretches"]
+__all__ = ["stream_pieces"]
 
 _STRETCH = 1 << 20
 """Characters of a stretch: many enough that starting one takes no time that counts."""
@@ -27,15 +27,15 @@ _SAMPLE = 1 << 11
 """Characters that tell about how many tokens the next ones have."""
 
 
-class _Runs(NamedTuple):
+class _BlockRuns(NamedTuple):
     """Blocks, of which short ones stay together with their neighbours: where each run begins."""
 
     blocks: Blocks
     firsts: list[int]
 
 
-def stretches(
-    document: Document, fenced: Sequence[Span], ways: Sequence[Level], room: int, counter: Counter
+def stream_pieces(
+    document: Document, fenced: Sequence[Span], ways: Sequence[CutLevel], room: int, counter: Counter
 ) -> Iterator[Pieces]:
     """Yield the pieces of a document that is not empty, in order, none above `room` tokens.
 
@@ -44,20 +44,20 @@ def stretches(
     has more tokens than the room.
     """
     text = document.text
-    if len(text) <= SURE * room and (total := counter.count(text)) <= room:
+    if len(text) <= MAX_CHARACTERS_PER_TOKEN * room and (total := counter.count(text)) <= room:
         yield Pieces([0], [len(text)], [0], [total])
         return
     length, tokens = _SAMPLE, counter.count(text[:_SAMPLE])
-    for runs in _runs(document, fenced, room):
-        fitting = min(length / max(tokens, 1), SURE) * room
-        found = _unpacked(text, runs, room, counter, fitting)
+    for runs in _iter_runs(document, fenced, room):
+        fitting = min(length / max(tokens, 1), MAX_CHARACTERS_PER_TOKEN) * room
+        found = _unpack_runs(text, runs, room, counter, fitting)
         found.costs[:] = price_boundaries(text, found.starts, found.costs)
-        found = refined(text, found, ways, room, counter)
+        found = refine_pieces(text, found, ways, room, counter)
         yield found
         length, tokens = found.ends[-1] - found.starts[0], sum(found.counts)
 
 
-def _runs(document: Document, fenced: Sequence[Span], room: int) -> Iterator[_Runs]:
+def _iter_runs(document: Document, fenced: Sequence[Span], room: int) -> Iterator[_BlockRuns]:
     """Yield runs of blocks, stretch after stretch; each but the last ends where a run does."""
     text = document.text
     begin, reach, cost = 0, _STRETCH, 0
@@ -65,29 +65,29 @@ def _runs(document: Document, fenced: Sequence[Span], room: int) -> Iterator[_Ru
         within = Span(begin, min(begin + reach, len(text)))
         parts = find_blocks(text, document.outline, fenced, within)
         bounds = [*parts.starts, parts.end]
-        firsts = [0, *[kept + 1 for kept in select_boundaries(bounds, parts.costs[1:], room // DENSE)]]
+        firsts = [0, *[kept + 1 for kept in select_boundaries(bounds, parts.costs[1:], room // THINNING_DIVISOR)]]
         parts.costs[:1] = [cost]
         if parts.end == len(text):
-            yield _Runs(parts, firsts)
+            yield _BlockRuns(parts, firsts)
             return
         last = firsts.pop()
         if not last:
             reach *= 2
             continue
         begin, reach, cost = parts.starts[last], _STRETCH, parts.costs[last]
-        yield _Runs(Blocks(parts.starts[:last], parts.costs[:last], begin), firsts)
+        yield _BlockRuns(Blocks(parts.starts[:last], parts.costs[:last], begin), firsts)
 
 
-def _unpacked(text: str, runs: _Runs, room: int, counter: Counter, fitting: float) -> Pieces:
+def _unpack_runs(text: str, runs: _BlockRuns, room: int, counter: Counter, fitting: float) -> Pieces:
     """Return the runs as pieces, and instead of those above the room their blocks.
 
     Runs of more than about `fitting` characters are rather counted block by block, where that adds
     up: it saves a second count.
     """
     parts, firsts = runs
-    apart = _apart(text, runs, room, counter, fitting)
+    apart = _find_oversized_runs(text, runs, room, counter, fitting)
     units = sorted({*firsts, *chain.from_iterable(apart)}) if apart else firsts
-    found = _pieces(parts, units, [room + 1] * len(units))
+    found = _build_pieces(parts, units, [room + 1] * len(units))
     found.count(text, None, room, counter)
     ends = [*units[1:], len(parts.starts)]
     wide = [
@@ -106,21 +106,21 @@ def _unpacked(text: str, runs: _Runs, room: int, counter: Counter, fitting: floa
     fresh = set(chain.from_iterable(wide))
     counts |= dict.fromkeys(fresh, room + 1)
     units = sorted(counts)
-    found = _pieces(parts, units, [counts[unit] for unit in units])
+    found = _build_pieces(parts, units, [counts[unit] for unit in units])
     if fresh:
         some = [index for index, unit in enumerate(units) if unit in fresh]
         found.count(text, some, room, counter)
     return found
 
 
-def _pieces(parts: Blocks, firsts: Sequence[int], counts: list[int]) -> Pieces:
+def _build_pieces(parts: Blocks, firsts: Sequence[int], counts: list[int]) -> Pieces:
     """Return the blocks as pieces, each from one of the `firsts` to the next."""
     starts = [parts.starts[first] for first in firsts]
     costs = [parts.costs[first] for first in firsts]
     return Pieces(starts, [*starts[1:], parts.end], costs, counts)
 
 
-def _apart(text: str, runs: _Runs, room: int, counter: Counter, fitting: float) -> Sequence[range]:
+def _find_oversized_runs(text: str, runs: _BlockRuns, room: int, counter: Counter, fitting: float) -> Sequence[range]:
     """Return the runs of blocks that most likely do not fit, and have counts that add up."""
     parts, firsts = runs
     joins = crossing(counter)
@@ -128,13 +128,13 @@ def _apart(text: str, runs: _Runs, room: int, counter: Counter, fitting: float) 
     if not joins or max(map(sub, edges[1:], edges)) <= fitting:
         return ()
     count = len(parts.starts)
-    doubtful = [*seams(text, parts.starts, joins), count]
+    doubtful = [*find_non_additive_joins(text, parts.starts, joins), count]
     return [
         range(first, last)
         for first, last, start, end in zip(
             firsts, [*firsts[1:], count], edges, edges[1:], strict=False
         )
-        if fitting < end - start <= SURE * room
+        if fitting < end - start <= MAX_CHARACTERS_PER_TOKEN * room
         and last - first > 1
         and doubtful[bisect_right(doubtful, first)] >= last
     ]

@@ -19,10 +19,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from octavo.chunkers.cut import levels
-from octavo.chunkers.packing import Borders, follow, pack
+from octavo.chunkers.cut import build_levels
+from octavo.chunkers.packing import Boundaries, pack_stably, pack_pieces
 from octavo.chunkers.piece import Pieces
-from octavo.chunkers.stretch import stretches
+from octavo.chunkers.stretch import stream_pieces
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
 from octavo.protocols.tokens import Counter
@@ -45,7 +45,7 @@ class Structure(Options):
 
 
 def split(
-    document: Document, budget: int, counter: Counter, previous: Borders | None = None
+    document: Document, budget: int, counter: Counter, previous: Boundaries | None = None
 ) -> tuple[Chunk, ...]:
     """Return chunks that join to the document's text, none above `budget` tokens.
 
@@ -57,13 +57,13 @@ def split(
     if not text:
         return ()
     fenced = find_fences(text)
-    found = stretches(document, fenced, levels(fenced, budget), budget, counter)
+    found = stream_pieces(document, fenced, build_levels(fenced, budget), budget, counter)
     if previous is None:
-        return pack(document, found, budget, counter)
+        return pack_pieces(document, found, budget, counter)
     whole = Pieces([], [], [], [])
     for stretch in found:
         whole.extend(stretch)
-    return follow(document, whole, previous, budget, counter)
+    return pack_stably(document, whole, previous, budget, counter)
 
 
 async def _run(
@@ -73,7 +73,7 @@ async def _run(
         return await asyncio.to_thread(split, document, options.tokens, counter)
     name = f"borders of structure, {options.tokens} tokens of {counter.name}"
     recorded = work.recall(name) if work else None
-    previous: Borders = json.loads(recorded) if recorded else []
+    previous: Boundaries = json.loads(recorded) if recorded else []
     chunks = await asyncio.to_thread(split, document, options.tokens, counter, previous)
     if work:
         work.record(name, json.dumps([(c.span.start, c.border) for c in chunks]).encode())

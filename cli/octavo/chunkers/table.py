@@ -11,10 +11,10 @@ from typing import Final
 from octavo.text.fence import find_fences
 from octavo.text.span import Span
 
-__all__ = ["Table", "piped", "separated"]
+__all__ = ["Table", "find_markdown_tables", "parse_separated"]
 
 _SEPARATORS: Final = ",;\t|"
-_RULE: Final = re.compile(r"[ ]{0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*+\|?[ \t]*\r?\n?")
+_DELIMITER_ROW: Final = re.compile(r"[ ]{0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*+\|?[ \t]*\r?\n?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class Table:
     """A table: where it is, where its header ends, and where its rows start after that."""
 
     span: Span
-    body: int
+    body_start: int
     rows: Sequence[int]
 
 
-def separated(text: str, separator: str | None = None) -> list[Table]:
+def parse_separated(text: str, separator: str | None = None) -> list[Table]:
     """Return a text of comma-separated values as one table; the first record is its header.
 
     As RFC 4180 has it, a field that starts with a quotation mark runs to the closing one, line
@@ -35,20 +35,20 @@ def separated(text: str, separator: str | None = None) -> list[Table]:
     if separator is None:
         line = text[: text.find("\n")]
         separator = max(_SEPARATORS, key=line.count)
-    starts = [match.start() for match in _record(separator).finditer(text) if match[0]]
+    starts = [match.start() for match in _build_record_pattern(separator).finditer(text) if match[0]]
     if len(starts) < 2:
         return []
     return [Table(Span(0, len(text)), starts[1], starts[1:])]
 
 
-def _record(separator: str) -> re.Pattern[str]:
+def _build_record_pattern(separator: str) -> re.Pattern[str]:
     mark = re.escape(separator)
     # A quotation mark that is never closed is one sign like others.
     field = rf'(?:"(?:[^"]|"")*+"[^{mark}\r\n]*+|[^{mark}\r\n]*+)'
     return re.compile(rf"{field}(?:{mark}{field})*+(?:\r\n?|\n|\Z)")
 
 
-def piped(text: str) -> Iterator[Table]:
+def find_markdown_tables(text: str) -> Iterator[Table]:
     """Yield the tables of Markdown that lie outside of code fences.
 
     A table is a line with `|`, a line of dashes, and the lines with `|` that follow.
@@ -59,7 +59,7 @@ def piped(text: str) -> Iterator[Table]:
     before: Span | None = None
     header: Span | None = None
     rows: list[int] = []
-    for line in _lines(text):
+    for line in _iter_lines(text):
         pipes = "|" in text[line.start : line.end]
         if header is not None and pipes:
             rows.append(line.start)
@@ -69,8 +69,8 @@ def piped(text: str) -> Iterator[Table]:
         elif (
             pipes
             and before is not None
-            and _RULE.fullmatch(text, line.start, line.end)
-            and not _inside(code, line.start)
+            and _DELIMITER_ROW.fullmatch(text, line.start, line.end)
+            and not _is_inside(code, line.start)
         ):
             header = Span(before.start, line.end)
         before = line if pipes else None
@@ -78,7 +78,7 @@ def piped(text: str) -> Iterator[Table]:
         yield Table(Span(header.start, len(text)), header.end, rows)
 
 
-def _lines(text: str) -> Iterator[Span]:
+def _iter_lines(text: str) -> Iterator[Span]:
     start = 0
     while start < len(text):
         end = text.find("\n", start) + 1 or len(text)
@@ -86,6 +86,6 @@ def _lines(text: str) -> Iterator[Span]:
         start = end
 
 
-def _inside(code: Sequence[Span], position: int) -> bool:
+def _is_inside(code: Sequence[Span], position: int) -> bool:
     index = bisect_right(code, position, key=lambda span: span.start) - 1
     return index >= 0 and position < code[index].end

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from itertools import accumulate
 
 from octavo.chunkers.piece import Pieces
-from octavo.chunkers.seam import seams
+from octavo.chunkers.seam import find_non_additive_joins
 from octavo.protocols.tokens import Counter, crossing
 
-__all__ = ["Tally"]
+__all__ = ["TokenSpanCounter"]
 
 
-class Tally:
+class TokenSpanCounter:
     """Counts runs of pieces of a text, each given by its first piece and the one after its last."""
 
     def __init__(self, text: str, parts: Pieces, counter: Counter) -> None:
@@ -21,8 +21,8 @@ class Tally:
         self._counter = counter
         self._bounds = [*parts.starts, parts.ends[-1]]
         edges = crossing(counter)
-        doubtful = seams(text, parts.starts, edges) if edges else range(1, len(parts.starts))
-        self._seams = [*doubtful, len(parts.starts)]
+        doubtful = find_non_additive_joins(text, parts.starts, edges) if edges else range(1, len(parts.starts))
+        self._joins = [*doubtful, len(parts.starts)]
         self._sums = list(accumulate(parts.counts, initial=0))
 
     def count(self, runs: Iterable[tuple[int, int]]) -> list[int]:
@@ -31,7 +31,7 @@ class Tally:
         doubtful: list[int] = []
         texts: list[str] = []
         for first, last in runs:
-            if self._seams[bisect_right(self._seams, first)] < last:
+            if self._joins[bisect_right(self._joins, first)] < last:
                 doubtful.append(len(counts))
                 texts.append(self._text[self._bounds[first] : self._bounds[last]])
             counts.append(self._sums[last] - self._sums[first])

@@ -12,7 +12,7 @@ from itertools import accumulate, pairwise
 
 from pydantic import Field
 
-from octavo.chunkers.cut import lines, words
+from octavo.chunkers.cut import find_line_cuts, find_word_cuts
 from octavo.errors import FitError
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options, Work
@@ -25,7 +25,7 @@ from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Tokens", "split"]
 
-_LOOK = 8
+_CHARACTERS_PER_TOKEN = 8
 """Characters a token that are looked at for the first chunk; then as many as the last one had."""
 
 
@@ -44,17 +44,17 @@ def split(document: Document, budget: int, counter: Counter) -> tuple[Chunk, ...
     starts: list[int] = []
     counts: list[int] = []
     start = 0
-    look = _LOOK * budget
+    look = _CHARACTERS_PER_TOKEN * budget
     while start < len(text):
-        end = _reach(text, start, budget, look, counter)
+        end = _find_reach(text, start, budget, look, counter)
         tokens = counter.count(text[start:end])
         room = budget
         while tokens > budget:  # parts may count for less than their whole
             room -= tokens - budget
-            end = _reach(text, start, max(room, 1), look, counter)
+            end = _find_reach(text, start, max(room, 1), look, counter)
             tokens = counter.count(text[start:end])
             if room < 1 < tokens:
-                end, tokens = _nearest(text, start, end, budget, counter)
+                end, tokens = _find_last_fitting(text, start, end, budget, counter)
         if end == start + look and end < len(text):
             look *= 2  # all that was looked at fits
             continue
@@ -68,10 +68,10 @@ def split(document: Document, budget: int, counter: Counter) -> tuple[Chunk, ...
     )
 
 
-def _reach(text: str, start: int, room: int, look: int, counter: Counter) -> int:
+def _find_reach(text: str, start: int, room: int, look: int, counter: Counter) -> int:
     """Return how far a chunk from here may go, by the counts of its lines and then words."""
     at, held, end = start, 0, min(start + look, len(text))
-    for cuts in (lines, words):
+    for cuts in (find_line_cuts, find_word_cuts):
         places, _ = cuts(text, Span(at, end))
         bounds = [at, *places, end]
         sizes = counter.count_batch([text[one:other] for one, other in pairwise(bounds)])
@@ -80,10 +80,10 @@ def _reach(text: str, start: int, room: int, look: int, counter: Counter) -> int
         if last == len(bounds) - 1:
             return end
         at, held, end = bounds[last], sums[last], bounds[last + 1]
-    return at if at > start else _nearest(text, start, end, room, counter)[0]
+    return at if at > start else _find_last_fitting(text, start, end, room, counter)[0]
 
 
-def _nearest(text: str, start: int, end: int, room: int, counter: Counter) -> tuple[int, int]:
+def _find_last_fitting(text: str, start: int, end: int, room: int, counter: Counter) -> tuple[int, int]:
     """Return the last place that fits in what has no words, and the tokens up to it."""
     low, high = start + 1, end
     while low < high:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from octavo.chunkers.part import moved, part, placed
-from octavo.chunkers.sentence import sentence_places
+from octavo.chunkers.part import shift_spans, extract_part, build_chunks
+from octavo.chunkers.sentence import find_sentence_starts
 from octavo.chunkers.structure import split
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
@@ -17,18 +17,18 @@ from octavo.text.grapheme import is_inside_grapheme
 from octavo.text.span import Span
 
 __all__ = [
-    "chunks_from",
-    "joined_up",
-    "paragraph_places",
-    "sentence_borders",
-    "spans_between",
-    "windows",
+    "split_at_places",
+    "merge_small",
+    "find_paragraph_starts",
+    "find_sentence_boundaries",
+    "split_into_spans",
+    "group_windows",
 ]
 
 _PARAGRAPH: Final = re.compile(r"\n[ \t\r]*\n\s*")
 
 
-def paragraph_places(document: Document) -> list[int]:
+def find_paragraph_starts(document: Document) -> list[int]:
     """Return where paragraphs begin, but for the first: behind blank lines and at headings."""
     text = document.text
     places = {match.end() for match in _PARAGRAPH.finditer(text)}
@@ -36,20 +36,20 @@ def paragraph_places(document: Document) -> list[int]:
     return sorted(place for place in places if 0 < place < len(text) and not is_inside_grapheme(text, place))
 
 
-def sentence_borders(document: Document) -> list[int]:
+def find_sentence_boundaries(document: Document) -> list[int]:
     """Return where sentences begin, but for the first; what is blank is no sentence of its own."""
-    places = sentence_places(document.text, "nupunkt", "")
+    places = find_sentence_starts(document.text, "nupunkt", "")
     bounds = pairwise([*places, len(document.text)])
     return [start for start, end in bounds if not document.text[start:end].isspace()]
 
 
-def spans_between(document: Document, places: Sequence[int]) -> list[Span]:
+def split_into_spans(document: Document, places: Sequence[int]) -> list[Span]:
     """Return the spans that ascending places divide a document into."""
     bounds = [0, *places, len(document.text)]
     return [Span(start, end) for start, end in pairwise(bounds) if start < end]
 
 
-def windows(counts: Sequence[int], room: int) -> list[Sequence[int]]:
+def group_windows(counts: Sequence[int], room: int) -> list[Sequence[int]]:
     """Return runs of neighbours of together at most `room` tokens, by their numbers.
 
     One with more tokens is a run of its own.
@@ -65,7 +65,7 @@ def windows(counts: Sequence[int], room: int) -> list[Sequence[int]]:
     return list(runs)
 
 
-def joined_up(
+def merge_small(
     document: Document, places: Sequence[int], counter: Counter, *, least: int, most: int
 ) -> list[int]:
     """Return the places without those before which a part of less than `least` tokens stands.
@@ -73,7 +73,7 @@ def joined_up(
     Such a part is joined with the next one where both fit `most` tokens: the dynamic merging of
     Meta-Chunking (Zhao et al. 2024, arXiv 2410.12788).
     """
-    spans = spans_between(document, places)
+    spans = split_into_spans(document, places)
     counts = counter.count_batch([document.slice(span) for span in spans])
     kept: list[int] = []
     held = 0
@@ -85,7 +85,7 @@ def joined_up(
     return kept
 
 
-def chunks_from(
+def split_at_places(
     document: Document, places: Sequence[int], budget: int, counter: Counter
 ) -> tuple[Chunk, ...]:
     """Return chunks that begin at the document's start and at places, none above the budget.
@@ -93,12 +93,12 @@ def chunks_from(
     What stands between two places and has more tokens is split by structure. Raises FitError when
     one character alone has more tokens than the budget.
     """
-    spans = spans_between(document, [at for at in places if not is_inside_grapheme(document.text, at)])
+    spans = split_into_spans(document, [at for at in places if not is_inside_grapheme(document.text, at)])
     counts = counter.count_batch([document.slice(span) for span in spans])
     found: list[tuple[Span, int]] = []
     for span, tokens in zip(spans, counts, strict=True):
         if tokens <= budget:
             found.append((span, tokens))
         else:
-            found += moved(split(part(document, span), budget, counter), span.start)
-    return placed(document, found)
+            found += shift_spans(split(extract_part(document, span), budget, counter), span.start)
+    return build_chunks(document, found)

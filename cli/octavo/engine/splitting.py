@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from octavo.chunkers.context import with_context
-from octavo.chunkers.score import Scores, score
+from octavo.chunkers.context import add_context
+from octavo.chunkers.score import Scores, score_chunks
 from octavo.chunkers.structure import split
 from octavo.engine.measure import Measure, measuring
 from octavo.errors import UsageError
@@ -54,11 +54,11 @@ class Splitting:
             chunks = await self.chunker.run(document, self.options, self.counter, None)
         if self.context is None:
             return chunks
-        return with_context(document, chunks, self.context, self.counter)
+        return add_context(document, chunks, self.context, self.counter)
 
     async def scores(self, document: Document, measure: Measure | None = None) -> Scores:
         """Return the scores of the document's chunks, those of a model too when there is one."""
-        return await score(
+        return await score_chunks(
             document,
             await self.chunks(document),
             self.tokens,

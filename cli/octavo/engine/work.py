@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from octavo.chunkers.context import told, with_context
+from octavo.chunkers.context import build_document_context, add_context
 from octavo.engine.ask import Asker
 from octavo.engine.depth import Following
 from octavo.engine.engine import Engine
@@ -176,7 +176,7 @@ class StepWork:
                 self.engine.counter.name,
                 self.document.hash,
                 [[h.level, h.title, *h.span] for h in self.document.outline],
-                context and [context.model_dump(mode="json"), told(self.document, context)],
+                context and [context.model_dump(mode="json"), build_document_context(self.document, context)],
             ],
             option=orjson.OPT_SORT_KEYS,
         )
@@ -191,7 +191,7 @@ class StepWork:
         if "".join(self.document.slice(chunk.span) for chunk in chunks) != self.document.text:
             raise UsageError(f"the chunker {by!r} lost or repeated text of {self.document.source}")
         if context is not None:
-            chunks = with_context(self.document, chunks, context, self.engine.counter)
+            chunks = add_context(self.document, chunks, context, self.engine.counter)
         if not asks:
             rows = [[*c.span, c.tokens, list(c.headings), c.border, c.context] for c in chunks]
             self.engine.journal.keep_table(key, orjson.dumps(rows))
