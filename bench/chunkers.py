@@ -110,7 +110,7 @@ def _ours(way: str, name: str, text: str, budget: int) -> list[str]:
         _LOADED.clear()
         _LOADED[key] = loader.load(text.encode(), name, None)
     document = _LOADED[key]
-    chunker = Registry().chunker(way)
+    chunker = Registry().get_chunker(way)
     chunks = asyncio.run(
         _timed(chunker.run(document, chunker.options(tokens=budget), TOKTOK, None))
     )

@@ -24,8 +24,8 @@ from mocked import mocked
 from octavo.backends.openai import OpenAI
 from octavo.engine.execute import Job, execute
 from octavo.engine.report import Silence
-from octavo.pipeline.params import resolve
-from octavo.pipeline.reader import load
+from octavo.pipeline.params import resolve_params
+from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
@@ -76,11 +76,11 @@ async def run(url, text, jobs, length, *, kept=None):
     registry = Registry()
     backend = Posting("mock", profile)
     backend.bodies = kept
-    pipeline = load("summarize", registry)
+    pipeline = load_pipeline("summarize", registry)
     failures = []
     job = Job(
         pipeline=pipeline,
-        params=resolve(pipeline.params, {"length": [str(length)]}),
+        params=resolve_params(pipeline.params, {"length": [str(length)]}),
         inputs=[Document(text, "book.txt")],
         profile=profile,
         jobs=jobs,

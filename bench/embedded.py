@@ -20,7 +20,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import octavo
-from octavo.pipeline.reader import load
+from octavo.pipeline.reader import load_pipeline
 
 _ROOT = Path(__file__).parents[1]
 _GIVEN = {
@@ -66,7 +66,7 @@ def _run(name: str, file: Path, tokens: int) -> octavo.RunResult:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, f"{name}.yaml")
         path.write_text(text, "utf-8")
-        wanted = {param.name for param in load(str(path)).params}
+        wanted = {param.name for param in load_pipeline(str(path)).params}
         params = {key: value for key, value in _GIVEN.items() if key in wanted}
         if name == "outline":
             params.pop("question")

@@ -29,7 +29,7 @@ from octavo.engine.report import Silence
 from octavo.loaders.code import LOADER as CODE
 from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.loaders.text import LOADER as TEXT
-from octavo.pipeline.reader import read
+from octavo.pipeline.reader import read_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Kind, Options, StepType, Work
 from octavo.text.note import PendingNote
@@ -66,7 +66,7 @@ class _Seen:
 
 
 def main() -> None:
-    names = [*Registry().names("chunker"), _SITUATE]
+    names = [*Registry().list_names("chunker"), _SITUATE]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--file", type=Path, default=_EXAMPLES / "story.md")
     parser.add_argument("--by", nargs="+", choices=names, default=names)
@@ -109,14 +109,14 @@ def _run(name: str, path: Path, options: argparse.Namespace):
     split = f"by: {name}, tokens: {options.tokens}"
     if name == _SITUATE:
         split = f"tokens: {options.tokens}, situate: chunk/situate"
-    elif "least" in registry.chunker(name).options.model_fields:
+    elif "least" in registry.get_chunker(name).options.model_fields:
         split += f", least: {options.tokens // 4}"
     pipeline = f"octavo: 1\nsteps:\n  - split: {{{split}}}\n  - look: {{}}\n"
     with tempfile.TemporaryDirectory() as directory:
         journal = str(Path(directory, "journal.sqlite"))
         with patch.dict(os.environ, {"OCTAVO_JOURNAL": journal}):
             job = Job(
-                pipeline=read(pipeline, "bench.yaml", registry),
+                pipeline=read_pipeline(pipeline, "bench.yaml", registry),
                 params={},
                 inputs=[_LOADERS.get(path.suffix, TEXT).load(path.read_bytes(), path.name, None)],
                 profile=resolve(options.model, cwd=Path.cwd(), env=os.environ).profile,

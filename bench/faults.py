@@ -28,7 +28,7 @@ from octavo.engine.execute import Job, execute
 from octavo.engine.journal import Journal
 from octavo.engine.report import Outcome, Silence
 from octavo.engine.runs import ledger_of
-from octavo.pipeline.reader import load
+from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
@@ -69,7 +69,7 @@ async def _run(text, url, pipeline):
     registry = Registry()
     backend = Recorded("mock", profile)
     job = Job(
-        pipeline=load(str(pipeline), registry),
+        pipeline=load_pipeline(str(pipeline), registry),
         params={},
         inputs=[Document(text, "book.txt")],
         profile=profile,

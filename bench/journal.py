@@ -25,8 +25,8 @@ from octavo.engine.deflate import inflate
 from octavo.engine.execute import Job, execute
 from octavo.engine.journal import Journal
 from octavo.engine.report import Silence
-from octavo.pipeline.params import resolve
-from octavo.pipeline.reader import load
+from octavo.pipeline.params import resolve_params
+from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
@@ -41,11 +41,11 @@ def answer(request):
 
 async def run(pipeline, text):
     registry = Registry()
-    spec = load(pipeline, registry)
+    spec = load_pipeline(pipeline, registry)
     failures = []
     job = Job(
         pipeline=spec,
-        params=resolve(spec.params, PARAMS[pipeline]),
+        params=resolve_params(spec.params, PARAMS[pipeline]),
         inputs=[Document(text, "book.txt")],
         profile=Profile(model="scripted:journal"),
         jobs=64,

@@ -36,8 +36,8 @@ from octavo.engine.execute import Job, execute
 from octavo.engine.journal import Journal
 from octavo.engine.key import key_of
 from octavo.engine.report import Silence
-from octavo.pipeline.params import resolve
-from octavo.pipeline.reader import load
+from octavo.pipeline.params import resolve_params
+from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
@@ -128,10 +128,10 @@ async def _run(text, url, jobs, options, hedge):
     profile = Profile(model="openai:mock", base_url=url, window=options.window, hedge=hedge)
     registry = Registry()
     backend = Recorded("mock", profile)
-    pipeline = load(options.pipeline, registry)
+    pipeline = load_pipeline(options.pipeline, registry)
     job = Job(
         pipeline=pipeline,
-        params=resolve(pipeline.params, {}),
+        params=resolve_params(pipeline.params, {}),
         inputs=[Document(text, "book.txt")],
         profile=profile,
         jobs=jobs,

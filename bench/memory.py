@@ -26,7 +26,7 @@ from corpus import prose
 from octavo.backends.scripted import ScriptedBackend
 from octavo.engine.execute import Job, execute
 from octavo.engine.report import Silence
-from octavo.pipeline.reader import load
+from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
@@ -78,7 +78,7 @@ def fold(path, journal, inputs):
     registry = Registry()
     failures = []
     job = Job(
-        pipeline=load(str(path), registry),
+        pipeline=load_pipeline(str(path), registry),
         params={},
         inputs=inputs,
         profile=Profile(model="scripted:memory"),

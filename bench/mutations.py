@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from octavo.errors import SpecErrors
-from octavo.pipeline.reader import read
+from octavo.pipeline.reader import read_pipeline
 from octavo.pipeline.registry import Registry
 
 ROOT = Path(__file__).parents[1]
@@ -129,7 +129,7 @@ def judge(path: str, text: str, registry: Registry, tally: Tally) -> None:
     """Read one text and count what comes of it."""
     begun = time.process_time()
     try:
-        read(text, path, registry)
+        read_pipeline(text, path, registry)
     except SpecErrors as errors:
         tally.refused += 1
         tally.errors += len(errors.errors)

@@ -126,7 +126,7 @@ def octavo(url, path, jobs):
     from octavo.backends.openai import OpenAI
     from octavo.engine.execute import Job, execute
     from octavo.engine.report import Silence
-    from octavo.pipeline.reader import load
+    from octavo.pipeline.reader import load_pipeline
     from octavo.pipeline.registry import Registry
     from octavo.protocols import Profile
     from octavo.text.document import Document
@@ -140,7 +140,7 @@ def octavo(url, path, jobs):
     async def run():
         backend = OpenAI("mock", profile)
         job = Job(
-            pipeline=load(str(pipeline), registry), params={}, inputs=[Document(text, "book.txt")],
+            pipeline=load_pipeline(str(pipeline), registry), params={}, inputs=[Document(text, "book.txt")],
             profile=profile, jobs=jobs, registry=registry, backend=backend,
         )  # fmt: skip
         await execute(job, watch=Silence(), sink=lambda r: r.error and failures.append(r.error))

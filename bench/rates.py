@@ -23,7 +23,7 @@ from mocked import mocked
 from octavo.backends.openai import OpenAI
 from octavo.engine.execute import Job, execute
 from octavo.engine.report import Silence
-from octavo.pipeline.reader import load
+from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
@@ -51,7 +51,7 @@ async def run(url, text, path, jobs, limits):
     backend = OpenAI("mock", profile)
     failures = []
     job = Job(
-        pipeline=load(str(path), registry),
+        pipeline=load_pipeline(str(path), registry),
         params={},
         inputs=[Document(text, "book.txt")],
         profile=profile,

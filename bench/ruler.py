@@ -46,8 +46,8 @@ from octavo.engine.execute import Job, execute
 from octavo.engine.journal import Journal
 from octavo.engine.report import Result, Silence
 from octavo.errors import FitError
-from octavo.pipeline.params import resolve
-from octavo.pipeline.reader import load
+from octavo.pipeline.params import resolve_params
+from octavo.pipeline.reader import load_pipeline
 from octavo.protocols import Capabilities, Profile, Reply, Request
 from octavo.text.document import Document
 from octavo.tokens.choose import get_counter
@@ -158,7 +158,7 @@ def _job(
 ) -> tuple[Job, _Backend]:
     path = directory / "pipeline.yaml"
     path.write_text(yaml.safe_dump(strategy.pipeline(window), sort_keys=False), "utf-8")
-    pipeline = load(str(path))
+    pipeline = load_pipeline(str(path))
     names = {param.name for param in pipeline.params}
     given: Mapping[str, Any] = {"question": question.question}
     if "what" in names:
@@ -166,7 +166,7 @@ def _job(
     backend = _Backend(window)
     job = Job(
         pipeline=pipeline,
-        params=resolve(pipeline.params, given),
+        params=resolve_params(pipeline.params, given),
         inputs=[Document(question.text, "haystack.txt")],
         profile=Profile(model="scripted:perfect"),
         jobs=100_000,

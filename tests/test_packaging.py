@@ -19,8 +19,8 @@ import pytest
 
 import octavo
 from octavo.commands.main import COMMANDS
-from octavo.pipeline.lookup import Lookup, Origin
-from octavo.pipeline.reader import read
+from octavo.pipeline.lookup import Lookup, FileOrigin
+from octavo.pipeline.reader import read_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.text import kernel
 
@@ -156,9 +156,9 @@ def test_a_tree_that_cannot_be_written_is_installed_all_the_same(build):
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_a_built_in_pipeline_is_well_formed_and_says_what_it_does(name, tmp_path):
-    found = Lookup(tmp_path, tmp_path).pipeline(name)
-    assert found.origin is Origin.BUILT_IN
-    pipeline = read(found.text, found.path, Registry())
+    found = Lookup(tmp_path, tmp_path).find_pipeline(name)
+    assert found.origin is FileOrigin.BUILT_IN
+    pipeline = read_pipeline(found.text, found.path, Registry())
     assert pipeline.about.endswith(".")
     assert all(param.about.endswith(".") for param in pipeline.params)
     # Where replies are folded by asking again, a document of one part is asked otherwise.

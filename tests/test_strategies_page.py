@@ -19,7 +19,7 @@ ARXIV = re.compile(r"\b\d{4}\.\d{5}\b")
 
 def test_every_step_has_a_section():
     sections = re.findall(r"^### `(\w+)`$", PAGE, re.MULTILINE)
-    assert sorted(sections) == sorted(Registry().names("step"))
+    assert sorted(sections) == sorted(Registry().list_names("step"))
 
 
 def test_every_built_in_pipeline_has_a_row_that_leads_to_its_step():

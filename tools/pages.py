@@ -24,7 +24,7 @@ from octavo import errors
 from octavo.commands import events
 from octavo.commands.main import COMMANDS, load, shell
 from octavo.pipeline.lookup import Lookup
-from octavo.pipeline.reader import read
+from octavo.pipeline.reader import read_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.spec import Head, ParamSpec, Pipeline, WholeSpec
 from octavo.protocols import CONTEXT, PromptMark, StepType
@@ -191,8 +191,8 @@ def _step(step: StepType, types: dict[str, dict[str, Any]]) -> str:
 
 def _pipeline_reference() -> str:
     registry = Registry()
-    steps = [registry.step(name) for name in registry.names("step")]
-    chunkers = [registry.chunker(name) for name in registry.names("chunker")]
+    steps = [registry.get_step(name) for name in registry.list_names("step")]
+    chunkers = [registry.get_chunker(name) for name in registry.list_names("chunker")]
     types: dict[str, dict[str, Any]] = {}
     context = ", ".join(f"`context.{name}`" for name in CONTEXT)
     text = (
@@ -242,8 +242,8 @@ def _built_in_pipelines() -> str:
     )
     lookup = Lookup(ROOT / "tools", ROOT / "tools")  # no project's and no user's pipelines
     for name in sorted(path.stem for path in (ROOT / "pipelines").glob("*.yaml")):
-        found = lookup.pipeline(name)
-        pipeline = read(found.text, found.path, Registry())
+        found = lookup.find_pipeline(name)
+        pipeline = read_pipeline(found.text, found.path, Registry())
         text += f"## {name}\n\n{pipeline.about}\n\n" + _parameters(pipeline)
         text += _block(found.text.rstrip(), "yaml")
     return text

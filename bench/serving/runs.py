@@ -12,8 +12,8 @@ from octavo.engine.execute import Job, execute
 from octavo.engine.journal import Journal
 from octavo.engine.report import Silence
 from octavo.engine.reuse import reuse_of
-from octavo.pipeline.params import resolve
-from octavo.pipeline.reader import load
+from octavo.pipeline.params import resolve_params
+from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
@@ -51,13 +51,13 @@ class Ran:
 async def fold(pipeline, params, texts, backend, profile, *, jobs=None):
     """Fold texts through a pipeline with a new journal; `backend` answers."""
     registry = Registry()
-    spec = load(str(pipeline), registry)
+    spec = load_pipeline(str(pipeline), registry)
     failures = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ["OCTAVO_JOURNAL"] = str(Path(folder, "journal"))
         job = Job(
             pipeline=spec,
-            params=resolve(spec.params, params),
+            params=resolve_params(spec.params, params),
             inputs=[Document(text, f"{number}.txt") for number, text in enumerate(texts)],
             profile=profile,
             jobs=jobs,

@@ -19,8 +19,8 @@ from octavo.engine.wait import wait
 from octavo.errors import InputError, UsageError
 from octavo.loaders.inputs import find_inputs
 from octavo.loaders.reading import read_documents
-from octavo.pipeline.params import resolve as resolve_params
-from octavo.pipeline.reader import load
+from octavo.pipeline.params import resolve_params as resolve_params
+from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Backend, ContextOptions, Options, Profile
 from octavo.text.chunk import Chunk
@@ -181,7 +181,7 @@ def score(
         return wait(splitting.scores(loaded))
     if isinstance(model, str):
         choice = resolve(model, cwd=Path.cwd(), env=os.environ)
-        backend = Registry().backend(choice.backend).open(choice.model, choice.profile)
+        backend = Registry().get_backend(choice.backend).open(choice.model, choice.profile)
     else:
         backend = model
     return wait(measured([splitting], loaded, backend, private=private))[0]
@@ -196,7 +196,7 @@ def _splitting(
     context: ContextOptions | None = None,
     previous: Sequence[Chunk] | None = None,
 ) -> Splitting:
-    chunker = Registry().chunker(by)
+    chunker = Registry().get_chunker(by)
     checked = _options(f"the chunker {by!r}", chunker.options, {"tokens": tokens, **options})
     return Splitting(chunker, checked, tokens, get_counter(tokenizer), context, previous)
 
@@ -231,8 +231,8 @@ def _job(
     allowance: Allowance | None = None,
 ) -> Job:
     registry = Registry()
-    spec = load(str(pipeline), registry)
-    spec = spec.until(until) if until else spec
+    spec = load_pipeline(str(pipeline), registry)
+    spec = spec.truncate_after(until) if until else spec
     backend = None if model is None or isinstance(model, str) else model
     if backend is not None:
         profile = Profile(model=backend.model)
@@ -264,4 +264,4 @@ def _documents(inputs: Sequence[Source]) -> Iterator[Document | InputError]:
         if isinstance(item, Document):
             yield item
         else:
-            yield from read_documents(find_inputs([str(item)], loaders=Registry().loaders()))
+            yield from read_documents(find_inputs([str(item)], loaders=Registry().list_loaders()))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from octavo.backends.profile_file import ProfileFile, read_profiles
 from octavo.backends.profiles import EMBEDDED, FILE, profiles, resolve
 from octavo.errors import SpecErrors, UsageError
-from octavo.pipeline.spelling import suggestion
+from octavo.pipeline.spelling import suggest
 from octavo.protocols import Profile
 
 KEY = "sk-fake-0123456789abcdefghij"
@@ -189,7 +189,7 @@ def test_all_problems_are_told_at_once_each_at_its_place(project):
         ':16:1: error[model]: a profile\'s model is BACKEND:NAME  write model = "openai:gpt"',
         ":18:1: error[wrong-value]: 'window' must be more than 0  write more than 0",
         ":23:1: error[unknown-key]: a profile has no 'profiles'  "
-        + suggestion("profiles", Profile.model_fields),
+        + suggest("profiles", Profile.model_fields),
     ]
 
 

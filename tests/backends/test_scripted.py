@@ -17,7 +17,7 @@ from octavo.errors import (
     SpecErrors,
     UsageError,
 )
-from octavo.pipeline.fence import fence
+from octavo.pipeline.fence import fence_text
 from octavo.protocols import (
     Capabilities,
     Finish,
@@ -110,7 +110,7 @@ def test_known_is_what_was_given_without_contact():
 
 
 AHAB = "\nAhab \u201cshouted.\u201d Nobody came"
-TWO = f"Summarize.\n\n{fence('The ship left. It sank!')}\n\n{fence(AHAB, 'note')}\nIn five words."
+TWO = f"Summarize.\n\n{fence_text('The ship left. It sank!')}\n\n{fence_text(AHAB, 'note')}\nIn five words."
 
 
 def test_echo_gives_the_fenced_texts_or_the_last_message():

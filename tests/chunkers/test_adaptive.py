@@ -34,11 +34,11 @@ def test_a_chunker_that_refuses_the_document_is_passed_over():
 def test_what_is_kept_of_it_is_old_when_the_borders_of_one_of_them_are():
     registry = Registry()
     versions = [
-        registry.chunker(name).version
+        registry.get_chunker(name).version
         for name in ("structure", "headings", "sentences", "rows", "code", "tokens")
     ]
     assert len(versions) == 6
-    assert registry.chunker("adaptive").version == sum(versions)
+    assert registry.get_chunker("adaptive").version == sum(versions)
 
 
 def test_embeddings_are_for_pipelines():

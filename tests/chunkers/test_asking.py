@@ -12,7 +12,7 @@ from octavo.backends.scripted import ScriptedBackend
 from octavo.engine.execute import Job, execute, forecast
 from octavo.engine.report import Silence
 from octavo.errors import SpecErrors
-from octavo.pipeline.reader import read
+from octavo.pipeline.reader import read_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import ChunkerType, Options, Profile, PromptMark, PromptRef
 from octavo.text.chunk import Chunk
@@ -56,7 +56,7 @@ def job(replies):
         return replies(sent[-1])
 
     made = Job(
-        pipeline=read(PIPELINE.format(name="words_of_it"), "p.yaml", REGISTRY),
+        pipeline=read_pipeline(PIPELINE.format(name="words_of_it"), "p.yaml", REGISTRY),
         params={},
         inputs=[Document(TEXT, "t.txt")],
         profile=Profile(model="scripted:test"),
@@ -85,4 +85,4 @@ def test_the_plan_counts_the_calls_of_the_chunker(empty_home):
 
 def test_the_prompts_of_a_chunker_are_checked_before_any_call():
     with pytest.raises(SpecErrors, match="words_off"):
-        read(PIPELINE.format(name="words_off"), "p.yaml", REGISTRY)
+        read_pipeline(PIPELINE.format(name="words_off"), "p.yaml", REGISTRY)

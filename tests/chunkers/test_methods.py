@@ -19,8 +19,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 REGISTRY = Registry()
 METHODS = [
     name
-    for name in REGISTRY.names("chunker")
-    if not (chunker := REGISTRY.chunker(name)).asks(chunker.options())
+    for name in REGISTRY.list_names("chunker")
+    if not (chunker := REGISTRY.get_chunker(name)).asks(chunker.options())
 ]
 TOKTOK = get_counter("o200k_base")
 SOURCE = {"code": "t.py", "rows": "t.csv"}
@@ -60,7 +60,7 @@ TEXTS = st.one_of(
 
 
 def split(name, text, source=None, outline=(), **options):
-    chunker = REGISTRY.chunker(name)
+    chunker = REGISTRY.get_chunker(name)
     document = Document(text, source or SOURCE.get(name, "t.txt"), outline)
     checked = chunker.options.model_validate(options)
     return asyncio.run(chunker.run(document, checked, TOKTOK, None))
@@ -126,7 +126,7 @@ UNITS = {
 @pytest.mark.parametrize("name", METHODS)
 def test_what_is_counted_grows_with_the_text_and_not_faster(name, unit):
     """A text four times as long is counted about four times as much, n log n at most."""
-    chunker = REGISTRY.chunker(name)
+    chunker = REGISTRY.get_chunker(name)
     counted = []
     for times in (6_000, 24_000):
         letters = Letters()
@@ -142,7 +142,7 @@ def test_every_method_splits_an_example(name):
     document = Document(path.read_text("utf-8"), path.name)
     if path.suffix == ".md":
         document = MARKDOWN.load(path.read_bytes(), path.name, None)
-    chunker = REGISTRY.chunker(name)
+    chunker = REGISTRY.get_chunker(name)
     chunks = asyncio.run(chunker.run(document, chunker.options(tokens=150), TOKTOK, None))
     assert len(chunks) > 2
     assert "".join(document.slice(chunk.span) for chunk in chunks) == document.text

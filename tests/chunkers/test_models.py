@@ -85,7 +85,7 @@ class Work:
 
 
 def run(name, text, work, **options):
-    chunker = REGISTRY.chunker(name)
+    chunker = REGISTRY.get_chunker(name)
     checked = chunker.options.model_validate(options)
     chunks = asyncio.run(chunker.run(Document(text, "t.txt"), checked, TOKTOK, work))
     parts = [text[chunk.span.start : chunk.span.end] for chunk in chunks]
@@ -97,7 +97,7 @@ def run(name, text, work, **options):
 
 
 def test_these_are_all_that_ask():
-    types = map(REGISTRY.chunker, REGISTRY.names("chunker"))
+    types = map(REGISTRY.get_chunker, REGISTRY.list_names("chunker"))
     assert tuple(each.name for each in types if each.asks(each.options())) == ASKING
 
 
@@ -319,7 +319,7 @@ def test_any_text_and_any_reply_give_chunks_within_the_budget(name, text, budget
 @pytest.mark.parametrize("name", ASKING)
 def test_what_is_counted_and_asked_grows_with_the_text_and_not_faster(name, unit):
     """A text four times as long is counted about four times as much, n log n at most."""
-    chunker = REGISTRY.chunker(name)
+    chunker = REGISTRY.get_chunker(name)
     small = {"least": 16, "sample": 100, "window": 200, "block": 200}
     small = {name: each for name, each in small.items() if name in chunker.options.model_fields}
     counted, asked = [], []

@@ -15,11 +15,11 @@ from octavo.backends.scripted import ScriptedBackend
 from octavo.engine.history import Reason
 from octavo.errors import FitError, UsageError
 from octavo.pipeline.lookup import Lookup
-from octavo.pipeline.reader import load
+from octavo.pipeline.reader import load_pipeline
 from octavo.protocols import Capabilities
 from octavo.tokens.choose import get_counter
 
-BUILT_IN = sorted(found.name for found in Lookup().pipelines())
+BUILT_IN = sorted(found.name for found in Lookup().list_pipelines())
 EXACT = {"count", "map", "outline", "overview", "review", "summarize"}
 """Nothing that these ask depends on what replies say; the outline is that of real headings."""
 SCHEMA = '{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
@@ -49,7 +49,7 @@ def realistic(request):
 
 
 def params(name):
-    declared = {parameter.name: parameter for parameter in load(name).params}
+    declared = {parameter.name: parameter for parameter in load_pipeline(name).params}
     return {
         key: VALUES.get(key, "word7")
         for key, parameter in declared.items()

@@ -14,7 +14,7 @@ from octavo.pipeline.lookup import Lookup
 from octavo.protocols import Finish, Reply, TokenLogprob, Usage
 from octavo.tokens.choose import get_counter
 
-BUILT_IN = sorted(found.name for found in Lookup().pipelines())
+BUILT_IN = sorted(found.name for found in Lookup().list_pipelines())
 EXAMPLES = sorted(
     str(path) for path in (Path(__file__).parents[2] / "examples" / "pipelines").glob("*.yaml")
 )

@@ -11,7 +11,7 @@ from tests.clock import run_virtually
 from octavo.backends.scripted import ScriptedBackend
 from octavo.engine.execute import Job, execute
 from octavo.engine.report import Silence
-from octavo.pipeline.reader import load
+from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
@@ -52,7 +52,7 @@ def fold(tmp_path):
         results = []
         registry = Registry()
         job = Job(
-            pipeline=load(str(path), registry),
+            pipeline=load_pipeline(str(path), registry),
             params={},
             inputs=documents or [Document(text, f"{n}.txt") for n, text in enumerate(texts)],
             profile=Profile(model="scripted:x", tokenizer="estimate", **(profile or {})),

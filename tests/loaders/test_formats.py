@@ -22,7 +22,7 @@ def page(body):
 
 
 def test_suffixes_are_lower_case_and_of_one_loader_each():
-    suffixes = [suffix for loader in Registry().loaders() for suffix in loader.suffixes]
+    suffixes = [suffix for loader in Registry().list_loaders() for suffix in loader.suffixes]
     assert len(suffixes) == len(set(suffixes))
     assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)
 

@@ -35,7 +35,7 @@ IGNORES = st.dictionaries(
 
 
 def found(root, **options):
-    items = find_inputs([str(root)], InputSelection(**options), loaders=Registry().loaders())
+    items = find_inputs([str(root)], InputSelection(**options), loaders=Registry().list_loaders())
     return [item.relative for item in items if isinstance(item, Input)]
 
 
@@ -83,7 +83,7 @@ def test_a_directory_below_is_ruled_by_the_files_above_it(repository):
 def test_what_is_named_is_taken_though_it_is_ignored(repository):
     write(repository, {"": ["build/"]})
     assert found(repository / "build") == ["a.md", "keep/a.md"]
-    (item,) = find_inputs([str(repository / "build/a.md")], loaders=Registry().loaders())
+    (item,) = find_inputs([str(repository / "build/a.md")], loaders=Registry().list_loaders())
     assert item.relative == "a.md"
 
 
@@ -110,7 +110,7 @@ def test_an_unreadable_pattern_is_told_with_its_file(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a/.gitignore").write_text("!\n")
     (tmp_path / "b.md").write_text("x")
-    items = list(find_inputs([str(tmp_path)], loaders=Registry().loaders()))
+    items = list(find_inputs([str(tmp_path)], loaders=Registry().list_loaders()))
     assert isinstance(items[0], InputError)
     assert items[0].source.endswith("a/.gitignore")
     assert items[1].relative == "b.md"

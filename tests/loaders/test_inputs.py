@@ -19,7 +19,7 @@ from octavo.text.document import Document
 
 
 def find(arguments, loaders=None, **options):
-    return inputs.find_inputs(arguments, InputSelection(**options), loaders=loaders or Registry().loaders())
+    return inputs.find_inputs(arguments, InputSelection(**options), loaders=loaders or Registry().list_loaders())
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from octavo.errors import SpecErrors
 from octavo.pipeline.lookup import Lookup
-from octavo.pipeline.reader import load, read
+from octavo.pipeline.reader import load_pipeline, read_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import (
     ChunkerRef,
@@ -96,10 +96,10 @@ class Project:
 
     def read(self, text):
         text = textwrap.dedent(text).lstrip("\n")
-        return read(text, "book.yaml", self.registry, self.lookup)
+        return read_pipeline(text, "book.yaml", self.registry, self.lookup)
 
     def load(self, reference):
-        return load(reference, self.registry, self.lookup)
+        return load_pipeline(reference, self.registry, self.lookup)
 
     def errors(self, text):
         """What is wrong with a text: `line:column code: message`, and the hint on its own line."""

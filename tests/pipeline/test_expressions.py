@@ -35,11 +35,11 @@ def test_what_cannot_be_decided_fails_the_document_only(values):
 
 def test_an_expression_has_a_value():
     values = {"names": [{"n": "b"}, {"n": "a"}], "total": 2}
-    assert Condition("total + 1").value(values) == 3
-    assert Condition("names | map(attribute='n')").value(values) == ["b", "a"]
+    assert Condition("total + 1").evaluate(values) == 3
+    assert Condition("names | map(attribute='n')").evaluate(values) == ["b", "a"]
 
 
 @pytest.mark.parametrize("text", ["missing", "total.missing", "names | map(attribute='missing')"])
 def test_what_is_not_there_has_no_value(text):
     with pytest.raises(CallError, match="cannot be evaluated"):
-        Condition(text).value({"total": {}, "names": [{}]})
+        Condition(text).evaluate({"total": {}, "names": [{}]})

@@ -8,25 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.pipeline.fence import fence
+from octavo.pipeline.fence import fence_text
 
 FENCE = re.compile(r"<text (\w{8})>\n(.*)\n</text \1>", re.DOTALL)
 
 
 @given(st.text())
 def test_a_text_comes_out_of_its_fence_as_it_went_in(text):
-    mark, inside = FENCE.fullmatch(fence(text)).groups()
+    mark, inside = FENCE.fullmatch(fence_text(text)).groups()
     assert inside == text.strip("\r\n")
     assert mark not in inside
 
 
 def test_a_text_that_contains_its_mark_gets_another():
-    first = FENCE.fullmatch(fence("a")).group(1)
-    assert fence("a") == fence("a\n")
+    first = FENCE.fullmatch(fence_text("a")).group(1)
+    assert fence_text("a") == fence_text("a\n")
     text, digest = "a", first
     # The mark of the longer text is another one, unless somebody searches long enough; then too.
     text = f"a </text {digest}>"
-    assert FENCE.fullmatch(fence(text)).group(1) != digest
+    assert FENCE.fullmatch(fence_text(text)).group(1) != digest
 
 
 def test_a_searched_for_collision_does_not_help(monkeypatch):
@@ -41,14 +41,14 @@ def test_a_searched_for_collision_does_not_help(monkeypatch):
             return "deadbeef" * 8 if len(self.data) == 1 else "0badcafe" * 8
 
     monkeypatch.setattr("octavo.pipeline.fence.hashlib.sha256", Known)
-    assert fence("</text deadbeef>") == "<text 0badcafe>\n</text deadbeef>\n</text 0badcafe>"
+    assert fence_text("</text deadbeef>") == "<text 0badcafe>\n</text deadbeef>\n</text 0badcafe>"
 
 
 def test_indentation_stays_and_half_characters_pass():
-    assert fence("\n\n    code\n", "note").splitlines()[1] == "    code"
-    assert "\ud800" in fence("\ud800")
+    assert fence_text("\n\n    code\n", "note").splitlines()[1] == "    code"
+    assert "\ud800" in fence_text("\ud800")
 
 
 def test_a_fence_is_named_by_a_word():
     with pytest.raises(ValueError, match="named by a word"):
-        fence("a", "b>")
+        fence_text("a", "b>")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from octavo.errors import SpecErrors
-from octavo.pipeline.json_schema import pipeline_schema
+from octavo.pipeline.json_schema import build_pipeline_schema
 from octavo.pipeline.mending import read_tree
 from octavo.pipeline.registry import Registry
 
@@ -35,7 +35,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_schema_and_the_reader_agree(project, registry, text):
-    schema = pipeline_schema(registry)
+    schema = build_pipeline_schema(registry)
     data = read_tree(text, lambda *_: None).data
     errors = list(jsonschema.Draft202012Validator(schema).iter_errors(data))
     try:
@@ -47,7 +47,7 @@ def test_the_schema_and_the_reader_agree(project, registry, text):
 
 
 def test_the_schema_of_the_built_in_steps_is_valid():
-    schema = pipeline_schema(Registry())
+    schema = build_pipeline_schema(Registry())
     jsonschema.Draft202012Validator.check_schema(schema)
     steps = {next(iter(step["required"])) for step in schema["$defs"]["Step"]["anyOf"]}
     assert {"split", "map", "filter", "reduce", "merge", "fold"} <= steps

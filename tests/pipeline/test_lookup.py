@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from octavo.errors import UsageError
-from octavo.pipeline.lookup import Lookup, Origin
+from octavo.pipeline.lookup import Lookup, FileOrigin
 
 EMPTY = "octavo: 1\nabout: {}\nsteps: [split: , map: {{prompt: part}}]\n"
 
@@ -21,20 +21,20 @@ def ours(project, monkeypatch):
 
 def test_the_nearest_shadows_the_others(project, ours):
     lookup = project.lookup
-    assert lookup.pipeline("book").origin is Origin.BUILT_IN
+    assert lookup.pipeline("book").origin is FileOrigin.BUILT_IN
     assert lookup.pipeline("book").path == "builtin:book"
     project.write("user/pipelines/book.yaml", EMPTY.format("the user's"))
-    assert lookup.pipeline("book").origin is Origin.USER
+    assert lookup.pipeline("book").origin is FileOrigin.USER
     project.write("octavo/pipelines/book.yaml", EMPTY.format("the project's"))
-    assert lookup.pipeline("book").origin is Origin.PROJECT
+    assert lookup.pipeline("book").origin is FileOrigin.PROJECT
     assert lookup.pipeline("book").path == "octavo/pipelines/book.yaml"
-    assert lookup.pipeline("builtin:book").origin is Origin.BUILT_IN
-    assert [(each.name, each.origin) for each in lookup.pipelines()] == [("book", Origin.PROJECT)]
+    assert lookup.pipeline("builtin:book").origin is FileOrigin.BUILT_IN
+    assert [(each.name, each.origin) for each in lookup.pipelines()] == [("book", FileOrigin.PROJECT)]
 
 
 def test_a_path_is_a_path(project, ours):
     project.write("elsewhere/book.yaml", EMPTY.format("elsewhere"))
-    assert project.lookup.pipeline("elsewhere/book.yaml").origin is Origin.FILE
+    assert project.lookup.pipeline("elsewhere/book.yaml").origin is FileOrigin.FILE
     with pytest.raises(UsageError, match=r"there is no file elsewhere/bok.yaml") as caught:
         project.lookup.pipeline("elsewhere/bok.yaml")
     assert caught.value.hint == "did you mean 'book.yaml'?"
@@ -78,7 +78,7 @@ def test_the_users_directory_is_the_systems(project, ours, empty_home):
     folder = empty_home / ".config/octavo/pipelines"
     folder.mkdir(parents=True)
     (folder / "mine.yaml").write_text(EMPTY.format("mine"))
-    assert Lookup().pipeline("mine").origin is Origin.USER
+    assert Lookup().find_pipeline("mine").origin is FileOrigin.USER
 
 
 def test_a_byte_order_mark_is_no_text(project, ours):

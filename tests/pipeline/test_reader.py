@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from octavo.errors import SpecErrors, UsageError
-from octavo.pipeline.lookup import LARGEST
-from octavo.pipeline.reader import about, read
+from octavo.pipeline.lookup import MAX_BYTES
+from octavo.pipeline.reader import read_about, read_pipeline
 from octavo.pipeline.registry import Registry
-from octavo.pipeline.spec import Pipeline, Whole
+from octavo.pipeline.spec import Pipeline, WholePrompt
 from octavo.protocols import PromptText
 
 GOOD = """\
@@ -54,7 +54,7 @@ def test_a_pipeline_becomes_checked_values(project):
     assert pipeline.steps[3].options.next == PromptText(
         system="You retell.", user="{{ summary }} {{ text }}"
     )
-    assert pipeline.whole == Whole("Retell in {{ words }} words:\n{{ text }}", 900, 200)
+    assert pipeline.whole == WholePrompt("Retell in {{ words }} words:\n{{ text }}", 900, 200)
     parameter = pipeline.params[0]
     assert (parameter.name, parameter.default, parameter.required) == ("tone", "dry", False)
 
@@ -494,7 +494,7 @@ def test_a_file_that_is_no_text_is_refused(project):
         SpecErrors, match=r"octavo/pipelines/latin.yaml:2:11: error.encoding.: byte 20"
     ):
         project.load("latin")
-    project.write("large.yaml", "# " + "x" * LARGEST)
+    project.write("large.yaml", "# " + "x" * MAX_BYTES)
     with pytest.raises(SpecErrors, match="the file is larger than 1,000,000 bytes"):
         project.load("./large.yaml")
 
@@ -515,15 +515,15 @@ def test_a_file_that_is_no_text_is_refused(project):
 def test_odd_files_are_refused_in_time(registry, text):
     started = time.process_time()
     with pytest.raises(SpecErrors):
-        read(text, "builtin:book", registry)
+        read_pipeline(text, "builtin:book", registry)
     assert time.process_time() - started < 5
 
 
 def test_about_is_told_of_broken_pipelines_too(project):
     project.write("octavo/pipelines/a.yaml", "about: |\n  One\n  line\nsteps: {{ x }}")
     project.write("octavo/pipelines/b.yaml", "about: [")
-    assert about(project.lookup.pipeline("a")) == "One line"
-    assert about(project.lookup.pipeline("b")) == ""
+    assert read_about(project.lookup.pipeline("a")) == "One line"
+    assert read_about(project.lookup.pipeline("b")) == ""
 
 
 def test_prompts_and_schemas_come_with_the_pipeline(project):
@@ -557,7 +557,7 @@ def test_whatever_is_written_gives_a_pipeline_or_its_errors(registry, data):
         piece = data.draw(st.one_of(st.sampled_from(PIECES), st.text(max_size=5)))
         text = text[:start] + piece + text[end:]
     try:
-        result = read(text, "builtin:book", registry)
+        result = read_pipeline(text, "builtin:book", registry)
     except SpecErrors as errors:
         result = errors
     if isinstance(result, SpecErrors):
@@ -577,7 +577,7 @@ def test_a_name_that_is_nowhere_gets_a_suggestion(project):
 
 
 def test_the_real_steps_are_read():
-    pipeline = read(
+    pipeline = read_pipeline(
         'octavo: 1\nsteps:\n  - split: {tokens: 100}\n  - map: {prompt: "{{ text }}"}\n',
         "builtin:small",
         Registry(),

@@ -25,7 +25,7 @@ from octavo.protocols import BackendType, ChunkerType, LoaderType, StepType
 )
 def test_every_built_in_name_leads_to_its_type(kind, wanted):
     registry = Registry()
-    names = registry.names(kind)
+    names = registry.list_names(kind)
     assert names == tuple(sorted(names))
     for name in names:
         found = getattr(registry, kind)(name)
@@ -47,7 +47,7 @@ def test_importing_the_registry_imports_nothing_it_names():
 
 def test_an_unknown_name_gets_a_suggestion():
     with pytest.raises(UsageError, match="there is no step 'mege'") as caught:
-        Registry().step("mege")
+        Registry().get_step("mege")
     assert caught.value.hint == "did you mean 'merge'?"
 
 
@@ -63,13 +63,13 @@ def test_packages_add_theirs_by_entry_points(monkeypatch, registry):
     monkeypatch.setattr(module, "entry_points", lambda group: offered.get(group, []))
     louder = registry.step("map")
     monkeypatch.setitem(sys.modules, "tests_louder", type("Module", (), {"STEP": louder}))
-    assert Registry().step("louder") is louder
-    assert {"louder", "broken", "map"} <= set(Registry().names("step"))
-    assert Registry().step("map").name == "map"
+    assert Registry().get_step("louder") is louder
+    assert {"louder", "broken", "map"} <= set(Registry().list_names("step"))
+    assert Registry().get_step("map").name == "map"
     with pytest.raises(UsageError, match=r"'broken' of .* cannot be imported"):
-        Registry().step("broken")
+        Registry().get_step("broken")
     with pytest.raises(UsageError, match="gives a function"):
-        Registry().step("wrong")
+        Registry().get_step("wrong")
 
 
 def test_entry_points_are_not_read_for_built_in_names(monkeypatch):
@@ -77,4 +77,4 @@ def test_entry_points_are_not_read_for_built_in_names(monkeypatch):
         raise AssertionError(group)
 
     monkeypatch.setattr(module, "entry_points", fail)
-    assert Registry().step("split").name == "split"
+    assert Registry().get_step("split").name == "split"

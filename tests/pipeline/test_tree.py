@@ -8,7 +8,7 @@ import time
 import pytest
 
 from octavo.pipeline.mending import read_tree
-from octavo.pipeline.scalar import scalar
+from octavo.pipeline.scalar import parse_scalar
 
 
 def read(text):
@@ -39,8 +39,8 @@ def read(text):
     ],
 )
 def test_plain_words_are_those_of_yaml_1_2(text, value):
-    assert scalar(text) == value
-    assert type(scalar(text)) is type(value)
+    assert parse_scalar(text) == value
+    assert type(parse_scalar(text)) is type(value)
 
 
 def test_quoted_words_are_text():

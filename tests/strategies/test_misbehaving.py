@@ -25,7 +25,7 @@ from octavo.engine.journal import Journal
 from octavo.engine.runs import ledger_of, runs
 from octavo.engine.storage import journal_path
 from octavo.errors import CallError, FitError
-from octavo.pipeline.reader import load
+from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Capabilities
 
@@ -194,7 +194,7 @@ def params_of(path, schema):
     values = {"string": "Who went by ship?", "integer": 3, "json": schema}
     return {
         param.name: values[param.type]
-        for param in load(str(path)).params
+        for param in load_pipeline(str(path)).params
         if param.required and param.default is None
     }
 
@@ -286,7 +286,7 @@ def ends_of(rows):
 def test_every_step_is_asked_of_them():
     pipelines = "".join((PIPELINES / f"{name}.yaml").read_text("utf-8") for name in BUILT_IN)
     told = "\n".join((HEAD, *STEPS.values(), pipelines))
-    assert set(Registry().names("step")) <= set(
+    assert set(Registry().list_names("step")) <= set(
         re.findall(r"^[ -]*(\w+): ?(?:{|$)", told, re.MULTILINE)
     )
 

@@ -20,7 +20,7 @@ from octavo.backends.profile_file import (
     read_profiles,
 )
 from octavo.errors import Position, SpecError, SpecErrors, UsageError
-from octavo.pipeline.spelling import suggestion
+from octavo.pipeline.spelling import suggest
 from octavo.protocols.backends import Profile
 
 __all__ = ["EMBEDDED", "FILE", "Choice", "Setting", "files", "profiles", "resolve", "settings"]
@@ -129,7 +129,7 @@ def _named(name: str, found: list[ProfileFile], env: Mapping[str, str]) -> Choic
         if name in file.profiles:
             return _choice(name, file.profiles[name], str(file.path), env)
     known = {each for file in found for each in file.profiles}
-    hint = suggestion(name, known) if known else f"write -m openai:{name}, or a profile in {FILE}"
+    hint = suggest(name, known) if known else f"write -m openai:{name}, or a profile in {FILE}"
     raise UsageError(f"there is no profile {name!r}", hint=hint)
 
 

@@ -11,9 +11,9 @@ from typing import Any, cast
 from pydantic_core import ErrorDetails
 
 from octavo.errors import Position, SpecError, SpecErrors, UsageError
-from octavo.pipeline.credentials import credentials
+from octavo.pipeline.credentials import find_credentials
 from octavo.pipeline.source import Source
-from octavo.pipeline.spelling import suggestion
+from octavo.pipeline.spelling import suggest
 
 __all__ = ["Keys", "TomlFile", "read_text"]
 
@@ -83,8 +83,8 @@ class TomlFile:
 
     def refuse_keys(self) -> None:
         """Refuse a file with keys before anything else: other errors would quote its lines."""
-        for offset in credentials(self._source.text):
-            position = self._source.offset(offset)
+        for offset in find_credentials(self._source.text):
+            position = self._source.locate_offset(offset)
             if not self._ours(position.line):
                 continue
             message = "this looks like an API key, and files get shared"
@@ -107,7 +107,7 @@ class TomlFile:
             return dict(cast("dict[str, Any]", data))
         message, line, column = found.groups() if found else ("not TOML", None, None)
         last = len(self._source.lines)
-        position = self._source.position(int(line or last), int(column or 1))
+        position = self._source.locate_line(int(line or last), int(column or 1))
         error = SpecError(message, code="toml", position=position, hint="correct the TOML")
         raise SpecErrors((error,))
 
@@ -115,7 +115,7 @@ class TomlFile:
         """Note what pydantic found wrong; `what` has the keys `known`."""
         name, kind = str(keys[-1]), detail["type"]
         if kind == "extra_forbidden":
-            hint = suggestion(name, cast("dict[str, object]", known))
+            hint = suggest(name, cast("dict[str, object]", known))
             self.add("unknown-key", f"{what} has no {name!r}", keys, hint)
         elif kind == "missing":
             message = f"the profile {keys[1]!r} needs {name!r}"
@@ -142,7 +142,7 @@ class TomlFile:
                 inner = re.search(rf"\b{re.escape(str(keys[-1]))}\b", source[end:])
                 if not header and len(path) < len(keys) and inner:
                     column = end + inner.start() + 1
-        return self._source.position(line, column)
+        return self._source.locate_line(line, column)
 
     def _ours(self, line: int) -> bool:
         """Tell whether a line stands in our table."""

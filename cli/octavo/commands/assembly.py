@@ -16,7 +16,7 @@ from octavo.errors import InputError, UsageError
 from octavo.loaders.changed import ChangedFiles
 from octavo.loaders.inputs import STDIN, Input, InputSelection, find_inputs, can_be_many
 from octavo.loaders.reading import InputReader
-from octavo.pipeline.params import resolve as resolve_params
+from octavo.pipeline.params import resolve_params as resolve_params
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
@@ -36,7 +36,7 @@ def assemble(order: Order, watch: Watch, output: Output | None = None) -> Job:
     if order.hedge is not None and not order.hedge > 1:
         hint = "write how many times as long as usual a call may take, for example --hedge 2.5"
         raise UsageError(f"--hedge {order.hedge:g} is not above 1", hint=hint)
-    pipeline = order.pipeline.until(order.until) if order.until else order.pipeline
+    pipeline = order.pipeline.truncate_after(order.until) if order.until else order.pipeline
     share = order.allow_partial
     if share is not None and not 0 < share <= 1:
         hint = "write the share of a document that is enough, for example --allow-partial 0.98"
@@ -70,7 +70,7 @@ def assemble(order: Order, watch: Watch, output: Output | None = None) -> Job:
 
 def may_be_several(order: Order) -> bool:
     """Return whether there may be several results, by the inputs' names and kinds."""
-    loaders = Registry().loaders()
+    loaders = Registry().list_loaders()
     return len(order.inputs) > 1 or any(
         can_be_many(each, loaders, order.text_column)
         for each in (*order.inputs, *filter(None, [order.stdin_filename]))
@@ -93,7 +93,7 @@ def _found(order: Order, output: Output | None) -> Iterable[Input | InputError]:
         # What an earlier run has written there is no input of this one.
         leave_out=output.root if isinstance(output, Tree) else None,
     )
-    found = find_inputs(order.inputs, selection, loaders=Registry().loaders())
+    found = find_inputs(order.inputs, selection, loaders=Registry().list_loaders())
     # Git is asked before anything runs, so that it can refuse.
     return found if changed is None else list(found)
 

@@ -17,8 +17,8 @@ from octavo.commands.render import encode
 from octavo.commands.staleness import stale
 from octavo.commands.terminal import say
 from octavo.errors import RunFailed, SpecErrors, UsageError
-from octavo.pipeline.lookup import LARGEST
-from octavo.pipeline.reader import load
+from octavo.pipeline.lookup import MAX_BYTES
+from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.text.finding import Finding
 
@@ -106,14 +106,14 @@ def _below(root: Path) -> Iterator[Path]:
 def _is_pipeline(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return _HEAD.search(file.read(LARGEST)) is not None
+            return _HEAD.search(file.read(MAX_BYTES)) is not None
     except OSError:
         return False  # whoever names it is told why it cannot be read
 
 
 def _pipeline(path: Path, registry: Registry) -> Iterator[Finding]:
     try:
-        load(str(path), registry)
+        load_pipeline(str(path), registry)
     except SpecErrors as group:
         for error in group.errors:
             at = error.position

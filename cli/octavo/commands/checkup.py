@@ -81,7 +81,7 @@ class Checkup:
     def _backend(self) -> Iterator[Finding]:
         try:
             choice = resolve(self._model, cwd=Path.cwd(), env=os.environ)
-            kind = Registry().backend(choice.backend)
+            kind = Registry().get_backend(choice.backend)
             # The window is left out, so that the server is asked and not only the profile.
             backend = kind.open(choice.model, choice.profile.model_copy(update={"window": None}))
             told = f"{choice.profile.model} ({choice.origin or 'nothing is configured'})"

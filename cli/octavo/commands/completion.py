@@ -145,7 +145,7 @@ def _pipelines(incomplete: str) -> Iterator[_Item]:
     if "/" in incomplete:
         return
     try:
-        found = Lookup().pipelines()
+        found = Lookup().list_pipelines()
     except OctavoError:  # one of them is no text
         return
     for each in found:
@@ -162,7 +162,7 @@ def _parameters(name: str) -> Mapping[str, Any]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found: Any = yaml.load(Lookup().pipeline(name).text, Loader=loader)  # noqa: S506 - a safe loader
+        found: Any = yaml.load(Lookup().find_pipeline(name).text, Loader=loader)  # noqa: S506 - a safe loader
         params: Mapping[str, Any] = found.get("params") or {}
         return dict(_as_option(key, spec or {}) for key, spec in params.items())
     except (OctavoError, yaml.YAMLError, AttributeError, ValueError, TypeError):
@@ -202,7 +202,7 @@ def _models() -> Iterator[_Item]:
 def _chunkers() -> Iterator[_Item]:
     from octavo.pipeline.registry import Registry  # noqa: PLC0415 - only where needed
 
-    yield from map(_Item, Registry().names("chunker"))
+    yield from map(_Item, Registry().list_names("chunker"))
 
 
 def _runs() -> Iterator[_Item]:

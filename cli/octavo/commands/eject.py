@@ -11,8 +11,8 @@ import typer
 from octavo.commands.atomic import write_whole
 from octavo.commands.render import encode
 from octavo.errors import UsageError
-from octavo.pipeline.lookup import BUILT_IN, Found, Lookup, Origin
-from octavo.pipeline.reader import load
+from octavo.pipeline.lookup import BUILTIN_PREFIX, FoundFile, Lookup, FileOrigin
+from octavo.pipeline.reader import load_pipeline
 
 __all__ = ["eject"]
 
@@ -28,18 +28,18 @@ def eject(
 ) -> None:
     """Copy a pipeline and its prompts here, to edit them; prints what was written."""
     lookup = Lookup()
-    found = lookup.pipeline(pipeline)
-    if found.origin is Origin.PROJECT:
+    found = lookup.find_pipeline(pipeline)
+    if found.origin is FileOrigin.PROJECT:
         lookup, found = _original(pipeline, found)
-    elif found.origin is not Origin.FILE:
+    elif found.origin is not FileOrigin.FILE:
         lookup = Lookup(project=False)
-    checked = load(found, lookup=lookup)
+    checked = load_pipeline(found, lookup=lookup)
     files = {directory / "pipelines" / f"{found.name}.yaml": found.text}
     for name, prompt in checked.prompts.found.items():
-        if not name.startswith(BUILT_IN):
+        if not name.startswith(BUILTIN_PREFIX):
             files[directory / "prompts" / f"{prompt.name}.j2"] = prompt.text
     for name, schema in checked.schemas.found.items():
-        if not name.startswith(BUILT_IN):
+        if not name.startswith(BUILTIN_PREFIX):
             files[directory / "prompts" / f"{schema.name}.json"] = schema.text
     files = {path: text for path, text in files.items() if not _holds(path, text)}
     existing = [str(path) for path in files if path.exists()]
@@ -53,11 +53,11 @@ def eject(
         sys.stdout.buffer.write(encode(f"{path}\n"))
 
 
-def _original(name: str, here: Found) -> tuple[Lookup, Found]:
+def _original(name: str, here: FoundFile) -> tuple[Lookup, FoundFile]:
     """Return what was copied here before, and a lookup that finds no other copies."""
     lookup = Lookup(project=False)
     try:
-        return lookup, lookup.pipeline(name)
+        return lookup, lookup.find_pipeline(name)
     except UsageError as error:
         raise UsageError(
             f"{name} is here already: {here.path}", hint=f"edit {here.path}"

@@ -13,7 +13,7 @@ from octavo.commands.invocation import Invocation
 from octavo.commands.order import FORMATS, Format, Order, options
 from octavo.commands.settings import on_command_line
 from octavo.errors import UsageError
-from octavo.pipeline.params import parse
+from octavo.pipeline.params import parse_pairs
 from octavo.pipeline.spec import Parameter, ParamType, Pipeline, Scalar
 
 __all__ = ["command_for", "flag"]
@@ -121,7 +121,7 @@ def _given(flags: Mapping[str, object], pairs: list[str]) -> dict[str, list[obje
     for name, value in flags.items():
         if value is not None:
             given[name] = cast("list[object]", value) if isinstance(value, list) else [value]
-    for name, values in parse(pairs).items():
+    for name, values in parse_pairs(pairs).items():
         given[name] = [*given.get(name, ()), *values]
     for name, values in given.items():
         if any(isinstance(each, str) and not _is_text(each) for each in values):

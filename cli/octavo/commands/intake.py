@@ -138,7 +138,7 @@ class Intake:
         how: How,
     ) -> None:
         """Find the inputs; raises UsageError for arguments that are wrong before one is read."""
-        loaders = Registry().loaders()
+        loaders = Registry().list_loaders()
         names = [*(files or ()), *filter(None, [how.stdin_filename])]
         self.several = len(files or ()) > 1 or any(
             can_be_many(each, loaders, how.text_column) for each in names
@@ -192,7 +192,7 @@ def _of_model(model: str | None) -> str | None:
     from octavo.backends.profiles import resolve  # noqa: PLC0415 - reads configuration files
 
     choice = resolve(model, cwd=Path.cwd(), env=os.environ)
-    backend = Registry().backend(choice.backend).open(choice.model, choice.profile)
+    backend = Registry().get_backend(choice.backend).open(choice.model, choice.profile)
     return backend.known.tokenizer or find_tokenizer(backend.model)
 
 

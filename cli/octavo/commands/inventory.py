@@ -14,7 +14,7 @@ from octavo.commands.render import encode
 from octavo.engine.report import Member, Result
 from octavo.errors import UsageError
 from octavo.loaders.inputs import STDIN
-from octavo.pipeline.lookup import BUILT_IN
+from octavo.pipeline.lookup import BUILTIN_PREFIX
 
 if TYPE_CHECKING:
     from octavo.engine.execute import Job
@@ -61,7 +61,7 @@ class Inventory:
     def _entry(self, folder: Path, text: str, result: Result) -> Locked:
         order = self._order
         params = {name: value for name, value in self._job.params.items() if value is not None}
-        built_in = order.pipeline.path.startswith(BUILT_IN)
+        built_in = order.pipeline.path.startswith(BUILTIN_PREFIX)
         return Locked(
             sources=dict(_sources(result, folder)),
             pipeline=order.pipeline.path if built_in else _relative(order.pipeline.path, folder),

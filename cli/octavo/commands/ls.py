@@ -12,7 +12,7 @@ from octavo.commands.render import encode
 from octavo.commands.table import aligned
 from octavo.commands.terminal import clean
 from octavo.pipeline.lookup import Lookup
-from octavo.pipeline.reader import about
+from octavo.pipeline.reader import read_about
 
 __all__ = ["ls"]
 
@@ -23,14 +23,14 @@ def ls(
     ] = False,
 ) -> None:
     """List the pipelines: name, what it does, and where it is from."""
-    pipelines = Lookup().pipelines()
+    pipelines = Lookup().list_pipelines()
     if as_json:
         rows = [
-            {"name": each.name, "about": about(each), "origin": each.origin, "path": each.path}
+            {"name": each.name, "about": read_about(each), "origin": each.origin, "path": each.path}
             for each in pipelines
         ]
         text = json.dumps(rows, ensure_ascii=False, indent=2) + "\n"
     else:
-        table = [(each.name, each.origin, clean(about(each))) for each in pipelines]
+        table = [(each.name, each.origin, clean(read_about(each))) for each in pipelines]
         text = "".join(f"{line}\n" for line in aligned(table))
     sys.stdout.buffer.write(encode(text))

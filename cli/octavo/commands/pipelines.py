@@ -16,8 +16,8 @@ from octavo.commands.invocation import Invocation
 from octavo.commands.order import Order, options
 from octavo.commands.settings import bind
 from octavo.errors import OctavoError, UsageError
-from octavo.pipeline.lookup import Found, Lookup
-from octavo.pipeline.reader import load
+from octavo.pipeline.lookup import FoundFile, Lookup
+from octavo.pipeline.reader import load_pipeline
 
 __all__ = ["PipelineGroup", "by_pipeline", "common_options"]
 
@@ -65,11 +65,11 @@ class PipelineGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - the library's type is private
         del ctx
-        return [found.name for found in Lookup().pipelines()]
+        return [found.name for found in Lookup().list_pipelines()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:  # noqa: ANN401 - same
         try:
-            pipeline = load(cmd_name)
+            pipeline = load_pipeline(cmd_name)
         except OctavoError:
             if ctx.resilient_parsing:  # the shell asks for completions
                 return None
@@ -90,7 +90,7 @@ class PipelineGroup(TyperGroup):
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - same
         with bind(common_options()).make_context("", [], parent=ctx) as inner:
             cast("TyperCommand", inner.command).format_options(inner, formatter)
-        rows = [(found.name, _about(found)) for found in Lookup().pipelines()]
+        rows = [(found.name, _about(found)) for found in Lookup().list_pipelines()]
         if rows:
             with formatter.section("Pipelines"):
                 formatter.write_dl(rows)
@@ -131,7 +131,7 @@ def _command(name: str, function: Callable[..., None]) -> PipelineCommand:
 
 def _name_first(args: Sequence[str]) -> list[str]:
     """Return the words with the pipeline's name at the beginning, if one of them can be it."""
-    names = {found.name for found in Lookup().pipelines()}
+    names = {found.name for found in Lookup().list_pipelines()}
     named = (at for at, word in enumerate(args) if word in names or word.endswith(".yaml"))
     place = next(named, None)
     if place is None:
@@ -139,8 +139,8 @@ def _name_first(args: Sequence[str]) -> list[str]:
     return [args[place], *args[:place], *args[place + 1 :]]
 
 
-def _about(found: Found) -> str:
+def _about(found: FoundFile) -> str:
     try:
-        return load(found).about
+        return load_pipeline(found).about
     except OctavoError as error:
         return f"(cannot be read: {error.message.splitlines()[0]})"

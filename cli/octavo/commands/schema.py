@@ -6,7 +6,7 @@ import json
 import sys
 
 from octavo.commands.render import encode
-from octavo.pipeline.json_schema import pipeline_schema
+from octavo.pipeline.json_schema import build_pipeline_schema
 from octavo.pipeline.registry import Registry
 
 __all__ = ["schema"]
@@ -18,5 +18,5 @@ def schema() -> None:
     An editor that speaks the YAML language server's protocol uses it where a pipeline starts with
     a line `# yaml-language-server: $schema=FILE`.
     """
-    text = json.dumps(pipeline_schema(Registry()), ensure_ascii=False, indent=2)
+    text = json.dumps(build_pipeline_schema(Registry()), ensure_ascii=False, indent=2)
     sys.stdout.buffer.write(encode(f"{text}\n"))

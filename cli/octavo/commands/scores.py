@@ -49,7 +49,7 @@ def _scores(document: Document, ways: Sequence[Splitting], model: str | None) ->
     from octavo.pipeline.registry import Registry  # noqa: PLC0415 - the same
 
     choice = resolve(model, cwd=Path.cwd(), env=os.environ)
-    backend = Registry().backend(choice.backend).open(choice.model, choice.profile)
+    backend = Registry().get_backend(choice.backend).open(choice.model, choice.profile)
     return wait(measured(ways, document, backend, private=False))
 
 

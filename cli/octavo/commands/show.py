@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from octavo.commands.render import encode
-from octavo.pipeline.credentials import masked
-from octavo.pipeline.lookup import Found, Lookup
-from octavo.pipeline.reader import about, load
+from octavo.pipeline.credentials import mask_credentials
+from octavo.pipeline.lookup import FoundFile, Lookup
+from octavo.pipeline.reader import read_about, load_pipeline
 
 __all__ = ["show"]
 
@@ -28,29 +28,29 @@ def show(
 ) -> None:
     """Print a pipeline and where it comes from."""
     lookup = Lookup()
-    found = lookup.pipeline(pipeline)
-    named: list[Found] = []
+    found = lookup.find_pipeline(pipeline)
+    named: list[FoundFile] = []
     if prompts:
-        checked = load(found, lookup=lookup)
+        checked = load_pipeline(found, lookup=lookup)
         named = [*checked.prompts.found.values(), *checked.schemas.found.values()]
     text = _json(found, named) if as_json else _files(found, named)
-    sys.stdout.buffer.write(encode(masked(text)))  # keys do not belong there, but may be there
+    sys.stdout.buffer.write(encode(mask_credentials(text)))  # keys do not belong there, but may be there
 
 
-def _files(found: Found, named: Iterable[Found]) -> str:
+def _files(found: FoundFile, named: Iterable[FoundFile]) -> str:
     """Return the pipeline after a comment that says where it is from, then what it names."""
     parts = [f"# {found.path} ({found.origin})\n", _ended(found.text)]
     parts += [f"\n==> {each.path} ({each.origin}) <==\n{_ended(each.text)}" for each in named]
     return "".join(parts)
 
 
-def _json(found: Found, named: Iterable[Found]) -> str:
-    shown: dict[str, Any] = {"about": about(found), **_row(found)}
+def _json(found: FoundFile, named: Iterable[FoundFile]) -> str:
+    shown: dict[str, Any] = {"about": read_about(found), **_row(found)}
     shown["named"] = [_row(each) for each in named]
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
 
 
-def _row(found: Found) -> dict[str, str]:
+def _row(found: FoundFile) -> dict[str, str]:
     return {
         "name": found.name,
         "origin": found.origin,

@@ -31,7 +31,7 @@ from octavo.engine.splitting import Splitting
 from octavo.engine.wait import wait
 from octavo.errors import UsageError
 from octavo.pipeline.registry import Registry
-from octavo.pipeline.scalar import scalar
+from octavo.pipeline.scalar import parse_scalar
 from octavo.protocols.context import ContextOptions
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Options
@@ -144,7 +144,7 @@ def split(
     counting = counter_for(tokenizer, model, typed)
     ways = [
         Splitting(
-            chunker := Registry().chunker(name),
+            chunker := Registry().get_chunker(name),
             _options(chunker, tokens, params or ()),
             tokens,
             counting,
@@ -175,7 +175,7 @@ def _options(chunker: ChunkerType, tokens: int, params: Sequence[str]) -> Option
                 hint=f"write NAME=VALUE; its options are: {own}",
             )
         listed = get_origin(field.annotation) is list
-        values[name] = value.split(",") if listed else scalar(value)
+        values[name] = value.split(",") if listed else parse_scalar(value)
     try:
         return chunker.options.model_validate(values)
     except ValidationError as error:

@@ -13,8 +13,8 @@ from octavo.commands.lock import Locked, read_lock
 from octavo.errors import InputError, SpecErrors, UsageError
 from octavo.loaders.inputs import STDIN, find_inputs
 from octavo.loaders.reading import InputReader, read_documents
-from octavo.pipeline.lookup import BUILT_IN
-from octavo.pipeline.reader import load
+from octavo.pipeline.lookup import BUILTIN_PREFIX
+from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.text.finding import Finding
 
@@ -75,7 +75,7 @@ class _Texts:
         return self._read[key]
 
     def _hashes(self, path: Path, encoding: str | None, column: str | None) -> frozenset[str] | str:
-        found = find_inputs([str(path)], loaders=self.registry.loaders())
+        found = find_inputs([str(path)], loaders=self.registry.list_loaders())
         hashes: set[str] = set()
         errors: list[InputError] = []
         for each in read_documents(found, InputReader(encoding, column)):
@@ -112,7 +112,7 @@ def _pipeline(folder: Path, entry: Locked, registry: Registry) -> str | None:
     """Return why the pipeline is no longer what made the result."""
     name = _named(folder, entry)
     try:
-        pipeline = load(name, registry)
+        pipeline = load_pipeline(name, registry)
     except SpecErrors:
         return f"its pipeline {name} has errors"
     except UsageError as error:
@@ -123,8 +123,8 @@ def _pipeline(folder: Path, entry: Locked, registry: Registry) -> str | None:
 
 
 def _named(folder: Path, entry: Locked) -> str:
-    if entry.pipeline.startswith(BUILT_IN):
-        return entry.pipeline.removeprefix(BUILT_IN)
+    if entry.pipeline.startswith(BUILTIN_PREFIX):
+        return entry.pipeline.removeprefix(BUILTIN_PREFIX)
     return str(_at(folder, entry.pipeline))
 
 

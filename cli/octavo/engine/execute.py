@@ -75,7 +75,7 @@ class Job:
     @property
     def folded(self) -> Pipeline:
         """The pipeline, leaving out what fails where a partial result may be accepted."""
-        return self.pipeline if self.allow_partial is None else self.pipeline.tolerant()
+        return self.pipeline if self.allow_partial is None else self.pipeline.skip_errors()
 
 
 async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
@@ -234,7 +234,7 @@ async def _embedding(job: Job, backend: Backend, watch: Watch) -> AsyncGenerator
 @asynccontextmanager
 async def _opened(job: Job, profile: Profile, watch: Watch) -> AsyncGenerator[Backend]:
     kind, _, name = profile.model.partition(":")
-    backend = job.registry.backend(kind).open(name, profile)
+    backend = job.registry.get_backend(kind).open(name, profile)
     if isinstance(backend, Fetching):
         backend.progress = watch.fetching
     if isinstance(backend, Starting):

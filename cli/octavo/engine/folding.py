@@ -16,7 +16,7 @@ from octavo.engine.leads import Leads
 from octavo.engine.ledger import Account
 from octavo.engine.report import Answered, DraftWatch, Value
 from octavo.engine.work import StepWork
-from octavo.pipeline.spec import Pipeline, Use
+from octavo.pipeline.spec import Pipeline, StepUse
 from octavo.protocols import Kind
 from octavo.text.document import Document
 from octavo.text.finding import Finding
@@ -40,7 +40,7 @@ class Folding:
     engine: Engine
     answers: Callable[[str], Answers]
     pipeline: Pipeline
-    uses: Sequence[Use]
+    uses: Sequence[StepUse]
     document: Document
     number: int
     account: Account = field(default_factory=Account)

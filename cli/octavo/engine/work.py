@@ -85,11 +85,11 @@ class StepWork:
 
     def prompt(self, reference: str | PromptText) -> PromptLike:
         """Return a prompt that the pipeline names or holds."""
-        return self.pipeline.prompt(reference)
+        return self.pipeline.get_prompt(reference)
 
     def schema(self, reference: str) -> JsonSchema:
         """Return a JSON Schema that the pipeline names."""
-        return self.pipeline.schema(reference)
+        return self.pipeline.get_schema(reference)
 
     def start(self, note: Coroutine[Any, Any, Given], /) -> Awaitable[Given]:
         """Run a coroutine in the document's task group."""
@@ -165,7 +165,7 @@ class StepWork:
         self, by: str, options: Mapping[str, object], context: ContextOptions | None = None
     ) -> tuple[Chunk, ...]:
         """Return the document's chunks by a named chunker, from the journal when it has them."""
-        chunker = self.engine.registry.chunker(by)
+        chunker = self.engine.registry.get_chunker(by)
         checked = chunker.options.model_validate(options)
         name = orjson.dumps(
             [

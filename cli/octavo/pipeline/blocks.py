@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from jinja2 import nodes
 
-from octavo.pipeline.source import Source, problem
-from octavo.pipeline.spelling import suggestion
+from octavo.pipeline.source import Source, make_spec_error
+from octavo.pipeline.spelling import suggest
 
-__all__ = ["ROLES", "Layer", "check_blocks"]
+__all__ = ["ROLES", "PromptLayer", "check_blocks"]
 
 ROLES = ("system", "user")
-_SILENT = (
+_SILENT_NODES = (
     nodes.Assign,
     nodes.AssignBlock,
     nodes.Block,
@@ -24,14 +24,14 @@ _SILENT = (
 """What may stand outside the messages: it sends nothing."""
 
 
-class Layer(NamedTuple):
+class PromptLayer(NamedTuple):
     """A prompt's text and its syntax tree."""
 
     source: Source
     tree: nodes.Template
 
 
-def check_blocks(line: list[Layer]) -> bool:
+def check_blocks(line: list[PromptLayer]) -> bool:
     """Tell whether the messages are blocks, given a prompt and what it extends, up to the root.
 
     Without a block `system` or `user` all of the prompt is the user message. Raises SpecError for
@@ -43,7 +43,7 @@ def check_blocks(line: list[Layer]) -> bool:
     if messages:
         if "user" not in blocks:
             hint = "put the rest into {% block user %} ... {% endblock %}"
-            raise problem(line[0].source, "no-user", "the prompt has no block `user`", 1, hint=hint)
+            raise make_spec_error(line[0].source, "no-user", "the prompt has no block `user`", 1, hint=hint)
         _check_outside(line[-1])
     else:
         known = {node.name for node in line[-1].tree.find_all(nodes.Block)}
@@ -53,18 +53,18 @@ def check_blocks(line: list[Layer]) -> bool:
     return messages
 
 
-def _check_outside(layer: Layer) -> None:
+def _check_outside(layer: PromptLayer) -> None:
     for node in layer.tree.body:
         if isinstance(node, nodes.Output):
             outside = [piece for piece in node.nodes if not _is_blank(piece)]
         else:
-            outside = [] if isinstance(node, _SILENT) else [node]
+            outside = [] if isinstance(node, _SILENT_NODES) else [node]
         if outside:
             message = "what stands outside of the blocks is never sent"
             hint = "put it into {% block user %} ... {% endblock %}"
             first = outside[0]
             words = first.data.split() if isinstance(first, nodes.TemplateData) else [""]
-            raise problem(
+            raise make_spec_error(
                 layer.source, "outside-block", message, first.lineno, word=words[0], hint=hint
             )
 
@@ -73,7 +73,7 @@ def _is_blank(node: nodes.Node) -> bool:
     return isinstance(node, nodes.TemplateData) and not node.data.strip()
 
 
-def _check_known(line: list[Layer], known: set[str]) -> None:
+def _check_known(line: list[PromptLayer], known: set[str]) -> None:
     """Refuse blocks that nothing prints, from the root down."""
     reachable = set(known)
     overridden: set[str] = set()
@@ -81,8 +81,8 @@ def _check_known(line: list[Layer], known: set[str]) -> None:
         for node in layer.tree.body:
             if isinstance(node, nodes.Block) and node.name not in reachable:
                 message = f"the block `{node.name}` is never sent"
-                hint = suggestion(node.name, reachable)
-                raise problem(
+                hint = suggest(node.name, reachable)
+                raise make_spec_error(
                     layer.source, "unknown-block", message, node.lineno, word=node.name, hint=hint
                 )
         reachable.update(node.name for node in layer.tree.find_all(nodes.Block))
@@ -91,5 +91,5 @@ def _check_known(line: list[Layer], known: set[str]) -> None:
             if node.required and node.name not in overridden:
                 message = f"the block `{node.name}` is required and has no text"
                 hint = f"write {{% block {node.name} %}} in a prompt that extends this one"
-                raise problem(layer.source, "unknown-block", message, node.lineno, hint=hint)
+                raise make_spec_error(layer.source, "unknown-block", message, node.lineno, hint=hint)
             overridden.add(node.name)

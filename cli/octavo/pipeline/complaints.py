@@ -10,16 +10,16 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from octavo.pipeline.fields import names_at
-from octavo.pipeline.problems import Path, Problems
-from octavo.pipeline.spelling import nearest, shorten, suggestion
-from octavo.pipeline.tree import Leaf, Listing, Mapping, Node
+from octavo.pipeline.fields import list_names_at
+from octavo.pipeline.problems import KeyPath, Problems
+from octavo.pipeline.spelling import find_nearest, shorten, suggest
+from octavo.pipeline.tree import ScalarNode, SequenceNode, MappingNode, YamlNode
 
-__all__ = ["Owner", "salvage", "validate"]
+__all__ = ["OptionOwner", "salvage", "validate"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_WANTED = {
+_TYPE_NAMES = {
     "string_type": "text",
     "int_type": "a whole number",
     "float_type": "a number",
@@ -29,7 +29,7 @@ _WANTED = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
 }
-_FORMS = {
+_FORM_HINTS = {
     "text": "write text",
     "a whole number": "write a whole number such as 8",
     "a number": "write a number such as 0.5",
@@ -48,7 +48,7 @@ _TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class OptionOwner:
     """Whose options are checked: a name for errors, their path in the file, and what is beside.
 
     `without` are keys that are not options of the model, and `known` options that exist beside
@@ -56,61 +56,61 @@ class Owner:
     """
 
     label: str
-    path: Path
-    without: frozenset[str] = frozenset()
-    known: frozenset[str] = frozenset()
+    path: KeyPath
+    ignored: frozenset[str] = frozenset()
+    also_known: frozenset[str] = frozenset()
 
 
-def validate(model: type[Model], node: Node, owner: Owner, problems: Problems) -> Model | None:
+def validate(model: type[Model], node: YamlNode, owner: OptionOwner, problems: Problems) -> Model | None:
     """Return the options that a node holds, or None after adding what is wrong to the problems.
 
     Values are not converted: `"8"` is text, not a number.
     """
     data: Any = {} if node.data is None else node.data
-    if isinstance(node, Mapping):
-        data = {key: value for key, value in data.items() if key not in owner.without}
+    if isinstance(node, MappingNode):
+        data = {key: value for key, value in data.items() if key not in owner.ignored}
     try:
         return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-    for place, group in _by_place(details, node):
-        _complain(place, group, names_at(model, group[0]["loc"][:-1]), owner, problems)
+    for place, group in _group_by_place(details, node):
+        _report_fault(place, group, list_names_at(model, group[0]["loc"][:-1]), owner, problems)
     return None
 
 
-def salvage(model: type[Model], node: Node) -> Model:
+def salvage(model: type[Model], node: YamlNode) -> Model:
     """Return what options that were complained about still say in words, for further checks."""
-    data: Any = node.data if isinstance(node, Mapping) else {}
+    data: Any = node.data if isinstance(node, MappingNode) else {}
     names = {field.alias or name for name, field in model.model_fields.items()}
     words = {key: data[key] for key in names & data.keys() if isinstance(data[key], str)}
     return model.model_construct(None, **words)
 
 
-def _by_place(details: list[ErrorDetails], node: Node) -> Iterator[tuple[Path, list[ErrorDetails]]]:
+def _group_by_place(details: list[ErrorDetails], node: YamlNode) -> Iterator[tuple[KeyPath, list[ErrorDetails]]]:
     """Yield the complaints about each value.
 
     A value that may be of several forms is complained about once for each; those about the other
     forms are left out where one form fits.
     """
-    groups: dict[Path, list[ErrorDetails]] = {}
+    groups: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in details:
-        groups.setdefault(_path(detail, node), []).append(detail)
+        groups.setdefault(_find_path(detail, node), []).append(detail)
     for place, group in groups.items():
-        fitting = [detail for detail in group if detail["type"] not in _WANTED]
+        fitting = [detail for detail in group if detail["type"] not in _TYPE_NAMES]
         if fitting:
             yield place, fitting[:1]
         elif not any(len(at) > len(place) and at[: len(place)] == place for at in groups):
             yield place, group
 
 
-def _path(detail: ErrorDetails, node: Node) -> Path:
+def _find_path(detail: ErrorDetails, node: YamlNode) -> KeyPath:
     """Return a complaint's location without the names of a union's members, which are no keys."""
     path: list[str | int] = []
-    at: Node | None = node
+    at: YamlNode | None = node
     for step in detail["loc"]:
-        if isinstance(at, Mapping) and step in at.entries:
+        if isinstance(at, MappingNode) and step in at.entries:
             at = at.entries[str(step)].value
-        elif isinstance(at, Listing) and isinstance(step, int) and step < len(at.items):
+        elif isinstance(at, SequenceNode) and isinstance(step, int) and step < len(at.items):
             at = at.items[step]
         else:
             continue
@@ -120,32 +120,32 @@ def _path(detail: ErrorDetails, node: Node) -> Path:
     return tuple(path)
 
 
-def _complain(
-    place: Path, group: list[ErrorDetails], names: set[str], owner: Owner, problems: Problems
+def _report_fault(
+    place: KeyPath, group: list[ErrorDetails], names: set[str], owner: OptionOwner, problems: Problems
 ) -> None:
     detail = group[0]
     path = (*owner.path, *place)
     name = shorten(str(place[-1])) if place else owner.label
-    node = problems.node(path)
+    node = problems.find_node(path)
     kind = detail["type"]
     context: dict[str, Any] = detail.get("ctx", {})
     if kind == "extra_forbidden":
-        known = names | owner.known if len(place) == 1 else names
+        known = names | owner.also_known if len(place) == 1 else names
         message = f"{owner.label} has no option {name!r}"
-        problems.add("unknown-key", message, path, hint=suggestion(name, known), key=True)
+        problems.add("unknown-key", message, path, hint=suggest(name, known), key=True)
     elif kind == "missing":
         message = f"{owner.label} needs {name!r}"
         problems.add("missing-key", message, path, hint=f"add `{name}: ...`", key=True)
-    elif kind in _WANTED:
-        wanted = list(dict.fromkeys(_WANTED[each["type"]] for each in group))
-        message = f"{name!r} must be {' or '.join(wanted)}, not {_found(node)}"
-        problems.add("wrong-type", message, path, hint=_form(wanted, node))
+    elif kind in _TYPE_NAMES:
+        wanted = list(dict.fromkeys(_TYPE_NAMES[each["type"]] for each in group))
+        message = f"{name!r} must be {' or '.join(wanted)}, not {_describe_node(node)}"
+        problems.add("wrong-type", message, path, hint=_suggest_form(wanted, node))
     elif kind in ("literal_error", "enum"):
         listed = str(context.get("expected", "")).replace(" or ", ", ").split(", ")
         choices = [choice.strip("'") for choice in listed]
-        guess = nearest(node.text, choices) if isinstance(node, Leaf) else None
+        guess = find_nearest(node.text, choices) if isinstance(node, ScalarNode) else None
         hint = f"did you mean {guess!r}?" if guess else f"write {', '.join(choices)}"
-        problems.add("wrong-value", f"{name!r} cannot be {_found(node)}", path, hint=hint)
+        problems.add("wrong-value", f"{name!r} cannot be {_describe_node(node)}", path, hint=hint)
     elif kind in _LIMITS:
         message, hint = (text.format(**context) for text in _LIMITS[kind])
         problems.add("wrong-value", f"{name!r} {message}", path, hint=hint)
@@ -155,12 +155,12 @@ def _complain(
         problems.add("wrong-value", message, path, hint=f"correct {name!r}")
 
 
-def _found(node: Node | None) -> str:
-    if isinstance(node, Listing):
+def _describe_node(node: YamlNode | None) -> str:
+    if isinstance(node, SequenceNode):
         return "a list"
-    if isinstance(node, Mapping):
+    if isinstance(node, MappingNode):
         return "a mapping"
-    if not isinstance(node, Leaf) or node.data is None:
+    if not isinstance(node, ScalarNode) or node.data is None:
         return "nothing"
     if isinstance(node.data, bool):
         return node.text
@@ -168,12 +168,12 @@ def _found(node: Node | None) -> str:
     return f"the text {quoted!r}" if isinstance(node.data, str) else f"the number {quoted}"
 
 
-def _form(wanted: list[str], node: Node | None) -> str:
-    if isinstance(node, Leaf):
+def _suggest_form(wanted: list[str], node: YamlNode | None) -> str:
+    if isinstance(node, ScalarNode):
         if "text" in wanted and node.data is not None:
             return f'quote it: "{shorten(node.text, 40)}"'
         if "true or false" in wanted:
             return f"write {_TRUTH.get(node.text.lower(), 'true or false')}"
         if node.style and node.text.isdecimal() and any("number" in each for each in wanted):
             return f"write it without quotes: {shorten(node.text, 40)}"
-    return next((_FORMS[each] for each in wanted if each in _FORMS), "correct it")
+    return next((_FORM_HINTS[each] for each in wanted if each in _FORM_HINTS), "correct it")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["credentials", "masked"]
+__all__ = ["find_credentials", "mask_credentials"]
 
-_SHAPE = re.compile(
+_CREDENTIAL = re.compile(
     r"(?<![A-Za-z0-9_-])"
     r"(?:(?:sk|pk|rk|gsk|xai)[-_](?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{16,}"
     r"|hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
@@ -16,12 +16,12 @@ _SHAPE = re.compile(
 """Prefixes that providers give their keys; the first group needs a digit, as words have none."""
 
 
-def credentials(text: str) -> Iterator[int]:
+def find_credentials(text: str) -> Iterator[int]:
     """Yield the offsets of what looks like a key, in characters."""
-    for match in _SHAPE.finditer(text):
+    for match in _CREDENTIAL.finditer(text):
         yield match.start()
 
 
-def masked(text: str) -> str:
+def mask_credentials(text: str) -> str:
     """Return the text, as long as before, with `x` for what looks like a key."""
-    return _SHAPE.sub(lambda match: match[0][:3] + "x" * (len(match[0]) - 3), text)
+    return _CREDENTIAL.sub(lambda match: match[0][:3] + "x" * (len(match[0]) - 3), text)

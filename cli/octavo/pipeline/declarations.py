@@ -6,16 +6,16 @@ import re
 from dataclasses import replace
 
 from octavo.errors import UsageError
-from octavo.pipeline.params import convert
-from octavo.pipeline.problems import Path, Problems
+from octavo.pipeline.params import convert_value
+from octavo.pipeline.problems import KeyPath, Problems
 from octavo.pipeline.spec import Parameter, ParamSpec, ParamType, Scalar
 from octavo.pipeline.spelling import shorten
 
-__all__ = ["declare"]
+__all__ = ["declare_parameter"]
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 # fmt: off
-_JINJA = frozenset({
+_JINJA_NAMES = frozenset({
     "and", "or", "not", "in", "is", "if", "else", "elif", "true", "false", "none", "loop", "self",
     "super", "caller", "varargs", "kwargs", "range", "dict", "namespace", "cycler", "joiner",
 })
@@ -23,18 +23,18 @@ _JINJA = frozenset({
 """Names that mean something of their own in a prompt."""
 
 
-def declare(name: str, spec: ParamSpec, reserved: frozenset[str], problems: Problems) -> Parameter:
+def declare_parameter(name: str, spec: ParamSpec, reserved: frozenset[str], problems: Problems) -> Parameter:
     """Return a parameter, complaining where its declaration contradicts itself.
 
     `reserved` are the names that the pipeline's steps give to prompts.
     """
-    path: Path = ("params", name)
+    path: KeyPath = ("params", name)
     plain = shorten(re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789") or "value")
-    if not _NAME.fullmatch(name):
+    if not _PARAMETER_NAME.fullmatch(name):
         message = f"{shorten(name)!r} cannot be the name of a parameter"
         problems.add("wrong-value", message, path, hint=f"call it {plain!r}", key=True)
-    elif name in reserved or name in _JINJA:
-        owner = "Jinja" if name in _JINJA else "the steps"
+    elif name in reserved or name in _JINJA_NAMES:
+        owner = "Jinja" if name in _JINJA_NAMES else "the steps"
         message = f"{name!r} has a meaning in prompts already, given by {owner}"
         problems.add("reserved-name", message, path, hint=f"call it 'the_{name}'", key=True)
     if (spec.type is ParamType.CHOICE) != (spec.choices is not None):
@@ -61,16 +61,16 @@ def declare(name: str, spec: ParamSpec, reserved: frozenset[str], problems: Prob
         choices=tuple(spec.choices or ()),
         repeatable=spec.repeatable,
     )
-    return replace(parameter, default=_default(parameter, default, (*path, "default"), problems))
+    return replace(parameter, default=_convert_default(parameter, default, (*path, "default"), problems))
 
 
-def _default(
-    parameter: Parameter, default: Scalar | list[Scalar] | None, path: Path, problems: Problems
+def _convert_default(
+    parameter: Parameter, default: Scalar | list[Scalar] | None, path: KeyPath, problems: Problems
 ) -> Scalar | tuple[Scalar, ...] | None:
     if default is None or (parameter.type is ParamType.CHOICE and not parameter.choices):
         return () if parameter.repeatable and not parameter.required else None
     try:
-        return convert(parameter, default)
+        return convert_value(parameter, default)
     except UsageError as error:
         problems.add("wrong-type", error.message, path, hint=error.hint or "correct the default")
         return None

@@ -16,13 +16,13 @@ __all__ = ["Condition"]
 
 
 @cache
-def _sandbox() -> Sandbox:
+def _get_sandbox() -> Sandbox:
     from octavo.pipeline.sandbox import Sandbox  # noqa: PLC0415 - imports Jinja
 
     return Sandbox(lambda _: None)
 
 
-def _whole(value: object) -> object:
+def _materialize(value: object) -> object:
     import jinja2  # noqa: PLC0415 - imported already by whoever compiled the expression
 
     many = isinstance(value, Iterator | list)
@@ -46,7 +46,7 @@ class Condition:
         from jinja2.parser import Parser  # noqa: PLC0415 - the same
 
         self.text = text
-        sandbox = _sandbox()
+        sandbox = _get_sandbox()
         try:
             parser = Parser(sandbox, text, state="variable")
             tree = parser.parse_expression()
@@ -75,16 +75,16 @@ class Condition:
 
         Raises CallError when a name has no value or values of two kinds are compared.
         """
-        return bool(self._value(values, bool))
+        return bool(self._evaluate_as(values, bool))
 
-    def value(self, values: Mapping[str, object]) -> object:
+    def evaluate(self, values: Mapping[str, object]) -> object:
         """Return what the expression gives for these values; what it generates is a list.
 
         Raises CallError as `holds` does.
         """
-        return self._value(values, _whole)
+        return self._evaluate_as(values, _materialize)
 
-    def _value(self, values: Mapping[str, object], of: Callable[[object], object]) -> object:
+    def _evaluate_as(self, values: Mapping[str, object], of: Callable[[object], object]) -> object:
         try:
             return of(self._evaluate(dict(values)))
         except Exception as error:

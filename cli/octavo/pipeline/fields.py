@@ -15,48 +15,48 @@ from octavo.protocols.reference import (
     StepMark,
 )
 
-__all__ = ["Mark", "Marked", "chunker_field", "has_mark", "marked", "names_at"]
+__all__ = ["OptionMark", "MarkedOption", "find_chunker_field", "has_mark", "find_marked", "list_names_at"]
 
-Mark = PromptMark | SchemaMark | ExpressionMark | ChunkerMark | StepMark
+OptionMark = PromptMark | SchemaMark | ExpressionMark | ChunkerMark | StepMark
 
 
-class Marked(NamedTuple):
+class MarkedOption(NamedTuple):
     """A marked option's value, its mark, and the path to it."""
 
     path: tuple[str | int, ...]
-    mark: Mark
+    mark: OptionMark
     value: Any
 
 
-def names_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> set[str]:
+def list_names_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> set[str]:
     """Return the options that exist at a pydantic location in a model."""
     at: list[Any] = [model]
     for step in loc:
-        at = [inner for each in at for inner in _inside(each, step)] or at
+        at = [inner for each in at for inner in _iter_inside(each, step)] or at
     names: set[str] = set()
     for each in at:
-        names.update(_aliases(each) if isinstance(each, type) else ())
+        names.update(_iter_aliases(each) if isinstance(each, type) else ())
     return names
 
 
-def marked(options: BaseModel) -> Iterator[Marked]:
+def find_marked(options: BaseModel) -> Iterator[MarkedOption]:
     """Yield the marked values of options and of the options inside them; None is no value."""
     for name, field in type(options).model_fields.items():
-        marks = [mark for mark in field.metadata if isinstance(mark, Mark)]
-        mark = marks[-1] if marks else next(_marks(field.annotation), None)
-        yield from _values((field.alias or name,), mark, getattr(options, name, None))
+        marks = [mark for mark in field.metadata if isinstance(mark, OptionMark)]
+        mark = marks[-1] if marks else next(_iter_marks(field.annotation), None)
+        yield from _iter_marked_values((field.alias or name,), mark, getattr(options, name, None))
 
 
-def has_mark(model: type[BaseModel], kind: type[Mark]) -> bool:
+def has_mark(model: type[BaseModel], kind: type[OptionMark]) -> bool:
     """Tell whether a model has an option with a mark of this kind."""
     return any(
         isinstance(mark, kind)
         for field in model.model_fields.values()
-        for mark in (*field.metadata, *_marks(field.annotation))
+        for mark in (*field.metadata, *_iter_marks(field.annotation))
     )
 
 
-def chunker_field(model: type[BaseModel]) -> str | None:
+def find_chunker_field(model: type[BaseModel]) -> str | None:
     """Return the name of the option that names a chunker, if there is one."""
     for name, field in model.model_fields.items():
         if any(isinstance(mark, ChunkerMark) for mark in field.metadata):
@@ -64,47 +64,47 @@ def chunker_field(model: type[BaseModel]) -> str | None:
     return None
 
 
-def _values(path: tuple[str | int, ...], mark: Mark | None, value: Any) -> Iterator[Marked]:  # noqa: ANN401 - an option of any type
+def _iter_marked_values(path: tuple[str | int, ...], mark: OptionMark | None, value: Any) -> Iterator[MarkedOption]:  # noqa: ANN401 - an option of any type
     if value is None:
         return
     if isinstance(value, list | tuple):
         for index, item in enumerate(cast("Sequence[Any]", value)):
-            yield from _values((*path, index), mark, item)
+            yield from _iter_marked_values((*path, index), mark, item)
     elif mark is not None:
-        yield Marked(path, mark, value)
+        yield MarkedOption(path, mark, value)
     elif isinstance(value, BaseModel):
-        for inner in marked(value):
-            yield Marked((*path, *inner.path), inner.mark, inner.value)
+        for inner in find_marked(value):
+            yield MarkedOption((*path, *inner.path), inner.mark, inner.value)
 
 
-def _marks(annotation: Any) -> Iterator[Mark]:  # noqa: ANN401 - a type of any form
+def _iter_marks(annotation: Any) -> Iterator[OptionMark]:  # noqa: ANN401 - a type of any form
     for argument in get_args(annotation):
-        if isinstance(argument, Mark):
+        if isinstance(argument, OptionMark):
             yield argument
         else:
-            yield from _marks(argument)
+            yield from _iter_marks(argument)
 
 
-def _aliases(model: type) -> Iterator[str]:
+def _iter_aliases(model: type) -> Iterator[str]:
     if issubclass(model, BaseModel):
         for name, field in model.model_fields.items():
             yield field.alias or name
 
 
-def _inside(annotation: Any, step: str | int) -> Iterator[Any]:  # noqa: ANN401 - the same
+def _iter_inside(annotation: Any, step: str | int) -> Iterator[Any]:  # noqa: ANN401 - the same
     fields = getattr(annotation, "model_fields", {})
     if step in fields:
-        yield from _members(fields[step].annotation)
+        yield from _iter_members(fields[step].annotation)
     elif get_origin(annotation) in (dict, list, tuple):
-        yield from _members(get_args(annotation)[-1])
+        yield from _iter_members(get_args(annotation)[-1])
     elif getattr(annotation, "__name__", None) == step:
         yield annotation
 
 
-def _members(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - the same
+def _iter_members(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - the same
     """Yield the models, lists and mappings that a value may be."""
     if get_origin(annotation) in (dict, list, tuple) or hasattr(annotation, "model_fields"):
         yield annotation
     else:
         for each in get_args(annotation):
-            yield from _members(each)
+            yield from _iter_members(each)

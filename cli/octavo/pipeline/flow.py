@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from octavo.errors import UsageError
-from octavo.pipeline.problems import Path, Problems
+from octavo.pipeline.problems import KeyPath, Problems
 from octavo.pipeline.registry import Registry
-from octavo.pipeline.spelling import shorten, suggestion
+from octavo.pipeline.spelling import shorten, suggest
 from octavo.protocols.steps import Kind, StepType
 
 __all__ = ["check_kind", "check_sources"]
 
-_SAID = {
+_KIND_NAMES = {
     Kind.DOCUMENT: "the document",
     Kind.CHUNKS: "chunks",
     Kind.NOTES: "notes",
@@ -21,7 +21,7 @@ _SAID = {
 
 
 def check_sources(
-    sources: Sequence[str], given: Mapping[str, Kind | None], path: Path, problems: Problems
+    sources: Sequence[str], given: Mapping[str, Kind | None], path: KeyPath, problems: Problems
 ) -> Kind | None:
     """Return what the steps named by `from` give, complaining about those not before.
 
@@ -32,9 +32,9 @@ def check_sources(
         if source in given:
             kinds.append(given[source])
             continue
-        where: Path = (*path, "from") if len(sources) == 1 else (*path, "from", index)
+        where: KeyPath = (*path, "from") if len(sources) == 1 else (*path, "from", index)
         message = f"there is no step {shorten(source)!r} before this one"
-        hint = suggestion(source, given) if given else "remove `from`: this is the first step"
+        hint = suggest(source, given) if given else "remove `from`: this is the first step"
         problems.add("unknown-name", message, where, hint=hint)
     if len(kinds) < len(sources) or None in kinds:
         return None
@@ -44,21 +44,21 @@ def check_sources(
 
 
 def check_kind(
-    step: StepType, kind: Kind | None, path: Path, registry: Registry, problems: Problems
+    step: StepType, kind: Kind | None, path: KeyPath, registry: Registry, problems: Problems
 ) -> None:
     """Complain when a step does not take what it gets; None is not known and fits."""
     if kind is None or kind in step.takes:
         return
-    takes = " or ".join(_SAID[each] for each in Kind if each in step.takes)
-    message = f"`{step.name}` takes {takes}, but gets {_SAID[kind]}"
-    between = [name for name in registry.names("step") if _leads(registry, name, kind, step)]
+    takes = " or ".join(_KIND_NAMES[each] for each in Kind if each in step.takes)
+    message = f"`{step.name}` takes {takes}, but gets {_KIND_NAMES[kind]}"
+    between = [name for name in registry.list_names("step") if _is_bridge(registry, name, kind, step)]
     hint = f"put `- {between[0]}:` before it" if between else "move or remove this step"
     problems.add("step-order", message, path, hint=hint, key=True)
 
 
-def _leads(registry: Registry, name: str, kind: Kind, step: StepType) -> bool:
+def _is_bridge(registry: Registry, name: str, kind: Kind, step: StepType) -> bool:
     try:
-        other = registry.step(name)
+        other = registry.get_step(name)
     except UsageError:
         return False
     return kind in other.takes and other.gives in step.takes and other.gives is not kind

@@ -7,16 +7,16 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from octavo.pipeline.fields import chunker_field
+from octavo.pipeline.fields import find_chunker_field
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.spec import Head, ParamSpec, WholeSpec
 from octavo.protocols.calls import JsonSchema
 from octavo.protocols.steps import Options, StepType
 
-__all__ = ["pipeline_schema"]
+__all__ = ["build_pipeline_schema"]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_BESIDE: dict[str, Any] = {
+_STEP_KEYS: dict[str, Any] = {
     "name": {"type": "string", "description": "The step's name; by default, that of its type."},
     "from": {
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
@@ -26,13 +26,13 @@ _BESIDE: dict[str, Any] = {
 }
 
 
-def pipeline_schema(registry: Registry) -> JsonSchema:
+def build_pipeline_schema(registry: Registry) -> JsonSchema:
     """Return the schema of a pipeline file, with the options of every step and chunker there is.
 
     Raises UsageError when a package offers a step that cannot be imported.
     """
-    steps = [registry.step(name) for name in registry.names("step")]
-    chunkers = [registry.chunker(name) for name in registry.names("chunker")]
+    steps = [registry.get_step(name) for name in registry.list_names("step")]
+    chunkers = [registry.get_chunker(name) for name in registry.list_names("chunker")]
     models = [Head, ParamSpec, WholeSpec, *(part.options for part in (*steps, *chunkers))]
     references, definitions = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(models)]
@@ -41,10 +41,10 @@ def pipeline_schema(registry: Registry) -> JsonSchema:
     key_of = {model: references[model, "validation"]["$ref"].rsplit("/", 1)[1] for model in models}
     head = named.pop(key_of[Head])
     for step in steps:
-        if (field := chunker_field(step.options)) is not None:
+        if (field := find_chunker_field(step.options)) is not None:
             own = [(chunker.name, named[key_of[chunker.options]]) for chunker in chunkers]
-            named[key_of[step.options]] = _with_chunkers(named[key_of[step.options]], field, own)
-    named["Step"] = {"anyOf": list(_steps(steps, key_of))}
+            named[key_of[step.options]] = _add_chunkers(named[key_of[step.options]], field, own)
+    named["Step"] = {"anyOf": list(_iter_steps(steps, key_of))}
     listing = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/Step"}}
     return {
         "$schema": _DIALECT,
@@ -73,24 +73,24 @@ def pipeline_schema(registry: Registry) -> JsonSchema:
     }
 
 
-def _steps(steps: list[StepType], key_of: dict[type[Any], str]) -> Iterator[dict[str, Any]]:
+def _iter_steps(steps: list[StepType], key_of: dict[type[Any], str]) -> Iterator[dict[str, Any]]:
     for step in steps:
         options: dict[str, Any] = {"$ref": f"#/$defs/{key_of[step.options]}"}
-        if not _needs(step.options):
+        if not _has_required(step.options):
             options = {"anyOf": [options, {"type": "null"}]}
         yield {
             "type": "object",
             "additionalProperties": False,
             "required": [step.name],
-            "properties": {step.name: {**options, "description": step.about}, **_BESIDE},
+            "properties": {step.name: {**options, "description": step.about}, **_STEP_KEYS},
         }
 
 
-def _needs(options: type[Options]) -> bool:
+def _has_required(options: type[Options]) -> bool:
     return any(field.is_required() for field in options.model_fields.values())
 
 
-def _with_chunkers(
+def _add_chunkers(
     options: dict[str, Any], field: str, chunkers: list[tuple[str, dict[str, Any]]]
 ) -> dict[str, Any]:
     """Return a step's options with those of each chunker beside them where it is chosen."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Self
 
 from octavo.errors import SpecError, UsageError
-from octavo.pipeline.lookup import LARGEST
+from octavo.pipeline.lookup import MAX_BYTES
 from octavo.pipeline.source import Source
 from octavo.pipeline.spelling import shorten
 
-__all__ = ["JsonText", "json_text"]
+__all__ = ["JsonText", "read_json_text"]
 
 
 class JsonText(str):
@@ -37,7 +37,7 @@ class JsonText(str):
         return json.loads(self)
 
 
-def json_text(name: str, value: object) -> JsonText:
+def read_json_text(name: str, value: object) -> JsonText:
     """Return the JSON that a parameter's value is or names.
 
     A text that begins like an object or a list is JSON itself, any other is a path. Raises
@@ -55,38 +55,38 @@ def json_text(name: str, value: object) -> JsonText:
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
         found = JsonText(value, f"--{name}")
     else:
-        found = JsonText(_read(name, Path(value)), str(value))
+        found = JsonText(_read_json_file(name, Path(value)), str(value))
     try:
         _ = found.value
     except json.JSONDecodeError as error:
         raise SpecError(
             f"this is not JSON: {error.msg[:1].lower()}{error.msg[1:]}",
             code="bad-json",
-            position=found.source.position(error.lineno, error.colno),
+            position=found.source.locate_line(error.lineno, error.colno),
             hint="correct this line",
         ) from error
     except (RecursionError, ValueError) as error:
         raise SpecError(
             "the JSON is nested too deeply, or a number in it is too long",
             code="bad-json",
-            position=found.source.position(1),
+            position=found.source.locate_line(1),
             hint="make it simpler",
         ) from error
     return found
 
 
-def _read(name: str, path: Path) -> str:
+def _read_json_file(name: str, path: Path) -> str:
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(
             f"the parameter {name!r}: {path} cannot be read: {error.strerror}",
             hint="give the path of a JSON file, or JSON that begins with { or [",
         ) from error
-    if len(data) > LARGEST:
+    if len(data) > MAX_BYTES:
         raise UsageError(
-            f"the parameter {name!r}: {path} has more than {LARGEST:,} bytes",
+            f"the parameter {name!r}: {path} has more than {MAX_BYTES:,} bytes",
             hint="give a smaller file",
         )
     try:

@@ -17,17 +17,17 @@ from pathlib import Path
 from octavo.errors import Position, SpecError, UsageError
 from octavo.pipeline.resources import built_in
 from octavo.pipeline.source import Source
-from octavo.pipeline.spelling import suggestion
+from octavo.pipeline.spelling import suggest
 
-__all__ = ["BUILT_IN", "LARGEST", "Found", "Lookup", "Origin"]
+__all__ = ["BUILTIN_PREFIX", "MAX_BYTES", "FoundFile", "Lookup", "FileOrigin"]
 
-BUILT_IN = "builtin:"
-LARGEST = 1_000_000
+BUILTIN_PREFIX = "builtin:"
+MAX_BYTES = 1_000_000
 """The most bytes of a pipeline, prompt or schema; more is a file of another kind."""
-_NAME = re.compile(r"(?!\.)[\w.-]{1,80}(?:/(?!\.)[\w.-]{1,80}){0,8}")
+_REFERENCE_NAME = re.compile(r"(?!\.)[\w.-]{1,80}(?:/(?!\.)[\w.-]{1,80}){0,8}")
 
 
-class Origin(StrEnum):
+class FileOrigin(StrEnum):
     """Where a pipeline, prompt or schema was found."""
 
     FILE = "file"
@@ -37,12 +37,12 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """A file: the name it was found by, its path for people, its origin, and its text."""
 
     name: str
     path: str
-    origin: Origin
+    origin: FileOrigin
     text: str
 
     @property
@@ -52,13 +52,13 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    origin: Origin
+class _SearchPlace:
+    origin: FileOrigin
     root: Traversable
 
-    def path(self, name: str, suffix: str) -> str:
-        if self.origin is Origin.BUILT_IN:
-            return f"{BUILT_IN}{name}" + ("" if suffix != ".json" else suffix)
+    def format_path(self, name: str, suffix: str) -> str:
+        if self.origin is FileOrigin.BUILT_IN:
+            return f"{BUILTIN_PREFIX}{name}" + ("" if suffix != ".json" else suffix)
         return str(self.root.joinpath(*f"{name}{suffix}".split("/")))
 
 
@@ -75,19 +75,19 @@ class Lookup:
         self._directory = directory or Path()
         self._user = user
         self._project = project
-        self._own: tuple[_Place, ...] = ()
+        self._own: tuple[_SearchPlace, ...] = ()
 
-    def beside(self, path: str) -> Lookup:
+    def with_directory_of(self, path: str) -> Lookup:
         """Return a lookup that also finds what lies beside a pipeline file, and finds it first."""
         folder = Path(path).parent
         roots = [folder, folder / "prompts"]
         if folder.name == "pipelines":
             roots.append(folder.parent / "prompts")
         lookup = Lookup(self._directory, self._user, project=self._project)
-        lookup._own = tuple(_Place(Origin.FILE, root) for root in roots)
+        lookup._own = tuple(_SearchPlace(FileOrigin.FILE, root) for root in roots)
         return lookup
 
-    def pipeline(self, reference: str) -> Found:
+    def find_pipeline(self, reference: str) -> FoundFile:
         """Return a pipeline by its path or name.
 
         Raises UsageError when there is none, and SpecError when it is not text.
@@ -99,59 +99,59 @@ class Lookup:
         beside = next(
             (p for p in (f"{reference}.yaml", f"{reference}.yml") if Path(p).is_file()), ""
         )
-        hint = f"write {beside}" if beside else suggestion(reference, self._names())
+        hint = f"write {beside}" if beside else suggest(reference, self._list_pipeline_names())
         raise UsageError(f"there is no pipeline {reference!r}", hint=hint)
 
-    def pipelines(self) -> tuple[Found, ...]:
+    def list_pipelines(self) -> tuple[FoundFile, ...]:
         """Return the pipelines that can be named, sorted by name, without the shadowed ones."""
-        found = (self._find("pipelines", name, ".yaml") for name in sorted(self._names()))
+        found = (self._find("pipelines", name, ".yaml") for name in sorted(self._list_pipeline_names()))
         return tuple(each for each in found if each is not None)
 
-    def prompt(self, name: str) -> Found | None:
+    def find_prompt(self, name: str) -> FoundFile | None:
         """Return a prompt by its name, or None; raises SpecError when it is not text."""
         return self._find("prompts", name, ".j2")
 
-    def schema(self, name: str) -> Found | None:
+    def find_schema(self, name: str) -> FoundFile | None:
         """Return a JSON Schema by its name, or None; raises SpecError when it is not text."""
         return self._find("prompts", name, ".json")
 
-    def names(self, suffix: str) -> set[str]:
+    def list_names(self, suffix: str) -> set[str]:
         """Return the names of the prompts (`.j2`) or schemas (`.json`) that can be found."""
         names: set[str] = set()
-        for place in self._places("prompts"):
-            if place.origin is not Origin.FILE:
-                names.update(_below(place.root, "", suffix))
+        for place in self._iter_places("prompts"):
+            if place.origin is not FileOrigin.FILE:
+                names.update(_iter_names_below(place.root, "", suffix))
         return names
 
-    def _names(self) -> set[str]:
-        places = self._places("pipelines")
-        return {name for place in places for name in _below(place.root, "", ".yaml", deep=False)}
+    def _list_pipeline_names(self) -> set[str]:
+        places = self._iter_places("pipelines")
+        return {name for place in places for name in _iter_names_below(place.root, "", ".yaml", deep=False)}
 
-    def _find(self, kind: str, name: str, suffix: str) -> Found | None:
-        only = name.startswith(BUILT_IN)
-        name = name.removeprefix(BUILT_IN)
-        if not _NAME.fullmatch(name):
+    def _find(self, kind: str, name: str, suffix: str) -> FoundFile | None:
+        only = name.startswith(BUILTIN_PREFIX)
+        name = name.removeprefix(BUILTIN_PREFIX)
+        if not _REFERENCE_NAME.fullmatch(name):
             return None
-        for place in self._places(kind):
-            if only and place.origin is not Origin.BUILT_IN:
+        for place in self._iter_places(kind):
+            if only and place.origin is not FileOrigin.BUILT_IN:
                 continue
             file = place.root.joinpath(*f"{name}{suffix}".split("/"))
             if _is_file(file):
-                path = place.path(name, suffix)
-                return Found(name, path, place.origin, _read(file, path))
+                path = place.format_path(name, suffix)
+                return FoundFile(name, path, place.origin, _read_text(file, path))
         return None
 
-    def _places(self, kind: str) -> Iterator[_Place]:
+    def _iter_places(self, kind: str) -> Iterator[_SearchPlace]:
         if kind == "prompts":
             yield from self._own
         if self._project:
-            yield _Place(Origin.PROJECT, self._directory / "octavo" / kind)
+            yield _SearchPlace(FileOrigin.PROJECT, self._directory / "octavo" / kind)
         if self._user is None:
             from platformdirs import user_config_path  # noqa: PLC0415 - not needed by --help
 
             self._user = user_config_path("octavo")
-        yield _Place(Origin.USER, self._user / kind)
-        yield _Place(Origin.BUILT_IN, built_in("prompts" if kind == "prompts" else "pipelines"))
+        yield _SearchPlace(FileOrigin.USER, self._user / kind)
+        yield _SearchPlace(FileOrigin.BUILT_IN, built_in("prompts" if kind == "prompts" else "pipelines"))
 
 
 def _is_file(file: Traversable) -> bool:
@@ -161,7 +161,7 @@ def _is_file(file: Traversable) -> bool:
         return False
 
 
-def _below(root: Traversable, prefix: str, suffix: str, *, deep: bool = True) -> Iterator[str]:
+def _iter_names_below(root: Traversable, prefix: str, suffix: str, *, deep: bool = True) -> Iterator[str]:
     try:
         files = sorted(root.iterdir(), key=lambda file: file.name)
     except OSError:  # there is no such directory, or it may not be read
@@ -172,30 +172,30 @@ def _below(root: Traversable, prefix: str, suffix: str, *, deep: bool = True) ->
         if file.name.endswith(suffix):
             yield f"{prefix}{file.name.removesuffix(suffix)}"
         elif deep and file.is_dir():
-            yield from _below(file, f"{prefix}{file.name}/", suffix)
+            yield from _iter_names_below(file, f"{prefix}{file.name}/", suffix)
 
 
-def _read_path(path: Path) -> Found:
+def _read_path(path: Path) -> FoundFile:
     if path.is_dir():
         raise UsageError(f"{path} is a directory, not a pipeline", hint="name a file in it")
     if not path.exists():
         siblings = [file.name for file in path.parent.glob("*.y*ml")]
-        raise UsageError(f"there is no file {path}", hint=suggestion(path.name, siblings))
-    return Found(path.stem, str(path), Origin.FILE, _read(path, str(path)))
+        raise UsageError(f"there is no file {path}", hint=suggest(path.name, siblings))
+    return FoundFile(path.stem, str(path), FileOrigin.FILE, _read_text(path, str(path)))
 
 
-def _read(file: Traversable, path: str) -> str:
+def _read_text(file: Traversable, path: str) -> str:
     try:
         with file.open("rb") as stream:
-            data = stream.read(LARGEST + 1)
+            data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(
             f"{path} cannot be read: {reason}", hint="check its permissions"
         ) from error
     start = Position(path, 1, 1)
-    if len(data) > LARGEST:
-        message = f"the file is larger than {LARGEST:,} bytes"
+    if len(data) > MAX_BYTES:
+        message = f"the file is larger than {MAX_BYTES:,} bytes"
         raise SpecError(message, code="too-large", position=start, hint="name another file")
     try:
         return data.decode("utf-8-sig")

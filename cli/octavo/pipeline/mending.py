@@ -9,49 +9,49 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-from octavo.pipeline.credentials import credentials, masked
-from octavo.pipeline.tree import Node, Report, Trap, grow
+from octavo.pipeline.credentials import find_credentials, mask_credentials
+from octavo.pipeline.tree import YamlNode, ProblemReporter, YamlReadError, parse_yaml
 
 __all__ = ["read_tree"]
 
-_MOST_TRAPS = 50
-_MOST_ALIKE = 20
-_WIDEST = 10_000
+_MAX_REPAIRS = 50
+_MAX_ALIKE = 20
+_MAX_LINE = 10_000
 _TAB = re.compile(r"^ *\t[ \t]*(?=\S)", re.MULTILINE)
 _BREAK = re.compile(r"\r\n|\n|\r")
 _SEPARATOR = re.compile("[\x85\u2028\u2029]")
-_JINJA = re.compile(
+_UNQUOTED_JINJA = re.compile(
     r"(?P<before>^[\s-]*|:\s+|[\[,{]\s*|-\s+)(?P<jinja>\{\{.*?\}\}|\{%.*?%\}|\{\{[^}\n]*|\{%[^%\n]*)"
 )
 """A value that begins with a mark of Jinja without a quote before it."""
 
 
-def read_tree(text: str, report: Report) -> Node | None:
+def read_tree(text: str, report: ProblemReporter) -> YamlNode | None:
     """Return the tree of a YAML text, reporting what is wrong with it.
 
     None when it is empty or cannot be read to its end.
     """
-    for offset in islice(credentials(text), _MOST_ALIKE):
+    for offset in islice(find_credentials(text), _MAX_ALIKE):
         message = "this looks like a key; pipelines are shared, and keys must not be"
         hint = "remove it and name its environment variable in a profile: api_key_env"
-        report("secret", message, *_place(text, offset), hint)
-    text = _without_separators(masked(text), report)
-    text = _without_conflicts(text.replace("\r\n", "\n").replace("\r", "\n"), report)
-    for _ in range(_MOST_TRAPS):
+        report("secret", message, *_locate(text, offset), hint)
+    text = _replace_separators(mask_credentials(text), report)
+    text = _resolve_conflicts(text.replace("\r\n", "\n").replace("\r", "\n"), report)
+    for _ in range(_MAX_REPAIRS):
         found: list[tuple[str, str, int, int, str]] = []
 
         def keep(*problem: *tuple[str, str, int, int, str]) -> None:
             found.append(problem)  # noqa: B023 - called in this round only
 
         try:
-            root = grow(text, keep)
-        except (Trap, UnicodeEncodeError) as problem:
-            trap = problem if isinstance(problem, Trap) else _surrogate(problem, text)
+            root = parse_yaml(text, keep)
+        except (YamlReadError, UnicodeEncodeError) as problem:
+            trap = problem if isinstance(problem, YamlReadError) else _build_surrogate_error(problem, text)
         else:
             for each in found:
                 report(*each)
             return root
-        mended = _mended(text, trap, report)
+        mended = _repair(text, trap, report)
         if mended == text:
             for each in found:
                 report(*each)
@@ -65,21 +65,21 @@ def read_tree(text: str, report: Report) -> Node | None:
     return None
 
 
-def _without_separators(text: str, report: Report) -> str:
+def _replace_separators(text: str, report: ProblemReporter) -> str:
     """Refuse characters that end a line for the parser and for nobody else."""
-    for match in islice(_SEPARATOR.finditer(text), _MOST_ALIKE):
+    for match in islice(_SEPARATOR.finditer(text), _MAX_ALIKE):
         message = f"there is a line separator (U+{ord(match[0]):04X}) in the text"
         hint = "replace it by a line break or a space"
-        report("syntax", message, *_place(text, match.start()), hint)
+        report("syntax", message, *_locate(text, match.start()), hint)
     return _SEPARATOR.sub(" ", text)
 
 
-def _surrogate(error: UnicodeEncodeError, text: str) -> Trap:
-    line, column = _place(text, error.start)
-    return Trap("syntax", "there is half a character in the text", line, column, hint="remove it")
+def _build_surrogate_error(error: UnicodeEncodeError, text: str) -> YamlReadError:
+    line, column = _locate(text, error.start)
+    return YamlReadError("syntax", "there is half a character in the text", line, column, hint="remove it")
 
 
-def _without_conflicts(text: str, report: Report) -> str:
+def _resolve_conflicts(text: str, report: ProblemReporter) -> str:
     """Go on with the first side of each merge conflict."""
     lines = text.split("\n")
     start = rest = -1
@@ -99,11 +99,11 @@ def _without_conflicts(text: str, report: Report) -> str:
     return "\n".join(lines)
 
 
-def _mended(text: str, trap: Trap, report: Report) -> str:
+def _repair(text: str, trap: YamlReadError, report: ProblemReporter) -> str:
     lines = text.split("\n")
     for number in dict.fromkeys((trap.line, trap.since[0], trap.line - 1)):
         line = lines[number - 1] if 0 < number <= len(lines) else ""
-        if match := _JINJA.search(line, 0, _WIDEST):
+        if match := _UNQUOTED_JINJA.search(line, 0, _MAX_LINE):
             value = line[match.start("jinja") :].split(" #")[0].rstrip()
             inside = any(bracket in line[: match.start("jinja")] for bracket in "{[")
             shown = match["jinja"] if inside else value
@@ -122,6 +122,6 @@ def _mended(text: str, trap: Trap, report: Report) -> str:
     return text
 
 
-def _place(text: str, offset: int) -> tuple[int, int]:
+def _locate(text: str, offset: int) -> tuple[int, int]:
     before = _BREAK.split(text[:offset])
     return len(before), len(before[-1]) + 1

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import cast
 
 from octavo.errors import UsageError
-from octavo.pipeline.json_value import json_text
+from octavo.pipeline.json_value import read_json_text
 from octavo.pipeline.spec import Parameter, ParamType, Scalar
-from octavo.pipeline.spelling import shorten, suggestion
+from octavo.pipeline.spelling import shorten, suggest
 
-__all__ = ["convert", "parse", "resolve"]
+__all__ = ["convert_value", "parse_pairs", "resolve_params"]
 
-_TRUTH = {
+_BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 
 
-def parse(pairs: Iterable[str]) -> dict[str, list[str]]:
+def parse_pairs(pairs: Iterable[str]) -> dict[str, list[str]]:
     """Return the values of `key=value` strings, as given with `-p`, in order.
 
     Raises UsageError, naming all that are not of that form.
@@ -39,7 +39,7 @@ def parse(pairs: Iterable[str]) -> dict[str, list[str]]:
     return given
 
 
-def resolve(
+def resolve_params(
     parameters: Iterable[Parameter], given: Mapping[str, object]
 ) -> dict[str, Scalar | tuple[Scalar, ...] | None]:
     """Return a value for every parameter, from what was given and the defaults.
@@ -53,13 +53,13 @@ def resolve(
     for name in given:
         if name not in declared:
             message = f"there is no parameter {shorten(name)!r}"
-            problems.append(UsageError(message, hint=_known(name, declared)))
+            problems.append(UsageError(message, hint=_suggest_parameter(name, declared)))
     values: dict[str, Scalar | tuple[Scalar, ...] | None] = {}
     for name, parameter in declared.items():
         value = given.get(name)
         if value is not None and value not in ([], ()):
             try:
-                values[name] = convert(parameter, value)
+                values[name] = convert_value(parameter, value)
             except UsageError as error:
                 problems.append(error)
         elif parameter.required:
@@ -77,14 +77,14 @@ def resolve(
     return values
 
 
-def convert(parameter: Parameter, value: object) -> Scalar | tuple[Scalar, ...]:
+def convert_value(parameter: Parameter, value: object) -> Scalar | tuple[Scalar, ...]:
     """Return a value as the parameter's type.
 
     Raises UsageError when it is none, SpecError for a file that is not JSON.
     """
     if parameter.repeatable:
-        return tuple(_convert(parameter, each) for each in _several(value))
-    several = _several(value)
+        return tuple(_convert_one(parameter, each) for each in _as_sequence(value))
+    several = _as_sequence(value)
     if parameter.type is ParamType.JSON and not all(
         isinstance(each, str | Path) for each in several
     ):
@@ -92,14 +92,14 @@ def convert(parameter: Parameter, value: object) -> Scalar | tuple[Scalar, ...]:
     if len(several) != 1:
         message = f"the parameter {parameter.name!r} takes one value, not {len(several)}"
         raise UsageError(message, hint="give it once")
-    return _convert(parameter, several[0])
+    return _convert_one(parameter, several[0])
 
 
-def _several(value: object) -> Sequence[object]:
+def _as_sequence(value: object) -> Sequence[object]:
     return cast("Sequence[object]", value) if isinstance(value, list | tuple) else (value,)
 
 
-def _convert(parameter: Parameter, value: object) -> Scalar:
+def _convert_one(parameter: Parameter, value: object) -> Scalar:
     found: Scalar | None = None
     hint = ""
     match parameter.type:
@@ -107,25 +107,25 @@ def _convert(parameter: Parameter, value: object) -> Scalar:
             found = value if isinstance(value, str) else None
             hint = "quote it"
         case ParamType.INTEGER:
-            found, hint = _number(value, whole=True), "write a whole number such as 8"
+            found, hint = _parse_number(value, whole=True), "write a whole number such as 8"
         case ParamType.NUMBER:
-            found, hint = _number(value, whole=False), "write a number such as 0.5"
+            found, hint = _parse_number(value, whole=False), "write a number such as 0.5"
         case ParamType.BOOLEAN:
-            found = value if isinstance(value, bool) else _TRUTH.get(str(value).lower())
+            found = value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower())
             hint = "write true or false"
         case ParamType.JSON:
-            return json_text(parameter.name, value)
+            return read_json_text(parameter.name, value)
         case ParamType.CHOICE:
             found = value if isinstance(value, str) and value in parameter.choices else None
-            hint = suggestion(str(value), parameter.choices)
+            hint = suggest(str(value), parameter.choices)
     if found is None:
-        kind = "one of its choices" if parameter.choices else _NAMED[parameter.type]
+        kind = "one of its choices" if parameter.choices else _VALUE_NAMES[parameter.type]
         message = f"the parameter {parameter.name!r} is {kind}, not {shorten(str(value), 40)!r}"
         raise UsageError(message, hint=hint)
     return found
 
 
-_NAMED = {
+_VALUE_NAMES = {
     ParamType.STRING: "text",
     ParamType.INTEGER: "a whole number",
     ParamType.NUMBER: "a number",
@@ -135,7 +135,7 @@ _NAMED = {
 }
 
 
-def _number(value: object, *, whole: bool) -> int | float | None:
+def _parse_number(value: object, *, whole: bool) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
@@ -147,5 +147,5 @@ def _number(value: object, *, whole: bool) -> int | float | None:
     return number if math.isfinite(number) else None
 
 
-def _known(name: str, declared: Mapping[str, Parameter]) -> str:
-    return suggestion(name, declared) if declared else "this pipeline has no parameters"
+def _suggest_parameter(name: str, declared: Mapping[str, Parameter]) -> str:
+    return suggest(name, declared) if declared else "this pipeline has no parameters"

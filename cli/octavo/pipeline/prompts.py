@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from octavo.errors import Position, SpecError
-from octavo.pipeline.lookup import Found, Lookup
-from octavo.pipeline.source import Source, problem
-from octavo.pipeline.spelling import suggestion
+from octavo.pipeline.lookup import FoundFile, Lookup
+from octavo.pipeline.source import Source, make_spec_error
+from octavo.pipeline.spelling import suggest
 from octavo.protocols.calls import Message
 from octavo.protocols.reference import PromptText
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from jinja2.runtime import Context
 
     from octavo.pipeline.sandbox import Sandbox
-    from octavo.pipeline.template import Template
+    from octavo.pipeline.template import PromptTemplate
 
-__all__ = ["Prompt", "Prompts", "is_text"]
+__all__ = ["Prompt", "Prompts", "is_prompt_text"]
 
 Role = Literal["system", "user"]
 
 
-def is_text(reference: str) -> bool:
+def is_prompt_text(reference: str) -> bool:
     """Tell whether a string in a pipeline is a prompt's text rather than its name."""
     return any(mark in reference for mark in ("\n", " ", "{{"))
 
@@ -42,7 +42,7 @@ class Prompts:
         self._sources: dict[str, Source] = {}
         self._prompts: dict[str | PromptText, Prompt] = {}
         self._sandbox: Sandbox | None = None
-        self.found: dict[str, Found] = {}
+        self.found: dict[str, FoundFile] = {}
         """All prompts looked up so far, by the name written: parents and included ones too."""
 
     def get(self, reference: str | PromptText) -> Prompt:
@@ -59,54 +59,54 @@ class Prompts:
             texts: dict[Role, str] = {"user": reference.user}
             if reference.system is not None:
                 texts["system"] = reference.system
-            parts = [self._part(*self._inline(text), role) for role, text in texts.items()]
+            parts = [self._build_part(*self._add_inline(text), role) for role, text in texts.items()]
             mixed = next((part.template.source for part in parts if part.template.blocks), None)
             if mixed is not None:
                 message = "the text of one message has a block of its own"
                 hint = "write the text without {% block %}"
-                raise problem(mixed, "prompt-syntax", message, 1, word="block", hint=hint)
+                raise make_spec_error(mixed, "prompt-syntax", message, 1, word="block", hint=hint)
             return Prompt("(inline)", parts)
-        if is_text(reference):
-            return Prompt("(inline)", [self._part(*self._inline(reference), "user")])
-        if (source := self._find(reference)) is None:
+        if is_prompt_text(reference):
+            return Prompt("(inline)", [self._build_part(*self._add_inline(reference), "user")])
+        if (source := self._find_source(reference)) is None:
             raise SpecError(
                 f"there is no prompt {reference!r}",
                 code="unknown-prompt",
                 position=Position(reference, 1, 1),
-                hint=suggestion(reference, self._lookup.names(".j2")),
+                hint=suggest(reference, self._lookup.list_names(".j2")),
             )
-        return Prompt(reference, [self._part(reference, source, "user")])
+        return Prompt(reference, [self._build_part(reference, source, "user")])
 
-    def _part(self, name: str, source: Source, role: Role) -> _Part:
-        from octavo.pipeline.template import analyse  # noqa: PLC0415 - imports Jinja
+    def _build_part(self, name: str, source: Source, role: Role) -> _CompiledPart:
+        from octavo.pipeline.template import analyse_prompt  # noqa: PLC0415 - imports Jinja
 
-        sandbox = self._open()
-        template = analyse(source, sandbox, self._find)
+        sandbox = self._open_sandbox()
+        template = analyse_prompt(source, sandbox, self._find_source)
         try:
             compiled = sandbox.get_template(name)
         except (SyntaxError, RecursionError) as error:
             message = f"the prompt cannot be compiled: {error}"
-            raise problem(source, "prompt-syntax", message, 1, hint="make it simpler") from error
-        return _Part(template, compiled, role, self._sources)
+            raise make_spec_error(source, "prompt-syntax", message, 1, hint="make it simpler") from error
+        return _CompiledPart(template, compiled, role, self._sources)
 
-    def _open(self) -> Sandbox:
+    def _open_sandbox(self) -> Sandbox:
         if self._sandbox is None:
             from octavo.pipeline.sandbox import Sandbox  # noqa: PLC0415 - imports Jinja
 
-            self._sandbox = Sandbox(self._text)
+            self._sandbox = Sandbox(self._load_text)
         return self._sandbox
 
-    def _text(self, name: str) -> str | None:
-        source = self._find(name)
+    def _load_text(self, name: str) -> str | None:
+        source = self._find_source(name)
         return None if source is None else source.text
 
-    def _find(self, name: str) -> Source | None:
-        if name not in self._sources and (found := self._lookup.prompt(name)) is not None:
+    def _find_source(self, name: str) -> Source | None:
+        if name not in self._sources and (found := self._lookup.find_prompt(name)) is not None:
             self.found[name] = found
             self._sources[name] = found.source
         return self._sources.get(name)
 
-    def _inline(self, text: str) -> tuple[str, Source]:
+    def _add_inline(self, text: str) -> tuple[str, Source]:
         name = f"text {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
         self._sources[name] = self._places.get(text) or Source("(inline prompt)", text)
         return name, self._sources[name]
@@ -118,7 +118,7 @@ class Prompt:
     `digest` covers the text of all prompts that it extends or includes, and nothing else.
     """
 
-    def __init__(self, name: str, parts: list[_Part]) -> None:
+    def __init__(self, name: str, parts: list[_CompiledPart]) -> None:
         self.name = name
         self._parts = parts
         digest = hashlib.sha256(b"messages 1")
@@ -129,11 +129,11 @@ class Prompt:
     def __repr__(self) -> str:
         return f"Prompt({self.name!r})"
 
-    def variables(self) -> frozenset[str]:
+    def list_variables(self) -> frozenset[str]:
         """Return the names that the prompt and its parents take from outside."""
-        return frozenset(self.uses())
+        return frozenset(self.locate_variables())
 
-    def uses(self) -> Mapping[str, Position]:
+    def locate_variables(self) -> Mapping[str, Position]:
         """Return those names, each with its first place."""
         places: dict[str, Position] = {}
         for part in self._parts:
@@ -149,25 +149,25 @@ class Prompt:
         texts: dict[Role, str] = {}
         for part in self._parts:
             texts.update(part.render(variables))
-        messages = [Message("user", _trimmed(texts.get("user", "")))]
-        if system := _trimmed(texts.get("system", "")):
+        messages = [Message("user", _trim(texts.get("user", "")))]
+        if system := _trim(texts.get("system", "")):
             messages.insert(0, Message("system", system))
         return tuple(messages)
 
 
-class _Mark(str):
+class _MessageMark(str):
     """An empty string that begins or ends a message among the pieces that a template yields."""
 
     __slots__ = ("role",)
     role: Role | None
 
 
-class _Part:
+class _CompiledPart:
     """A compiled template, and the message that it is when it has no blocks."""
 
     def __init__(
         self,
-        template: Template,
+        template: PromptTemplate,
         compiled: jinja2.Template,
         role: Role,
         sources: Mapping[str, Source],
@@ -185,12 +185,12 @@ class _Part:
                 return {self.role: "".join(compiled.root_render_func(context))}
             roles: tuple[Role, ...] = ("system", "user")
             for role in roles:
-                context.blocks[role] = [_bracket(role), *context.blocks.get(role, ())]
-            return _split(compiled.root_render_func(context))
+                context.blocks[role] = [_mark_message(role), *context.blocks.get(role, ())]
+            return _split_messages(compiled.root_render_func(context))
         except Exception as error:
-            raise self._failure(error, variables) from error
+            raise self._build_error(error, variables) from error
 
-    def _failure(self, error: Exception, variables: Mapping[str, object]) -> SpecError:
+    def _build_error(self, error: Exception, variables: Mapping[str, object]) -> SpecError:
         source, line = self.template.source, 1
         trace = error.__traceback__
         while trace is not None:
@@ -199,7 +199,7 @@ class _Part:
                 source = self._sources.get(template.name, source)
                 line = template.get_corresponding_lineno(trace.tb_lineno)
             trace = trace.tb_next
-        return problem(
+        return make_spec_error(
             source,
             "prompt",
             f"the prompt cannot be rendered: {str(error).rstrip('.') or type(error).__name__}",
@@ -208,12 +208,12 @@ class _Part:
         )
 
 
-def _bracket(role: Role) -> Callable[[Context], Iterator[str]]:
+def _mark_message(role: Role) -> Callable[[Context], Iterator[str]]:
     # Stands first among the blocks of this name; the prompt's own and its parents' follow, so that
     # `super()` finds them as it always does.
     def block(context: Context) -> Iterator[str]:
         for at in (role, None):
-            mark = _Mark()
+            mark = _MessageMark()
             mark.role = at
             yield mark
             if at is not None:
@@ -222,18 +222,18 @@ def _bracket(role: Role) -> Callable[[Context], Iterator[str]]:
     return block
 
 
-def _split(pieces: Iterator[str]) -> dict[Role, str]:
+def _split_messages(pieces: Iterator[str]) -> dict[Role, str]:
     texts: dict[Role, list[str]] = {}
     role: Role | None = None
     for piece in pieces:
-        if isinstance(piece, _Mark):
+        if isinstance(piece, _MessageMark):
             role = piece.role
         elif role is not None:
             texts.setdefault(role, []).append(piece)
     return {role: "".join(texts[role]) for role in texts}
 
 
-def _trimmed(text: str) -> str:
+def _trim(text: str) -> str:
     text = text.rstrip()
     indent = len(text) - len(text.lstrip())
     return text[text.rfind("\n", 0, indent) + 1 :]

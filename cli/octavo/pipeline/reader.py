@@ -11,29 +11,29 @@ import json
 from pathlib import Path
 
 from octavo.errors import SpecError, SpecErrors
-from octavo.pipeline.complaints import Owner, salvage, validate
-from octavo.pipeline.declarations import declare
-from octavo.pipeline.lookup import BUILT_IN, Found, Lookup, Origin
+from octavo.pipeline.complaints import OptionOwner, salvage, validate
+from octavo.pipeline.declarations import declare_parameter
+from octavo.pipeline.lookup import BUILTIN_PREFIX, FoundFile, Lookup, FileOrigin
 from octavo.pipeline.mending import read_tree
 from octavo.pipeline.problems import Problems
 from octavo.pipeline.prompts import Prompts
-from octavo.pipeline.references import References, names_of, references_in, texts_in
+from octavo.pipeline.references import ReferenceChecker, list_prompt_variables, find_references, find_inline_prompts
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.schemas import Schemas
 from octavo.pipeline.source import Source
-from octavo.pipeline.spec import Head, Parameter, ParamSpec, Pipeline, Use, Whole, WholeSpec
-from octavo.pipeline.spelling import shorten, suggestion
+from octavo.pipeline.spec import Head, Parameter, ParamSpec, Pipeline, StepUse, WholePrompt, WholeSpec
+from octavo.pipeline.spelling import shorten, suggest
 from octavo.pipeline.steps import read_steps
-from octavo.pipeline.tree import Listing, Mapping
+from octavo.pipeline.tree import SequenceNode, MappingNode
 
-__all__ = ["about", "load", "read"]
+__all__ = ["read_about", "load_pipeline", "read_pipeline"]
 
 _VERSION = 1
-_PARTS = frozenset({"params", "whole", "steps", "gather"})
+_SECTIONS = frozenset({"params", "whole", "steps", "gather"})
 
 
-def load(
-    pipeline: str | Found, registry: Registry | None = None, lookup: Lookup | None = None
+def load_pipeline(
+    pipeline: str | FoundFile, registry: Registry | None = None, lookup: Lookup | None = None
 ) -> Pipeline:
     """Return the pipeline of a name or path, or one that was found already.
 
@@ -41,39 +41,39 @@ def load(
     """
     lookup = lookup or Lookup()
     try:
-        found = lookup.pipeline(pipeline) if isinstance(pipeline, str) else pipeline
+        found = lookup.find_pipeline(pipeline) if isinstance(pipeline, str) else pipeline
     except SpecError as error:
         raise SpecErrors((error,)) from error
-    if found.origin is Origin.FILE:
-        lookup = lookup.beside(found.path)
-    return _Reading(found.name, found.source, registry or Registry(), lookup).pipeline()
+    if found.origin is FileOrigin.FILE:
+        lookup = lookup.with_directory_of(found.path)
+    return _PipelineReader(found.name, found.source, registry or Registry(), lookup).read()
 
 
-def about(found: Found) -> str:
+def read_about(found: FoundFile) -> str:
     """Return a pipeline's one line about itself, whatever else may be wrong with it."""
-    root = read_tree(found.text, _unheard)
-    entry = root.entries.get("about") if isinstance(root, Mapping) else None
+    root = read_tree(found.text, _ignore)
+    entry = root.entries.get("about") if isinstance(root, MappingNode) else None
     data = entry.value.data if entry is not None else None
     return " ".join(data.split()) if isinstance(data, str) else ""
 
 
-def _unheard(*_: object) -> None:
+def _ignore(*_: object) -> None:
     pass
 
 
-def read(
+def read_pipeline(
     text: str, path: str, registry: Registry | None = None, lookup: Lookup | None = None
 ) -> Pipeline:
     """Return the pipeline of a text; `path` is its place, for errors and for what lies beside it.
 
     Raises SpecErrors with all that is wrong with it.
     """
-    lookup = lookup or (Lookup() if path.startswith(BUILT_IN) else Lookup().beside(path))
-    name = Path(path.removeprefix(BUILT_IN)).stem
-    return _Reading(name, Source(path, text), registry or Registry(), lookup).pipeline()
+    lookup = lookup or (Lookup() if path.startswith(BUILTIN_PREFIX) else Lookup().with_directory_of(path))
+    name = Path(path.removeprefix(BUILTIN_PREFIX)).stem
+    return _PipelineReader(name, Source(path, text), registry or Registry(), lookup).read()
 
 
-class _Reading:
+class _PipelineReader:
     """One reading of one file."""
 
     def __init__(self, name: str, source: Source, registry: Registry, lookup: Lookup) -> None:
@@ -82,42 +82,42 @@ class _Reading:
         self._lookup = lookup
         self._problems = Problems(source)
 
-    def pipeline(self) -> Pipeline:
+    def read(self) -> Pipeline:
         problems = self._problems
         problems.root = root = read_tree(problems.source.text, problems.report)
-        if not isinstance(root, Mapping):
-            raise self._emptiness()
-        head = self._head(root)
-        whole = self._whole(root)
+        if not isinstance(root, MappingNode):
+            raise self._report_empty()
+        head = self._read_head(root)
+        whole = self._read_whole(root)
         taken: set[str] = set()
         steps = read_steps("steps", self._registry, problems, taken)
         gather = read_steps("gather", self._registry, problems, taken)
-        references = references_in((*steps, *gather), whole)
-        params = self._params(root, names_of(references))
+        references = find_references((*steps, *gather), whole)
+        params = self._read_params(root, list_prompt_variables(references))
         self._check_each(head, params)
-        prompts = Prompts(self._lookup, dict(texts_in(references, problems)))
+        prompts = Prompts(self._lookup, dict(find_inline_prompts(references, problems)))
         schemas = Schemas(self._lookup)
-        named = References(prompts, schemas, frozenset(params), problems)
+        named = ReferenceChecker(prompts, schemas, frozenset(params), problems)
         named.check(references, (*steps, *gather))
         if problems.any or head is None:
-            raise problems.all()
+            raise problems.collect_errors()
         uses = tuple(draft.use for draft in steps)
         gathered = tuple(draft.use for draft in gather)
         parameters = tuple(each for each in params.values() if each is not None)
         content = [
             [[p.name, p.type, p.default, p.required, p.choices, p.repeatable] for p in parameters],
             whole.model_dump(mode="json") if whole else None,
-            [_content(use) for use in uses],
-            [_content(use) for use in gathered],
+            [_describe_use(use) for use in uses],
+            [_describe_use(use) for use in gathered],
             named.digests,
-            schemas.content(),
+            schemas.get_all(),
             head.each,
         ]
         return Pipeline(
             name=self._name,
             about=head.about,
             params=parameters,
-            whole=Whole(whole.prompt, whole.tokens, whole.words) if whole else None,
+            whole=WholePrompt(whole.prompt, whole.tokens, whole.words) if whole else None,
             steps=uses,
             gather=gathered,
             digest=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
@@ -127,56 +127,56 @@ class _Reading:
             each=head.each,
         )
 
-    def _emptiness(self) -> SpecErrors:
+    def _report_empty(self) -> SpecErrors:
         problems = self._problems
         if problems.root is not None or not problems.any:
             what = "there is nothing in it" if problems.root is None else "it is no mapping of keys"
             hint = f"start with `octavo: {_VERSION}`, then `steps:`"
             problems.add("empty", f"this is no pipeline: {what}", (), hint=hint)
-        return problems.all()
+        return problems.collect_errors()
 
-    def _head(self, root: Mapping) -> Head | None:
+    def _read_head(self, root: MappingNode) -> Head | None:
         problems = self._problems
         version = root.entries.get("octavo")
         number = version.value.data if version is not None else None
         if isinstance(number, int | float) and number != _VERSION:
             message = f"this Octavo reads version {_VERSION} of pipelines"
             problems.add("version", message, ("octavo",), hint=f"write `octavo: {_VERSION}`")
-            raise problems.all()  # what else is wrong may be right in that version
-        head = validate(Head, root, Owner("the pipeline", (), _PARTS, _PARTS), problems)
+            raise problems.collect_errors()  # what else is wrong may be right in that version
+        head = validate(Head, root, OptionOwner("the pipeline", (), _SECTIONS, _SECTIONS), problems)
         if "steps" not in root.entries:
             hint = "add `steps:` and, under it, `- split: {}`"
             problems.add("missing-key", "the pipeline needs 'steps'", (), hint=hint)
         for name in ("steps", "gather"):
             entry = root.entries.get(name)
-            if entry is not None and not (isinstance(entry.value, Listing) and entry.value.items):
+            if entry is not None and not (isinstance(entry.value, SequenceNode) and entry.value.items):
                 hint = "write `- STEP: {...}` lines under it"
                 problems.add("wrong-type", f"{name!r} is a list of steps", (name,), hint=hint)
         return head
 
-    def _whole(self, root: Mapping) -> WholeSpec | None:
+    def _read_whole(self, root: MappingNode) -> WholeSpec | None:
         entry = root.entries.get("whole")
         if entry is None:
             return None
-        owner = Owner("`whole`", ("whole",))
+        owner = OptionOwner("`whole`", ("whole",))
         whole = validate(WholeSpec, entry.value, owner, self._problems)
         return whole or salvage(WholeSpec, entry.value)
 
-    def _params(self, root: Mapping, reserved: frozenset[str]) -> dict[str, Parameter | None]:
+    def _read_params(self, root: MappingNode, reserved: frozenset[str]) -> dict[str, Parameter | None]:
         """Return the parameters by name; None is one that is declared wrong."""
         entry = root.entries.get("params")
         if entry is None or entry.value.data is None:
             return {}
-        if not isinstance(entry.value, Mapping):
+        if not isinstance(entry.value, MappingNode):
             hint = "write `NAME: {type: string, about: ...}` lines under it"
             message = "'params' is a mapping of names"
             self._problems.add("wrong-type", message, ("params",), hint=hint)
             return {}
         found: dict[str, Parameter | None] = {}
         for name, each in entry.value.entries.items():
-            owner = Owner(f"the parameter {shorten(name)!r}", ("params", name))
+            owner = OptionOwner(f"the parameter {shorten(name)!r}", ("params", name))
             spec = validate(ParamSpec, each.value, owner, self._problems)
-            found[name] = declare(name, spec, reserved, self._problems) if spec else None
+            found[name] = declare_parameter(name, spec, reserved, self._problems) if spec else None
         return found
 
     def _check_each(self, head: Head | None, params: dict[str, Parameter | None]) -> None:
@@ -185,7 +185,7 @@ class _Reading:
             return
         if name not in params:
             message = f"{shorten(name)!r} is no parameter"
-            hint = suggestion(name, params) if params else f"declare it under `params`: {name}"
+            hint = suggest(name, params) if params else f"declare it under `params`: {name}"
             self._problems.add("unknown-name", message, ("each",), hint=hint)
         elif (parameter := params[name]) is not None and not parameter.repeatable:
             message = f"the parameter {name!r} takes one value only"
@@ -193,5 +193,5 @@ class _Reading:
             self._problems.add("wrong-value", message, ("each",), hint=hint)
 
 
-def _content(use: Use) -> list[object]:
+def _describe_use(use: StepUse) -> list[object]:
     return [use.type.name, use.options.model_dump(mode="json"), use.name, use.sources]

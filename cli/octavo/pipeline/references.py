@@ -8,16 +8,16 @@ from typing import Any
 
 from octavo.errors import SpecError, UsageError
 from octavo.pipeline.expressions import Condition
-from octavo.pipeline.fields import Marked, marked
-from octavo.pipeline.formats import TEXT, Names, formats
-from octavo.pipeline.problems import Path, Problems
+from octavo.pipeline.fields import MarkedOption, find_marked
+from octavo.pipeline.formats import TEXT_FIELDS, StepShapes, infer_shapes
+from octavo.pipeline.problems import KeyPath, Problems
 from octavo.pipeline.prompts import Prompt, Prompts
 from octavo.pipeline.schemas import Schemas
 from octavo.pipeline.source import Source
 from octavo.pipeline.spec import WholeSpec
-from octavo.pipeline.spelling import shorten, suggestion
-from octavo.pipeline.steps import Draft
-from octavo.pipeline.tree import Leaf, Mapping
+from octavo.pipeline.spelling import shorten, suggest
+from octavo.pipeline.steps import StepDraft
+from octavo.pipeline.tree import ScalarNode, MappingNode
 from octavo.protocols.reference import (
     ExpressionMark,
     PromptMark,
@@ -26,7 +26,7 @@ from octavo.protocols.reference import (
     StepMark,
 )
 
-__all__ = ["Reference", "References", "names_of", "references_in", "texts_in"]
+__all__ = ["Reference", "ReferenceChecker", "list_prompt_variables", "find_references", "find_inline_prompts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,55 +37,55 @@ class Reference:
     `variables` are the names that a prompt gets, or none where they are not known.
     """
 
-    path: Path
+    path: KeyPath
     owner: str
-    draft: Draft | None
+    draft: StepDraft | None
     mark: object
     value: Any
     variables: frozenset[str] = frozenset()
 
 
-def references_in(drafts: tuple[Draft, ...], whole: WholeSpec | None) -> tuple[Reference, ...]:
+def find_references(drafts: tuple[StepDraft, ...], whole: WholeSpec | None) -> tuple[Reference, ...]:
     """Return everything that the options of a pipeline name."""
     found: list[Reference] = []
     if whole is not None:
         found.extend(
-            Reference(("whole", *each.path), "`whole`", None, each.mark, each.value, _given(each))
-            for each in marked(whole)
+            Reference(("whole", *each.path), "`whole`", None, each.mark, each.value, _get_given_variables(each))
+            for each in find_marked(whole)
         )
     for draft in drafts:
         if draft.type is None or draft.options is None:
             continue
-        beside = marked(draft.beside) if draft.beside is not None else ()
-        for each in (*marked(draft.options), *beside):
+        beside = find_marked(draft.chunker_options) if draft.chunker_options is not None else ()
+        for each in (*find_marked(draft.options), *beside):
             path = (*draft.path, draft.key, *each.path)
-            variables = _given(each) or draft.type.variables
+            variables = _get_given_variables(each) or draft.type.variables
             found.append(Reference(path, f"`{draft.key}`", draft, each.mark, each.value, variables))
     return tuple(found)
 
 
-def names_of(references: tuple[Reference, ...]) -> frozenset[str]:
+def list_prompt_variables(references: tuple[Reference, ...]) -> frozenset[str]:
     """Return the names that the steps give to their prompts, which parameters cannot have."""
     return frozenset(name for reference in references for name in reference.variables)
 
 
-def texts_in(references: tuple[Reference, ...], problems: Problems) -> Iterator[tuple[str, Source]]:
+def find_inline_prompts(references: tuple[Reference, ...], problems: Problems) -> Iterator[tuple[str, Source]]:
     """Yield the prompts that are written in the pipeline, each with its place."""
     source = problems.source
     for reference in references:
-        node = problems.node(reference.path)
+        node = problems.find_node(reference.path)
         leaves = (
             [entry.value for entry in node.entries.values()]
-            if isinstance(node, Mapping)
+            if isinstance(node, MappingNode)
             else [node]
         )
         for leaf in leaves:
-            if isinstance(leaf, Leaf):
+            if isinstance(leaf, ScalarNode):
                 first = leaf.line if leaf.style in ("|", ">") else leaf.line - 1
                 yield leaf.text, Source(source.path, leaf.text, source.text, first)
 
 
-class References:
+class ReferenceChecker:
     """Checks references one by one and keeps what they name."""
 
     def __init__(
@@ -98,24 +98,24 @@ class References:
         self._params = params
         self._problems = problems
 
-    def check(self, references: tuple[Reference, ...], drafts: tuple[Draft, ...]) -> None:
+    def check(self, references: tuple[Reference, ...], drafts: tuple[StepDraft, ...]) -> None:
         """Check all references; conditions are checked against what the step before gives."""
         for reference in references:
             if isinstance(reference.mark, PromptMark):
-                self._prompt(reference)
+                self._check_prompt(reference)
             elif (
                 isinstance(reference.mark, SchemaMark)
                 and reference.value not in reference.mark.words
             ):
-                self._schema(reference)
+                self._check_schema(reference)
             elif isinstance(reference.mark, StepMark):
-                self._step(reference, drafts)
-        given = formats(drafts, self._schemas)
+                self._check_step(reference, drafts)
+        given = infer_shapes(drafts, self._schemas)
         for reference in references:
             if isinstance(reference.mark, ExpressionMark) and reference.draft is not None:
-                self._condition(reference, given[reference.draft.path])
+                self._check_condition(reference, given[reference.draft.path])
 
-    def _step(self, reference: Reference, drafts: tuple[Draft, ...]) -> None:
+    def _check_step(self, reference: Reference, drafts: tuple[StepDraft, ...]) -> None:
         assert reference.draft is not None  # only steps name steps
         before: list[str] = []
         for draft in drafts:
@@ -125,10 +125,10 @@ class References:
                 before.append(draft.name)
         if reference.value not in before:
             message = f"there is no step {shorten(reference.value)!r} before this one"
-            hint = suggestion(reference.value, before)
+            hint = suggest(reference.value, before)
             self._problems.add("unknown-name", message, reference.path, hint=hint)
 
-    def _prompt(self, reference: Reference) -> None:
+    def _check_prompt(self, reference: Reference) -> None:
         value: str | PromptText = reference.value
         try:
             prompt = self._prompts.get(value)
@@ -139,7 +139,7 @@ class References:
                     hint = f"write {str(value).removesuffix('.j2')}, without .j2"
                 self._problems.add(error.code, error.message, reference.path, hint=hint)
             else:
-                self._problems.take(error)
+                self._problems.add_error(error)
             return
         except UsageError as error:
             hint = error.hint or "name another prompt"
@@ -147,12 +147,12 @@ class References:
             return
         self.digests[str(value)] = prompt.digest
         if reference.variables:
-            self._variables(reference, prompt)
+            self._check_variables(reference, prompt)
 
-    def _variables(self, reference: Reference, prompt: Prompt) -> None:
+    def _check_variables(self, reference: Reference, prompt: Prompt) -> None:
         known = reference.variables | self._params
         own = self._problems.source.path
-        for name, position in prompt.uses().items():
+        for name, position in prompt.locate_variables().items():
             if name in known:
                 continue
             step = reference.owner if position.path == own else f"{reference.owner} of {own}"
@@ -160,11 +160,11 @@ class References:
                 f"{step} gives its prompt no {name!r}",
                 code="unknown-variable",
                 position=position,
-                hint=suggestion(name, known),
+                hint=suggest(name, known),
             )
-            self._problems.take(error)
+            self._problems.add_error(error)
 
-    def _schema(self, reference: Reference) -> None:
+    def _check_schema(self, reference: Reference) -> None:
         name: str = reference.value
         try:
             self._schemas.get(name)
@@ -173,13 +173,13 @@ class References:
                 hint = error.hint or ""
                 self._problems.add(error.code, error.message, reference.path, hint=hint)
             else:
-                self._problems.take(error)
+                self._problems.add_error(error)
         except UsageError as error:
             hint = error.hint or "name another schema"
             self._problems.add("unknown-schema", error.message, reference.path, hint=hint)
 
-    def _condition(self, reference: Reference, given: Names) -> None:
-        names = _names_over(reference, given)
+    def _check_condition(self, reference: Reference, given: StepShapes) -> None:
+        names = _list_names_in_scope(reference, given)
         text: str = reference.value
         try:
             condition = Condition(text)
@@ -192,13 +192,13 @@ class References:
         known = names | self._params
         for name in sorted(condition.names - known):
             message = f"{shorten(name)!r} is no field of the notes that {reference.owner} gets"
-            if _over(reference) == "replies":
+            if _get_scope(reference) == "replies":
                 message = f"{shorten(name)!r} is no field of what {reference.owner} asks for"
-            elif _over(reference) == "params":
+            elif _get_scope(reference) == "params":
                 message = f"{shorten(name)!r} is no parameter, which {reference.owner} needs here"
-            if names == TEXT:
+            if names == TEXT_FIELDS:
                 message = f"{message}: they are text"
-            hint = suggestion(name, known)
+            hint = suggest(name, known)
             self._problems.add("unknown-field", message, reference.path, hint=hint)
         for name in sorted(condition.names & names & self._params):
             message = f"{name!r} is both a parameter and a field of the notes"
@@ -206,25 +206,25 @@ class References:
             self._problems.add("reserved-name", message, reference.path, hint=hint)
 
 
-def _over(reference: Reference) -> str:
+def _get_scope(reference: Reference) -> str:
     return reference.mark.over if isinstance(reference.mark, ExpressionMark) else "notes"
 
 
-def _names_over(reference: Reference, given: Names) -> frozenset[str] | None:
+def _list_names_in_scope(reference: Reference, given: StepShapes) -> frozenset[str] | None:
     """Return the names that a condition may use beside the parameters; None is not known."""
-    match _over(reference):
+    match _get_scope(reference):
         case "replies":
-            return given.asked.names
+            return given.replies.names
         case "items":
             options = reference.draft.options if reference.draft else None
             listed: object = getattr(options, "each", None)
-            names = given.taken.lists.get(str(listed)) if listed else given.taken.names
+            names = given.inputs.lists.get(str(listed)) if listed else given.inputs.names
             return None if names is None else names | {"item"}
         case "params":
             return frozenset()
         case _:
-            return given.taken.names
+            return given.inputs.names
 
 
-def _given(each: Marked) -> frozenset[str]:
+def _get_given_variables(each: MarkedOption) -> frozenset[str]:
     return each.mark.variables if isinstance(each.mark, PromptMark) else frozenset()

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, TypeVar
 
 from octavo.errors import UsageError
-from octavo.pipeline.spelling import suggestion
+from octavo.pipeline.spelling import suggest
 from octavo.protocols.backends import BackendType
 from octavo.protocols.sources import ChunkerType, LoaderType
 from octavo.protocols.steps import StepType
@@ -86,43 +86,43 @@ class Registry:
 
     def __init__(self, own: Iterable[PartType] = ()) -> None:
         self._found: dict[tuple[PartKind, str], PartType] = {
-            (_kind(part), part.name): part for part in own
+            (_get_kind(part), part.name): part for part in own
         }
         self._offered: dict[PartKind, dict[str, EntryPoint]] = {}
 
-    def step(self, name: str) -> StepType:
+    def get_step(self, name: str) -> StepType:
         """Return a step; raises UsageError with a suggestion when there is none."""
-        return self._get("step", name, StepType)
+        return self._find("step", name, StepType)
 
-    def chunker(self, name: str) -> ChunkerType:
+    def get_chunker(self, name: str) -> ChunkerType:
         """Return a chunker; raises UsageError with a suggestion when there is none."""
-        return self._get("chunker", name, ChunkerType)
+        return self._find("chunker", name, ChunkerType)
 
-    def loader(self, name: str) -> LoaderType:
+    def get_loader(self, name: str) -> LoaderType:
         """Return a loader; raises UsageError with a suggestion when there is none."""
-        return self._get("loader", name, LoaderType)
+        return self._find("loader", name, LoaderType)
 
-    def loaders(self) -> tuple[LoaderType, ...]:
+    def list_loaders(self) -> tuple[LoaderType, ...]:
         """Return all loaders: ours first, plain text, the one for unknown formats, before all."""
         ours = tuple(_BUILT_IN["loader"])
-        others = (name for name in self.names("loader") if name not in ours)
-        return tuple(self.loader(name) for name in (*ours, *others))
+        others = (name for name in self.list_names("loader") if name not in ours)
+        return tuple(self.get_loader(name) for name in (*ours, *others))
 
-    def backend(self, name: str) -> BackendType:
+    def get_backend(self, name: str) -> BackendType:
         """Return a backend; raises UsageError with a suggestion when there is none."""
-        return self._get("backend", name, BackendType)
+        return self._find("backend", name, BackendType)
 
-    def names(self, kind: PartKind) -> tuple[str, ...]:
+    def list_names(self, kind: PartKind) -> tuple[str, ...]:
         """Return all names of a kind, sorted; imports none of what they stand for."""
         own = {name for of, name in self._found if of == kind}
-        return tuple(sorted({*_BUILT_IN[kind], *own, *self._entries(kind)}))
+        return tuple(sorted({*_BUILT_IN[kind], *own, *self._read_entry_points(kind)}))
 
     def has(self, kind: PartKind, name: str) -> bool:
         """Tell whether there is a part of this name; imports nothing."""
         known = (kind, name) in self._found or name in _BUILT_IN[kind]
-        return known or name in self._entries(kind)
+        return known or name in self._read_entry_points(kind)
 
-    def _get(self, kind: PartKind, name: str, wanted: type[Part]) -> Part:
+    def _find(self, kind: PartKind, name: str, wanted: type[Part]) -> Part:
         found = self._found.get((kind, name)) or self._load(kind, name)
         if not isinstance(found, wanted):
             raise UsageError(
@@ -135,10 +135,10 @@ class Registry:
     def _load(self, kind: PartKind, name: str) -> object:
         if module := _BUILT_IN[kind].get(name):
             return getattr(importlib.import_module(module), kind.upper())
-        entry = self._entries(kind).get(name)
+        entry = self._read_entry_points(kind).get(name)
         if entry is None:
             raise UsageError(
-                f"there is no {kind} {name!r}", hint=suggestion(name, self.names(kind))
+                f"there is no {kind} {name!r}", hint=suggest(name, self.list_names(kind))
             )
         try:
             return entry.load()
@@ -149,14 +149,14 @@ class Registry:
                 hint=f"reinstall or remove {package}",
             ) from error
 
-    def _entries(self, kind: PartKind) -> dict[str, EntryPoint]:
+    def _read_entry_points(self, kind: PartKind) -> dict[str, EntryPoint]:
         if kind not in self._offered:
             offered = entry_points(group=f"octavo.{kind}s")
             self._offered[kind] = {entry.name: entry for entry in offered}
         return self._offered[kind]
 
 
-def _kind(part: PartType) -> PartKind:
+def _get_kind(part: PartType) -> PartKind:
     match part:
         case StepType():
             return "step"

@@ -17,7 +17,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from octavo.pipeline.fence import fence
+from octavo.pipeline.fence import fence_text
 
 __all__ = ["Sandbox"]
 
@@ -32,7 +32,7 @@ _FILTERS = frozenset({
 })
 # fmt: on
 _GLOBALS = ("range", "dict", "namespace", "cycler", "joiner")
-_LARGEST = 100_000
+_MAX_REPETITION = 100_000
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -52,7 +52,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             keep_trailing_newline=False,
         )
         kept = {name: self.filters[name] for name in _FILTERS}
-        self.filters = {**kept, "fence": _fence, "tojson": _json}
+        self.filters = {**kept, "fence": _apply_fence, "tojson": _dump_json}
         self.globals = {name: self.globals[name] for name in _GLOBALS}
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - Jinja's own signature
@@ -60,19 +60,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
         sizes = [abs(side) if isinstance(side, int) else 0 for side in (left, right)]
         if operator == "**" and max(sizes) > 1000:
             raise SecurityError("the power is too large")
-        if operator == "*" and max(sizes) > _LARGEST and not _numbers(left, right):
+        if operator == "*" and max(sizes) > _MAX_REPETITION and not _are_numbers(left, right):
             raise SecurityError("the repetition is too long")
         return super().call_binop(context, operator, left, right)
 
 
-def _numbers(*values: object) -> bool:
+def _are_numbers(*values: object) -> bool:
     return all(isinstance(value, int | float) for value in values)
 
 
-def _fence(value: object, tag: str = "text") -> str:
-    return fence(value if isinstance(value, str) else _json(value), tag)
+def _apply_fence(value: object, tag: str = "text") -> str:
+    return fence_text(value if isinstance(value, str) else _dump_json(value), tag)
 
 
-def _json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401 - whatever a prompt holds
+def _dump_json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401 - whatever a prompt holds
     # Jinja's own filter escapes for HTML, which models need not read.
     return json.dumps(value, ensure_ascii=False, indent=indent)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["scalar"]
+__all__ = ["parse_scalar"]
 
-_WORDS: dict[str, bool | float | None] = {
+_SCALAR_WORDS: dict[str, bool | float | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -22,10 +22,10 @@ _OTHER_BASE = re.compile(r"0(?:o[0-7]{1,300}|x[0-9a-fA-F]{1,300})")
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
 
-def scalar(text: str) -> str | int | float | bool | None:
+def parse_scalar(text: str) -> str | int | float | bool | None:
     """Return the value of a scalar written without quotes, by the core schema of YAML 1.2."""
-    if text in _WORDS:
-        return _WORDS[text]
+    if text in _SCALAR_WORDS:
+        return _SCALAR_WORDS[text]
     if _INTEGER.fullmatch(text):
         return int(text)
     if _OTHER_BASE.fullmatch(text):

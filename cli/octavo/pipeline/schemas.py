@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from octavo.errors import Position, SpecError
-from octavo.pipeline.lookup import Found, Lookup
-from octavo.pipeline.source import Source, problem
-from octavo.pipeline.spelling import shorten, suggestion
+from octavo.pipeline.lookup import FoundFile, Lookup
+from octavo.pipeline.source import Source, make_spec_error
+from octavo.pipeline.spelling import shorten, suggest
 from octavo.protocols.calls import JsonSchema
 
-__all__ = ["Schemas", "checked", "fields", "lists"]
+__all__ = ["Schemas", "parse_schema", "list_fields", "list_nested_fields"]
 
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
-_INNER: dict[str, type | None] = {
+_SUBSCHEMA_WORDS: dict[str, type | None] = {
     **dict.fromkeys(("$defs", "definitions", "patternProperties", "properties"), dict),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), list),
     **dict.fromkeys(
@@ -23,7 +23,7 @@ _INNER: dict[str, type | None] = {
     ),
 }
 """The words that hold schemas, and whether in an object, in a list, or one itself."""
-_DEEPEST = 40
+_MAX_DEPTH = 40
 
 
 class Schemas:
@@ -32,7 +32,7 @@ class Schemas:
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
         self._schemas: dict[str, JsonSchema] = {}
-        self.found: dict[str, Found] = {}
+        self.found: dict[str, FoundFile] = {}
         """All schemas looked up so far, by the name written."""
 
     def get(self, name: str) -> JsonSchema:
@@ -42,17 +42,17 @@ class Schemas:
         """
         if name not in self._schemas:
             self.found[name] = found = self._find(name)
-            self._schemas[name] = checked(found.source)
+            self._schemas[name] = parse_schema(found.source)
         return self._schemas[name]
 
-    def content(self) -> JsonSchema:
+    def get_all(self) -> JsonSchema:
         """Return all schemas by their names."""
         return self._schemas
 
-    def _find(self, name: str) -> Found:
-        if (found := self._lookup.schema(name)) is not None:
+    def _find(self, name: str) -> FoundFile:
+        if (found := self._lookup.find_schema(name)) is not None:
             return found
-        hint = suggestion(name, self._lookup.names(".json"))
+        hint = suggest(name, self._lookup.list_names(".json"))
         if name.endswith(".json"):
             hint = f"write {name.removesuffix('.json')}, without .json"
         raise SpecError(
@@ -63,7 +63,7 @@ class Schemas:
         )
 
 
-def fields(schema: JsonSchema) -> frozenset[str] | None:
+def list_fields(schema: JsonSchema) -> frozenset[str] | None:
     """Return the fields of a schema's records, or None where the schema does not list them."""
     properties: Any = schema.get("properties")
     if not isinstance(properties, dict):
@@ -71,81 +71,81 @@ def fields(schema: JsonSchema) -> frozenset[str] | None:
     return frozenset(cast("dict[str, Any]", properties))
 
 
-def lists(schema: JsonSchema) -> dict[str, frozenset[str]]:
+def list_nested_fields(schema: JsonSchema) -> dict[str, frozenset[str]]:
     """Return the fields that are lists of records, with the fields of those, where it says so."""
     found: dict[str, frozenset[str]] = {}
-    for name, node in _members(schema, "properties").items():
-        inner = _members(node, "items")
-        if (names := fields(inner)) is not None:
+    for name, node in _get_members(schema, "properties").items():
+        inner = _get_members(node, "items")
+        if (names := list_fields(inner)) is not None:
             found[name] = names
     return found
 
 
-def _members(node: object, key: str) -> dict[str, Any]:
+def _get_members(node: object, key: str) -> dict[str, Any]:
     inner: Any = cast("dict[str, Any]", node).get(key) if isinstance(node, dict) else None
     return cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
 
 
-def checked(source: Source) -> JsonSchema:
+def parse_schema(source: Source) -> JsonSchema:
     """Return the JSON Schema that a text is, which must be one of an object.
 
     Raises SpecError at the place where it is none.
     """
-    schema = _parse(source)
-    for word, message, hint in _faults(schema, schema, 0):
-        raise problem(source, "bad-schema", message, 1, word=word, hint=hint)
+    schema = _parse_json(source)
+    for word, message, hint in _find_faults(schema, schema, 0):
+        raise make_spec_error(source, "bad-schema", message, 1, word=word, hint=hint)
     if schema.get("type") != "object":
         message = "the schema of a step's records is one of an object"
-        raise problem(source, "bad-schema", message, 1, hint='add "type": "object"')
+        raise make_spec_error(source, "bad-schema", message, 1, hint='add "type": "object"')
     return schema
 
 
-def _parse(source: Source) -> dict[str, Any]:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _parse_json(source: Source) -> dict[str, Any]:
+    def reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         for key in keys:
             if keys.count(key) > 1:
-                raise _Twice(key)
+                raise _DuplicateKey(key)
         return dict(pairs)
 
     try:
-        schema = json.loads(source.text, object_pairs_hook=once)
+        schema = json.loads(source.text, object_pairs_hook=reject_duplicates)
     except json.JSONDecodeError as error:
-        position = source.position(error.lineno, error.colno)
+        position = source.locate_line(error.lineno, error.colno)
         message = f"this is not JSON: {error.msg[:1].lower()}{error.msg[1:]}"
         raise SpecError(
             message, code="bad-schema", position=position, hint="correct this line"
         ) from error
-    except _Twice as error:
+    except _DuplicateKey as error:
         word = str(error)
         message = f"{shorten(word)!r} is there twice in one object"
         hint = "remove one of them"
-        raise problem(source, "duplicate-key", message, 1, word=word, hint=hint) from error
+        raise make_spec_error(source, "duplicate-key", message, 1, word=word, hint=hint) from error
     except (RecursionError, ValueError) as error:
         message = "the schema is nested too deeply, or a number in it is too long"
-        raise problem(source, "bad-schema", message, 1, hint="make it simpler") from error
+        raise make_spec_error(source, "bad-schema", message, 1, hint="make it simpler") from error
     if not isinstance(schema, dict):
         message = "a JSON Schema is an object"
         hint = 'write {"type": "object", "properties": {...}}'
-        raise problem(source, "bad-schema", message, 1, hint=hint)
+        raise make_spec_error(source, "bad-schema", message, 1, hint=hint)
     return cast("dict[str, Any]", schema)
 
 
-class _Twice(Exception):  # noqa: N818 - caught in this module
+class _DuplicateKey(Exception):  # noqa: N818 - caught in this module
     pass
 
 
-def _faults(schema: object, root: JsonSchema, depth: int) -> Iterator[tuple[str, str, str]]:
+def _find_faults(schema: object, root: JsonSchema, depth: int) -> Iterator[tuple[str, str, str]]:
     """Yield a word, a message and a hint for what no JSON Schema may say."""
     if isinstance(schema, bool):
         return
-    if not isinstance(schema, dict) or depth > _DEEPEST:
+    if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         yield "", "a schema inside this one is no object", "write an object"
         return
     node = cast("dict[str, Any]", schema)
-    yield from _own_faults(node, root)
-    for key in sorted(node.keys() & _INNER.keys()):
-        form = _INNER[key]
+    yield from _find_own_faults(node, root)
+    for key in sorted(node.keys() & _SUBSCHEMA_WORDS.keys()):
+        form = _SUBSCHEMA_WORDS[key]
         inner: Any = node[key]
         if form is not None and not isinstance(inner, form):
             said = "an object" if form is dict else "a list"
@@ -153,15 +153,15 @@ def _faults(schema: object, root: JsonSchema, depth: int) -> Iterator[tuple[str,
             continue
         schemas: list[Any] = list(inner.values()) if form is dict else inner if form else [inner]
         for each in schemas:
-            yield from _faults(each, root, depth + 1)
+            yield from _find_faults(each, root, depth + 1)
 
 
-def _own_faults(node: dict[str, Any], root: JsonSchema) -> Iterator[tuple[str, str, str]]:
+def _find_own_faults(node: dict[str, Any], root: JsonSchema) -> Iterator[tuple[str, str, str]]:
     types = node.get("type", [])
     for each in cast("list[Any]", types) if isinstance(types, list) else [types]:
         if each not in _TYPES:
             word = str(each)
-            yield word, f"{shorten(word)!r} is no type of JSON", suggestion(word, _TYPES)
+            yield word, f"{shorten(word)!r} is no type of JSON", suggest(word, _TYPES)
     required = node.get("required", [])
     properties = node.get("properties", {})
     if not isinstance(required, list):
@@ -172,17 +172,17 @@ def _own_faults(node: dict[str, Any], root: JsonSchema) -> Iterator[tuple[str, s
             if each not in names:
                 word = str(each)
                 message = f"{shorten(word)!r} is required, but is no property"
-                yield word, message, suggestion(word, names)
+                yield word, message, suggest(word, names)
     if "enum" in node and not (isinstance(node["enum"], list) and node["enum"]):
         yield "enum", "'enum' must be a list of values", "write a list"
     reference = node.get("$ref")
-    if reference is not None and not _resolves(reference, root):
+    if reference is not None and not _is_resolvable(reference, root):
         word = str(reference)
         message = f"nothing in this file is at {shorten(word)!r}"
         yield word.rpartition("/")[2], message, "write a reference such as #/$defs/NAME"
 
 
-def _resolves(reference: object, root: JsonSchema) -> bool:
+def _is_resolvable(reference: object, root: JsonSchema) -> bool:
     if not isinstance(reference, str) or not reference.startswith("#"):
         return False
     at: Any = root

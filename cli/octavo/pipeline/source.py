@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from octavo.errors import Position, SpecError
-from octavo.pipeline.credentials import masked
+from octavo.pipeline.credentials import mask_credentials
 
-__all__ = ["Source", "problem"]
+__all__ = ["Source", "make_spec_error"]
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
@@ -30,9 +30,9 @@ class Source:
     @cached_property
     def lines(self) -> list[str]:
         """The lines of the file, without their ends; whatever looks like a key is masked."""
-        return _LINE_END.split(masked(self.text if self.outer is None else self.outer))
+        return _LINE_END.split(mask_credentials(self.text if self.outer is None else self.outer))
 
-    def position(self, line: int, column: int = 1, *, word: str = "") -> Position:
+    def locate_line(self, line: int, column: int = 1, *, word: str = "") -> Position:
         """Return the place of a 1-based line of the text.
 
         With `word`, the place where it next stands on or below that line, if it does; the column
@@ -52,14 +52,14 @@ class Source:
             column += len(source) - len(source.lstrip())
         return Position(self.path, line, column, source)
 
-    def offset(self, offset: int) -> Position:
+    def locate_offset(self, offset: int) -> Position:
         """Return the place of a character offset of the text."""
         before = _LINE_END.split(self.text[:offset])
-        return self.position(len(before), len(before[-1]) + 1)
+        return self.locate_line(len(before), len(before[-1]) + 1)
 
 
-def problem(
+def make_spec_error(
     source: Source, code: str, message: str, line: int, *, word: str = "", hint: str
 ) -> SpecError:
     """Return an error at a 1-based line of a text, at the place of a word where it has one."""
-    return SpecError(message, code=code, position=source.position(line, word=word), hint=hint)
+    return SpecError(message, code=code, position=source.locate_line(line, word=word), hint=hint)

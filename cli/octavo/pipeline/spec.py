@@ -25,8 +25,8 @@ __all__ = [
     "Parameter",
     "Pipeline",
     "Scalar",
-    "Use",
-    "Whole",
+    "StepUse",
+    "WholePrompt",
     "WholeSpec",
 ]
 
@@ -109,7 +109,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class StepUse:
     """A step of a pipeline: its type, its checked options, its name, and where its input is from.
 
     `sources` are the names of earlier steps of the same list, whose slots it takes one after the
@@ -123,7 +123,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class WholePrompt:
     """How a document that is one chunk is asked: at most `tokens` of reply, about `words` words.
 
     Its prompt sees `text`, `headings` and `words`.
@@ -146,16 +146,16 @@ class Pipeline:
     name: str
     about: str
     params: tuple[Parameter, ...]
-    whole: Whole | None
-    steps: tuple[Use, ...]
-    gather: tuple[Use, ...]
+    whole: WholePrompt | None
+    steps: tuple[StepUse, ...]
+    gather: tuple[StepUse, ...]
     digest: str
     path: str
     prompts: Prompts = field(repr=False, compare=False)
     schemas: Schemas = field(repr=False, compare=False)
     each: str | None = None
 
-    def until(self, step: str) -> Pipeline:
+    def truncate_after(self, step: str) -> Pipeline:
         """Return the pipeline that ends with a step; its result is that step's notes.
 
         Raises UsageError for a step that it does not have.
@@ -175,20 +175,20 @@ class Pipeline:
             digest=hashlib.sha256(f"{self.digest} until {step}".encode()).hexdigest(),
         )
 
-    def tolerant(self) -> Pipeline:
+    def skip_errors(self) -> Pipeline:
         """Return the pipeline with each step leaving out what cannot be answered, where it can."""
-        return replace(self, steps=tuple(map(_tolerant, self.steps)))
+        return replace(self, steps=tuple(map(_skip_errors_of, self.steps)))
 
-    def prompt(self, reference: str | PromptText) -> Prompt:
+    def get_prompt(self, reference: str | PromptText) -> Prompt:
         """Return a prompt that the pipeline names or holds; raises SpecError for others."""
         return self.prompts.get(reference)
 
-    def schema(self, reference: str) -> JsonSchema:
+    def get_schema(self, reference: str) -> JsonSchema:
         """Return a JSON Schema that the pipeline names; raises SpecError for others."""
         return self.schemas.get(reference)
 
 
-def _tolerant(use: Use) -> Use:
+def _skip_errors_of(use: StepUse) -> StepUse:
     if "on_error" not in type(use.options).model_fields:
         return use
     return replace(use, options=use.options.model_copy(update={"on_error": "skip"}))

@@ -6,30 +6,30 @@ import difflib
 from collections.abc import Iterable
 from itertools import islice
 
-__all__ = ["nearest", "shorten", "suggestion"]
+__all__ = ["find_nearest", "shorten", "suggest"]
 
-_MOST = 20
-_LONGEST = 100
-_LARGEST = 500
+_MAX_SUGGESTIONS = 20
+_MAX_WORD = 100
+_MAX_KNOWN = 500
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def find_nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that a misspelt one most likely means, or None."""
-    if len(word) > _LONGEST:  # comparing costs the square of the length
+    if len(word) > _MAX_WORD:  # comparing costs the square of the length
         return None
-    plain = {other.lower().replace("-", "_"): other for other in islice(known, _LARGEST)}
+    plain = {other.lower().replace("-", "_"): other for other in islice(known, _MAX_KNOWN)}
     close = difflib.get_close_matches(word.lower().replace("-", "_"), list(plain), 1, cutoff=0.6)
     return plain[close[0]] if close else None
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str]) -> str:
     """Return the one hint for an unknown word: the nearest known one, else the first of them."""
     words = sorted(known)
-    guess = nearest(word, words)
+    guess = find_nearest(word, words)
     if guess is not None:
         return f"did you mean {guess!r}?"
-    more = ", ..." if len(words) > _MOST else ""
-    return f"use one of: {', '.join(words[:_MOST])}{more}" if words else "remove it"
+    more = ", ..." if len(words) > _MAX_SUGGESTIONS else ""
+    return f"use one of: {', '.join(words[:_MAX_SUGGESTIONS])}{more}" if words else "remove it"
 
 
 def shorten(text: str, length: int = 60) -> str:

@@ -11,21 +11,21 @@ import jinja2
 from jinja2 import meta, nodes
 
 from octavo.errors import Position, SpecError
-from octavo.pipeline.blocks import Layer, check_blocks
-from octavo.pipeline.source import Source, problem
-from octavo.pipeline.spelling import suggestion
+from octavo.pipeline.blocks import PromptLayer, check_blocks
+from octavo.pipeline.source import Source, make_spec_error
+from octavo.pipeline.spelling import suggest
 
 if TYPE_CHECKING:
     from octavo.pipeline.sandbox import Sandbox
 
-__all__ = ["Template", "analyse"]
+__all__ = ["PromptTemplate", "analyse_prompt"]
 
 _NAMING = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 _Naming = nodes.Extends | nodes.Include | nodes.Import | nodes.FromImport
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class PromptTemplate:
     """A prompt with everything it extends and includes.
 
     `blocks` tells whether its messages are blocks; otherwise all of it is the user message.
@@ -39,140 +39,140 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _ParsedPrompt:
     source: Source
     tree: nodes.Template
-    parent: _Part | None
-    included: tuple[_Part, ...]
-    imported: tuple[_Part, ...]
+    parent: _ParsedPrompt | None
+    included: tuple[_ParsedPrompt, ...]
+    imported: tuple[_ParsedPrompt, ...]
 
     @property
-    def line(self) -> Iterator[_Part]:
+    def lineage(self) -> Iterator[_ParsedPrompt]:
         """This part and what it extends, up to the root."""
-        part: _Part | None = self
+        part: _ParsedPrompt | None = self
         while part is not None:
             yield part
             part = part.parent
 
-    def everything(self) -> Iterator[_Part]:
+    def walk(self) -> Iterator[_ParsedPrompt]:
         yield self
         for part in (*((self.parent,) if self.parent else ()), *self.included, *self.imported):
-            yield from part.everything()
+            yield from part.walk()
 
 
-def analyse(source: Source, sandbox: Sandbox, find: Callable[[str], Source | None]) -> Template:
+def analyse_prompt(source: Source, sandbox: Sandbox, find: Callable[[str], Source | None]) -> PromptTemplate:
     """Parse a prompt and all prompts it names.
 
     Raises SpecError for the first thing wrong, at its line in the file that has it.
     """
     try:
-        part = _parse(source, sandbox, find, ())
-        blocks = check_blocks([Layer(each.source, each.tree) for each in part.line])
-        variables = _variables(part)
+        part = _parse_prompt(source, sandbox, find, ())
+        blocks = check_blocks([PromptLayer(each.source, each.tree) for each in part.lineage])
+        variables = _find_variables(part)
     except RecursionError as error:
         message = "the prompt is nested too deeply"
-        raise problem(source, "prompt-syntax", message, 1, hint="make it simpler") from error
+        raise make_spec_error(source, "prompt-syntax", message, 1, hint="make it simpler") from error
     digest = hashlib.sha256(b"prompt 1")
-    for each in part.everything():
+    for each in part.walk():
         text = each.source.text.encode("utf-8", "surrogatepass")
         digest.update(b"%d:" % len(text) + text)
-    return Template(source, digest.hexdigest(), blocks, variables)
+    return PromptTemplate(source, digest.hexdigest(), blocks, variables)
 
 
-def _parse(
+def _parse_prompt(
     source: Source,
     sandbox: Sandbox,
     find: Callable[[str], Source | None],
     above: tuple[Source, ...],
-) -> _Part:
+) -> _ParsedPrompt:
     try:
         tree = sandbox.parse(source.text)
     except jinja2.TemplateSyntaxError as error:
-        raise _misspelt(source, error) from error
-    _check_words(source, tree, sandbox)
-    parent: _Part | None = None
-    included: list[_Part] = []
-    imported: list[_Part] = []
+        raise _build_syntax_error(source, error) from error
+    _check_filters_and_tests(source, tree, sandbox)
+    parent: _ParsedPrompt | None = None
+    included: list[_ParsedPrompt] = []
+    imported: list[_ParsedPrompt] = []
     for node in tree.find_all(_NAMING):
-        named = _named(source, node, find)
+        named = _find_named(source, node, find)
         if named in (source, *above):
             message = f"{named.path} names itself"
             hint = 'name the built-in one: "builtin:NAME"'
-            raise problem(source, "prompt-loop", message, node.lineno, hint=hint)
-        part = _parse(named, sandbox, find, (source, *above))
+            raise make_spec_error(source, "prompt-loop", message, node.lineno, hint=hint)
+        part = _parse_prompt(named, sandbox, find, (source, *above))
         if isinstance(node, nodes.Extends):
             if node not in tree.body or parent is not None:
                 message = "`extends` stands once, outside of everything else"
-                raise problem(source, "prompt-syntax", message, node.lineno, hint="move it up")
+                raise make_spec_error(source, "prompt-syntax", message, node.lineno, hint="move it up")
             parent = part
         elif isinstance(node, nodes.Include) or node.with_context:
             included.append(part)
         else:
             imported.append(part)
-    return _Part(source, tree, parent, tuple(included), tuple(imported))
+    return _ParsedPrompt(source, tree, parent, tuple(included), tuple(imported))
 
 
-def _misspelt(source: Source, error: jinja2.TemplateSyntaxError) -> SpecError:
+def _build_syntax_error(source: Source, error: jinja2.TemplateSyntaxError) -> SpecError:
     message = (error.message or "the syntax is wrong").rstrip(".")
-    return problem(source, "prompt-syntax", message, error.lineno, hint="correct this line")
+    return make_spec_error(source, "prompt-syntax", message, error.lineno, hint="correct this line")
 
 
-def _named(source: Source, node: _Naming, find: Callable[[str], Source | None]) -> Source:
+def _find_named(source: Source, node: _Naming, find: Callable[[str], Source | None]) -> Source:
     name = node.template.value if isinstance(node.template, nodes.Const) else None
     if not isinstance(name, str):
         message = "a prompt names another one by a fixed name"
         hint = 'write it in quotes: "summarize/part"'
-        raise problem(source, "prompt-syntax", message, node.lineno, hint=hint)
+        raise make_spec_error(source, "prompt-syntax", message, node.lineno, hint=hint)
     if (named := find(name)) is None:
         message = f"there is no prompt {name!r}"
         hint = "write a name that `octavo show PIPELINE --prompts` prints"
-        raise problem(source, "unknown-prompt", message, node.lineno, word=name, hint=hint)
+        raise make_spec_error(source, "unknown-prompt", message, node.lineno, word=name, hint=hint)
     return named
 
 
-def _check_words(source: Source, tree: nodes.Template, sandbox: Sandbox) -> None:
+def _check_filters_and_tests(source: Source, tree: nodes.Template, sandbox: Sandbox) -> None:
     for kind, known in ((nodes.Filter, sandbox.filters), (nodes.Test, sandbox.tests)):
         for node in tree.find_all(kind):
             if node.name not in known:
                 message = f"there is no {kind.__name__.lower()} {node.name!r}"
-                hint = suggestion(node.name, known)
-                raise problem(
+                hint = suggest(node.name, known)
+                raise make_spec_error(
                     source, "prompt-syntax", message, node.lineno, word=node.name, hint=hint
                 )
 
 
-def _variables(part: _Part) -> dict[str, Position]:
+def _find_variables(part: _ParsedPrompt) -> dict[str, Position]:
     """Return the names that a prompt and its parents take from outside."""
     outer: set[str] = set()
-    for each in part.line:
-        outer |= _set_outside(each.tree)
+    for each in part.lineage:
+        outer |= _find_names_set_outside(each.tree)
     found: dict[str, Position] = {}
-    for each in part.line:
-        for name, position in _own_variables(each).items():
+    for each in part.lineage:
+        for name, position in _find_own_variables(each).items():
             if name not in outer:
                 found.setdefault(name, position)
     return found
 
 
-def _own_variables(part: _Part) -> dict[str, Position]:
+def _find_own_variables(part: _ParsedPrompt) -> dict[str, Position]:
     try:
         names = meta.find_undeclared_variables(part.tree)
     except jinja2.TemplateSyntaxError as error:  # what only shows when code is made of it
-        raise _misspelt(part.source, error) from error
+        raise _build_syntax_error(part.source, error) from error
     found: dict[str, Position] = {}
     for node in part.tree.find_all(nodes.Name):
         if node.name in names and node.name not in found:
-            found[node.name] = part.source.position(node.lineno, word=node.name)
+            found[node.name] = part.source.locate_line(node.lineno, word=node.name)
     # An included prompt also sees what this one has set, in a loop for example.
     inner = {node.name for node in part.tree.find_all(nodes.Name) if node.ctx == "store"}
     for included in part.included:
-        for name, position in _variables(included).items():
+        for name, position in _find_variables(included).items():
             if name not in inner:
                 found.setdefault(name, position)
     return found
 
 
-def _set_outside(tree: nodes.Template) -> set[str]:
+def _find_names_set_outside(tree: nodes.Template) -> set[str]:
     """Return the names set outside of blocks: blocks see them, in this prompt and its parents."""
     names: set[str] = set()
     for node in tree.body:

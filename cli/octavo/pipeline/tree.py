@@ -10,21 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from octavo.pipeline.scalar import scalar
+from octavo.pipeline.scalar import parse_scalar
 
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["Leaf", "Listing", "Mapping", "Node", "Trap", "grow"]
+__all__ = ["ScalarNode", "SequenceNode", "MappingNode", "YamlNode", "YamlReadError", "parse_yaml"]
 
-DEEPEST = 40
-MOST_NODES = 20_000
+MAX_DEPTH = 40
+MAX_NODES = 20_000
 
-Report = Callable[[str, str, int, int, str], None]
+ProblemReporter = Callable[[str, str, int, int, str], None]
 """Takes a code, a message, a 1-based line and column, and a hint."""
 
 
-class Trap(Exception):  # noqa: N818 - a place where reading cannot go on, which the caller may mend
+class YamlReadError(Exception):  # noqa: N818 - a place where reading cannot go on, which the caller may mend
     """The text cannot be read beyond a 1-based line and column.
 
     `since` is the place where what cannot be read began.
@@ -50,7 +50,7 @@ class Trap(Exception):  # noqa: N818 - a place where reading cannot go on, which
 
 
 @dataclass(eq=False)
-class Node:
+class YamlNode:
     """A value: its 1-based first line, column and last line, and how much it holds."""
 
     line: int
@@ -66,7 +66,7 @@ class Node:
 
 
 @dataclass(eq=False)
-class Leaf(Node):
+class ScalarNode(YamlNode):
     """A scalar; `style` is the quote or `|` or `>` that it is written with, if any."""
 
     text: str = ""
@@ -75,14 +75,14 @@ class Leaf(Node):
     @property
     def data(self) -> str | int | float | bool | None:
         """The value by YAML 1.2."""
-        return self.text if self.style else scalar(self.text)
+        return self.text if self.style else parse_scalar(self.text)
 
 
 @dataclass(eq=False)
-class Listing(Node):
+class SequenceNode(YamlNode):
     """A sequence."""
 
-    items: list[Node] = field(default_factory=list[Node])
+    items: list[YamlNode] = field(default_factory=list[YamlNode])
 
     @property
     def data(self) -> list[Any]:
@@ -90,19 +90,19 @@ class Listing(Node):
         return [item.data for item in self.items]
 
 
-class Entry(NamedTuple):
+class MappingEntry(NamedTuple):
     """A key's 1-based line and column, and its value."""
 
     line: int
     column: int
-    value: Node
+    value: YamlNode
 
 
 @dataclass(eq=False)
-class Mapping(Node):
+class MappingNode(YamlNode):
     """A mapping; its keys are text, whatever they look like."""
 
-    entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
+    entries: dict[str, MappingEntry] = field(default_factory=dict[str, MappingEntry])
 
     @property
     def data(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Mapping(Node):
         return {key: entry.value.data for key, entry in self.entries.items()}
 
 
-def grow(text: str, report: Report) -> Node | None:
+def parse_yaml(text: str, report: ProblemReporter) -> YamlNode | None:
     """Return the tree of a text, or None when there is nothing in it.
 
     A key that is there twice is reported and ignored. Raises Trap where reading cannot go on.
@@ -118,50 +118,50 @@ def grow(text: str, report: Report) -> Node | None:
     import yaml  # noqa: PLC0415 - costs 45 ms that --help need not pay
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    builder = _Builder(report)
+    builder = _TreeBuilder(report)
     try:
         for event in yaml.parse(text, Loader=loader):
-            builder.take(event)
+            builder.handle_event(event)
     except yaml.reader.ReaderError as error:
         # Its position counts characters, or bytes in the C parser; the character itself is sure.
         offset = max(text.find(chr(error.character)), 0) if isinstance(error.character, int) else 0
         line = text.count("\n", 0, offset) + 1
         message = "there is a control character in the text"
         column = offset - text.rfind("\n", 0, offset)
-        raise Trap("syntax", message, line, column, hint="remove it") from error
+        raise YamlReadError("syntax", message, line, column, hint="remove it") from error
     except yaml.MarkedYAMLError as error:
-        raise _syntax(error) from error
+        raise _build_read_error(error) from error
     return builder.root
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> Trap:
-    place = _place(error.problem_mark) or _place(error.context_mark) or (1, 1)
-    since = _place(error.context_mark) or place
+def _build_read_error(error: yaml.MarkedYAMLError) -> YamlReadError:
+    place = _to_position(error.problem_mark) or _to_position(error.context_mark) or (1, 1)
+    since = _to_position(error.context_mark) or place
     message = error.problem or error.context or "the YAML cannot be read"
     if error.context and error.problem:
         start = f" that starts on line {since[0]}" if since[0] != place[0] else ""
         message = f"{error.problem}, {error.context}{start}"
     hint = "correct the indentation, or quote the text"
-    return Trap("syntax", message, *place, hint=hint, since=since)
+    return YamlReadError("syntax", message, *place, hint=hint, since=since)
 
 
-def _place(mark: yaml.Mark | None) -> tuple[int, int] | None:
+def _to_position(mark: yaml.Mark | None) -> tuple[int, int] | None:
     return (mark.line + 1, mark.column + 1) if mark else None
 
 
-class _Builder:
+class _TreeBuilder:
     """Takes the parser's events one by one."""
 
-    def __init__(self, report: Report) -> None:
-        self.root: Node | None = None
+    def __init__(self, report: ProblemReporter) -> None:
+        self.root: YamlNode | None = None
         self._report = report
-        self._open: list[Listing | Mapping] = []
+        self._open: list[SequenceNode | MappingNode] = []
         self._keys: list[tuple[str, int, int] | None] = []
-        self._anchors: dict[str, Node | None] = {}
+        self._anchors: dict[str, YamlNode | None] = {}
         self._named: list[str | None] = []
         self._documents = 0
 
-    def take(self, event: yaml.Event) -> None:
+    def handle_event(self, event: yaml.Event) -> None:
         import yaml  # noqa: PLC0415 - see grow
 
         if event.start_mark is None or event.end_mark is None:
@@ -170,78 +170,78 @@ class _Builder:
         end = event.end_mark.line + 1
         match event:
             case yaml.ScalarEvent():
-                style = self._tag(event.tag, line, column) or event.style or ""
-                leaf = Leaf(line, column, end, text=event.value, style=style)
-                self._name(event.anchor, leaf)
-                self._place(leaf)
+                style = self._check_tag(event.tag, line, column) or event.style or ""
+                leaf = ScalarNode(line, column, end, text=event.value, style=style)
+                self._set_anchor(event.anchor, leaf)
+                self._attach(leaf)
             case yaml.AliasEvent():
-                self._place(self._alias(event.anchor, line, column))
+                self._attach(self._resolve_alias(event.anchor, line, column))
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
-                self._start(event, line, column)
+                self._start_collection(event, line, column)
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                self._finish(end)
+                self._finish_collection(end)
             case yaml.DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
                     message = "a file holds one pipeline; a second document starts here"
-                    raise Trap("syntax", message, line, column, hint="remove the line `---`")
+                    raise YamlReadError("syntax", message, line, column, hint="remove the line `---`")
             case _:
                 pass
 
-    def _start(
+    def _start_collection(
         self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent, line: int, column: int
     ) -> None:
         import yaml  # noqa: PLC0415 - see grow
 
         if self._waits_for_key():
             message = "a key must be text, not a list or mapping"
-            raise Trap("syntax", message, line, column, hint="quote it, if it is text")
-        if len(self._open) >= DEEPEST:
-            message = f"this is nested more than {DEEPEST} levels deep"
-            raise Trap("too-large", message, line, column, hint="remove some levels")
+            raise YamlReadError("syntax", message, line, column, hint="quote it, if it is text")
+        if len(self._open) >= MAX_DEPTH:
+            message = f"this is nested more than {MAX_DEPTH} levels deep"
+            raise YamlReadError("too-large", message, line, column, hint="remove some levels")
         if event.tag:
-            self._tag(event.tag, line, column)
+            self._check_tag(event.tag, line, column)
         is_list = isinstance(event, yaml.SequenceStartEvent)
-        node = Listing(line, column, line) if is_list else Mapping(line, column, line)
+        node = SequenceNode(line, column, line) if is_list else MappingNode(line, column, line)
         if event.anchor:
             self._anchors[event.anchor] = None
         self._named.append(event.anchor)
         self._open.append(node)
         self._keys.append(None)
 
-    def _finish(self, end: int) -> None:
+    def _finish_collection(self, end: int) -> None:
         node = self._open.pop()
         self._keys.pop()
         node.end = max(node.line, end)
-        self._name(self._named.pop(), node)
-        self._place(node)
+        self._set_anchor(self._named.pop(), node)
+        self._attach(node)
 
     def _waits_for_key(self) -> bool:
-        return bool(self._open) and isinstance(self._open[-1], Mapping) and not self._keys[-1]
+        return bool(self._open) and isinstance(self._open[-1], MappingNode) and not self._keys[-1]
 
-    def _place(self, node: Node) -> None:
+    def _attach(self, node: YamlNode) -> None:
         if not self._open:
             self.root = node
             return
         parent = self._open[-1]
         key = self._keys[-1]
-        if isinstance(parent, Listing):
+        if isinstance(parent, SequenceNode):
             parent.items.append(node)
         elif key is None:
-            if not isinstance(node, Leaf):
+            if not isinstance(node, ScalarNode):
                 message = "a key must be text, not a list or mapping"
-                raise Trap("syntax", message, node.line, node.column, hint="write the key out")
+                raise YamlReadError("syntax", message, node.line, node.column, hint="write the key out")
             self._keys[-1] = (node.text, node.line, node.column)
         else:
             self._keys[-1] = None
-            self._enter(parent, key, node)
+            self._add_entry(parent, key, node)
         parent.size += node.size
         parent.depth = max(parent.depth, node.depth + 1)
-        if parent.size > MOST_NODES or len(self._open) + node.depth > DEEPEST:
+        if parent.size > MAX_NODES or len(self._open) + node.depth > MAX_DEPTH:
             message = "the file holds too much, or repeats too much by aliases"
-            raise Trap("too-large", message, node.line, node.column, hint="write less")
+            raise YamlReadError("too-large", message, node.line, node.column, hint="write less")
 
-    def _enter(self, parent: Mapping, key: tuple[str, int, int], node: Node) -> None:
+    def _add_entry(self, parent: MappingNode, key: tuple[str, int, int], node: YamlNode) -> None:
         name, line, column = key
         if name in parent.entries:
             first = parent.entries[name].line
@@ -249,21 +249,21 @@ class _Builder:
             hint = f"remove this one or the one on line {first}"
             self._report("duplicate-key", message, line, column, hint)
         else:
-            parent.entries[name] = Entry(line, column, node)
+            parent.entries[name] = MappingEntry(line, column, node)
 
-    def _name(self, anchor: str | None, node: Node) -> None:
+    def _set_anchor(self, anchor: str | None, node: YamlNode) -> None:
         if anchor:
             self._anchors[anchor] = node
 
-    def _alias(self, anchor: str | None, line: int, column: int) -> Node:
+    def _resolve_alias(self, anchor: str | None, line: int, column: int) -> YamlNode:
         node = self._anchors.get(anchor or "")
         if node is None:
             known = anchor in self._anchors
             message = f"*{anchor} stands inside itself" if known else f"there is no &{anchor}"
-            raise Trap("alias", message, line, column, hint="write the value out")
+            raise YamlReadError("alias", message, line, column, hint="write the value out")
         return node
 
-    def _tag(self, tag: str | None, line: int, column: int) -> str:
+    def _check_tag(self, tag: str | None, line: int, column: int) -> str:
         """Return the style of text that a tag asks for, or nothing; only text can be asked for."""
         if tag in ("!", "tag:yaml.org,2002:str"):
             return '"'

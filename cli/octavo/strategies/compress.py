@@ -184,7 +184,7 @@ class _Shortening:
         return self.work.counter.count("".join(part.text for part in parts))
 
     def _value(self, expression: str | None) -> object:
-        return None if expression is None else Condition(expression).value(self.work.params)
+        return None if expression is None else Condition(expression).evaluate(self.work.params)
 
     async def _parts(self, slots: Sequence[PendingNote]) -> tuple[list[_Part], Prediction | None]:
         found = [(slot, note) for slot in slots if (note := await slot.note) is not None]

@@ -18,9 +18,9 @@ from pydantic import Field, field_validator
 from octavo.errors import UsageError
 from octavo.pipeline.expressions import Condition
 from octavo.pipeline.json_value import JsonText
-from octavo.pipeline.schemas import checked, fields
+from octavo.pipeline.schemas import parse_schema, list_fields
 from octavo.pipeline.source import Source
-from octavo.pipeline.spelling import suggestion
+from octavo.pipeline.spelling import suggest
 from octavo.protocols import (
     ExpressionMark,
     JsonSchema,
@@ -149,7 +149,7 @@ def _task(options: ExtractOptions, work: Work) -> Task:
 
 
 def _value(expression: str | None, work: Work) -> object:
-    return None if expression is None else Condition(expression).value(work.params)
+    return None if expression is None else Condition(expression).evaluate(work.params)
 
 
 def _record(options: ExtractOptions, work: Work) -> JsonSchema:
@@ -169,17 +169,17 @@ def _record(options: ExtractOptions, work: Work) -> JsonSchema:
     if isinstance(whole, dict):
         listed = cast("dict[str, object]", whole)
         if listed.get("type") == "array" and isinstance(listed.get("items"), dict):
-            return checked(Source(given.path, json.dumps(listed["items"], indent=2)))
-    return checked(given.source)
+            return parse_schema(Source(given.path, json.dumps(listed["items"], indent=2)))
+    return parse_schema(given.source)
 
 
 def _require_fields(names: Sequence[str], record: JsonSchema, work: Work) -> None:
-    known = fields(record)
+    known = list_fields(record)
     for name in names:
         if known is not None and name not in known:
             raise UsageError(
                 f"step {work.step!r}: the records have no field {name!r} to tell them apart by",
-                hint=suggestion(name, known),
+                hint=suggest(name, known),
             )
 
 

@@ -43,7 +43,7 @@ class Reader:
         """
         listed: object = [note.value]
         if self._each is not None:
-            listed = self._each.value(self._names(note.value))
+            listed = self._each.evaluate(self._names(note.value))
             if not isinstance(listed, list | tuple):
                 raise CallError(
                     f"`each: {self._each.text}` gives no list",
@@ -56,11 +56,11 @@ class Reader:
 
     def key(self, item: object, names: Names) -> object:
         """Return what an item is grouped or sorted by."""
-        return item if self.by is None else self.by.value(names)
+        return item if self.by is None else self.by.evaluate(names)
 
     def content(self, item: object, names: Names) -> object:
         """Return what of an item is taken."""
-        return item if self.of is None else self.of.value(names)
+        return item if self.of is None else self.of.evaluate(names)
 
     def _names(self, item: object) -> Names:
         names: dict[str, object] = {"item": item, **self._params}

@@ -203,7 +203,7 @@ async def _groups(
             continue
         if note.predicted is None:
             fields = note.value if isinstance(note.value, Mapping) else {"text": note.value}
-            key = by.value({**work.params, **fields})
+            key = by.evaluate({**work.params, **fields})
         else:
             key = number if note.predicted is Prediction.LONG else 0
         group = found.setdefault(to_canonical_form(key, options.alike), (key, []))

@@ -64,7 +64,7 @@ def _feedback(
     slots: Sequence[PendingNote], options: SelectOptions, query: str, work: Work
 ) -> Feedback | None:
     """Return what judges choices, if anything does; raises FitError when a choice may not fit."""
-    rounds = Condition(options.rounds).value(work.params)
+    rounds = Condition(options.rounds).evaluate(work.params)
     if isinstance(rounds, bool) or not isinstance(rounds, int) or not 0 <= rounds <= _MOST_ROUNDS:
         raise UsageError(
             f"step {work.step!r}: a choice is judged up to {_MOST_ROUNDS} times, not {rounds!r}",
@@ -97,7 +97,7 @@ def _query(options: SelectOptions, work: Work) -> str:
             f"step {work.step!r}: `query` uses {unknown[0]!r}, which is no parameter",
             hint=f"declare it under `params`: {unknown[0]}",
         )
-    value = condition.value(work.params)
+    value = condition.evaluate(work.params)
     parts = cast("Sequence[object]", value) if isinstance(value, list | tuple) else (value,)
     query = "\n".join(str(part) for part in parts if part is not None)
     if not re.search(r"\w", query):

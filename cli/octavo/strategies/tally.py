@@ -155,7 +155,7 @@ def _weighed(notes: Sequence[Note], options: TallyOptions, reader: Reader) -> It
             value = reader.key(item, names)
             weight = Fraction(1)
             if reader.of is not None:
-                weight = number(reader.of.value(names), reader.of.text)
+                weight = number(reader.of.evaluate(names), reader.of.text)
             name = to_canonical_form(value, options.alike)
             yield Item(value, name, weight, note.spans)
 

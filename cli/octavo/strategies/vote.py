@@ -243,7 +243,7 @@ class _Poll:
         if self.question.key is None:
             return answer.value
         fields = answer.value if isinstance(answer.value, Mapping) else {"text": answer.value}
-        return self.question.key.value({**self.work.params, **fields})
+        return self.question.key.evaluate({**self.work.params, **fields})
 
     def _result(self) -> Note:
         name = self.ballot.winner
