@@ -27,7 +27,7 @@ from mocked import mocked
 from octavo.engine.execute import Job, execute
 from octavo.engine.journal import Journal
 from octavo.engine.report import Outcome, Silence
-from octavo.engine.runs import ledger_of
+from octavo.engine.runs import list_calls
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
@@ -58,7 +58,7 @@ def main() -> None:
             backend, result, totals = asyncio.run(_run(text, url, Path(directory, "p.yaml")))
         entries = [json.loads(line) for line in log.read_text().splitlines()]
         with Journal(path) as journal:
-            ledger = ledger_of(journal, 1)
+            ledger = list_calls(journal, 1)
     _table(entries, ledger, backend.digests())
     if not _holds(entries, ledger, backend, result, totals, text):
         sys.exit(1)

@@ -34,7 +34,7 @@ from octavo.backends.openai import OpenAI
 from octavo.backends.transports.wire import encode
 from octavo.engine.execute import Job, execute
 from octavo.engine.journal import Journal
-from octavo.engine.key import key_of
+from octavo.engine.key import compute_key
 from octavo.engine.report import Silence
 from octavo.pipeline.params import resolve_params
 from octavo.pipeline.reader import load_pipeline
@@ -58,7 +58,7 @@ class Recorded(OpenAI):
     def digests(self):
         """Return the hash of each call's body, by the id that the journal gives the call."""
         return {
-            to_row_id(key_of(request, identity=self.identity, model=self.model)): blake2b(
+            to_row_id(compute_key(request, identity=self.identity, model=self.model)): blake2b(
                 encode(self._dialect.body(self._name, request)), digest_size=16
             ).hexdigest()
             for request in self.requests

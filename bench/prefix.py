@@ -93,7 +93,7 @@ def figure(name: str, text: str, change: Sequence[str] = ()) -> Figure:
             octavo.run(path, document, model=backend, params={"question": _QUESTION})
         with Journal(journal) as opened:
             prompts = [
-                (opened.messages(call), opened.text(1, call))
+                (opened.read_messages(call), opened.read_text(1, call))
                 for (call,) in opened.query("SELECT id FROM calls ORDER BY id")
             ]
     cache = PrefixCache()

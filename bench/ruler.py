@@ -180,7 +180,7 @@ def _tokens(journal: Journal) -> Iterator[Sequence[int]]:
     assert isinstance(_COUNTER, Toktok)
     encode = _COUNTER._encoding.encode_ordinary  # noqa: SLF001 - counters only count
     for (call,) in journal.query("SELECT id FROM calls"):
-        messages = journal.messages(call)
+        messages = journal.read_messages(call)
         yield encode("\n".join(f"{message.role}:\n{message.content}" for message in messages))
 
 

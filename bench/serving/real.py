@@ -14,7 +14,7 @@ import yaml
 from corpus import prose
 
 from octavo.engine.journal import Journal
-from octavo.engine.reuse import reuse_of
+from octavo.engine.reuse import measure_reuse
 from octavo.tokens.choose import get_counter as counter_named
 
 __all__ = ["real"]
@@ -121,7 +121,7 @@ def one(name, pipeline, place, server, options, left):
     with Journal(journal) as opened:
         tokenizer = Path(options.model, "tokenizer.json")
         counter = counter_named(str(tokenizer)) if tokenizer.is_file() else None
-        reuse = reuse_of(opened, 1, counter=counter)
+        reuse = measure_reuse(opened, 1, counter=counter)
         outcomes = dict(
             opened.query(
                 "SELECT step || ': ' || outcome, count(*) FROM ledger"

@@ -11,7 +11,7 @@ from pathlib import Path
 from octavo.engine.execute import Job, execute
 from octavo.engine.journal import Journal
 from octavo.engine.report import Silence
-from octavo.engine.reuse import reuse_of
+from octavo.engine.reuse import measure_reuse
 from octavo.pipeline.params import resolve_params
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
@@ -72,7 +72,7 @@ async def fold(pipeline, params, texts, backend, profile, *, jobs=None):
         ended = time.perf_counter()
         known = backend.known.tokenizer
         with Journal(Path(folder, "journal")) as journal:
-            reuse = reuse_of(
+            reuse = measure_reuse(
                 journal, int(report.run), counter=counter_named(known) if known else None
             )
     totals = report.totals

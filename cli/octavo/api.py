@@ -14,8 +14,8 @@ from octavo.engine.budget import Allowance
 from octavo.engine.execute import Job, execute, forecast
 from octavo.engine.plan import Plan
 from octavo.engine.report import Report, Result, Silence, Watch
-from octavo.engine.splitting import Splitting, measured
-from octavo.engine.wait import wait
+from octavo.engine.splitting import SplitMethod, score_methods
+from octavo.engine.wait import run_blocking
 from octavo.errors import InputError, UsageError
 from octavo.loaders.inputs import find_inputs
 from octavo.loaders.reading import read_documents
@@ -105,7 +105,7 @@ def run(
         allowance=Allowance(max_calls, max_tokens, max_cost, max_minutes),
     )
     results: list[Result] = []
-    report = wait(execute(job, watch=watch, sink=results.append))
+    report = run_blocking(execute(job, watch=watch, sink=results.append))
     if report.error is not None:
         raise report.error
     return RunResult(tuple(results), report)
@@ -129,7 +129,7 @@ def plan(
     job = _job(
         pipeline, inputs, model, params, jobs=jobs, fresh=fresh, private=private, until=until
     )
-    return wait(forecast(job))
+    return run_blocking(forecast(job))
 
 
 def split(
@@ -153,7 +153,7 @@ def split(
     """
     beside = None if context is None else _options("`context`", ContextOptions, context)
     splitting = _splitting(by, tokens, tokenizer, options, context=beside, previous=previous)
-    return wait(splitting.chunks(_document(document)))
+    return run_blocking(splitting.split_document(_document(document)))
 
 
 def score(
@@ -178,13 +178,13 @@ def score(
     splitting = _splitting(by, tokens, tokenizer, options)
     loaded = _document(document)
     if model is None:
-        return wait(splitting.scores(loaded))
+        return run_blocking(splitting.score_document(loaded))
     if isinstance(model, str):
         choice = resolve(model, cwd=Path.cwd(), env=os.environ)
         backend = Registry().get_backend(choice.backend).open(choice.model, choice.profile)
     else:
         backend = model
-    return wait(measured([splitting], loaded, backend, private=private))[0]
+    return run_blocking(score_methods([splitting], loaded, backend, private=private))[0]
 
 
 def _splitting(
@@ -195,10 +195,10 @@ def _splitting(
     *,
     context: ContextOptions | None = None,
     previous: Sequence[Chunk] | None = None,
-) -> Splitting:
+) -> SplitMethod:
     chunker = Registry().get_chunker(by)
     checked = _options(f"the chunker {by!r}", chunker.options, {"tokens": tokens, **options})
-    return Splitting(chunker, checked, tokens, get_counter(tokenizer), context, previous)
+    return SplitMethod(chunker, checked, tokens, get_counter(tokenizer), context, previous)
 
 
 def _options(owner: str, model: type[AnyOptions], values: Mapping[str, object]) -> AnyOptions:

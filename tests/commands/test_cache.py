@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from octavo.engine.cache import stats
+from octavo.engine.cache import collect_stats
 from octavo.engine.journal import Journal
-from octavo.engine.storage import journal_path
+from octavo.engine.storage import find_journal_path
 
 PIPELINE = """\
 octavo: 1
@@ -77,12 +77,12 @@ def test_what_to_prune_must_be_said(place, octavo, options, hint):
 
 def test_part_of_a_day_takes_nothing_of_today_out(place, octavo):
     octavo("run", "again.yaml", "a.txt", *MODEL)
-    with Journal(journal_path()) as journal:
-        before = stats(journal)
+    with Journal(find_journal_path()) as journal:
+        before = collect_stats(journal)
         journal.execute("UPDATE calls SET used = used - 1")  # yesterday
     assert octavo("cache", "prune", "--older", "0.5d").code == 0
-    with Journal(journal_path()) as journal:
-        after = stats(journal)
+    with Journal(find_journal_path()) as journal:
+        after = collect_stats(journal)
     assert before.calls == after.calls > 0
 
 

@@ -9,16 +9,16 @@ from tests.clock import run_virtually
 
 from octavo.backends.scripted import ScriptedBackend
 from octavo.engine.ask import Asker
-from octavo.engine.attempts import Attempts
-from octavo.engine.entries import Entries
-from octavo.engine.flight import Flights
-from octavo.engine.hedge import Hedge
+from octavo.engine.attempts import CallSender
+from octavo.engine.entries import CallRecorder
+from octavo.engine.flight import Dispatcher
+from octavo.engine.hedge import Hedger
 from octavo.engine.journal import Journal
-from octavo.engine.ledger import Account, Ledger
-from octavo.engine.limit import Limit
-from octavo.engine.patience import Patience
+from octavo.engine.ledger import RunningTotals, Ledger
+from octavo.engine.limit import ConcurrencyLimiter
+from octavo.engine.patience import RetryPolicy
 from octavo.engine.report import Silence
-from octavo.engine.runs import begin, ledger_of
+from octavo.engine.runs import begin_run, list_calls
 from octavo.protocols import Capabilities, Message
 
 __all__ = ["Desk", "Line"]
@@ -55,13 +55,13 @@ class Desk:
     path: object = None
     jobs: int = 8
     fits: object = lambda _: None
-    patience: Patience = field(default_factory=lambda: Patience(jitter=lambda: 1.0))
-    account: Account = field(default_factory=Account)
+    patience: RetryPolicy = field(default_factory=lambda: RetryPolicy(jitter=lambda: 1.0))
+    account: RunningTotals = field(default_factory=RunningTotals)
     embedding: object = None
     known: Capabilities = ALL
     heard: Heard = field(default_factory=Heard)
-    hedge: Hedge | None = None
-    limit: Limit | None = None
+    hedge: Hedger | None = None
+    limit: ConcurrencyLimiter | None = None
     seconds: float = 0.0
 
     def __post_init__(self):
@@ -70,13 +70,13 @@ class Desk:
     def run(self, scenario):
         async def work():
             with Journal(self.path) as journal:
-                run = begin(journal, pipeline="p", model="m", command=())
+                run = begin_run(journal, pipeline="p", model="m", command=())
                 ledger = Ledger(journal, run)
                 async with asyncio.TaskGroup() as calls:
-                    flights = Flights(
+                    flights = Dispatcher(
                         self.backend,
                         journal,
-                        self.limit or Limit(self.jobs),
+                        self.limit or ConcurrencyLimiter(self.jobs),
                         self.patience,
                         calls,
                         self.fits,
@@ -96,13 +96,13 @@ class Desk:
     def attempts(self, node):
         """Return how often the call of a node was sent, as the ledger on disk has it."""
         with Journal(self.path) as journal:
-            (row,) = (row for row in ledger_of(journal, 1) if row.node == node)
+            (row,) = (row for row in list_calls(journal, 1) if row.node == node)
         return row.attempts
 
     async def _document(self, scenario, flights, ledger):
         async with asyncio.TaskGroup() as group:
-            attempts = Attempts(flights, self.backend.identity, self.backend.model, "map", {})
-            entries = Entries(
+            attempts = CallSender(flights, self.backend.identity, self.backend.model, "map", {})
+            entries = CallRecorder(
                 ledger, self.account, self.heard, "book.txt", "map", b"model---", params={}
             )
             return await scenario(Asker(attempts, entries, flights, group, 0, self.known))

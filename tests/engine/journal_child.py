@@ -7,7 +7,7 @@ from pathlib import Path
 
 from octavo.engine.journal import Journal
 from octavo.engine.packing import pack
-from octavo.engine.runs import begin
+from octavo.engine.runs import begin_run
 from octavo.protocols import Message, Reply
 
 __all__ = ["key", "write"]
@@ -27,7 +27,7 @@ def write(path: str, name: int, others: int, ready, results) -> None:
     async def store() -> list[str]:
         with Journal(Path(path)) as journal:
             journal.prepare()
-            begin(journal, pipeline="p", model="m", command=())
+            begin_run(journal, pipeline="p", model="m", command=())
             for number in range(10 * name, 10 * name + 10):
                 assert await keep(journal, number) == f"{name} {number}"
             ready.wait(30)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from octavo.engine.bounds import Curtailed, bounded, curtailed, ends_at_bound
+from octavo.engine.bounds import Truncated, bound_schema, trim_to_bounds, ends_at_bound
 from octavo.strategies.listing import listing
 from octavo.text.addresses import measure_depth
 from octavo.text.revision_schema import build_revision_schema
@@ -90,7 +90,7 @@ fields = st.recursive(
 )
 def test_the_longest_record_within_bounds_is_shorter_than_the_reply_that_was_cut(fields, tokens):
     schema = {"type": "object", "properties": fields}
-    bounds = bounded(schema, "x" * (3 * tokens), tokens)
+    bounds = bound_schema(schema, "x" * (3 * tokens), tokens)
     record = longest(bounds)
     Draft202012Validator(schema).validate(record)
     assert len(json.dumps(record)) <= 3 * tokens
@@ -102,7 +102,7 @@ def test_the_longest_record_within_bounds_is_shorter_than_the_reply_that_was_cut
     ids=["records", "list", "revisions"],
 )
 def test_what_fits_within_bounds_fits_the_schema(schema):
-    bounds = bounded(schema, "y" * 1500, 500)
+    bounds = bound_schema(schema, "y" * 1500, 500)
     assert bounds != schema
     assert len(json.dumps(longest(bounds))) <= 1500
     Draft202012Validator(schema).validate(longest(bounds))
@@ -110,7 +110,7 @@ def test_what_fits_within_bounds_fits_the_schema(schema):
 
 def test_bounds_follow_what_a_token_holds_and_come_in_steps():
     room = [
-        len(longest(bounded(NOTE, "z" * length, 250))["text"]) for length in (0, 300, 310, 2000)
+        len(longest(bound_schema(NOTE, "z" * length, 250))["text"]) for length in (0, 300, 310, 2000)
     ]
     assert room[0] < 250
     assert room[1] == room[2]
@@ -128,44 +128,44 @@ def test_what_has_no_bound_that_servers_enforce_stays():
         },
         "$defs": {"name": {"type": "string"}},
     }
-    bounds = bounded(schema, "", 50)
+    bounds = bound_schema(schema, "", 50)
     assert bounds["properties"] == schema["properties"]
     assert bounds["$defs"]["name"]["maxLength"] >= 60
 
 
 def test_a_text_that_met_its_bound_ends_at_its_last_sentence():
-    bounds = bounded(NOTE, "", 100)
+    bounds = bound_schema(NOTE, "", 100)
     most = bounds["properties"]["text"]["maxLength"]
     text = ("It rained. The sun " + "shone on " * 99)[:most]
-    assert curtailed({"text": text}, bounds, NOTE) == (
+    assert trim_to_bounds({"text": text}, bounds, NOTE) == (
         {"text": "It rained."},
         ["text ends at its last complete sentence"],
     )
-    assert curtailed({"text": "It rained"}, bounds, NOTE) == ({"text": "It rained"}, [])
+    assert trim_to_bounds({"text": "It rained"}, bounds, NOTE) == ({"text": "It rained"}, [])
 
 
 def test_a_long_text_without_a_sentence_stops_at_a_word_and_a_short_one_is_nothing():
     long = ("word " * 99)[:299] + "x"
-    value, said = curtailed({"text": long}, NOTE, NOTE)
+    value, said = trim_to_bounds({"text": long}, NOTE, NOTE)
     assert value["text"] == ("word " * 59).strip()
     assert said == ["text has no sentence that ends, and stops at a word"]
-    short = bounded(NOTE, "", 100)
+    short = bound_schema(NOTE, "", 100)
     most = short["properties"]["text"]["maxLength"]
-    with pytest.raises(Curtailed):
-        curtailed({"text": ("Mara" * 99)[:most]}, short, NOTE)
+    with pytest.raises(Truncated):
+        trim_to_bounds({"text": ("Mara" * 99)[:most]}, short, NOTE)
 
 
 def test_an_item_that_met_its_bound_is_left_out_and_a_full_list_is_told():
-    bounds = bounded(LIST, "", 900)
+    bounds = bound_schema(LIST, "", 900)
     people = bounds["properties"]["people"]
     name = people["items"]["properties"]["name"]["maxLength"]
     cut = {"name": "Mara" * 99}
     cut["name"] = cut["name"][:name]
-    value, said = curtailed({"people": [{"name": "Jonas"}, cut]}, bounds, LIST)
+    value, said = trim_to_bounds({"people": [{"name": "Jonas"}, cut]}, bounds, LIST)
     assert value == {"people": [{"name": "Jonas"}]}
     assert said == ["one of people is left out"]
     full = [{"name": f"n{number}"} for number in range(people["maxItems"])]
-    assert curtailed({"people": full}, bounds, LIST) == (
+    assert trim_to_bounds({"people": full}, bounds, LIST) == (
         {"people": full},
         [f"people is full at {len(full)} and may lack some"],
     )
@@ -173,7 +173,7 @@ def test_an_item_that_met_its_bound_is_left_out_and_a_full_list_is_told():
 
 def test_a_list_that_is_full_by_its_own_schema_is_whole():
     schema = {"type": "object", "properties": {"n": {"type": "array", "maxItems": 2}}}
-    assert curtailed({"n": [1, 2]}, bounded(schema, "", 50), schema) == ({"n": [1, 2]}, [])
+    assert trim_to_bounds({"n": [1, 2]}, bound_schema(schema, "", 50), schema) == ({"n": [1, 2]}, [])
 
 
 def test_a_text_that_is_one_choice_of_several_or_defined_elsewhere_is_seen_to_be_cut():
@@ -194,14 +194,14 @@ def test_a_text_that_is_one_choice_of_several_or_defined_elsewhere_is_seen_to_be
             }
         },
     }
-    bounds = bounded(schema, "x" * 900, 300)
+    bounds = bound_schema(schema, "x" * 900, 300)
     about = bounds["properties"]["about"]["anyOf"][1]["maxLength"]
     life = bounds["$defs"]["person"]["properties"]["life"]["maxLength"]
     person = {"life": ("It is long. It goes on" * 99)[:life], "kind": "x" * 60}
     value = {"about": ("One. Two and" * 99)[:about], "people": [person], "first": person}
     assert ends_at_bound(value, bounds)
     assert not ends_at_bound(value, schema)
-    whole, said = curtailed(value, bounds, schema)
+    whole, said = trim_to_bounds(value, bounds, schema)
     assert said == [
         f"{name} ends at its last complete sentence" for name in ("about", "life", "life")
     ]
@@ -214,7 +214,7 @@ def test_a_text_that_is_one_choice_of_several_or_defined_elsewhere_is_seen_to_be
 def test_a_schema_that_only_refers_to_itself_holds_nothing():
     schema = {"anyOf": [{"$ref": "#"}], "$defs": {"a": {"$ref": "#/$defs/a"}}}
     assert not ends_at_bound({"a": "x" * 100}, schema)
-    assert curtailed("x" * 100, schema, schema) == ("x" * 100, [])
+    assert trim_to_bounds("x" * 100, schema, schema) == ("x" * 100, [])
 
 
 def test_a_code_of_fixed_length_is_not_taken_for_a_cut_text():

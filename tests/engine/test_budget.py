@@ -10,8 +10,8 @@ from tests.strategies.kit import Kit, paragraphs
 
 import octavo
 from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.budget import Allowance, Budget, Metered, MeteredEmbedding
-from octavo.engine.price import price_of
+from octavo.engine.budget import Allowance, Budget, MeteredBackend, MeteredEmbedding
+from octavo.engine.price import find_price
 from octavo.errors import BudgetReached, RequestError, UsageError
 from octavo.protocols import Message, Profile, Reply, Request, Transient, Usage
 
@@ -31,7 +31,7 @@ def request(tokens=100):
 def metered(handler, price=None, **allowance):
     """A budget that takes every prompt for 10 tokens, and a backend under it."""
     budget = Budget(Allowance(**allowance), price, lambda _: 10)
-    return budget, Metered(ScriptedBackend(handler, identity="scripted:t"), budget)
+    return budget, MeteredBackend(ScriptedBackend(handler, identity="scripted:t"), budget)
 
 
 def send(backend, count=1):
@@ -118,7 +118,7 @@ def test_an_attempt_whose_answer_was_lost_may_have_been_billed(error, spent):
 
 
 def test_money_is_counted_by_the_price():
-    price = price_of(Profile(model="openai:x", price_in=1.0, price_out=10.0), None)
+    price = find_price(Profile(model="openai:x", price_in=1.0, price_out=10.0), None)
 
     async def scenario():
         reply = Reply("ok", usage=Usage(10, 100))
@@ -137,7 +137,7 @@ def test_time_ends_a_run_too():
 
     async def scenario():
         budget, backend = metered(handler, minutes=1)
-        return [(await send(backend))[0] for _ in range(3)], budget.left
+        return [(await send(backend))[0] for _ in range(3)], budget.seconds_left
 
     (answers, left), seconds = run_virtually(scenario())
     assert [type(each) for each in answers] == [Reply, Reply, BudgetReached]
@@ -145,11 +145,11 @@ def test_time_ends_a_run_too():
 
 
 def test_prices_are_listed_told_or_unknown():
-    assert price_of(Profile(model="openai:gpt-5-mini"), "http://localhost:8000/v1") is None
-    assert price_of(Profile(model="openai:no-such-model"), OPENAI) is None
-    assert price_of(Profile(model="openai:gpt-5-mini", price_in=1.0), None) is None
-    assert price_of(Profile(model="llama:smollm2"), None).cost(1000, 1000) == 0
-    listed = price_of(Profile(model="openai:gpt-5-mini"), OPENAI)
+    assert find_price(Profile(model="openai:gpt-5-mini"), "http://localhost:8000/v1") is None
+    assert find_price(Profile(model="openai:no-such-model"), OPENAI) is None
+    assert find_price(Profile(model="openai:gpt-5-mini", price_in=1.0), None) is None
+    assert find_price(Profile(model="llama:smollm2"), None).cost(1000, 1000) == 0
+    listed = find_price(Profile(model="openai:gpt-5-mini"), OPENAI)
     assert listed.cost(1000, 0) > listed.cost(1000, 0, 1000) > 0
     assert listed.cost(0, 1000) > listed.cost(1000, 0)
     assert listed.cost(150_000, 0) == pytest.approx(150 * listed.cost(1000, 0))
@@ -164,8 +164,8 @@ def test_a_budget_of_money_needs_a_price_before_any_call(tmp_path, monkeypatch):
 
 
 def test_embeddings_have_a_price_of_their_own_or_are_refused():
-    dear = price_of(Profile(model="x:y", price_in=1000.0, price_out=1000.0), None)
-    cheap = price_of(Profile(model="x:z", price_in=100.0, price_out=0.0), None)
+    dear = find_price(Profile(model="x:y", price_in=1000.0, price_out=1000.0), None)
+    cheap = find_price(Profile(model="x:z", price_in=100.0, price_out=0.0), None)
     backend = ScriptedBackend(lambda _: "", identity="scripted:t")
 
     async def embed():

@@ -9,9 +9,9 @@ import pytest
 from tests.strategies.kit import Kit, paragraphs
 
 import octavo
-from octavo.engine.cache import clear, prune, stats
+from octavo.engine.cache import clear, prune, collect_stats
 from octavo.engine.journal import Journal
-from octavo.engine.storage import journal_path
+from octavo.engine.storage import find_journal_path
 
 MERGE = """
 octavo: 1
@@ -44,24 +44,24 @@ def run(kit, texts):
 
 def age(days):
     """Make everything older."""
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         journal.execute("UPDATE calls SET used = used - ?", (days,))
         journal.execute("UPDATE runs SET started = started - ?", (days * 86_400,))
 
 
 def held():
     """Return all bytes that are on disk of the journal."""
-    return b"".join(file.read_bytes() for file in sorted(journal_path().parent.iterdir()))
+    return b"".join(file.read_bytes() for file in sorted(find_journal_path().parent.iterdir()))
 
 
 def test_stats_say_what_is_held(kit, monkeypatch):
     sent = run(kit, {"a.txt": paragraphs(20)}).sent
     run(kit, {"a.txt": paragraphs(20)})
-    with Journal(journal_path()) as journal:
-        found = stats(journal)
+    with Journal(find_journal_path()) as journal:
+        found = collect_stats(journal)
     assert (found.calls, found.runs) == (sent, 2)
     assert found.size == sum(
-        file.stat().st_size for file in journal_path().parent.iterdir() if file.suffix == ".sqlite"
+        file.stat().st_size for file in find_journal_path().parent.iterdir() if file.suffix == ".sqlite"
     )
     assert found.since == pytest.approx(time.time(), abs=60)
     [share] = found.shares
@@ -73,7 +73,7 @@ def test_what_no_run_wanted_for_long_is_taken_out(kit):
     age(40)
     recent = {"new.txt": "Something else. " * 300}
     run(kit, recent)
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         removed = prune(journal, days=30)
         assert removed.calls > 10
         assert (removed.runs, removed.held) == (1, False)
@@ -86,7 +86,7 @@ def test_what_a_run_found_again_is_not_old(kit):
     sent = run(kit, {"a.txt": paragraphs(30)}).sent
     age(40)
     assert run(kit, {"a.txt": paragraphs(30)}).sent == 0
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         removed = prune(journal, days=30)
     assert (removed.calls, removed.runs) == (0, 1)
     assert run(kit, {"a.txt": paragraphs(30)}).sent == 0
@@ -97,10 +97,10 @@ def test_the_oldest_go_first_down_to_a_size(kit):
     for number in range(4):
         age(10)
         run(kit, {f"{number}.txt": paragraphs(60).replace("word", f"word{number}x")})
-    with Journal(journal_path()) as journal:
-        before = stats(journal)
+    with Journal(find_journal_path()) as journal:
+        before = collect_stats(journal)
         removed = prune(journal, size=before.size * 3 // 4)
-        after = stats(journal)
+        after = collect_stats(journal)
     assert 0 < removed.calls < before.calls
     assert after.size <= before.size * 3 // 4
     assert run(kit, {"3.txt": paragraphs(60).replace("word", "word3x")}).sent == 0
@@ -114,7 +114,7 @@ def test_nothing_of_a_cleared_source_stays(kit, tmp_path, monkeypatch):
     run(kit, secret | other)
     run(kit, {"copy.txt": secret["private/a.txt"]})
     assert b"marmalade" in held()
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         assert clear(journal, source=Path("elsewhere")).calls == 0
         assert clear(journal, source=Path("private")).calls > 0
     assert b"marmalade" not in held()
@@ -124,9 +124,9 @@ def test_nothing_of_a_cleared_source_stays(kit, tmp_path, monkeypatch):
 
 def test_clearing_all_leaves_an_empty_journal(kit):
     run(kit, {"a.txt": f"{SECRET} {paragraphs(30)}"})
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         assert clear(journal).runs == 1
-        found = stats(journal)
+        found = collect_stats(journal)
     assert (found.calls, found.texts, found.runs, found.shares) == (0, 0, 0, ())
     assert found.size < 400_000
     assert b"marmalade" not in held()
@@ -136,10 +136,10 @@ def test_clearing_all_leaves_an_empty_journal(kit):
 def test_a_journal_in_use_keeps_its_size_for_now(kit, monkeypatch):
     monkeypatch.setattr("octavo.engine.cache._BUSY", 10)
     run(kit, {"a.txt": paragraphs(30)})
-    with Journal(journal_path()) as journal, Journal(journal_path()) as other:
+    with Journal(find_journal_path()) as journal, Journal(find_journal_path()) as other:
         other.connection.execute("BEGIN")
         other.query("SELECT count(*) FROM calls")
         assert clear(journal).held
         other.connection.execute("COMMIT")
-    with Journal(journal_path()) as journal:
-        assert stats(journal).calls == 0
+    with Journal(find_journal_path()) as journal:
+        assert collect_stats(journal).calls == 0

@@ -8,7 +8,7 @@ import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 from octavo.engine.journal import Journal
-from octavo.engine.storage import journal_path
+from octavo.engine.storage import find_journal_path
 from octavo.errors import BackendError
 
 MAP = """
@@ -31,10 +31,10 @@ gather:
 
 def stored():
     """Return how many texts are stored, and the prompts of all replies, as another would see."""
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         ((texts,),) = journal.query("SELECT count(*) FROM texts")
         calls = journal.query("SELECT id FROM calls")
-        return texts, [journal.messages(call)[-1].content for (call,) in calls]
+        return texts, [journal.read_messages(call)[-1].content for (call,) in calls]
 
 
 def test_what_was_asked_can_be_read_back_while_the_document_goes_on(tmp_path):
@@ -69,11 +69,11 @@ def test_a_document_that_nobody_replied_about_leaves_no_text(tmp_path):
 def test_what_is_answered_already_is_not_stored_again(tmp_path):
     kit = Kit(MAP, lambda _: "Said.", tmp_path)
     kit.run(paragraphs(12))
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         journal.execute("DELETE FROM texts")
     kit.run(paragraphs(12))
     assert kit.requests == []
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         assert journal.query("SELECT count(*) FROM texts") == [(0,)]
 
 

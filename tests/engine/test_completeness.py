@@ -8,8 +8,8 @@ import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 from octavo.engine.journal import Journal
-from octavo.engine.runs import ledger_of, runs
-from octavo.engine.storage import journal_path
+from octavo.engine.runs import list_calls, list_runs
+from octavo.engine.storage import find_journal_path
 from octavo.errors import AuthError, CallError, QuotaError, RequestError
 from octavo.protocols import Finish, Reply
 
@@ -40,9 +40,9 @@ def kit(tmp_path):
 
 
 def last_run():
-    with Journal(journal_path()) as journal:
-        [run] = runs(journal, last=1)
-        return run, ledger_of(journal, run.id)
+    with Journal(find_journal_path()) as journal:
+        [run] = list_runs(journal, last=1)
+        return run, list_calls(journal, run.id)
 
 
 def test_the_ledger_accounts_for_every_part_and_coverage_for_every_character(kit):

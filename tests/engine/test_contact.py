@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.contact import contacted
+from octavo.engine.contact import fetch_capabilities
 from octavo.engine.journal import Journal
 from octavo.engine.report import Silence
 from octavo.errors import UnreachableError
@@ -47,7 +47,7 @@ def contact(tmp_path, server, monkeypatch):
             patched.setattr(time, "time", lambda: now)
             before = server.asked
             known = asyncio.run(
-                contacted(server, Profile(model="openai:m", **profile), journal, Silence())
+                fetch_capabilities(server, Profile(model="openai:m", **profile), journal, Silence())
             )
         return known.window, server.asked - before
 

@@ -9,7 +9,7 @@ import pytest
 from tests.engine.desk import Desk
 
 from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.embed import batches
+from octavo.engine.embed import split_into_batches
 from octavo.errors import BackendError, OctavoError, Outcome, RequestError, UsageError
 from octavo.protocols import Capabilities, Embedded, Transient
 from octavo.text.ngrams import to_spelling_vector
@@ -135,7 +135,7 @@ def test_a_model_that_does_not_embed_is_refused_before_anything_is_sent():
 
 def test_batches_hold_all_texts_in_order_within_bounds():
     texts = ["x" * length for length in (10, 99_990, 1, 200_000, 5, *[7] * 130)]
-    groups = list(batches(texts))
+    groups = list(split_into_batches(texts))
     assert [text for group in groups for text in group] == texts
     assert all(len(group) <= 64 for group in groups)
     assert all(len(g) == 1 or sum(map(len, g)) <= 100_000 for g in groups)
@@ -143,4 +143,4 @@ def test_batches_hold_all_texts_in_order_within_bounds():
         len(one) == 64 or sum(map(len, one)) + len(other[0]) > 100_000
         for one, other in pairwise(groups)
     )
-    assert list(batches([])) == []
+    assert list(split_into_batches([])) == []

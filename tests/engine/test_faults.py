@@ -13,9 +13,9 @@ from tests.strategies.kit import paragraphs
 import octavo
 from octavo.engine import execute
 from octavo.engine.journal import Journal
-from octavo.engine.patience import Patience
-from octavo.engine.runs import ledger_of
-from octavo.engine.storage import journal_path
+from octavo.engine.patience import RetryPolicy
+from octavo.engine.runs import list_calls
+from octavo.engine.storage import find_journal_path
 
 MAP = """
 octavo: 1
@@ -30,7 +30,7 @@ ANSWERS = (None, "length", "refusal", "context")
 @pytest.fixture
 def impatient(monkeypatch):
     """Wait next to nothing between two attempts."""
-    monkeypatch.setattr(execute, "Patience", partial(Patience, first=0.001, jitter=lambda: 1.0))
+    monkeypatch.setattr(execute, "Patience", partial(RetryPolicy, first=0.001, jitter=lambda: 1.0))
 
 
 # A server that says 429 is sent less for some time, so that fault has tests on a virtual clock.
@@ -46,8 +46,8 @@ def test_attempts_are_those_that_the_server_saw(tmp_path, impatient, monkeypatch
         document = octavo.Document(text, "book.txt")
         done = octavo.run("p.yaml", document, model="mock", jobs=16)
         entries = sorted(server.log, key=lambda entry: entry.turn)
-    with Journal(journal_path()) as journal:
-        ledger = ledger_of(journal, 1)
+    with Journal(find_journal_path()) as journal:
+        ledger = list_calls(journal, 1)
     injected = Counter(entry.fault for entry in entries)
     assert len(injected) > len(kinds) // 2
     assert sum(row.attempts for row in ledger) == len(entries) == done.report.totals.sent

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from octavo.engine.counting import Counts
-from octavo.engine.engine import Engine
+from octavo.engine.counting import JournalCounter
+from octavo.engine.engine import RunContext
 from octavo.errors import FitError
 from octavo.protocols import Message, Request
 
@@ -31,11 +31,11 @@ class Letters:
 def fits(text, window):
     counter = Letters()
     places = dict.fromkeys(("journal", "ledger", "watch", "registry"), SimpleNamespace())
-    engine = Engine(
-        **places, counter=counter, counts=Counts(counter, None),
+    engine = RunContext(
+        **places, counter=counter, counts=JournalCounter(counter, None),
         identity="i", model="m", window=window,
     )  # fmt: skip
-    engine.fits(Request((Message("user", text),), max_tokens=100))
+    engine.require_fit(Request((Message("user", text),), max_tokens=100))
     return counter.counted
 
 

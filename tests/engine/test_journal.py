@@ -17,11 +17,11 @@ from tests.engine.journal_child import key, write
 
 from octavo.engine import schema
 from octavo.engine.journal import Journal
-from octavo.engine.key import key_of
+from octavo.engine.key import compute_key
 from octavo.engine.packing import pack, unpack
-from octavo.engine.runs import begin, ledger_of, runs
+from octavo.engine.runs import begin_run, list_calls, list_runs
 from octavo.engine.schema import VERSION
-from octavo.engine.storage import explain
+from octavo.engine.storage import explain_error
 from octavo.errors import JournalError
 from octavo.protocols import Capabilities, Finish, Message, Reply, Request, TokenLogprob, Usage
 from octavo.text.quote import QuoteOrigin, Quote, to_row_id
@@ -34,14 +34,14 @@ def request(text="hello", **changes):
 def keep(journal, asked, reply, quotes=()):
     async def store():
         return await journal.keep(
-            key_of(asked, identity="i", model="m"), pack(asked.messages, quotes), reply
+            compute_key(asked, identity="i", model="m"), pack(asked.messages, quotes), reply
         )
 
     return asyncio.run(store())
 
 
 def find(journal, asked):
-    return journal.find(key_of(asked, identity="i", model="m"))
+    return journal.find(compute_key(asked, identity="i", model="m"))
 
 
 FULL = Reply(
@@ -78,7 +78,7 @@ def test_a_defect_while_writing_ends_the_call_that_waits_for_it(tmp_path):
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         kept = journal.keep(b"k" * 32, pack((), ()), Reply("well", model="\ud800"))
         with pytest.raises(UnicodeEncodeError):
-            await journal.committed()
+            await journal.request_commit()
         await kept
 
     with Journal(tmp_path / "j") as journal, pytest.raises(UnicodeEncodeError):
@@ -135,7 +135,7 @@ def test_a_journal_of_any_earlier_version_becomes_one_of_this(tmp_path, monkeypa
         earlier.setattr(schema, "_STEPS", schema._STEPS[:version])
         assert schema.migrate(connection) == 1
     assert connection.execute("PRAGMA user_version").fetchone() == (version,)
-    digest = key_of(request(), identity="i", model="m")
+    digest = compute_key(request(), identity="i", model="m")
     connection.execute(
         "INSERT INTO calls (id, generation, key, prompt, text, finish, usage, model, seconds)"
         " VALUES (?, 1, ?, 9, 'kept', 'stop', '[1,2,null,null]', 'm', 0.5)",
@@ -144,13 +144,13 @@ def test_a_journal_of_any_earlier_version_becomes_one_of_this(tmp_path, monkeypa
     connection.close()
     with Journal(tmp_path / "j") as journal:
         assert find(journal, request()) == Reply("kept", usage=Usage(1, 2), model="m")
-        assert [(run.id, run.generation, run.base) for run in runs(journal)] == [
+        assert [(run.id, run.generation, run.base) for run in list_runs(journal)] == [
             (2, 1, 1),
             (1, 0, 0),
         ]
-        assert [row.outcome for row in ledger_of(journal, 1)] == ["ok"]
-        assert journal.contact("b") == (Capabilities(window=4096), 0.0)
-        assert begin(journal, pipeline="p", model="m", command=()) == 3
+        assert [row.outcome for row in list_calls(journal, 1)] == ["ok"]
+        assert journal.find_contact("b") == (Capabilities(window=4096), 0.0)
+        assert begin_run(journal, pipeline="p", model="m", command=()) == 3
         keep(journal, request("new"), FULL)
         assert journal.query("PRAGMA user_version") == [(VERSION,)]
     Journal(tmp_path / "j").close()  # and stays it
@@ -177,7 +177,7 @@ def test_processes_may_write_at_once_and_agree_on_every_reply(tmp_path):
     assert all(found[name] == expected for name in names)
     with Journal(tmp_path / "j") as journal:
         assert [journal.find(key(number)).text for number in range(40)] == expected
-        assert [run.id for run in runs(journal)] == [4, 3, 2, 1]
+        assert [run.id for run in list_runs(journal)] == [4, 3, 2, 1]
 
 
 def test_a_journal_that_another_process_is_making_is_waited_for(tmp_path, monkeypatch):
@@ -226,12 +226,12 @@ def test_contacts_counts_and_tables_come_back(tmp_path):
         journal.keep_count(b"key", 12)
         journal.keep_table(b"key", b"[1,2]")
     with Journal(tmp_path / "j") as journal:
-        known, asked = journal.contact("b")
+        known, asked = journal.find_contact("b")
         assert known == Capabilities(window=4096, logprobs=True)
         assert asked == pytest.approx(time.time(), abs=60)
-        assert journal.contact("c") is None
-        assert journal.count(b"key") == 12
-        assert journal.table(b"key") == b"[1,2]"
+        assert journal.find_contact("c") is None
+        assert journal.find_count(b"key") == 12
+        assert journal.find_table(b"key") == b"[1,2]"
 
 
 def test_a_prompt_is_stored_without_what_stands_elsewhere(tmp_path):
@@ -241,8 +241,8 @@ def test_a_prompt_is_stored_without_what_stands_elsewhere(tmp_path):
     with Journal(tmp_path / "j") as journal:
         journal.keep_text(7, text)
         keep(journal, asked, FULL, [document])
-        call = to_row_id(key_of(asked, identity="i", model="m"))
-        assert journal.messages(call) == asked.messages
+        call = to_row_id(compute_key(asked, identity="i", model="m"))
+        assert journal.read_messages(call) == asked.messages
         ((size,),) = journal.query("SELECT length(body) FROM prompts")
     assert size < 150
 
@@ -258,8 +258,8 @@ def test_a_text_that_grows_from_prompt_to_prompt_is_stored_about_once(tmp_path):
         for each in asked:
             keep(journal, each, FULL)
         for each in asked:
-            call = to_row_id(key_of(each, identity="i", model="m"))
-            assert journal.messages(call) == each.messages
+            call = to_row_id(compute_key(each, identity="i", model="m"))
+            assert journal.read_messages(call) == each.messages
         ((texts,),) = journal.query("SELECT sum(length(data)) FROM texts")
         ((prompts,),) = journal.query("SELECT sum(length(body)) FROM prompts")
     # Each refers to its blocks, and has only the last one to itself; whole, it takes 1,100 bytes.
@@ -289,9 +289,9 @@ def test_packing_loses_nothing(literals, quoted):
 
 def test_an_error_of_a_full_disk_says_so_whatever_sqlite_says(tmp_path, monkeypatch):
     error = sqlite3.OperationalError("disk I/O error")
-    assert "disk I/O error" in explain(error, tmp_path / "j").message
+    assert "disk I/O error" in explain_error(error, tmp_path / "j").message
     full = shutil.disk_usage(tmp_path)._replace(free=4096)
     monkeypatch.setattr("shutil.disk_usage", lambda _: full)
-    told = explain(error, tmp_path / "j")
+    told = explain_error(error, tmp_path / "j")
     assert told.message.endswith("the disk is full")
     assert "make room" in told.hint

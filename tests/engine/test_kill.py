@@ -77,6 +77,6 @@ def assert_prompts_can_be_read_back(path, text):
     """Check that what was asked is in the journal for every reply that is."""
     with Journal(path) as journal:
         for (call,) in journal.query("SELECT id FROM calls"):
-            prompt = journal.messages(call)[-1].content
+            prompt = journal.read_messages(call)[-1].content
             part = prompt.removeprefix("Sum up: ").partition("\n")[2].rpartition("\n")[0]
             assert prompt.startswith("Merge: ") or (len(part) > 100 and part in text)

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from tests.clock import run_virtually
 
-from octavo.engine.limit import Limit, Stopped
-from octavo.engine.queue import Priority
+from octavo.engine.limit import ConcurrencyLimiter, RunStopped
+from octavo.engine.queue import CallPriority
 from octavo.errors import QuotaError
 
 
@@ -16,11 +16,11 @@ def test_waiting_calls_are_let_in_by_document_then_by_levels_left_then_in_order(
     order = []
 
     async def scenario():
-        limit = Limit(1)
-        await limit.acquire(Priority(0, 0))
+        limit = ConcurrencyLimiter(1)
+        await limit.acquire(CallPriority(0, 0))
 
         async def call(name, document, levels):
-            await limit.acquire(Priority(document, -levels))
+            await limit.acquire(CallPriority(document, -levels))
             order.append(name)
             limit.release()
 
@@ -41,12 +41,12 @@ def test_waiting_calls_are_let_in_by_document_then_by_levels_left_then_in_order(
 
 def test_never_more_fly_than_the_limit_allows_and_all_get_through():
     async def scenario():
-        limit = Limit(3)
+        limit = ConcurrencyLimiter(3)
         flying = peak = 0
 
         async def call(number):
             nonlocal flying, peak
-            await limit.acquire(Priority(number, 0))
+            await limit.acquire(CallPriority(number, 0))
             flying += 1
             peak = max(peak, flying)
             await asyncio.sleep(1)
@@ -65,84 +65,84 @@ def test_never_more_fly_than_the_limit_allows_and_all_get_through():
 
 def test_a_cancelled_waiter_takes_no_place():
     async def scenario():
-        limit = Limit(1)
-        await limit.acquire(Priority(0, 0))
-        waiter = asyncio.create_task(limit.acquire(Priority(1, 0)))
-        other = asyncio.create_task(limit.acquire(Priority(2, 0)))
+        limit = ConcurrencyLimiter(1)
+        await limit.acquire(CallPriority(0, 0))
+        waiter = asyncio.create_task(limit.acquire(CallPriority(1, 0)))
+        other = asyncio.create_task(limit.acquire(CallPriority(2, 0)))
         await asyncio.sleep(0)
         waiter.cancel()
         await asyncio.sleep(0)
         limit.release()
         await other
-        assert limit.flying == 1
+        assert limit.in_flight == 1
 
     asyncio.run(scenario())
 
 
 def test_a_call_cancelled_just_as_it_is_let_in_gives_its_place_back():
     async def scenario():
-        limit = Limit(1)
-        await limit.acquire(Priority(0, 0))
-        waiter = asyncio.create_task(limit.acquire(Priority(1, 0)))
+        limit = ConcurrencyLimiter(1)
+        await limit.acquire(CallPriority(0, 0))
+        waiter = asyncio.create_task(limit.acquire(CallPriority(1, 0)))
         await asyncio.sleep(0)
         limit.release()
         waiter.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiter
-        assert limit.flying == 0
+        assert limit.in_flight == 0
 
     asyncio.run(scenario())
 
 
 def test_an_unknown_capacity_is_explored_and_halved_once_a_round_at_push_back():
     async def scenario():
-        limit = Limit(8, adapts=True)
+        limit = ConcurrencyLimiter(8, adapts=True)
         for number in range(8):
-            await limit.acquire(Priority(number, 0))
-        waiters = [asyncio.create_task(limit.acquire(Priority(9, 0))) for _ in range(50)]
+            await limit.acquire(CallPriority(number, 0))
+        waiters = [asyncio.create_task(limit.acquire(CallPriority(9, 0))) for _ in range(50)]
         await asyncio.sleep(0)
         for _ in range(8):
-            limit.succeeded()
+            limit.on_success()
         assert limit.size == 16
-        limit.pushed_back()
-        limit.pushed_back()
+        limit.on_overload()
+        limit.on_overload()
         assert limit.size == 8
         for _ in range(16):
-            limit.succeeded()
+            limit.on_success()
         assert 9 <= limit.size <= 10
         limit.stop()
         results = await asyncio.gather(*waiters, return_exceptions=True)
-        assert any(isinstance(result, Stopped) for result in results)
+        assert any(isinstance(result, RunStopped) for result in results)
 
     asyncio.run(scenario())
 
 
 def test_a_stopped_limit_refuses_all_and_leaves_those_in_flight_alone():
     async def scenario():
-        limit = Limit(1)
-        await limit.acquire(Priority(0, 0))
-        waiter = asyncio.create_task(limit.acquire(Priority(1, 0)))
+        limit = ConcurrencyLimiter(1)
+        await limit.acquire(CallPriority(0, 0))
+        waiter = asyncio.create_task(limit.acquire(CallPriority(1, 0)))
         await asyncio.sleep(0)
         limit.stop()
-        with pytest.raises(Stopped):
+        with pytest.raises(RunStopped):
             await waiter
-        with pytest.raises(Stopped):
-            await limit.acquire(Priority(0, 0))
-        assert limit.flying == 1
+        with pytest.raises(RunStopped):
+            await limit.acquire(CallPriority(0, 0))
+        assert limit.in_flight == 1
 
     asyncio.run(scenario())
 
 
 def test_a_stopped_limit_ends_all_waiting_for_the_same_reason():
     async def scenario():
-        limit = Limit(1)
-        await limit.acquire(Priority(0, 0))
-        waiting = [asyncio.create_task(limit.acquire(Priority(0, n))) for n in range(3)]
+        limit = ConcurrencyLimiter(1)
+        await limit.acquire(CallPriority(0, 0))
+        waiting = [asyncio.create_task(limit.acquire(CallPriority(0, n))) for n in range(3)]
         pausing = asyncio.create_task(limit.pause(300))
         await asyncio.sleep(1)
         limit.stop(QuotaError("no credit", hint="pay"))
         await pausing
-        late = asyncio.create_task(limit.acquire(Priority(0, 0)))
+        late = asyncio.create_task(limit.acquire(CallPriority(0, 0)))
         return await asyncio.gather(*waiting, late, return_exceptions=True)
 
     errors, seconds = run_virtually(scenario())

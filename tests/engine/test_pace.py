@@ -11,9 +11,9 @@ from tests.engine.desk import Desk, Line
 
 from octavo import protocols
 from octavo.backends.rate_limits import rate_limits
-from octavo.engine.limit import Limit
-from octavo.engine.pace import Cost, Pace, Ticket
-from octavo.engine.patience import Patience
+from octavo.engine.limit import ConcurrencyLimiter
+from octavo.engine.pace import CallCost, RateLimiter, Reservation
+from octavo.engine.patience import RetryPolicy
 from octavo.protocols import Reply, Transient, Usage
 
 
@@ -60,8 +60,8 @@ def drive(server, calls, jobs, *, pace=None, adapts=False, letters=400):
         for each in asked:
             await each.reply
 
-    limit = Limit(jobs, adapts=adapts, pace=pace)
-    desk = Desk(server, limit=limit, patience=Patience(jitter=lambda: 1.0, spare=10_000))
+    limit = ConcurrencyLimiter(jobs, adapts=adapts, pace=pace)
+    desk = Desk(server, limit=limit, patience=RetryPolicy(jitter=lambda: 1.0, retry_allowance=10_000))
     desk.run(scenario)
     assert server.answered == calls
     return desk.seconds
@@ -98,7 +98,7 @@ def test_a_limit_that_nobody_tells_is_found_by_its_refusals():
 
 def test_a_limit_that_the_user_states_is_never_run_into():
     server = Server(RateLimit(3000), tell=lambda _: {})
-    seconds = drive(server, 1000, 64, pace=Pace({"requests": 3000}))
+    seconds = drive(server, 1000, 64, pace=RateLimiter({"requests": 3000}))
     assert server.refused == 0
     assert 1000 / seconds >= 0.9 * 50
 
@@ -138,7 +138,7 @@ def test_a_limit_that_is_renewed_all_at_once_is_waited_for(seconds):
 
 def test_a_call_waits_for_the_rate_limit_in_its_own_place_in_the_queue():
     async def scenario():
-        limit = Limit(64, pace=Pace({"requests": 60}))
+        limit = ConcurrencyLimiter(64, pace=RateLimiter({"requests": 60}))
         times = []
 
         async def call():
@@ -148,7 +148,7 @@ def test_a_call_waits_for_the_rate_limit_in_its_own_place_in_the_queue():
         async with asyncio.TaskGroup() as group:
             for _ in range(4):
                 group.create_task(call())
-        return times, limit.flying
+        return times, limit.in_flight
 
     (times, flying), _ = run_virtually(scenario())
     assert times == pytest.approx([0, 1, 2, 3], abs=0.1)
@@ -161,43 +161,43 @@ def word(remaining):
 
 
 def test_what_was_sent_since_a_call_came_in_is_subtracted_from_what_it_says_remains():
-    pace = Pace(now=lambda: 0.0)
-    early = pace.take(Cost())
-    pace.told(early, word(50))
-    tickets = [pace.take(Cost()) for _ in range(5)]
-    pace.told(tickets[0], word(7))
+    pace = RateLimiter(now=lambda: 0.0)
+    early = pace.try_reserve(CallCost())
+    pace.on_response(early, word(50))
+    tickets = [pace.try_reserve(CallCost()) for _ in range(5)]
+    pace.on_response(tickets[0], word(7))
     # Three are left, and one of them is spared.
-    assert [isinstance(pace.take(Cost()), Ticket) for _ in range(3)] == [True, True, False]
+    assert [isinstance(pace.try_reserve(CallCost()), Reservation) for _ in range(3)] == [True, True, False]
 
 
 def test_an_older_word_does_not_overrule_a_newer_one():
-    pace = Pace(now=lambda: 0.0)
-    old, new = pace.take(Cost()), pace.take(Cost())
-    pace.told(new, word(0))
-    pace.told(old, word(50))
-    assert not isinstance(pace.take(Cost()), Ticket)
+    pace = RateLimiter(now=lambda: 0.0)
+    old, new = pace.try_reserve(CallCost()), pace.try_reserve(CallCost())
+    pace.on_response(new, word(0))
+    pace.on_response(old, word(50))
+    assert not isinstance(pace.try_reserve(CallCost()), Reservation)
 
 
 def test_a_call_larger_than_the_whole_limit_goes_when_the_limit_is_full():
-    pace = Pace({"tokens": 6000}, now=lambda: 0.0)
-    assert isinstance(pace.take(Cost(tokens=5000)), Ticket)
-    assert pace.take(Cost(tokens=1)) == pytest.approx(50, rel=0.05)
+    pace = RateLimiter({"tokens": 6000}, now=lambda: 0.0)
+    assert isinstance(pace.try_reserve(CallCost(tokens=5000)), Reservation)
+    assert pace.try_reserve(CallCost(tokens=1)) == pytest.approx(50, rel=0.05)
 
 
 @pytest.mark.parametrize("limit", [{}, {"x-ratelimit-limit-tokens": "-1"}])
 @pytest.mark.parametrize("remaining", ["0", "100"])
-@pytest.mark.parametrize("cost", [Cost(), Cost(1.0, 50.0, 40.0, 10.0)])
+@pytest.mark.parametrize("cost", [CallCost(), CallCost(1.0, 50.0, 40.0, 10.0)])
 def test_no_words_of_a_server_end_or_stop_a_run(limit, remaining, cost):
     now = 0.0
-    pace = Pace(now=lambda: now)
+    pace = RateLimiter(now=lambda: now)
     said = rate_limits({**limit, "x-ratelimit-remaining-tokens": remaining})
     for _ in range(20):
         for _ in range(1000):
-            taken = pace.take(cost)
-            if isinstance(taken, Ticket):
+            taken = pace.try_reserve(cost)
+            if isinstance(taken, Reservation):
                 break
             now += taken
-        assert isinstance(taken, Ticket)
-        pace.told(taken, said)
-        pace.refused(taken, said, 5.0)
+        assert isinstance(taken, Reservation)
+        pace.on_response(taken, said)
+        pace.on_rejected(taken, said, 5.0)
     assert 0 < now < 20 * 65

@@ -4,76 +4,76 @@ from __future__ import annotations
 
 import pytest
 
-from octavo.engine.patience import Patience
+from octavo.engine.patience import RetryPolicy
 from octavo.errors import UnreachableError
 from octavo.protocols import Transient
 
 
 def patience(**changes):
     clock = {"now": 0.0}
-    return clock, Patience(now=lambda: clock["now"], jitter=lambda: 1.0, **changes)
+    return clock, RetryPolicy(now=lambda: clock["now"], jitter=lambda: 1.0, **changes)
 
 
 def test_waits_double_up_to_the_longest():
     _, wait = patience(first=1.0, longest=5.0)
     fault = Transient("slow down", kind="rate")
-    assert [wait.refuse_or_wait(fault, n) for n in (1, 2, 3, 4, 5)] == [1, 2, 4, 5, 5]
+    assert [wait.next_delay(fault, n) for n in (1, 2, 3, 4, 5)] == [1, 2, 4, 5, 5]
 
 
 def test_the_servers_own_wait_is_honoured():
     _, wait = patience()
-    assert wait.refuse_or_wait(Transient("x", kind="rate", retry_after=42.0), 1) == 42.0
+    assert wait.next_delay(Transient("x", kind="rate", retry_after=42.0), 1) == 42.0
 
 
 def test_a_wait_that_nobody_would_sit_through_ends_the_run():
     _, wait = patience()
     with pytest.raises(UnreachableError, match="wait 86,400 s"):
-        wait.refuse_or_wait(Transient("x", kind="rate", retry_after=86_400.0), 1)
+        wait.next_delay(Transient("x", kind="rate", retry_after=86_400.0), 1)
 
 
 def test_a_call_is_not_tried_for_ever():
     _, wait = patience(attempts=3)
     fault = Transient("overloaded", kind="rate")
-    wait.refuse_or_wait(fault, 2)
+    wait.next_delay(fault, 2)
     with pytest.raises(UnreachableError, match="3 times, at last: overloaded"):
-        wait.refuse_or_wait(fault, 3)
+        wait.next_delay(fault, 3)
 
 
 def test_a_run_has_a_budget_that_grows_with_its_answers():
     _, wait = patience(spare=2)
     fault = Transient("x", kind="timeout")
     for _ in range(5):
-        wait.succeeded()
+        wait.on_success()
     for _ in range(3):
-        wait.refuse_or_wait(fault, 1)
+        wait.next_delay(fault, 1)
     with pytest.raises(UnreachableError, match="4 retries for 5 answered"):
-        wait.refuse_or_wait(fault, 1)
+        wait.next_delay(fault, 1)
 
 
 def test_a_dead_server_ends_the_run_and_one_success_starts_the_clock_anew():
     clock, wait = patience(silence=20.0)
     fault = Transient("connection refused", kind="connection")
-    wait.refuse_or_wait(fault, 1)
+    wait.next_delay(fault, 1)
     clock["now"] = 19.0
-    wait.refuse_or_wait(fault, 2)
-    wait.succeeded()
+    wait.next_delay(fault, 2)
+    wait.on_success()
     clock["now"] = 21.0
-    wait.refuse_or_wait(fault, 1)
+    wait.next_delay(fault, 1)
     clock["now"] = 41.0
     with pytest.raises(UnreachableError, match="for 20 s: connection refused"):
-        wait.refuse_or_wait(fault, 2)
+        wait.next_delay(fault, 2)
 
 
 def test_a_dead_server_is_tried_a_last_time_when_the_time_is_over():
     clock, wait = patience(silence=20.0)
     fault = Transient("connection refused", kind="connection")
     for attempt in range(1, 8):
-        clock["now"] += wait.refuse_or_wait(fault, attempt)
+        clock["now"] += wait.next_delay(fault, attempt)
         if clock["now"] >= 20.0:
             break
     assert clock["now"] == 20.0
     with pytest.raises(UnreachableError, match="for 20 s"):
-        wait.refuse_or_wait(fault, attempt + 1)
+        wait.next_delay(fault, attempt + 1)
 
 
 def test_rate_limits_do_not_count_as_a_dead_server():
@@ -81,7 +81,7 @@ def test_rate_limits_do_not_count_as_a_dead_server():
     fault = Transient("429", kind="rate")
     for now in (0.0, 30.0, 60.0):
         clock["now"] = now
-        wait.refuse_or_wait(fault, 1)
+        wait.next_delay(fault, 1)
 
 
 def test_an_outage_counts_once_and_others_wait_meanwhile():
@@ -89,9 +89,9 @@ def test_an_outage_counts_once_and_others_wait_meanwhile():
     fault = Transient("connection refused", kind="connection")
     for outage in (1, 2):
         for call in range(20):
-            assert wait.down == (call >= 8), outage
-            wait.refuse_or_wait(fault, 1)
-        wait.succeeded()
-        assert not wait.down
+            assert wait.is_down == (call >= 8), outage
+            wait.next_delay(fault, 1)
+        wait.on_success()
+        assert not wait.is_down
     with pytest.raises(UnreachableError, match="3 retries for 2 answered"):
-        wait.refuse_or_wait(fault, 1)
+        wait.next_delay(fault, 1)

@@ -12,7 +12,7 @@ from tests.strategies.kit import Kit, paragraphs
 
 import octavo
 from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.history import Reason
+from octavo.engine.history import SendReason
 from octavo.errors import FitError, UsageError
 from octavo.pipeline.lookup import Lookup
 from octavo.pipeline.reader import load_pipeline
@@ -127,30 +127,30 @@ def reasons(plan, step="map"):
 def test_a_plan_says_why_calls_would_be_sent(kit, tmp_path):
     text = paragraphs(20)
     total = kit.plan(text).steps[1].sent_low
-    assert reasons(kit.plan(text)) == {Reason.NEW: total}
+    assert reasons(kit.plan(text)) == {SendReason.NEW: total}
     kit.run(text)
     assert reasons(kit.plan(text)) == {}
     edited = text.replace("Paragraph 3.", "Paragraph three.")
-    assert reasons(kit.plan(edited)) == {Reason.INPUT: 1}
+    assert reasons(kit.plan(edited)) == {SendReason.INPUT: 1}
     assert kit.plan(edited).steps[1].cached == total - 1
-    assert set(reasons(kit.plan(edited), "merge")) == {Reason.INPUT}
-    assert reasons(kit.plan(text, params={"tone": "solemn"})) == {Reason.OPTIONS: total}
-    assert reasons(kit.plan(text, fresh=True)) == {Reason.FRESH: total}
+    assert set(reasons(kit.plan(edited), "merge")) == {SendReason.INPUT}
+    assert reasons(kit.plan(text, params={"tone": "solemn"})) == {SendReason.OPTIONS: total}
+    assert reasons(kit.plan(text, fresh=True)) == {SendReason.FRESH: total}
     kit.path.write_text(MAP.replace("Sum up", "Condense"))
-    assert reasons(kit.plan(text)) == {Reason.PROMPT: total}
+    assert reasons(kit.plan(text)) == {SendReason.PROMPT: total}
     kit.path.write_text(MAP.replace("tokens: 60", "tokens: 61"))
-    assert reasons(kit.plan(text)) == {Reason.OPTIONS: total}
+    assert reasons(kit.plan(text)) == {SendReason.OPTIONS: total}
     kit.path.write_text(MAP)
     other = ScriptedBackend(realistic, identity="scripted:other")
     document = octavo.Document(text, "0.txt")
-    assert reasons(octavo.plan(kit.path, document, model=other)) == {Reason.MODEL: total}
+    assert reasons(octavo.plan(kit.path, document, model=other)) == {SendReason.MODEL: total}
 
 
 def test_what_an_ended_run_left_is_not_answered_yet(kit):
     total = kit.plan(paragraphs(20)).steps[1].sent_low
     with pytest.raises(octavo.OctavoError):
         kit.run(paragraphs(20), max_calls=5, jobs=1)
-    assert reasons(kit.plan(paragraphs(20))) == {Reason.UNANSWERED: total - 5}
+    assert reasons(kit.plan(paragraphs(20))) == {SendReason.UNANSWERED: total - 5}
 
 
 def test_equal_documents_are_sent_once(kit):

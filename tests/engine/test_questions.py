@@ -10,7 +10,7 @@ import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 from octavo.commands.main import shell
-from octavo.engine.example import example
+from octavo.engine.example import build_example
 from octavo.errors import FitError, SpecErrors
 
 EACH = """
@@ -183,7 +183,7 @@ def any_reply(request):
         return "A text."
     # A revision of no memory would be asked for again.
     revises = "revisions" in request.schema["properties"]
-    return {"revisions": []} if revises else example(request.schema, words=8)
+    return {"revisions": []} if revises else build_example(request.schema, words=8)
 
 
 @pytest.mark.parametrize("name", ["ask", "lookup", "gist", "chain", "margins", "memory", "outline"])

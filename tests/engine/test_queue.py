@@ -7,17 +7,17 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.engine.pace import Cost
-from octavo.engine.queue import Priority, Queue, Waiter
+from octavo.engine.pace import CallCost
+from octavo.engine.queue import CallPriority, CallQueue, WaitingCall
 
 
 def waiting(*calls):
     """Return a queue of calls given as (document, levels left, prefix)."""
-    queue = Queue()
+    queue = CallQueue()
     loop = asyncio.new_event_loop()
     for document, levels, prefix in calls:
         turn = loop.create_future()
-        queue.push(Waiter(Priority(document, -levels), Cost(), prefix, turn))
+        queue.add(WaitingCall(CallPriority(document, -levels), CallCost(), prefix, turn))
     loop.close()
     return queue
 
@@ -42,7 +42,7 @@ def test_a_common_prefix_never_goes_before_a_deeper_call_or_an_earlier_document(
 
 def test_a_call_that_nobody_waits_for_any_more_is_left_out():
     queue = waiting((0, 1, "a"), (0, 1, "b"))
-    first = queue.first()
+    first = queue.find_first()
     queue.remove(first)
     queue.remove(first)
     assert len(queue) == 1

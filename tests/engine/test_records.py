@@ -8,8 +8,8 @@ import pytest
 from tests.engine.desk import Desk
 from tests.engine.test_ask import failing, one
 
-from octavo.engine.example import example
-from octavo.engine.records import Invalid, mended, read_record
+from octavo.engine.example import build_example
+from octavo.engine.records import InvalidRecord, repair_record, parse_record
 from octavo.errors import CutError, FitError, Outcome, ReplyError
 from octavo.protocols import Finish, Reply
 
@@ -54,14 +54,14 @@ def test_an_invalid_reply_is_shown_to_the_model_with_what_is_wrong(bad, told):
 
 def test_half_a_surrogate_pair_in_a_record_is_no_character_and_no_crash():
     half = r'{"name": "Ish\ud83dmael \ud83d\ude00", "age": 3'
-    assert read_record(Reply(half + "}"), SCHEMA)["name"] == "Ish\ufffdmael \U0001f600"
-    assert mended(Reply(half + ",}"), SCHEMA)["name"] == "Ish\ufffdmael \U0001f600"
+    assert parse_record(Reply(half + "}"), SCHEMA)["name"] == "Ish\ufffdmael \U0001f600"
+    assert repair_record(Reply(half + ",}"), SCHEMA)["name"] == "Ish\ufffdmael \U0001f600"
 
 
 def test_a_reply_that_is_nested_too_deeply_is_no_record():
     deep = '{"name": ' + "[" * 100_000 + "]" * 100_000 + "}"
-    for read in (read_record, mended):
-        with pytest.raises(Invalid):
+    for read in (parse_record, repair_record):
+        with pytest.raises(InvalidRecord):
             read(Reply(deep), SCHEMA)
 
 
@@ -122,9 +122,9 @@ def test_what_a_plan_makes_up_fits_the_schema():
         "required": ["list", "kind", "score", "maybe", "flag"],
         "$defs": {"item": {"type": "object", "properties": {"text": {"type": "string"}}}},
     }
-    text = json.dumps(example(schema, words=20))
-    assert read_record(Reply(text), schema)["kind"] == "a"
-    assert mended(Reply("x " + text), schema)["score"] == 1
+    text = json.dumps(build_example(schema, words=20))
+    assert parse_record(Reply(text), schema)["kind"] == "a"
+    assert repair_record(Reply("x " + text), schema)["score"] == 1
 
 
 PEOPLE = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from octavo.engine.journal import Journal
 from octavo.engine.packing import pack
-from octavo.engine.reuse import reuse_of
+from octavo.engine.reuse import measure_reuse
 from octavo.protocols import Message, Reply, Usage
 from octavo.text.quote import QuoteOrigin, Quote, to_row_id
 from octavo.tokens.estimate import Estimate
@@ -71,7 +71,7 @@ def test_growing_prompts_share_all_but_what_is_new():
     ends = range(600, 6000, 600)
     texts = [f"Read:\n{BOOK[:end]}\nWhat is it about?" for end in ends]
     journal = journal_of([(text, [quoted(0, end)]) for text, end in zip(texts, ends, strict=True)])
-    found = reuse_of(journal, 1)
+    found = measure_reuse(journal, 1)
     assert found.ideal == pytest.approx(ideal(texts), rel=0.01)
     assert found.ideal_rate > 0.7
 
@@ -79,7 +79,7 @@ def test_growing_prompts_share_all_but_what_is_new():
 def test_a_log_that_grows_is_shared_though_it_is_stored_anew():
     logs = ["\n".join(f"line {line} of the log" for line in range(count)) for count in (20, 40, 60)]
     texts = [f"{log}\n\n{BOOK[place * 500 : place * 500 + 400]}" for place, log in enumerate(logs)]
-    found = reuse_of(journal_of([(text, []) for text in texts]), 1)
+    found = measure_reuse(journal_of([(text, []) for text in texts]), 1)
     assert found.ideal == pytest.approx(ideal(texts), rel=0.01)
 
 
@@ -97,23 +97,23 @@ def test_the_ideal_is_that_of_the_whole_texts(parts):
     for task, start, length in parts:
         piece = quoted(start * 300, (start + length) * 300)
         prompts.append((f"{task}:\n<text>\n{piece}\n</text>\nEnd.", [piece]))
-    found = reuse_of(journal_of(prompts), 1)
+    found = measure_reuse(journal_of(prompts), 1)
     whole = ideal([text for text, _ in prompts])
     assert whole - 40 * len(parts) <= found.ideal <= whole
 
 
 def test_what_the_server_had_is_told_beside_it_and_other_sources_are_left_out():
     journal = journal_of([("One", []), ("One", []), ("Two", [])], cached=5)
-    found = reuse_of(journal, 1)
+    found = measure_reuse(journal, 1)
     assert (found.prompt, found.cached) == (66, 15)
     assert found.rate == pytest.approx(15 / 66)
-    assert reuse_of(journal, 1, "a.txt") == found
-    assert reuse_of(journal, 1, "b.txt") is None
+    assert measure_reuse(journal, 1, "a.txt") == found
+    assert measure_reuse(journal, 1, "b.txt") is None
 
 
 def test_nothing_is_told_of_servers_that_do_not_say_and_of_calls_that_were_not_sent():
-    assert reuse_of(journal_of([("One", [])], cached=None), 1) is None
-    assert reuse_of(journal_of([("One", [])], attempts=0), 1) is None
+    assert measure_reuse(journal_of([("One", [])], cached=None), 1) is None
+    assert measure_reuse(journal_of([("One", [])], attempts=0), 1) is None
 
 
 class Sparse:
@@ -134,7 +134,7 @@ def test_a_tokenizer_tells_instructions_from_a_document_of_other_words():
         [(f"{rules}\n{place}", [place]) for place in (quoted(0, 600), quoted(600, 1200))]
     )
     sizes = [Sparse().count(f"systemBe brief.user{rules}\n{quoted(0, 600)}")] * 2
-    by_characters, by_tokens = reuse_of(journal, 1), reuse_of(journal, 1, counter=Sparse())
+    by_characters, by_tokens = measure_reuse(journal, 1), measure_reuse(journal, 1, counter=Sparse())
     # The shares are of the tokens that the server told, here one a character.
     told = by_tokens.prompt / 2
     assert by_tokens.ideal == pytest.approx(told * (sizes[0] - 600) / sizes[0], rel=0.03)
@@ -143,7 +143,7 @@ def test_a_tokenizer_tells_instructions_from_a_document_of_other_words():
 
 def test_an_estimate_tells_no_more_than_characters():
     journal = journal_of([("One", []), ("One more", [])])
-    assert reuse_of(journal, 1, counter=Estimate()) == reuse_of(journal, 1)
+    assert measure_reuse(journal, 1, counter=Estimate()) == measure_reuse(journal, 1)
 
 
 def test_a_run_that_was_killed_before_its_text_was_stored_has_no_reuse():
@@ -152,6 +152,6 @@ def test_a_run_that_was_killed_before_its_text_was_stored_has_no_reuse():
 
     piece = quoted(40, 400)
     journal = journal_of([(f"Read this: {piece}", (piece,))])
-    assert reuse_of(journal, 1, counter=Exact()) is not None
+    assert measure_reuse(journal, 1, counter=Exact()) is not None
     journal.execute("DELETE FROM texts WHERE id = 1")
-    assert reuse_of(journal, 1, counter=Exact()) is None
+    assert measure_reuse(journal, 1, counter=Exact()) is None

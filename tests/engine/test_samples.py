@@ -6,8 +6,8 @@ import pytest
 from tests.engine.desk import Desk, Line
 
 from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.budget import Allowance, Budget, Metered
-from octavo.engine.samples import together
+from octavo.engine.budget import Allowance, Budget, MeteredBackend
+from octavo.engine.samples import sum_usage
 from octavo.errors import BudgetReached, CallError, Outcome, RequestError
 from octavo.protocols import Capabilities, Reply, Transient, Usage
 
@@ -129,7 +129,7 @@ def test_a_budget_counts_each_sample_and_its_prompt_once():
 
     async def metered(ask):
         budget = Budget(Allowance(calls=3, tokens=60), None, lambda _: 20)
-        meter = Metered(server, budget)
+        meter = MeteredBackend(server, budget)
         ask.attempts.answers.backend = meter
         ask.attempts.answers._sampling = meter
         first = await samples(1, 2)(ask)
@@ -143,6 +143,6 @@ def test_a_budget_counts_each_sample_and_its_prompt_once():
 
 
 def test_what_replies_took_together():
-    assert together([Usage(5, 1, 2), Usage(0, 3, 0)]) == Usage(5, 4, 2, None)
-    assert together([]) == Usage(0, 0, 0, 0)
+    assert sum_usage([Usage(5, 1, 2), Usage(0, 3, 0)]) == Usage(5, 4, 2, None)
+    assert sum_usage([]) == Usage(0, 0, 0, 0)
     assert Reply("").usage == Usage()

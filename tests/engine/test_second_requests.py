@@ -16,7 +16,7 @@ import pytest
 
 import octavo
 from octavo.backends.scripted import ScriptedBackend, sentences
-from octavo.engine.key import key_of
+from octavo.engine.key import compute_key
 from octavo.protocols import Finish, Reply
 
 GOLDEN = Path(__file__).with_name("golden_keys.txt")
@@ -213,7 +213,7 @@ def described(name, case, folder):
     again = [each for each in backend.requests if each.attempt and not case.everything]
     lines = set()
     for request in again or backend.requests:
-        key = key_of(request, identity="golden", model="m").hex()
+        key = compute_key(request, identity="golden", model="m").hex()
         messages = json.dumps([[each.role, each.content] for each in request.messages])
         digest = hashlib.sha256(messages.encode()).hexdigest()
         lines.add(f"{name} {request.attempt} key {key[:16]} messages {digest[:16]}\n")

@@ -16,7 +16,7 @@ from tests.strategies.kit import Kit, paragraphs
 
 from octavo.engine import journal as journal_module
 from octavo.engine.journal import Journal
-from octavo.engine.spare import Spare
+from octavo.engine.spare import OverflowFile
 from octavo.engine.storage import connect
 from octavo.errors import JournalError
 
@@ -129,7 +129,7 @@ def test_damage_during_a_run_loses_nothing_once_the_file_is_moved_away(tmp_path,
     sent = list(kit.requests)
     assert len(sent) == 20
     for file in path.parent.glob("journal.sqlite*"):
-        if file != Spare(path).path:
+        if file != OverflowFile(path).path:
             file.unlink()
     result = kit.run(paragraphs(100))
     assert result.report.failed == 0
@@ -172,15 +172,15 @@ def test_a_directory_that_cannot_be_written_is_an_error(existing):
 
 
 def test_lines_come_back_whole_after_a_torn_one(tmp_path):
-    spare = Spare(tmp_path / "j")
+    spare = OverflowFile(tmp_path / "j")
     spare.prepare()
     assert spare.save([("a", (1, b"\0\xff", None, "é"))]) == 1
     with spare.path.open("r+b") as file:
         file.seek(file.read().index(b"\0"))
         file.write(b'["torn", [1, "half')
     assert spare.save([("b", (2.5,)), ("c", ())]) == 2
-    with spare.taken() as lines:
+    with spare.take() as lines:
         assert lines == [("a", (1, b"\0\xff", None, "é")), ("b", (2.5,)), ("c", ())]
-    with spare.taken() as lines:
+    with spare.take() as lines:
         assert lines == []
     assert spare.path.stat().st_size == 4 * 2**20

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from tests.strategies.kit import fenced
 
-from octavo.engine.bounds import Curtailed, curtailed, ends_at_bound
+from octavo.engine.bounds import Truncated, trim_to_bounds, ends_at_bound
 from octavo.engine.call import Call
-from octavo.engine.key import key_of
+from octavo.engine.key import compute_key
 from octavo.errors import RequestError
 from octavo.protocols import Finish, Reply, TokenLogprob, Usage
 from octavo.text.quote import to_row_id
@@ -50,7 +50,7 @@ class Model:
         self.count += 1
         if self.count > self.most:
             raise AssertionError(f"more than {self.most} calls")
-        key = key_of(request, identity=IDENTITY, model="scripted")
+        key = compute_key(request, identity=IDENTITY, model="scripted")
         chance = random.Random(f"{self.seed} {key.hex()}")
         kind = chance.choice((*KINDS, *KINDS, *["good"] * 5, "rejected"))
         self.times[key] += 1
@@ -305,8 +305,8 @@ class Asked:
 
     def _fate_within_bounds(self, sent):
         try:
-            _, cuts = curtailed(_parsed(sent), sent.request.schema, self.inquiry.schema)
-        except Curtailed:
+            _, cuts = trim_to_bounds(_parsed(sent), sent.request.schema, self.inquiry.schema)
+        except Truncated:
             return "invalid"
         if cuts:
             return "invalid" if self.inquiry.complete else "truncated"

@@ -9,8 +9,8 @@ from tests.strategies.kit import Kit, fenced
 
 from octavo.engine.journal import Journal
 from octavo.engine.report import Silence
-from octavo.engine.runs import ledger_of, runs
-from octavo.engine.storage import journal_path
+from octavo.engine.runs import list_calls, list_runs
+from octavo.engine.storage import find_journal_path
 from octavo.errors import FitError, ReplyError, RequestError, UsageError
 from octavo.protocols import Finish, Reply
 from octavo.text.facts import find_facts
@@ -234,9 +234,9 @@ def test_a_long_refusal_is_a_refusal_and_no_reply_that_was_cut(tmp_path):
     kit = kit_of(tmp_path, lambda _: Reply("I cannot help with that. " * 50, Finish.REFUSAL))
     (result,) = kit.run(text_of(4), params={"ratio": 0.5}).results
     assert result.value == text_of(4)
-    with Journal(journal_path()) as journal:
-        (run, *_) = runs(journal, last=1)
-        assert {row.outcome for row in ledger_of(journal, run.id)} == {"refused"}
+    with Journal(find_journal_path()) as journal:
+        (run, *_) = list_runs(journal, last=1)
+        assert {row.outcome for row in list_calls(journal, run.id)} == {"refused"}
 
 
 def test_the_white_space_between_parts_stays(tmp_path):

@@ -10,9 +10,9 @@ import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 from octavo.engine.journal import Journal
-from octavo.engine.runs import runs
-from octavo.engine.states import states_of
-from octavo.engine.storage import journal_path
+from octavo.engine.runs import list_runs
+from octavo.engine.states import iterate_seen_states
+from octavo.engine.storage import find_journal_path
 from octavo.errors import FitError, SpecErrors
 from octavo.text.log import find_shown_memory
 
@@ -117,9 +117,9 @@ def test_the_memory_after_every_part_is_read_back_from_the_journal(mode, tmp_pat
     text, worth = variables(20)
     kit = kit_of(tmp_path, f"mode: {mode}")
     kit.run(text)
-    with Journal(journal_path()) as journal:
-        (run, *_) = runs(journal, last=1)
-        found = list(states_of(journal, run.id))
+    with Journal(find_journal_path()) as journal:
+        (run, *_) = list_runs(journal, last=1)
+        found = list(iterate_seen_states(journal, run.id))
     assert [each.state.get("parts", 0) for each in found] == list(range(len(kit.requests)))
     assert found[-1].state["vars"] == worth
     assert (found[0].source, found[0].step, found[0].state) == ("0.txt", "memory", {})

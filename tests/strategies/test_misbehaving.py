@@ -22,8 +22,8 @@ from tests.strategies.misbehaviour import IDENTITY, Asks, Model, row_place, show
 import octavo
 from octavo.backends.scripted import ScriptedBackend
 from octavo.engine.journal import Journal
-from octavo.engine.runs import ledger_of, runs
-from octavo.engine.storage import journal_path
+from octavo.engine.runs import list_calls, list_runs
+from octavo.engine.storage import find_journal_path
 from octavo.errors import CallError, FitError
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
@@ -271,9 +271,9 @@ class Run:
         )
         for result in done.results:
             assert isinstance(result.error, CallError | FitError | None), result.error
-        with Journal(journal_path()) as journal:
-            (run, *_) = runs(journal, last=1)
-            return done.results, ledger_of(journal, run.id)
+        with Journal(find_journal_path()) as journal:
+            (run, *_) = list_runs(journal, last=1)
+            return done.results, list_calls(journal, run.id)
 
 
 def ends_of(rows):

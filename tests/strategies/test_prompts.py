@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
-from octavo.engine.key import key_of
+from octavo.engine.key import compute_key
 
 PIPELINES = ["summarize", "map", "ask"]
 PARAMS = {"map": {"prompt": "List the numbers"}, "ask": {"question": "Which numbers?"}}
 
 
 def keys(kit):
-    return [key_of(request, identity="i", model="m") for request in kit.requests]
+    return [compute_key(request, identity="i", model="m") for request in kit.requests]
 
 
 def first_words(request):

@@ -10,7 +10,7 @@ import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 import octavo
-from octavo.engine.key import key_of
+from octavo.engine.key import compute_key
 from octavo.errors import FitError, Outcome, ReplyError, RequestError
 from octavo.protocols import Finish, Reply
 from octavo.text.outline import markdown_headings
@@ -146,7 +146,7 @@ def test_an_edit_asks_again_only_on_its_way_to_the_root(tmp_path):
 
     def keys(text):
         run(kit, text, private=True)
-        return {key_of(r, identity="i", model="m"): head(r) for r in kit.requests}
+        return {compute_key(r, identity="i", model="m"): head(r) for r in kit.requests}
 
     before, after = keys(BOOK), keys(BOOK.replace("Beta is 2", "Beta is 7"))
     assert sorted(after[key] for key in after.keys() - before.keys()) == [

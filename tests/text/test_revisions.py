@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.engine.records import Invalid, read_record
+from octavo.engine.records import InvalidRecord, parse_record
 from octavo.protocols import Reply
 from octavo.text.log import MemoryLog, MemorySheet, find_shown_memory
 from octavo.text.proposal import PROPOSAL_SCHEMA, FIELD_TYPES, build_memory_schema
@@ -199,11 +199,11 @@ def test_the_replies_schema_names_the_types_that_values_may_have():
 def test_every_type_of_a_proposal_makes_a_field_that_takes_values():
     value = {"text": "a", "number": 1.5, "list": "a"}
     fields = [{"name": name, "type": name, "about": "x"} for name in FIELD_TYPES]
-    schema = build_memory_schema(read_record(Reply(json.dumps({"fields": fields})), PROPOSAL_SCHEMA))
+    schema = build_memory_schema(parse_record(Reply(json.dumps({"fields": fields})), PROPOSAL_SCHEMA))
     for name in FIELD_TYPES:
         kind, _, by_name = name.partition("_")
         path = (name, "A") if by_name else (name,)
         state, _ = apply_revision({}, Revision(path, "add", value[kind]), schema)
         assert state
-    with pytest.raises(Invalid):
-        read_record(Reply('{"fields": [{"name": "a", "type": "any", "about": ""}]}'), PROPOSAL_SCHEMA)
+    with pytest.raises(InvalidRecord):
+        parse_record(Reply('{"fields": [{"name": "a", "type": "any", "about": ""}]}'), PROPOSAL_SCHEMA)

@@ -16,12 +16,12 @@ import typer
 from octavo.commands.progress import plural
 from octavo.commands.table import aligned
 from octavo.commands.terminal import clean, say
-from octavo.engine.cache import Removed, Stats
+from octavo.engine.cache import RemovedContent, JournalStats
 from octavo.engine.cache import clear as clear_journal
 from octavo.engine.cache import prune as prune_journal
-from octavo.engine.cache import stats as stats_of
+from octavo.engine.cache import collect_stats as stats_of
 from octavo.engine.journal import Journal
-from octavo.engine.storage import journal_path
+from octavo.engine.storage import find_journal_path
 from octavo.errors import UsageError
 
 __all__ = ["cache"]
@@ -53,12 +53,12 @@ def print_stats(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell where the journal is, its size, and what it holds by pipeline and model."""
-    if not journal_path().exists():
+    if not find_journal_path().exists():
         say("nothing is kept yet")
         if json:
             sys.stdout.write("{}\n")
         return
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         found = stats_of(journal)
     text = dumps(asdict(found), ensure_ascii=False) if json else "\n".join(_lines(found))
     sys.stdout.write(text + "\n")
@@ -80,10 +80,10 @@ def prune(
         raise UsageError("say what to take out", hint="--older 30d, or --size 500MB")
     days = _measure(older, _DAYS, "--older", "30d, 8w, 6m or 1y") if older is not None else None
     most = _measure(size, _BYTES, "--size", "500MB or 2GB") if size is not None else None
-    if not journal_path().exists():
+    if not find_journal_path().exists():
         say("nothing is kept yet")
         return
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         _tell(prune_journal(journal, days=days, size=most))
 
 
@@ -95,10 +95,10 @@ def clear(
     ] = None,
 ) -> None:
     """Take out everything, or what came of one file or directory: replies, texts and runs."""
-    if not journal_path().exists():
+    if not find_journal_path().exists():
         say("nothing is kept yet")
         return
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         removed = clear_journal(journal, source=None if source is None else Path(source))
     if source is not None and not removed.runs and not removed.calls:
         say(f"nothing is kept of {source}")
@@ -114,7 +114,7 @@ def _measure(text: str, units: dict[str, int], option: str, examples: str) -> in
     return ceil(min(float(match[1]) * units.get(match[2], 1), _MOST))
 
 
-def _lines(found: Stats) -> list[str]:
+def _lines(found: JournalStats) -> list[str]:
     facts = [
         ("journal", clean(found.path)),
         ("size", _bytes(found.size)),
@@ -143,7 +143,7 @@ def _shortened(model: str) -> str:
     return clean(re.sub(r"\b([0-9a-f]{8})[0-9a-f]{8,}", r"\1…", model))
 
 
-def _tell(removed: Removed) -> None:
+def _tell(removed: RemovedContent) -> None:
     parts = [
         "1 reply" if removed.calls == 1 else f"{removed.calls:,} replies",
         plural(removed.texts, "text"),

@@ -16,7 +16,7 @@ from octavo.backends.profiles import Choice, files, resolve, settings
 from octavo.commands.order import options
 from octavo.commands.progress import plural
 from octavo.commands.settings import PREFIX, variable
-from octavo.engine.storage import choose_journal, connect, journal_path
+from octavo.engine.storage import choose_journal, connect, find_journal_path
 from octavo.errors import OctavoError, SpecErrors
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Backend, Capabilities, Checking, Starting, Transient
@@ -101,7 +101,7 @@ class Checkup:
         yield from _tokens(backend, choice, known)
 
     def _journal(self) -> Finding:
-        path = journal_path()
+        path = find_journal_path()
         if not path.exists():
             return Finding("journal", "ok", f"{path} will be made by the first run")
         try:
@@ -124,7 +124,7 @@ class Checkup:
         return Finding("journal", "ok", f"{path}, {kept}")
 
     def _disk(self) -> Finding:
-        place = next(each for each in journal_path().absolute().parents if each.exists())
+        place = next(each for each in find_journal_path().absolute().parents if each.exists())
         free = shutil.disk_usage(place).free
         message = f"{_size(free)} free at {place}"
         if not os.access(place, os.W_OK):

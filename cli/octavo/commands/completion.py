@@ -208,9 +208,9 @@ def _chunkers() -> Iterator[_Item]:
 def _runs() -> Iterator[_Item]:
     import sqlite3  # noqa: PLC0415 - only where needed
 
-    from octavo.engine.storage import journal_path  # noqa: PLC0415 - the same
+    from octavo.engine.storage import find_journal_path  # noqa: PLC0415 - the same
 
-    path = journal_path()
+    path = find_journal_path()
     if not path.exists():
         return
     query = "SELECT id, pipeline, status FROM runs ORDER BY id DESC LIMIT ?"

@@ -23,7 +23,7 @@ from octavo.commands.redaction import redact
 from octavo.commands.settings import variable
 from octavo.commands.table import aligned
 from octavo.commands.terminal import clean
-from octavo.engine.storage import journal_path
+from octavo.engine.storage import find_journal_path
 from octavo.errors import Position
 
 __all__ = ["Origin", "config", "profile_values"]
@@ -73,7 +73,7 @@ def _show(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as p
     if values["model"] is None:
         origin = _place(str(places["model"])) if "model" in places else "default"
         shown = [Origin("model", choice.name, origin) if o.name == "model" else o for o in shown]
-    shown.append(Origin("journal", str(journal_path()), _journal(context, places.get("journal"))))
+    shown.append(Origin("journal", str(find_journal_path()), _journal(context, places.get("journal"))))
     profile = list(profile_values(choice))
     read = [str(file.path) for file in files(Path.cwd())]
     if values["json"]:

@@ -29,7 +29,7 @@ from typing import Any
 from octavo.commands.redaction import redact
 from octavo.commands.render import usage
 from octavo.commands.terminal import say
-from octavo.engine.report import Ended, Report, Result, Silence
+from octavo.engine.report import CallEnded, Report, Result, Silence
 from octavo.errors import UsageError
 from octavo.loaders.inputs import STDIN
 from octavo.text.note import Note
@@ -90,7 +90,7 @@ class EventLog(Silence):
         """Write that a call is sent."""
         self._write("call_sent", source=source, step=step, node=node, key=key.hex())
 
-    def call_ended(self, ended: Ended) -> None:
+    def call_ended(self, ended: CallEnded) -> None:
         """Write what became of a call."""
         self._write(
             "call_done",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from octavo.commands.lock import LOCK, Locked, read_lock, write_lock
 from octavo.commands.order import Order
 from octavo.commands.render import encode
-from octavo.engine.report import Member, Result
+from octavo.engine.report import ResultMember, Result
 from octavo.errors import UsageError
 from octavo.loaders.inputs import STDIN
 from octavo.pipeline.lookup import BUILTIN_PREFIX
@@ -95,7 +95,7 @@ class Inventory:
 
 
 def _sources(result: Result, folder: Path) -> Iterator[tuple[str, str]]:
-    for each in result.members or (Member(result.source, result.hash),):
+    for each in result.members or (ResultMember(result.source, result.hash),):
         yield each.source if each.source == STDIN else _relative(each.source, folder), each.hash
 
 

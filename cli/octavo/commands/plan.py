@@ -17,7 +17,7 @@ from octavo.commands.progress import duration, open_display, plural
 from octavo.commands.table import aligned
 from octavo.commands.terminal import say
 from octavo.engine.budget import Allowance
-from octavo.engine.plan import Again, Plan, PlanStep
+from octavo.engine.plan import SecondAttempts, Plan, PlanStep
 
 __all__ = ["plan", "print_plan"]
 
@@ -98,7 +98,7 @@ def _counted(steps: Sequence[PlanStep]) -> dict[str, Any]:
         "cost": _bounds(*(_dollars(sum(each)) for each in zip(*known, strict=True)))
         if len(known) == len(costs)
         else None,
-        "again": _as_again(sum((step.again for step in steps), Again())),
+        "again": _as_again(sum((step.again for step in steps), SecondAttempts())),
         "reasons": dict(reasons),
     }
 
@@ -107,7 +107,7 @@ def _dollars(amount: float) -> float:
     return round(amount, 9)  # a token of the cheapest models costs more
 
 
-def _as_again(again: Again) -> dict[str, Any]:
+def _as_again(again: SecondAttempts) -> dict[str, Any]:
     tokens = {"prompt": again.prompt, "completion": again.completion}
     return {
         "calls": again.calls,
@@ -182,7 +182,7 @@ def _limits(plan: Plan, allowance: Allowance) -> Iterable[str]:
         yield f"--max-{name} {most:,} {will} end the run before it is done; it can be resumed"
 
 
-def _more(again: Again) -> str:
+def _more(again: SecondAttempts) -> str:
     tokens = again.prompt + again.completion
     cost = f", {_money(again.cost)}" if again.cost else ""
     return f"at most {plural(again.calls, 'more call')}, {tokens:,} tokens{cost}"

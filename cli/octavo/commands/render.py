@@ -8,7 +8,7 @@ from itertools import repeat
 from typing import Any
 
 from octavo.commands.findings import OutputFormat, formatted
-from octavo.engine.report import Answered, Result, Totals
+from octavo.engine.report import QuestionAnswer, Result, Totals
 
 __all__ = ["as_json", "as_row", "as_text", "encode"]
 
@@ -50,12 +50,12 @@ def as_json(result: Result, run: str) -> str:
     return json.dumps(line, ensure_ascii=False) + "\n"
 
 
-def _answer(answer: Answered, source: str) -> Mapping[str, Any]:
+def _answer(answer: QuestionAnswer, source: str) -> Mapping[str, Any]:
     sources = _sources(answer, source)
     return {answer.name: answer.asked, "result": answer.value, "sources": sources}
 
 
-def _sources(told: Result | Answered, source: str) -> list[Mapping[str, Any]]:
+def _sources(told: Result | QuestionAnswer, source: str) -> list[Mapping[str, Any]]:
     origins = told.origins or repeat(source, len(told.spans))
     return [
         {"source": origin, "start": span.start, "end": span.end, "place": place}

@@ -24,7 +24,7 @@ from octavo.commands.render import encode
 from octavo.commands.watches import Verbose, watching
 from octavo.engine.execute import Job, execute
 from octavo.engine.report import Outcome, Report, Watch
-from octavo.engine.storage import journal_path
+from octavo.engine.storage import find_journal_path
 from octavo.errors import RunFailed
 
 __all__ = ["run"]
@@ -96,7 +96,7 @@ def _perform_with(order: Order, events: EventLog | None) -> int:
 
 
 def _journal(order: Order) -> str:
-    return "no journal" if order.private else f"journal {journal_path()}"
+    return "no journal" if order.private else f"journal {find_journal_path()}"
 
 
 def _about(job: Job) -> dict[str, str]:

@@ -17,11 +17,11 @@ from octavo.commands.progress import duration, plural
 from octavo.commands.table import aligned
 from octavo.commands.terminal import clean, one_line, say
 from octavo.engine.journal import Journal
-from octavo.engine.reuse import Reuse, reuse_of
-from octavo.engine.runs import LedgerRow, RunRow, ledger_of
-from octavo.engine.runs import runs as runs_of
-from octavo.engine.states import states_of
-from octavo.engine.storage import journal_path
+from octavo.engine.reuse import PrefixReuse, measure_reuse
+from octavo.engine.runs import LedgerRow, RunRow, list_calls
+from octavo.engine.runs import list_runs as runs_of
+from octavo.engine.states import iterate_seen_states
+from octavo.engine.storage import find_journal_path
 from octavo.errors import UsageError
 
 __all__ = ["runs"]
@@ -77,13 +77,13 @@ def show_run(
     json: _Json = False,
 ) -> None:
     """Show a run: its command, how it ended, and what became of its calls."""
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         row = _find(journal, run)
         if state:
-            _write("".join(_dumped(asdict(each)) for each in states_of(journal, row.id)))
+            _write("".join(_dumped(asdict(each)) for each in iterate_seen_states(journal, row.id)))
             return
-        ledger = ledger_of(journal, row.id)
-        reuse = reuse_of(journal, row.id)
+        ledger = list_calls(journal, row.id)
+        reuse = measure_reuse(journal, row.id)
     if json:
         entries = [_call(entry) for entry in ledger] if calls else _counts(ledger)
         rates = {"hit_rate": reuse.rate, "ideal_hit_rate": reuse.ideal_rate} if reuse else {}
@@ -110,7 +110,7 @@ def resume_run(
     from octavo.commands.main import shell  # noqa: PLC0415 - which loads this module
 
     number, options = _numbered(run, context.args)
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         row = _repeatable(journal, number)
     command = _extended(row.command, options)
     raise typer.Exit(shell(command, generation=row.generation, base=row.base))
@@ -133,7 +133,7 @@ def retry_run(
     from octavo.commands.main import shell  # noqa: PLC0415 - which loads this module
 
     number, options = _numbered(run, context.args)
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         row = _repeatable(journal, number)
     if row.status == "complete":
         say(f"nothing failed in run {row.id}")
@@ -159,9 +159,9 @@ def _repeatable(journal: Journal, number: int | None) -> RunRow:
 
 
 def _last(count: int | None) -> list[RunRow]:
-    if not journal_path().exists():
+    if not find_journal_path().exists():
         return []
-    with Journal(journal_path()) as journal:
+    with Journal(find_journal_path()) as journal:
         return runs_of(journal, last=count)
 
 
@@ -205,7 +205,7 @@ def _as_object(row: RunRow) -> dict[str, Any]:
     }
 
 
-def _facts(row: RunRow, reuse: Reuse | None) -> Iterable[str]:
+def _facts(row: RunRow, reuse: PrefixReuse | None) -> Iterable[str]:
     facts = [
         ("run", str(row.id)),
         ("command", _shown(row.command)),

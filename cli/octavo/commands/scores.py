@@ -12,8 +12,8 @@ from typing import Final
 from octavo.chunkers.score import Scores
 from octavo.commands.render import encode
 from octavo.commands.table import aligned
-from octavo.engine.splitting import Splitting, measured
-from octavo.engine.wait import wait
+from octavo.engine.splitting import SplitMethod, score_methods
+from octavo.engine.wait import run_blocking
 from octavo.text.document import Document
 
 __all__ = ["show_scores"]
@@ -22,7 +22,7 @@ _NONE: Final = "-"
 
 
 def show_scores(
-    documents: Iterable[Document], ways: Sequence[Splitting], *, model: str | None, as_json: bool
+    documents: Iterable[Document], ways: Sequence[SplitMethod], *, model: str | None, as_json: bool
 ) -> None:
     """Print the scores of each document by each way to split it.
 
@@ -42,15 +42,15 @@ def show_scores(
         sys.stdout.buffer.write(encode("".join(f"{line}\n" for line in lines)))
 
 
-def _scores(document: Document, ways: Sequence[Splitting], model: str | None) -> list[Scores]:
+def _scores(document: Document, ways: Sequence[SplitMethod], model: str | None) -> list[Scores]:
     if model is None:
-        return [wait(way.scores(document)) for way in ways]
+        return [run_blocking(way.score_document(document)) for way in ways]
     from octavo.backends.profiles import resolve  # noqa: PLC0415 - reads configuration files
     from octavo.pipeline.registry import Registry  # noqa: PLC0415 - the same
 
     choice = resolve(model, cwd=Path.cwd(), env=os.environ)
     backend = Registry().get_backend(choice.backend).open(choice.model, choice.profile)
-    return wait(measured(ways, document, backend, private=False))
+    return run_blocking(score_methods(ways, document, backend, private=False))
 
 
 def _cells(rows: Sequence[tuple[str, str, Scores]]) -> Iterable[list[str]]:

@@ -27,8 +27,8 @@ from octavo.commands.intake import (
 )
 from octavo.commands.render import encode
 from octavo.commands.scores import show_scores
-from octavo.engine.splitting import Splitting
-from octavo.engine.wait import wait
+from octavo.engine.splitting import SplitMethod
+from octavo.engine.wait import run_blocking
 from octavo.errors import UsageError
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.scalar import parse_scalar
@@ -143,7 +143,7 @@ def split(
     )
     counting = counter_for(tokenizer, model, typed)
     ways = [
-        Splitting(
+        SplitMethod(
             chunker := Registry().get_chunker(name),
             _options(chunker, tokens, params or ()),
             tokens,
@@ -157,7 +157,7 @@ def split(
         show_scores(intake, ways, model=score_model, as_json=as_json)
     else:
         for document in intake:
-            for chunk in wait(ways[0].chunks(document)):
+            for chunk in run_blocking(ways[0].split_document(document)):
                 line = _as_object(document, chunk, named=intake.several)
                 sys.stdout.buffer.write(encode(json.dumps(line, ensure_ascii=False) + "\n"))
     intake.finish()

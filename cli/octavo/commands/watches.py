@@ -6,7 +6,7 @@ from octavo.commands.progress import Display
 from octavo.engine.report import (
     CallWatch,
     DraftWatch,
-    Ended,
+    CallEnded,
     NoteWatch,
     Outcome,
     Result,
@@ -27,7 +27,7 @@ class Verbose(Silence):
     def call_sent(self, source: str, step: str, node: str, key: bytes) -> None:
         """Say nothing: what is under way is the display's matter."""
 
-    def call_ended(self, ended: Ended) -> None:
+    def call_ended(self, ended: CallEnded) -> None:
         """Say what became of a call."""
         tries = f" after {ended.sent} attempts" if ended.sent > 1 else ""
         self._display.line(f"{ended.source}: {ended.step}, {ended.node}: {ended.outcome}{tries}")
@@ -81,7 +81,7 @@ class _Watches:
         for each in self._calls:
             each.call_sent(source, step, node, key)
 
-    def call_ended(self, ended: Ended) -> None:
+    def call_ended(self, ended: CallEnded) -> None:
         for each in self._calls:
             each.call_ended(ended)
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from octavo.engine.call import Call
-from octavo.engine.record_answer import record_answer
-from octavo.engine.text_answer import text_answer
+from octavo.engine.record_answer import read_record_answer
+from octavo.engine.text_answer import read_text_answer
 from octavo.errors import ReplyError
 from octavo.protocols import Answer
 
-__all__ = ["answer_of"]
+__all__ = ["find_answer"]
 
 
-async def answer_of(call: Call) -> Answer:
+async def find_answer(call: Call) -> Answer:
     """Return a good answer; where the journal's is of no use, once by asking anew if wanted.
 
     Raises ReplyError where there is none, and what sending raises.
     """
-    seek = text_answer if call.inquiry.schema is None else record_answer
-    seek = _score if call.inquiry.scored else seek
+    seek = read_text_answer if call.spec.schema is None else read_record_answer
+    seek = _read_score if call.spec.scored else seek
     try:
         return await seek(call)
     except ReplyError:
@@ -26,8 +26,8 @@ async def answer_of(call: Call) -> Answer:
     return await seek(call)
 
 
-async def _score(call: Call) -> Answer:
+async def _read_score(call: Call) -> Answer:
     """Return the log probabilities of the text that is scored."""
-    reply = await call.landed()
-    call.succeed()
+    reply = await call.wait_for_reply()
+    call.mark_succeeded()
     return Answer("", reply.usage.completion, reply.logprobs, predicted=call.predicted)

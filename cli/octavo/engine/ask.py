@@ -8,31 +8,31 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
-from octavo.engine.answer import answer_of
-from octavo.engine.attempts import Attempts
+from octavo.engine.answer import find_answer
+from octavo.engine.attempts import CallSender
 from octavo.engine.call import Call
-from octavo.engine.depth import Following, follow
-from octavo.engine.embed import Batch, Vectors, batches
-from octavo.engine.entries import Entries
-from octavo.engine.inquiry import Inquiry
-from octavo.engine.limit import Stopped
-from octavo.engine.queue import Priority
+from octavo.engine.depth import TrackedAwaitable, record_depth
+from octavo.engine.embed import EmbeddingBatch, TextEmbedder, split_into_batches
+from octavo.engine.entries import CallRecorder
+from octavo.engine.inquiry import CallSpec
+from octavo.engine.limit import RunStopped
+from octavo.engine.queue import CallPriority
 from octavo.engine.report import Outcome
 from octavo.errors import BudgetReached, ReplyError, UsageError
 from octavo.protocols import Answer, Asked, Capabilities, Embedded, JsonSchema, PromptLike
 from octavo.text.vector import Vector
 
-__all__ = ["Asker", "Asking"]
+__all__ = ["Asker", "AskedCall"]
 
 _TEMPERATURE = 0.0
 """Of a first attempt, unless whoever asks names another."""
 
-_EMBEDDING = "0" * 64
+_EMBEDDING_DIGEST = "0" * 64
 """What stands for a prompt where texts are embedded as they are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class AskedCall:
     """A call under way; both may be awaited by several readers."""
 
     started: Awaitable[None]
@@ -49,9 +49,9 @@ class Asker:
     document's place in the run.
     """
 
-    attempts: Attempts
-    entries: Entries
-    vectors: Vectors
+    sender: CallSender
+    recorder: CallRecorder
+    embedder: TextEmbedder
     group: asyncio.TaskGroup
     document: int
     known: Capabilities
@@ -73,20 +73,20 @@ class Asker:
         strict: bool = False,
         check: Callable[[Any], Sequence[str]] | None = None,
         complete: bool = False,
-    ) -> Asking:
+    ) -> AskedCall:
         """Render and send a prompt unless the journal has the reply; see protocols.Ask."""
         if logprobs and not self.known.logprobs:
             raise UsageError(
-                f"step {self.entries.step!r} needs log probabilities, which the model is not known"
+                f"step {self.recorder.step!r} needs log probabilities, which the model is not known"
                 " to give",
                 hint="use a model that gives them; write `logprobs = true` in the profile of a"
                 " server that does",
             )
-        inquiry = Inquiry(
+        inquiry = CallSpec(
             prompt,
             tokens,
             node,
-            Priority(self.document, -levels),
+            CallPriority(self.document, -levels),
             variables=variables,
             schema=schema,
             words=words,
@@ -96,38 +96,38 @@ class Asker:
             strict=strict,
             # What a prompt shares with an earlier one is found when it is packed; a plan needs to
             # know which calls follow one another.
-            before=prefix.key if isinstance(prefix, Asking) else None,
+            continued_key=prefix.key if isinstance(prefix, AskedCall) else None,
             check=check,
             complete=complete,
         )
-        return self._put(inquiry)
+        return self._start_call(inquiry)
 
-    def score(self, text: str, *, given: str = "", node: str, levels: int = 0) -> Asking:
+    def score(self, text: str, *, given: str = "", node: str, levels: int = 0) -> AskedCall:
         """Ask how likely a text is; see protocols.Ask."""
         if not self.known.prompt_logprobs:
             raise UsageError(
-                f"step {self.entries.step!r} needs the log probabilities of texts, which the model"
+                f"step {self.recorder.step!r} needs the log probabilities of texts, which the model"
                 " is not known to give",
                 hint="use the embedded model or vLLM, or write `prompt_logprobs = true` in the"
                 " profile of a server that gives them",
             )
-        priority = Priority(self.document, -levels)
-        return self._put(Inquiry.of_score(text, given=given, node=node, priority=priority))
+        priority = CallPriority(self.document, -levels)
+        return self._start_call(CallSpec.for_score(text, given=given, node=node, priority=priority))
 
     async def embed(self, texts: Sequence[str], *, node: str, levels: int = 0) -> Embedded:
         """Return a vector for each text; see protocols.Ask."""
         if not self.known.embeddings:
             raise UsageError(
-                f"step {self.entries.step!r} needs embeddings, which the model does not give",
+                f"step {self.recorder.step!r} needs embeddings, which the model does not give",
                 hint='name a model that does in its profile: `embeddings = "NAME"`',
             )
-        priority = Priority(self.document, -levels)
-        under_way = [self.vectors.embed(group, priority=priority) for group in batches(texts)]
+        priority = CallPriority(self.document, -levels)
+        under_way = [self.embedder.embed(group, priority=priority) for group in split_into_batches(texts)]
         for _ in under_way:
-            self.entries.plan()
-        waiting = (self._embedded(each, node) for each in under_way)
+            self.recorder.announce_call()
+        waiting = (self._wait_for_batch(each, node) for each in under_way)
         vectors: list[Vector] = []
-        follow(max((each.depth for each in under_way), default=0))
+        record_depth(max((each.depth for each in under_way), default=0))
         # All are waited for, so that each is in the account, whichever fails.
         for found in await asyncio.gather(*waiting, return_exceptions=True):
             if isinstance(found, BaseException):
@@ -136,30 +136,30 @@ class Asker:
         predicted = next((each.predicted for each in under_way if each.predicted), None)
         return Embedded(tuple(vectors), predicted=predicted)
 
-    async def _embedded(self, batch: Batch, node: str) -> Sequence[Vector]:
+    async def _wait_for_batch(self, batch: EmbeddingBatch, node: str) -> Sequence[Vector]:
         outcome = Outcome.FAILED
         try:
-            vectors = await batch.vectors()
+            vectors = await batch.wait_for_vectors()
             outcome = Outcome.OK if batch.sent else Outcome.CACHED
         except asyncio.CancelledError:
             outcome = Outcome.DISCARDED
             raise
         finally:
-            entries = self.entries
-            entries.send(batch.sent)
-            entries.use(batch.usage)
-            entries.enter(entries.site(_EMBEDDING), node, batch.key, outcome, batch.sent)
+            entries = self.recorder
+            entries.add_sent(batch.sent)
+            entries.add_usage(batch.usage)
+            entries.record(entries.find_site(_EMBEDDING_DIGEST), node, batch.key, outcome, batch.sent)
         return vectors
 
-    def _put(self, inquiry: Inquiry) -> Asking:
+    def _start_call(self, inquiry: CallSpec) -> AskedCall:
         """Put an inquiry; its flight and its delivery are under way when this returns."""
-        self.entries.plan()
-        call = Call(inquiry, self.attempts, self.entries)
+        self.recorder.announce_call()
+        call = Call(inquiry, self.sender, self.recorder)
         reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         context = copy_context()
         task = self.group.create_task(_deliver(call, reply), context=context)
         task.add_done_callback(lambda _: call.abandon())
-        return Asking(call.flight.started, Following(reply, context), call.key)
+        return AskedCall(call.in_flight.started, TrackedAwaitable(reply, context), call.key)
 
 
 async def _deliver(call: Call, reply: asyncio.Future[Answer]) -> None:
@@ -184,15 +184,15 @@ async def _deliver(call: Call, reply: asyncio.Future[Answer]) -> None:
 
 async def _settle(call: Call) -> Answer:
     """Return a call's answer, and enter in the ledger how it ended."""
-    call.begun = True
+    call.is_awaited = True
     try:
-        return await answer_of(call)
-    except (asyncio.CancelledError, Stopped, BudgetReached):
+        return await find_answer(call)
+    except (asyncio.CancelledError, RunStopped, BudgetReached):
         call.outcome = Outcome.DISCARDED
         raise
     except ReplyError as error:
         call.outcome = error.outcome
-        error.add_note(f"in step {call.entries.step!r}, {call.inquiry.node}")
+        error.add_note(f"in step {call.recorder.step!r}, {call.spec.node}")
         raise
     finally:
-        call.enter()
+        call.record()

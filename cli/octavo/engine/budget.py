@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from octavo.engine.price import Price
-from octavo.engine.samples import together
+from octavo.engine.samples import sum_usage
 from octavo.errors import BudgetReached, OctavoError, UsageError
 from octavo.protocols import (
     Backend,
@@ -23,9 +23,9 @@ from octavo.protocols import (
     Usage,
 )
 
-__all__ = ["Allowance", "Budget", "Metered", "MeteredEmbedding"]
+__all__ = ["Allowance", "Budget", "MeteredBackend", "MeteredEmbedding"]
 
-_LOST = frozenset({"timeout", "connection"})
+_UNANSWERED_KINDS = frozenset({"timeout", "connection"})
 """Faults after which the server may have answered and billed."""
 
 
@@ -46,7 +46,7 @@ class Allowance:
 
 
 @dataclass(slots=True)
-class _Hold:
+class _BudgetReservation:
     """What was set aside for one attempt of a call."""
 
     prompt: int
@@ -68,7 +68,7 @@ class Budget:
 
     allowance: Allowance
     price: Price | None
-    count: Callable[[Request], int]
+    count_prompt: Callable[[Request], int]
     now: Callable[[], float] = field(default=lambda: asyncio.get_running_loop().time())
     calls: int = 0
     tokens: int = 0
@@ -76,68 +76,68 @@ class Budget:
 
     def __post_init__(self) -> None:
         self._started = self.now()
-        self._flying = 0
-        self._held_tokens = 0
-        self._held_cost = 0.0
-        self._settled = asyncio.Event()
-        self._counts = self.allowance.tokens is not None or self.allowance.cost is not None
+        self._in_flight = 0
+        self._reserved_tokens = 0
+        self._reserved_cost = 0.0
+        self._settle_event = asyncio.Event()
+        self._counts_tokens = self.allowance.tokens is not None or self.allowance.cost is not None
 
     @property
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds until the run's time is over; infinite when it may last for ever."""
         if self.allowance.minutes is None:
             return math.inf
         return max(0.0, self.allowance.minutes * 60 - (self.now() - self._started))
 
-    async def reserve(self, request: Request, samples: int = 1) -> _Hold:
+    async def reserve(self, request: Request, samples: int = 1) -> _BudgetReservation:
         """Set aside what a request may take at most, for one sample or several.
 
         Raises BudgetReached when that is too much.
         """
-        hold = _Hold(0, 0, self.price, calls=samples)
-        if self._counts:
-            hold.prompt = self.count(request)
+        hold = _BudgetReservation(0, 0, self.price, calls=samples)
+        if self._counts_tokens:
+            hold.prompt = self.count_prompt(request)
             most = request.max_tokens * samples
             hold.tokens = hold.prompt + most
             if self.price is not None:
                 hold.cost = self.price.cost(hold.prompt, most)
         return await self._reserve(hold)
 
-    async def reserve_texts(self, texts: Sequence[str], price: Price | None) -> _Hold:
+    async def reserve_texts(self, texts: Sequence[str], price: Price | None) -> _BudgetReservation:
         """Set aside what embedding texts takes. Raises BudgetReached like `reserve`."""
-        hold = _Hold(0, 0, price)
-        if self._counts:
+        hold = _BudgetReservation(0, 0, price)
+        if self._counts_tokens:
             asked = (Request((Message("user", text),), 0) for text in texts)
-            hold.prompt = hold.tokens = sum(map(self.count, asked))
+            hold.prompt = hold.tokens = sum(map(self.count_prompt, asked))
             if price is not None:
                 hold.cost = price.cost(hold.prompt, 0)
         return await self._reserve(hold)
 
-    async def _reserve(self, hold: _Hold) -> _Hold:
-        while excess := self._excess(hold):
+    async def _reserve(self, hold: _BudgetReservation) -> _BudgetReservation:
+        while excess := self._find_excess(hold):
             final, reason = excess
-            if final or not self._flying:
+            if final or not self._in_flight:
                 raise BudgetReached(
-                    f"{reason}; so far {self._spent()}",
+                    f"{reason}; so far {self._describe_spent()}",
                     hint="raise it to go on: what was answered is kept",
                 )
-            self._settled.clear()
-            await self._settled.wait()
+            self._settle_event.clear()
+            await self._settle_event.wait()
         self.calls += hold.calls
-        self._flying += 1
-        self._held_tokens += hold.tokens
-        self._held_cost += hold.cost
+        self._in_flight += 1
+        self._reserved_tokens += hold.tokens
+        self._reserved_cost += hold.cost
         return hold
 
-    def settle(self, hold: _Hold, usage: Usage | None, *, billed: bool = False) -> None:
+    def settle(self, hold: _BudgetReservation, usage: Usage | None, *, billed: bool = False) -> None:
         """Put what an attempt took in place of what was set aside.
 
         Without an answer it took nothing, or, when it may be `billed` all the same, everything.
         """
-        self._flying -= 1
-        self._held_tokens -= hold.tokens
-        self._held_cost -= hold.cost
-        if usage is not None and self._counts:
+        self._in_flight -= 1
+        self._reserved_tokens -= hold.tokens
+        self._reserved_cost -= hold.cost
+        if usage is not None and self._counts_tokens:
             prompt = hold.prompt if usage.prompt is None else usage.prompt
             most = hold.tokens - hold.prompt
             completion = most if usage.completion is None else usage.completion
@@ -147,37 +147,37 @@ class Budget:
         elif billed:
             self.tokens += hold.tokens
             self.cost += hold.cost
-        self._settled.set()
+        self._settle_event.set()
 
-    def _excess(self, hold: _Hold) -> tuple[bool, str] | None:
+    def _find_excess(self, hold: _BudgetReservation) -> tuple[bool, str] | None:
         """Return what a further call would exceed, and whether no settling can change that."""
         allowed = self.allowance
-        if self.left <= 0:
+        if self.seconds_left <= 0:
             return True, f"--max-minutes {allowed.minutes:g} is over"
         if allowed.calls is not None and self.calls + hold.calls > allowed.calls:
             return True, f"--max-calls {allowed.calls:,} is reached"
         if allowed.tokens is not None:
             final = self.tokens + hold.tokens > allowed.tokens
-            if final or self.tokens + self._held_tokens + hold.tokens > allowed.tokens:
+            if final or self.tokens + self._reserved_tokens + hold.tokens > allowed.tokens:
                 next_call = f"the next call may take {hold.tokens:,}"
                 return final, f"--max-tokens {allowed.tokens:,} is reached: {next_call}"
         if allowed.cost is not None:
             final = self.cost + hold.cost > allowed.cost
-            if final or self.cost + self._held_cost + hold.cost > allowed.cost:
+            if final or self.cost + self._reserved_cost + hold.cost > allowed.cost:
                 next_call = f"the next call may cost ${hold.cost:.4f}"
                 return final, f"--max-cost {allowed.cost:g} is reached: {next_call}"
         return None
 
-    def _spent(self) -> str:
+    def _describe_spent(self) -> str:
         parts = [f"{self.calls:,} call{'' if self.calls == 1 else 's'} sent"]
-        if self._counts:
+        if self._counts_tokens:
             parts.append(f"{self.tokens:,} tokens")
         if self.price is not None and self.allowance.cost is not None:
             parts.append(f"${self.cost:.4f}")
         return ", ".join(parts)
 
 
-class Metered:
+class MeteredBackend:
     """A backend under a budget: an attempt that the budget does not allow is not sent."""
 
     def __init__(self, backend: Backend, budget: Budget) -> None:
@@ -197,7 +197,7 @@ class Metered:
         try:
             reply = await self._backend.send(request, started)
         except BaseException as error:
-            self._budget.settle(hold, None, billed=_maybe_billed(error))
+            self._budget.settle(hold, None, billed=_is_maybe_billed(error))
             raise
         self._budget.settle(hold, reply.usage)
         return reply
@@ -212,9 +212,9 @@ class Metered:
         try:
             replies = await self._backend.sample(requests, started)
         except BaseException as error:
-            self._budget.settle(hold, None, billed=_maybe_billed(error))
+            self._budget.settle(hold, None, billed=_is_maybe_billed(error))
             raise
-        self._budget.settle(hold, together(reply.usage for reply in replies))
+        self._budget.settle(hold, sum_usage(reply.usage for reply in replies))
         return replies
 
     async def close(self) -> None:
@@ -245,14 +245,14 @@ class MeteredEmbedding:
         try:
             embedded = await self._embedding.embed(texts)
         except BaseException as error:
-            self._budget.settle(hold, None, billed=_maybe_billed(error))
+            self._budget.settle(hold, None, billed=_is_maybe_billed(error))
             raise
         self._budget.settle(hold, embedded.usage)
         return embedded
 
 
-def _maybe_billed(error: BaseException) -> bool:
+def _is_maybe_billed(error: BaseException) -> bool:
     """Tell whether an attempt that ended so may have been answered and billed."""
     if isinstance(error, Transient):
-        return error.kind in _LOST
+        return error.kind in _UNANSWERED_KINDS
     return not isinstance(error, OctavoError)

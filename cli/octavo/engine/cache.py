@@ -17,9 +17,9 @@ from typing import Any, Self
 import orjson
 
 from octavo.engine.journal import Journal
-from octavo.engine.storage import explain
+from octavo.engine.storage import explain_error
 
-__all__ = ["Removed", "Share", "Stats", "clear", "prune", "stats"]
+__all__ = ["RemovedContent", "PipelineShare", "JournalStats", "clear", "prune", "collect_stats"]
 
 _DAY = 86_400
 _TABLES = (
@@ -31,7 +31,7 @@ _BUSY = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class PipelineShare:
     """How many different calls the runs of one pipeline with one model asked for."""
 
     pipeline: str
@@ -41,7 +41,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
+class JournalStats:
     """What a journal holds; sizes in bytes, `since` in seconds since 1970."""
 
     path: str
@@ -52,11 +52,11 @@ class Stats:
     vectors: int
     runs: int
     since: float | None
-    shares: tuple[Share, ...]
+    shares: tuple[PipelineShare, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class RemovedContent:
     """What was taken out; `freed` is in bytes.
 
     `held` tells that others keep the file from shrinking, so that the space is used again instead.
@@ -69,7 +69,7 @@ class Removed:
     held: bool
 
 
-def stats(journal: Journal) -> Stats:
+def collect_stats(journal: Journal) -> JournalStats:
     """Return what the journal holds."""
 
     def one(sql: str) -> Any:  # noqa: ANN401 - what SQLite stores
@@ -81,20 +81,20 @@ def stats(journal: Journal) -> Stats:
         " LEFT JOIN ledger ON ledger.site = sites.id"
         " GROUP BY runs.pipeline, runs.model ORDER BY 4 DESC, 1, 2"
     )
-    return Stats(
+    return JournalStats(
         path=str(journal.path),
-        size=_size(journal),
+        size=_measure_size(journal),
         calls=one("SELECT count(*) FROM calls"),
         replies=one("SELECT coalesce(sum(length(CAST(text AS BLOB))), 0) FROM calls"),
         texts=one("SELECT count(*) FROM texts"),
         vectors=one("SELECT count(*) FROM vectors"),
         runs=one("SELECT count(*) FROM runs"),
         since=one("SELECT min(started) FROM runs"),
-        shares=tuple(Share(*row) for row in shares),
+        shares=tuple(PipelineShare(*row) for row in shares),
     )
 
 
-def prune(journal: Journal, *, days: int | None = None, size: int | None = None) -> Removed:
+def prune(journal: Journal, *, days: int | None = None, size: int | None = None) -> RemovedContent:
     """Take out replies that no run has wanted for so many days, or the oldest down to a size.
 
     The size is in bytes. Raises JournalError when the journal cannot be written.
@@ -102,18 +102,18 @@ def prune(journal: Journal, *, days: int | None = None, size: int | None = None)
     with _Removal(journal) as removal:
         today = int(time.time() // _DAY)
         if days is not None:
-            removal.unused(today - days)
+            removal.remove_unused(today - days)
         if size is not None:
             for (day,) in journal.query(
                 "SELECT used FROM calls UNION SELECT used FROM vectors ORDER BY 1"
             ):
-                if removal.used_bytes() <= size:
+                if removal.count_used_bytes() <= size:
                     break
-                removal.unused(day + 1)
+                removal.remove_unused(day + 1)
     return removal.removed
 
 
-def clear(journal: Journal, *, source: Path | None = None) -> Removed:
+def clear(journal: Journal, *, source: Path | None = None) -> RemovedContent:
     """Take out everything, or what came of one file or of those below a directory.
 
     With a source, also what another file of the same text brought goes, so that nothing of the text
@@ -121,16 +121,16 @@ def clear(journal: Journal, *, source: Path | None = None) -> Removed:
     """
     with _Removal(journal) as removal:
         if source is None:
-            removal.everything()
+            removal.remove_everything()
         else:
-            removal.source(source.resolve())
+            removal.remove_source(source.resolve())
     return removal.removed
 
 
 class _Removal:
     """One transaction, and the space given back after it."""
 
-    removed: Removed
+    removed: RemovedContent
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -139,40 +139,40 @@ class _Removal:
     def __enter__(self) -> Self:
         self._journal.flush()
         try:
-            self._before = (*self._counts(), _size(self._journal))
+            self._before = (*self._count_rows(), _measure_size(self._journal))
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.DatabaseError as error:
-            raise explain(error, self._journal.path) from error
+            raise explain_error(error, self._journal.path) from error
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
             self._undo()
             if isinstance(error, sqlite3.DatabaseError):
-                raise explain(error, self._journal.path) from error
+                raise explain_error(error, self._journal.path) from error
             return
         try:
             self._connection.execute("COMMIT")
             held = not self._shrink()
-            after = (*self._counts(), _size(self._journal))
+            after = (*self._count_rows(), _measure_size(self._journal))
         except sqlite3.DatabaseError as failure:
             self._undo()
-            raise explain(failure, self._journal.path) from failure
+            raise explain_error(failure, self._journal.path) from failure
         calls, texts, runs, size = (
             max(0, old - new) for old, new in zip(self._before, after, strict=True)
         )
-        self.removed = Removed(calls, texts, runs, size, held)
+        self.removed = RemovedContent(calls, texts, runs, size, held)
 
     def _undo(self) -> None:
         if self._connection.in_transaction:  # SQLite ends it by itself where the file is damaged
             self._connection.execute("ROLLBACK")
 
-    def everything(self) -> None:
+    def remove_everything(self) -> None:
         """Take out everything."""
         for table in _TABLES:
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - of our own names
 
-    def unused(self, day: int) -> None:
+    def remove_unused(self, day: int) -> None:
         """Take out what no run has wanted since a day, and the runs that ended before it."""
         execute = self._connection.execute
         execute("DELETE FROM calls WHERE used < ?", (day,))
@@ -185,7 +185,7 @@ class _Removal:
         execute("DELETE FROM runs WHERE started < ?", moment)
         self._sweep()
 
-    def source(self, path: Path) -> None:
+    def remove_source(self, path: Path) -> None:
         """Take out what came of a file, or of the files below a directory."""
         execute = self._connection.execute
         sites = [
@@ -193,7 +193,7 @@ class _Removal:
             for site, run, name, command in execute(
                 "SELECT sites.id, run, source, command FROM sites JOIN runs ON runs.id = sites.run"
             )
-            if _is_of(name, json.loads(command), path)
+            if _is_of_source(name, json.loads(command), path)
         ]
         calls: set[int] = set()
         for site, _ in sites:
@@ -205,15 +205,15 @@ class _Removal:
                 "DELETE FROM runs WHERE id = ? AND NOT EXISTS (SELECT 1 FROM sites WHERE run = ?)",
                 (run, run),
             )
-        for call in self._following(calls):
+        for call in self._find_following(calls):
             execute("DELETE FROM calls WHERE id = ?", (call,))
             execute("DELETE FROM ledger WHERE call = ?", (call,))
         self._sweep()
 
-    def _following(self, calls: set[int]) -> set[int]:
+    def _find_following(self, calls: set[int]) -> set[int]:
         """Return calls with all others that saw the same documents, or their replies."""
         prompts = {
-            call: _references(body)
+            call: _read_references(body)
             for call, body in self._connection.execute(
                 "SELECT calls.id, body FROM calls JOIN prompts ON prompts.id = calls.prompt"
             )
@@ -239,13 +239,13 @@ class _Removal:
         for (body,) in execute("SELECT body FROM prompts").fetchall():
             self._connection.executemany(
                 "INSERT OR IGNORE INTO needed VALUES (?)",
-                ((number,) for kind, number in _quotes(body) if kind != 1),
+                ((number,) for kind, number in _read_quotes(body) if kind != 1),
             )
         execute("DELETE FROM texts WHERE id NOT IN (SELECT id FROM needed)")
         execute("DELETE FROM tables")
         execute("DELETE FROM counts")
 
-    def used_bytes(self) -> int:
+    def count_used_bytes(self) -> int:
         """Return the bytes that are in use."""
         pages, free, size = (
             self._connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -263,7 +263,7 @@ class _Removal:
             return False
         return not busy
 
-    def _counts(self) -> tuple[int, int, int]:
+    def _count_rows(self) -> tuple[int, int, int]:
         calls, texts, runs = (
             self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
             for table in ("calls", "texts", "runs")
@@ -271,7 +271,7 @@ class _Removal:
         return calls, texts, runs
 
 
-def _size(journal: Journal) -> int:
+def _measure_size(journal: Journal) -> int:
     """Return the bytes of the journal's files, without the room that is set aside."""
     if journal.path is None:
         return 0
@@ -279,13 +279,13 @@ def _size(journal: Journal) -> int:
     return sum(file.stat().st_size for file in files if file.exists())
 
 
-def _is_of(source: str, command: list[str], path: Path) -> bool:
+def _is_of_source(source: str, command: list[str], path: Path) -> bool:
     folder = Path(command[1]) if command[:1] == ["-C"] else Path.cwd()
     place = (folder / source).resolve()
     return place == path or path in place.parents
 
 
-def _quotes(body: bytes) -> list[tuple[int, int]]:
+def _read_quotes(body: bytes) -> list[tuple[int, int]]:
     """Return the kind and id of what a packed prompt quotes; kind 2 is a text of its own."""
     found: list[tuple[int, int]] = []
     for _, *parts in orjson.loads(body):
@@ -297,9 +297,9 @@ def _quotes(body: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def _references(body: bytes) -> tuple[frozenset[int], frozenset[int]]:
+def _read_references(body: bytes) -> tuple[frozenset[int], frozenset[int]]:
     """Return the documents and the replies that a packed prompt quotes."""
-    quotes = _quotes(body)
+    quotes = _read_quotes(body)
     return (
         frozenset(number for kind, number in quotes if kind == 0),
         frozenset(number for kind, number in quotes if kind == 1),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from octavo.engine.attempts import Attempts
-from octavo.engine.depth import follow
-from octavo.engine.entries import Entries
-from octavo.engine.flight import Flight
-from octavo.engine.inquiry import Inquiry
+from octavo.engine.attempts import CallSender
+from octavo.engine.depth import record_depth
+from octavo.engine.entries import CallRecorder
+from octavo.engine.flight import InFlightCall
+from octavo.engine.inquiry import CallSpec
 from octavo.engine.report import Outcome
 from octavo.protocols import JsonSchema, Message, Reply
 from octavo.text.note import Prediction
@@ -25,12 +25,12 @@ class Call:
     Raises FitError where the first attempt does not fit.
     """
 
-    inquiry: Inquiry
-    attempts: Attempts
-    entries: Entries
+    spec: CallSpec
+    sender: CallSender
+    recorder: CallRecorder
     key: bytes = field(init=False)
-    flight: Flight = field(init=False)
-    begun: bool = False
+    in_flight: InFlightCall = field(init=False)
+    is_awaited: bool = False
     sent: int = 0
     outcome: Outcome = field(init=False)
 
@@ -41,11 +41,11 @@ class Call:
     @property
     def predicted(self) -> Prediction | None:
         """What made the last attempt's reply up, in a plan."""
-        return self.flight.predicted
+        return self.in_flight.predicted
 
-    def messages(self, attempt: int, bounds: JsonSchema | None = None) -> tuple[Message, ...]:
+    def render_messages(self, attempt: int, bounds: JsonSchema | None = None) -> tuple[Message, ...]:
         """Return the prompt of an attempt, with `bounds` in place of the inquiry's schema."""
-        return self.attempts.messages(self.inquiry, attempt, bounds)
+        return self.sender.render_messages(self.spec, attempt, bounds)
 
     def send(
         self,
@@ -55,63 +55,63 @@ class Call:
     ) -> None:
         """Let an attempt follow the one that has landed; see Attempts.send."""
         self.outcome = Outcome.FAILED  # until it is known to be of use
-        self.key, self.flight = self.attempts.send(self.inquiry, attempt, messages, bounds)
-        self.flight.board()
-        if not self.flight.reply.done():
-            self.flight.told = self.entries.sending(self.inquiry.node, self.key)
+        self.key, self.in_flight = self.sender.send(self.spec, attempt, messages, bounds)
+        self.in_flight.add_waiter()
+        if not self.in_flight.reply.done():
+            self.in_flight.on_sent = self.recorder.make_sent_callback(self.spec.node, self.key)
 
     def resend(self) -> bool:
         """Send the first attempt once more where a stored reply is of no use and may be forgotten.
 
         Returns whether it is sent.
         """
-        if self.sent or not self.attempts.forget(self.key):
+        if self.sent or not self.sender.forget(self.key):
             return False
         self.send(0)
         return True
 
-    async def landed(self) -> Reply:
+    async def wait_for_reply(self) -> Reply:
         """Wait for the last attempt's reply; the first call to do so accounts for it."""
         try:
-            reply = await self.flight.wait()
-            follow(self.flight.depth)
+            reply = await self.in_flight.wait()
+            record_depth(self.in_flight.depth)
         finally:
-            sent = self.claim()
+            sent = self.take_unaccounted()
         if sent:
-            self.entries.use(reply.usage)
+            self.recorder.add_usage(reply.usage)
         return reply
 
-    async def again(self, messages: tuple[Message, ...] | None = None) -> Reply:
+    async def ask_again(self, messages: tuple[Message, ...] | None = None) -> Reply:
         """Send the second attempt and wait for its reply."""
         self.send(1, messages)
-        return await self.landed()
+        return await self.wait_for_reply()
 
-    def claim(self) -> int:
+    def take_unaccounted(self) -> int:
         """Leave the flight; return how many of its requests are this call's to account for."""
-        self.flight.leave()
-        sent = self.flight.claim()
+        self.in_flight.remove_waiter()
+        sent = self.in_flight.take_unaccounted()
         self.sent += sent
-        self.entries.send(sent)
+        self.recorder.add_sent(sent)
         return sent
 
-    def succeed(self) -> None:
+    def mark_succeeded(self) -> None:
         """Take the reply for good: sent for, or found."""
         self.outcome = Outcome.OK if self.sent else Outcome.CACHED
 
-    def truncate(self, said: str) -> None:
+    def mark_truncated(self, said: str) -> None:
         """Take what is whole of the reply for good, and tell the user what it lacks."""
         self.outcome = Outcome.TRUNCATED
-        self.entries.notice(self.inquiry.node, said)
+        self.recorder.notify(self.spec.node, said)
 
-    def enter(self) -> None:
+    def record(self) -> None:
         """Enter in the ledger how the call ended."""
-        inquiry = self.inquiry
-        site = self.entries.site(inquiry.prompt.digest, *inquiry.options, schema=inquiry.schema)
-        self.entries.enter(site, inquiry.node, self.key, self.outcome, self.sent)
+        inquiry = self.spec
+        site = self.recorder.find_site(inquiry.prompt.digest, *inquiry.options, schema=inquiry.schema)
+        self.recorder.record(site, inquiry.node, self.key, self.outcome, self.sent)
 
     def abandon(self) -> None:
         """Enter the call if its document ended before it could even be waited for."""
-        if not self.begun:
+        if not self.is_awaited:
             self.outcome = Outcome.DISCARDED
-            self.claim()
-            self.enter()
+            self.take_unaccounted()
+            self.record()

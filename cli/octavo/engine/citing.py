@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from octavo.engine.embed import Batch
-from octavo.engine.flight import Flight, Flights
-from octavo.engine.queue import Priority
+from octavo.engine.embed import EmbeddingBatch
+from octavo.engine.flight import InFlightCall, Dispatcher
+from octavo.engine.queue import CallPriority
 from octavo.protocols import Request
 from octavo.text.document import Document
 from octavo.text.quote import Quote
 
-__all__ = ["Citing"]
+__all__ = ["DocumentDispatch"]
 
 
 @dataclass(frozen=True, slots=True)
-class Citing:
+class DocumentDispatch:
     """Answers the calls of one document as `flights` do; see Answers."""
 
-    flights: Flights
+    dispatcher: Dispatcher
     document: Document
 
     def answer(
@@ -32,12 +32,12 @@ class Citing:
         key: bytes,
         *,
         quotes: Sequence[Quote],
-        priority: Priority,
-        behind: Flight | None = None,
+        priority: CallPriority,
+        behind: InFlightCall | None = None,
         again: int | None = None,
-    ) -> Flight:
+    ) -> InFlightCall:
         """Return the flight of a request; see Answers."""
-        return self.flights.answer(
+        return self.dispatcher.answer(
             request,
             key,
             quotes=quotes,
@@ -47,10 +47,10 @@ class Citing:
             document=self.document,
         )
 
-    def embed(self, texts: Sequence[str], *, priority: Priority) -> Batch:
+    def embed(self, texts: Sequence[str], *, priority: CallPriority) -> EmbeddingBatch:
         """Return the batch of texts that fit one request."""
-        return self.flights.embed(texts, priority=priority)
+        return self.dispatcher.embed(texts, priority=priority)
 
     def forget(self, key: bytes) -> bool:
         """Take a stored reply for none, if failed replies are asked for anew."""
-        return self.flights.forget(key)
+        return self.dispatcher.forget(key)

@@ -6,24 +6,24 @@ import time
 from dataclasses import replace
 
 from octavo.engine.journal import Journal
-from octavo.engine.patience import Patience
+from octavo.engine.patience import RetryPolicy
 from octavo.engine.report import Watch
 from octavo.protocols import Backend, Capabilities, Profile, Transient
 
-__all__ = ["contacted", "known_without_contact"]
+__all__ = ["fetch_capabilities", "cached_capabilities"]
 
-_LATELY = 3600.0
+_RECHECK_SECONDS = 3600.0
 """Seconds after which a server that did not tell its window is asked for it again."""
 
 
-def known_without_contact(
+def cached_capabilities(
     backend: Backend, profile: Profile, journal: Journal
 ) -> Capabilities | None:
     """Return the capabilities if no server need be asked for them."""
-    return _known(backend, profile, journal, lately=_LATELY)
+    return _find_capabilities(backend, profile, journal, lately=_RECHECK_SECONDS)
 
 
-def _known(
+def _find_capabilities(
     backend: Backend, profile: Profile, journal: Journal, *, lately: float
 ) -> Capabilities | None:
     known = backend.known
@@ -35,7 +35,7 @@ def _known(
     )
     if known.window is not None:
         return known
-    recorded = journal.contact(_contact_name(backend))
+    recorded = journal.find_contact(_name_contact(backend))
     if recorded is None:
         return None
     capabilities, asked = recorded
@@ -53,7 +53,7 @@ def _known(
     )
 
 
-async def contacted(
+async def fetch_capabilities(
     backend: Backend, profile: Profile, journal: Journal, watch: Watch
 ) -> Capabilities:
     """Return the capabilities, asking the server for them unless it has told its window before.
@@ -63,10 +63,10 @@ async def contacted(
     One that told no window is asked again after an hour, since it may know by then; when it does
     not answer, what it told before holds.
     """
-    if (known := known_without_contact(backend, profile, journal)) is not None:
+    if (known := cached_capabilities(backend, profile, journal)) is not None:
         return known
-    earlier = _known(backend, profile, journal, lately=float("inf"))
-    patience = Patience()
+    earlier = _find_capabilities(backend, profile, journal, lately=float("inf"))
+    patience = RetryPolicy()
     attempt = 0
     while True:
         attempt += 1
@@ -75,15 +75,15 @@ async def contacted(
         except Transient as fault:
             if earlier is not None:
                 return earlier
-            delay = patience.refuse_or_wait(fault, attempt)
+            delay = patience.next_delay(fault, attempt)
             if attempt == 1:
                 watch.notice(f"waiting for the backend: {fault.message}")
             await patience.sleep(delay)
         else:
-            journal.keep_contact(_contact_name(backend), found)
+            journal.keep_contact(_name_contact(backend), found)
             journal.flush()
-            return known_without_contact(backend, profile, journal) or found
+            return cached_capabilities(backend, profile, journal) or found
 
 
-def _contact_name(backend: Backend) -> str:
+def _name_contact(backend: Backend) -> str:
     return f"{backend.identity}\n{backend.model}"

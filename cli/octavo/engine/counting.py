@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from octavo.engine.journal import Journal
 from octavo.protocols import Counter, Message
 
-__all__ = ["Counts"]
+__all__ = ["JournalCounter"]
 
 _PER_MESSAGE = 8
 """Tokens that a chat template may add around one message."""
@@ -16,17 +16,17 @@ _PER_MESSAGE = 8
 _EXPANSION = 11
 """Bytes that a tokenizer's normal form may make of one: three become 33 in NFKC (U+FDFA)."""
 
-_KNOWN = 10_000
+_RECENT_COUNTS = 10_000
 """Counts that are kept at hand; the journal has the others."""
 
 
-class Counts:
+class JournalCounter:
     """A Counter that looks into the journal first; for prompts and notes, not for whole books."""
 
     def __init__(self, counter: Counter, journal: Journal) -> None:
         self._counter = counter
         self._journal = journal
-        self._known: dict[bytes, int] = {}
+        self._recent: dict[bytes, int] = {}
 
     @property
     def name(self) -> str:
@@ -43,36 +43,36 @@ class Counts:
         digest = hashlib.sha256(f"{self.name}\0".encode())
         digest.update(text.encode("utf-8", "surrogatepass"))
         key = digest.digest()[:16]
-        tokens = self._known.get(key)
+        tokens = self._recent.get(key)
         if tokens is None:
-            tokens = self._journal.count(key)
+            tokens = self._journal.find_count(key)
         if tokens is None:
             tokens = self._counter.count(text)
             self._journal.keep_count(key, tokens)
-        if len(self._known) >= _KNOWN:
-            self._known.clear()
-        self._known[key] = tokens
+        if len(self._recent) >= _RECENT_COUNTS:
+            self._recent.clear()
+        self._recent[key] = tokens
         return tokens
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text."""
         return [self.count(text) for text in texts]
 
-    def prompt(self, messages: Sequence[Message]) -> int:
+    def count_prompt(self, messages: Sequence[Message]) -> int:
         """Return the tokens of a prompt that recurs, with what a chat template adds."""
         return sum(self.count(message.content) + _PER_MESSAGE for message in messages)
 
-    def prompt_once(self, messages: Sequence[Message]) -> int:
+    def count_prompt_once(self, messages: Sequence[Message]) -> int:
         """Return the same for a prompt that is sent once and not worth remembering."""
         counts = self._counter.count_batch([message.content for message in messages])
         return sum(counts) + _PER_MESSAGE * len(messages)
 
-    def prompt_at_most(self, messages: Sequence[Message]) -> int:
+    def count_prompt_at_most(self, messages: Sequence[Message]) -> int:
         """Return what a prompt cannot exceed, without counting: a token has a byte or more."""
-        return sum(_most(message.content) + _PER_MESSAGE for message in messages)
+        return sum(_count_at_most(message.content) + _PER_MESSAGE for message in messages)
 
 
-def _most(text: str) -> int:
+def _count_at_most(text: str) -> int:
     if text.isascii():  # no normal form changes it
         return len(text)
     return _EXPANSION * len(text.encode("utf-8", "surrogatepass"))

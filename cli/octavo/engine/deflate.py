@@ -6,18 +6,18 @@ import zlib
 
 __all__ = ["deflate", "inflate"]
 
-_LEVEL = 1
+_DEFLATE_LEVEL = 1
 """zlib's level: on a novel level 6 took four times as long to save a seventh more."""
-_SHORT = 256
+_PLAIN_CHARACTERS = 256
 """Characters up to which a text is stored as it is, which a query can read."""
 
 
 def deflate(text: str) -> str | bytes:
     """Return a well-formed text as it is, or as the bytes for `inflate` when they are fewer."""
-    if len(text) <= _SHORT:
+    if len(text) <= _PLAIN_CHARACTERS:
         return text
     plain = text.encode()
-    data = zlib.compress(plain, _LEVEL)
+    data = zlib.compress(plain, _DEFLATE_LEVEL)
     return data if len(data) < len(plain) else text
 
 

@@ -12,42 +12,42 @@ from collections.abc import Awaitable, Generator
 from contextvars import Context, ContextVar
 from typing import Any, TypeVar
 
-__all__ = ["Following", "calls_before", "follow", "restart"]
+__all__ = ["TrackedAwaitable", "get_depth", "record_depth", "reset_depth"]
 
 Given = TypeVar("Given")
-_chain: ContextVar[int] = ContextVar("octavo_calls_before", default=0)
+_depth: ContextVar[int] = ContextVar("octavo_calls_before", default=0)
 
 
-def restart() -> None:
+def reset_depth() -> None:
     """Forget what this task has waited for: another document begins."""
-    _chain.set(0)
+    _depth.set(0)
 
 
-def calls_before() -> int:
+def get_depth() -> int:
     """Return the longest chain of calls that this task has waited for."""
-    return _chain.get()
+    return _depth.get()
 
 
-def follow(calls: int) -> None:
+def record_depth(calls: int) -> None:
     """Take note that this task has waited for a chain of so many calls."""
-    if calls > _chain.get():
-        _chain.set(calls)
+    if calls > _depth.get():
+        _depth.set(calls)
 
 
-class Following(Awaitable[Given]):
+class TrackedAwaitable(Awaitable[Given]):
     """What a task makes: whoever awaits it has waited for that task's chain of calls, too.
 
     `context` is the one that the task runs in. Several readers may await it if they may await
     `made`.
     """
 
-    __slots__ = ("_context", "_made")
+    __slots__ = ("_context", "_awaitable")
 
     def __init__(self, made: Awaitable[Given], context: Context) -> None:
-        self._made = made
+        self._awaitable = made
         self._context = context
 
     def __await__(self) -> Generator[Any, Any, Given]:
-        value = yield from self._made.__await__()
-        follow(self._context.get(_chain, 0))
+        value = yield from self._awaitable.__await__()
+        record_depth(self._context.get(_depth, 0))
         return value

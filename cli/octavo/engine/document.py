@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from octavo.engine.depth import restart
-from octavo.engine.engine import Engine
-from octavo.engine.flight import Answers
-from octavo.engine.folding import Folding, joined, value_of
-from octavo.engine.ledger import Account
-from octavo.engine.questions import Question, questions
-from octavo.engine.report import Answered, Result
+from octavo.engine.depth import reset_depth
+from octavo.engine.engine import RunContext
+from octavo.engine.flight import CallAnswerer
+from octavo.engine.folding import PipelineRun, join_answers, merge_values
+from octavo.engine.ledger import RunningTotals
+from octavo.engine.questions import Question, list_questions
+from octavo.engine.report import QuestionAnswer, Result
 from octavo.errors import InputError
 from octavo.pipeline.spec import Pipeline
 from octavo.text.document import Document
@@ -21,14 +21,14 @@ from octavo.text.place import describe_location
 from octavo.text.span import Span
 from octavo.text.union import merge_spans
 
-__all__ = ["Given", "Reading"]
+__all__ = ["GivenNotes", "DocumentRun"]
 
-Given = Sequence[tuple[PendingNote, Note]]
+GivenNotes = Sequence[tuple[PendingNote, Note]]
 """The notes that the steps gave, and their slots."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DocumentRun:
     """A document under way.
 
     `answers(step)` is what answers a step's calls; `number` the document's place in the run;
@@ -36,27 +36,27 @@ class Reading:
     are kept where the pipeline gathers.
     """
 
-    engine: Engine
-    answers: Callable[[str], Answers]
+    engine: RunContext
+    answers: Callable[[str], CallAnswerer]
     pipeline: Pipeline
     params: Mapping[str, object]
     document: Document
     number: int
-    account: Account = field(default_factory=Account)
-    given: list[Given] = field(default_factory=list[Given])
+    account: RunningTotals = field(default_factory=RunningTotals)
+    given: list[GivenNotes] = field(default_factory=list[GivenNotes])
 
-    async def result(self) -> Result:
+    async def run(self) -> Result:
         """Run the pipeline's steps and return what they made of the document.
 
         Raises what ended it; calls that were sent still reach the journal.
         """
-        restart()
+        reset_depth()
         document = self.document
         if not document.text.strip():
             piped = document.source == "-"
             hint = "the command before the pipe wrote nothing, or blanks only" if piped else None
             raise InputError("there is no text in it", source=document.source, hint=hint)
-        folding = Folding(
+        folding = PipelineRun(
             self.engine,
             self.answers,
             self.pipeline,
@@ -69,8 +69,8 @@ class Reading:
             # What cannot fit shows while the steps are laid out. That is done here, and not in
             # tasks, so that such an error ends the document before any of its calls is sent.
             laid_out = [
-                (question, await folding.fold((), question[2], group))
-                for question in questions(self.pipeline, self.params)
+                (question, await folding.run_steps((), question[2], group))
+                for question in list_questions(self.pipeline, self.params)
             ]
             asked = [
                 group.create_task(self._answer(question, slots)) for question, slots in laid_out
@@ -83,23 +83,23 @@ class Reading:
         spans = merge_spans(span for answer, _ in answers for span in answer.spans)
         return Result(
             source=document.source,
-            value=joined([answer for answer, _ in answers]),
+            value=join_answers([answer for answer, _ in answers]),
             spans=spans,
-            places=self._places(spans),
+            places=self._find_places(spans),
             coverage=1 - lost / len(document.text),
-            totals=self.account.totals(),
+            totals=self.account.to_totals(),
             hash=document.hash,
             answers=tuple(answer for answer, _ in answers if answer.name),
             findings=tuple(folding.findings) if finds else None,
             metadata=document.metadata,
         )
 
-    async def _answer(self, question: Question, slots: Sequence[PendingNote]) -> tuple[Answered, Given]:
+    async def _answer(self, question: Question, slots: Sequence[PendingNote]) -> tuple[QuestionAnswer, GivenNotes]:
         name, asked, _ = question
         given = [(slot, note) for slot in slots if (note := await slot.note) is not None]
         notes = [note for _, note in given]
         spans = merge_spans(span for note in notes for span in note.spans)
-        return Answered(name, asked, value_of(notes), spans, self._places(spans)), given
+        return QuestionAnswer(name, asked, merge_values(notes), spans, self._find_places(spans)), given
 
-    def _places(self, spans: Sequence[Span]) -> tuple[str | None, ...]:
+    def _find_places(self, spans: Sequence[Span]) -> tuple[str | None, ...]:
         return tuple(describe_location(self.document, span) for span in spans)

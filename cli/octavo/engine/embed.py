@@ -9,28 +9,28 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from octavo.engine.journal import Journal
-from octavo.engine.limit import Limit
-from octavo.engine.pace import Cost
-from octavo.engine.patience import Patience
-from octavo.engine.queue import Priority
-from octavo.engine.vectors import find_vector, keep_vectors, vector_key
+from octavo.engine.limit import ConcurrencyLimiter
+from octavo.engine.pace import CallCost
+from octavo.engine.patience import RetryPolicy
+from octavo.engine.queue import CallPriority
+from octavo.engine.vectors import find_vector, keep_vectors, compute_vector_key
 from octavo.errors import BackendError, BudgetReached
 from octavo.protocols import Embedding, Transient, Usage
 from octavo.text.note import Prediction
 from octavo.text.vector import Vector
 
-__all__ = ["Batch", "Embeddings", "Vectors", "batches"]
+__all__ = ["EmbeddingBatch", "EmbeddingDispatcher", "TextEmbedder", "split_into_batches"]
 
-_TEXTS = 64
-_CHARACTERS = 100_000
+_MAX_TEXTS = 64
+_MAX_CHARACTERS = 100_000
 """The most of a request: servers bound both the texts and their tokens."""
 
 
-def batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+def split_into_batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Yield the texts in groups, each for one request."""
     start = held = 0
     for place, text in enumerate(texts):
-        if place > start and (place - start == _TEXTS or held + len(text) > _CHARACTERS):
+        if place > start and (place - start == _MAX_TEXTS or held + len(text) > _MAX_CHARACTERS):
             yield texts[start:place]
             start, held = place, 0
         held += len(text)
@@ -39,7 +39,7 @@ def batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 @dataclass
-class Batch:
+class EmbeddingBatch:
     """Texts being embedded: known already, waiting, or sent.
 
     `key` names them in the ledger, `sent` says how often a request was sent for them, and `depth`,
@@ -51,32 +51,32 @@ class Batch:
     usage: Usage = field(default_factory=Usage)
     predicted: Prediction | None = None
     depth: int = 0
-    _places: list[Awaitable[Vector] | Vector] = field(
+    _vectors: list[Awaitable[Vector] | Vector] = field(
         default_factory=list["Awaitable[Vector] | Vector"]
     )
 
     def add(self, place: Awaitable[Vector] | Vector) -> None:
         """Add the next text's vector, or who will have it."""
-        self._places.append(place)
+        self._vectors.append(place)
 
-    async def vectors(self) -> tuple[Vector, ...]:
+    async def wait_for_vectors(self) -> tuple[Vector, ...]:
         """Wait for all vectors."""
         waited = [
-            each if isinstance(each, array) else await asyncio.shield(each) for each in self._places
+            each if isinstance(each, array) else await asyncio.shield(each) for each in self._vectors
         ]
         return tuple(waited)
 
 
-class Vectors(Protocol):
+class TextEmbedder(Protocol):
     """Something that embeds texts: the journal, then a backend or a prediction."""
 
-    def embed(self, texts: Sequence[str], *, priority: Priority) -> Batch:
+    def embed(self, texts: Sequence[str], *, priority: CallPriority) -> EmbeddingBatch:
         """Return a batch under way for texts that fit one request; equal texts share a vector."""
         ...
 
 
 @dataclass
-class Embeddings:
+class EmbeddingDispatcher:
     """Embeds by the journal, else by the backend under the run's limit and patience.
 
     What was queued is sent whoever gave it up: it lands in the journal.
@@ -84,34 +84,34 @@ class Embeddings:
 
     embedding: Embedding
     journal: Journal
-    limit: Limit
-    patience: Patience
+    limiter: ConcurrencyLimiter
+    retry_policy: RetryPolicy
     group: asyncio.TaskGroup
 
     def __post_init__(self) -> None:
-        self._flying: dict[bytes, asyncio.Future[Vector]] = {}
+        self._in_flight: dict[bytes, asyncio.Future[Vector]] = {}
 
-    def embed(self, texts: Sequence[str], *, priority: Priority) -> Batch:
+    def embed(self, texts: Sequence[str], *, priority: CallPriority) -> EmbeddingBatch:
         """Return a batch under way; see Vectors."""
         name = self.embedding.embedder
-        batch = Batch(vector_key(name, "\0".join(texts)))
+        batch = EmbeddingBatch(compute_vector_key(name, "\0".join(texts)))
         missing: dict[bytes, str] = {}
         for text in texts:
-            key = vector_key(name, text)
-            future = self._flying.get(key)
+            key = compute_vector_key(name, text)
+            future = self._in_flight.get(key)
             if future is None and (found := find_vector(self.journal, key)) is not None:
                 batch.add(found)
                 continue
             if future is None:
-                future = self._flying[key] = asyncio.get_running_loop().create_future()
+                future = self._in_flight[key] = asyncio.get_running_loop().create_future()
                 missing[key] = text
             batch.add(future)
         if missing:
-            self.group.create_task(self._fly(batch, missing, priority))
+            self.group.create_task(self._run_batch(batch, missing, priority))
         return batch
 
-    async def _fly(self, batch: Batch, missing: dict[bytes, str], priority: Priority) -> None:
-        futures = [self._flying[key] for key in missing]
+    async def _run_batch(self, batch: EmbeddingBatch, missing: dict[bytes, str], priority: CallPriority) -> None:
+        futures = [self._in_flight[key] for key in missing]
         try:
             vectors = await self._send(batch, missing, priority)
         except asyncio.CancelledError:
@@ -127,14 +127,14 @@ class Embeddings:
                 future.set_result(each)
         finally:
             for key in missing:
-                del self._flying[key]
+                del self._in_flight[key]
 
     async def _send(
-        self, batch: Batch, missing: dict[bytes, str], priority: Priority
+        self, batch: EmbeddingBatch, missing: dict[bytes, str], priority: CallPriority
     ) -> Sequence[Vector]:
         while True:
             # Another model has limits of its own.
-            await self.limit.acquire(priority, cost=Cost(requests=0.0))
+            await self.limiter.acquire(priority, cost=CallCost(requests=0.0))
             try:
                 self.journal.require()
                 batch.sent += 1
@@ -144,15 +144,15 @@ class Embeddings:
                 raise
             except Transient as fault:
                 if fault.kind in {"rate", "timeout"}:
-                    self.limit.pushed_back()
-                delay = self.patience.refuse_or_wait(fault, batch.sent)
+                    self.limiter.on_overload()
+                delay = self.retry_policy.next_delay(fault, batch.sent)
             else:
-                self.patience.succeeded()
-                self.limit.succeeded()
+                self.retry_policy.on_success()
+                self.limiter.on_success()
                 break
             finally:
-                self.limit.release()
-            await self.patience.sleep(delay)
+                self.limiter.release()
+            await self.retry_policy.sleep(delay)
         batch.usage = embedded.usage
         if len(embedded.vectors) != len(missing):
             raise BackendError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from octavo.engine.counting import Counts
+from octavo.engine.counting import JournalCounter
 from octavo.engine.journal import Journal
 from octavo.engine.ledger import Ledger
 from octavo.engine.report import Watch
@@ -13,11 +13,11 @@ from octavo.errors import FitError
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Capabilities, Counter, Request
 
-__all__ = ["Engine"]
+__all__ = ["RunContext"]
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class RunContext:
     """The journal, the tokenizer, the model's name and window, and who watches.
 
     `window` is None when neither the profile nor the backend says it; `known` is what the backend
@@ -29,7 +29,7 @@ class Engine:
     watch: Watch
     registry: Registry
     counter: Counter
-    counts: Counts
+    counts: JournalCounter
     identity: str
     model: str
     window: int | None
@@ -41,7 +41,7 @@ class Engine:
         """SHA-256 of what answers: the backend's identity and the model."""
         return hashlib.sha256(f"{self.identity}\n{self.model}".encode()).digest()
 
-    def fits(self, request: Request) -> None:
+    def require_fit(self, request: Request) -> None:
         """Raise FitError when a request cannot fit the window together with its reply.
 
         An estimate, which counts too much by design, refuses nothing that was planned for. What is
@@ -49,9 +49,9 @@ class Engine:
         """
         if self.window is None or not self.counter.exact:
             return
-        if self.counts.prompt_at_most(request.messages) + request.max_tokens <= self.window:
+        if self.counts.count_prompt_at_most(request.messages) + request.max_tokens <= self.window:
             return
-        prompt = self.counts.prompt_once(request.messages)
+        prompt = self.counts.count_prompt_once(request.messages)
         if prompt + request.max_tokens > self.window:
             raise FitError(
                 f"a prompt of {prompt:,} tokens and a reply of {request.max_tokens:,} do not fit"

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from octavo.engine.ledger import Account, Ledger
-from octavo.engine.report import CallWatch, Ended, Outcome, Watch
+from octavo.engine.ledger import RunningTotals, Ledger
+from octavo.engine.report import CallWatch, CallEnded, Outcome, Watch
 from octavo.protocols import JsonSchema, Usage
 
-__all__ = ["Entries"]
+__all__ = ["CallRecorder"]
 
 
 @dataclass
-class Entries:
+class CallRecorder:
     """Enters the calls of one step of one document.
 
     `account` has the document's sums and the ledger the run's; `model` is a hash of the model, and
@@ -24,7 +24,7 @@ class Entries:
     """
 
     ledger: Ledger
-    account: Account
+    account: RunningTotals
     watch: Watch
     source: str
     step: str
@@ -37,36 +37,36 @@ class Entries:
         self._accounts = (self.account, self.ledger.account)
         self._sites: dict[tuple[object, ...], int] = {}
 
-    def plan(self) -> None:
+    def announce_call(self) -> None:
         """Tell that there will be one call more."""
         self.watch.call_planned(self.source, self.step)
 
-    def sending(self, node: str, key: bytes) -> Callable[[], None] | None:
+    def make_sent_callback(self, node: str, key: bytes) -> Callable[[], None] | None:
         """Return what is to be told each time that an attempt is sent, if anybody wants to know."""
         if self._call_watch is None:
             return None
         return partial(self._call_watch.call_sent, self.source, self.step, node, key)
 
-    def send(self, times: int) -> None:
+    def add_sent(self, times: int) -> None:
         """Add how many requests were sent."""
         for account in self._accounts:
             account.sent += times
 
-    def use(self, usage: Usage) -> None:
+    def add_usage(self, usage: Usage) -> None:
         """Add what the backend says that a request took."""
         for account in self._accounts:
-            account.used(usage)
+            account.add_usage(usage)
 
-    def skip(self) -> None:
+    def count_skipped(self) -> None:
         """Count a part of the document that was left out."""
         for account in self._accounts:
             account.outcomes[Outcome.SKIPPED] += 1
 
-    def notice(self, node: str, said: str) -> None:
+    def notify(self, node: str, said: str) -> None:
         """Say one line about a call that the user should see."""
         self.watch.notice(f"{self.source}: {node} of step {self.step!r} {said}")
 
-    def site(self, prompt: str, *options: object, schema: JsonSchema | None = None) -> int:
+    def find_site(self, prompt: str, *options: object, schema: JsonSchema | None = None) -> int:
         """Return the number of the site: calls that differ in their inputs only share one.
 
         `prompt` is the prompt's digest.
@@ -74,7 +74,7 @@ class Entries:
         key = (prompt, *options, schema is not None)
         if key not in self._sites:
             said = json.dumps([options, schema, self.params], sort_keys=True, default=str)
-            self._sites[key] = self.ledger.site(
+            self._sites[key] = self.ledger.open_site(
                 self.source,
                 self.step,
                 prompt=prompt,
@@ -83,10 +83,10 @@ class Entries:
             )
         return self._sites[key]
 
-    def enter(self, site: int, node: str, key: bytes, outcome: Outcome, sent: int) -> None:
+    def record(self, site: int, node: str, key: bytes, outcome: Outcome, sent: int) -> None:
         """Enter how a call ended, and how often it was sent."""
         self.account.outcomes[outcome] += 1
-        self.ledger.enter(site, node, key, outcome, sent)
+        self.ledger.record(site, node, key, outcome, sent)
         self.watch.call_done(self.source, self.step, outcome)
         if self._call_watch is not None:
-            self._call_watch.call_ended(Ended(self.source, self.step, node, key, outcome, sent))
+            self._call_watch.call_ended(CallEnded(self.source, self.step, node, key, outcome, sent))

@@ -8,24 +8,24 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from octavo.engine.budget import Allowance, Budget, Metered, MeteredEmbedding
-from octavo.engine.contact import contacted, known_without_contact
-from octavo.engine.counting import Counts
-from octavo.engine.engine import Engine
-from octavo.engine.garbage import seldom_collected
-from octavo.engine.hedge import Hedge
-from octavo.engine.history import History, usual
+from octavo.engine.budget import Allowance, Budget, MeteredBackend, MeteredEmbedding
+from octavo.engine.contact import fetch_capabilities, cached_capabilities
+from octavo.engine.counting import JournalCounter
+from octavo.engine.engine import RunContext
+from octavo.engine.garbage import reduce_garbage_collection
+from octavo.engine.hedge import Hedger
+from octavo.engine.history import History, find_typical_calls
 from octavo.engine.journal import Journal
 from octavo.engine.ledger import Ledger
-from octavo.engine.limit import Limit
-from octavo.engine.pace import Pace
-from octavo.engine.patience import Patience
-from octavo.engine.plan import Known, Plan, plan
-from octavo.engine.price import Price, price_of
+from octavo.engine.limit import ConcurrencyLimiter
+from octavo.engine.pace import RateLimiter
+from octavo.engine.patience import RetryPolicy
+from octavo.engine.plan import PlanFacts, Plan, build_plan
+from octavo.engine.price import Price, find_price
 from octavo.engine.report import Report, Silence, Sink, Watch
-from octavo.engine.run import Stream
-from octavo.engine.runs import begin, finish, fresh_generation
-from octavo.engine.storage import journal_path
+from octavo.engine.run import DocumentStream
+from octavo.engine.runs import begin_run, finish_run, find_fresh_generation
+from octavo.engine.storage import find_journal_path
 from octavo.errors import InputError, UsageError
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.spec import Pipeline
@@ -36,7 +36,7 @@ from octavo.tokens.choose import find_tokenizer
 
 __all__ = ["Job", "execute", "forecast"]
 
-_UNKNOWN_CAPACITY = 8
+_DEFAULT_PARALLEL = 8
 """Calls in flight at first, for a backend that does not say what it takes."""
 
 
@@ -73,7 +73,7 @@ class Job:
     allow_partial: float | None = None
 
     @property
-    def folded(self) -> Pipeline:
+    def effective_pipeline(self) -> Pipeline:
         """The pipeline, leaving out what fails where a partial result may be accepted."""
         return self.pipeline if self.allow_partial is None else self.pipeline.skip_errors()
 
@@ -86,57 +86,57 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
     """
     clock = asyncio.get_running_loop().time
     started = clock()
-    with _journal(job) as journal, seldom_collected():
-        async with _backend(job, watch) as backend, _embedding(job, backend, watch) as embedding:
-            price = _required_price(job, backend) if job.allowance.cost is not None else None
-            known = await contacted(backend, job.profile, journal, watch)
-            opened = _Opened(job, journal, backend, known, embedding)
-            limit = opened.limit()
-            model = _named(backend)
+    with open_journal(job) as journal, reduce_garbage_collection():
+        async with open_job_backend(job, watch) as backend, open_job_embedding(job, backend, watch) as embedding:
+            price = require_chat_price(job, backend) if job.allowance.cost is not None else None
+            known = await fetch_capabilities(backend, job.profile, journal, watch)
+            opened = JobSession(job, journal, backend, known, embedding)
+            limit = opened.build_limiter()
+            model = name_model(backend)
             journal.prepare()
-            number = begin(journal, pipeline=job.pipeline.name, model=model, command=job.command)
+            number = begin_run(journal, pipeline=job.pipeline.name, model=model, command=job.command)
             watch.run_started(str(number))
             ledger = Ledger(journal, number)
-            engine = opened.engine(ledger, watch)
-            budget = Budget(job.allowance, price, lambda r: engine.counts.prompt_once(r.messages))
+            engine = opened.build_context(ledger, watch)
+            budget = Budget(job.allowance, price, lambda r: engine.counts.count_prompt_once(r.messages))
             if isinstance(backend, Starting) and not (job.jobs or job.profile.parallel):
-                backend.capacity = limit.widen
-            stream = Stream(
+                backend.capacity = limit.raise_to
+            stream = DocumentStream(
                 engine=engine,
-                backend=Metered(backend, budget) if job.allowance else backend,
-                pipeline=job.folded,
+                backend=MeteredBackend(backend, budget) if job.allowance else backend,
+                pipeline=job.effective_pipeline,
                 params=job.params,
-                limit=limit,
-                patience=Patience(sleep=lambda seconds: limit.pause(min(seconds, budget.left))),
+                limiter=limit,
+                retry_policy=RetryPolicy(sleep=lambda seconds: limit.pause(min(seconds, budget.seconds_left))),
                 sink=sink,
-                hedge=Hedge(job.profile.hedge) if job.profile.hedge else None,
+                hedger=Hedger(job.profile.hedge) if job.profile.hedge else None,
                 keep_going=job.keep_going,
-                retry=job.retry,
-                accepted=1.0 if job.allow_partial is None else job.allow_partial,
-                embedding=_metered(job, embedding, budget),
+                retry_failed=job.retry,
+                min_coverage=1.0 if job.allow_partial is None else job.allow_partial,
+                embedding=meter_embedding(job, embedding, budget),
                 measured=job.measured,
                 give_up=backend.give_up if isinstance(backend, Starting) else None,
             )
             status = "failed"
             try:
                 await stream.run(job.inputs)
-                status = _status(stream)
+                status = _name_status(stream)
             except asyncio.CancelledError:
                 status = "stopped"
                 raise
             finally:
-                totals = ledger.account.totals()
+                totals = ledger.account.to_totals()
                 report = Report(
                     run=str(number),
                     documents=stream.documents,
                     failed=stream.failed,
-                    totals=ledger.measured(totals, engine.counter) if job.measured else totals,
+                    totals=ledger.add_ideal_rate(totals, engine.counter) if job.measured else totals,
                     seconds=clock() - started,
-                    error=stream.ended,
+                    error=stream.end_error,
                     partial=stream.partial,
                     unopened=stream.unopened,
                 )
-                finish(journal, number, status, report)
+                finish_run(journal, number, status, report)
     return report
 
 
@@ -146,41 +146,41 @@ async def forecast(job: Job, *, watch: Watch | None = None) -> Plan:
     Raises FitError when a prompt cannot fit, and what else a run would raise before its first call.
     """
     quiet = watch or Silence()
-    with _journal(job) as journal:
-        async with _backend(job, quiet) as backend, _embedding(job, backend, quiet) as embedding:
-            known = known_without_contact(backend, job.profile, journal) or backend.known
-            opened = _Opened(job, journal, backend, known, embedding)
-            engine = opened.engine(Ledger(journal, None), quiet)
+    with open_journal(job) as journal:
+        async with open_job_backend(job, quiet) as backend, open_job_embedding(job, backend, quiet) as embedding:
+            known = cached_capabilities(backend, job.profile, journal) or backend.known
+            opened = JobSession(job, journal, backend, known, embedding)
+            engine = opened.build_context(Ledger(journal, None), quiet)
             name = job.pipeline.name
-            expected = Known(
+            expected = PlanFacts(
                 History(journal, name, job.command, fresh=job.fresh),
-                price=cache(lambda: _price(job, backend)),
-                price_embedding=cache(lambda: _price_embedding(job, embedding)),
-                usual=usual(journal, model=f"{backend.identity} {backend.model}", pipeline=name),
-                jobs=opened.limit().size,
+                price=cache(lambda: find_chat_price(job, backend)),
+                price_embedding=cache(lambda: find_embedding_price(job, embedding)),
+                usual=find_typical_calls(journal, model=f"{backend.identity} {backend.model}", pipeline=name),
+                jobs=opened.build_limiter().size,
             )
-            return await plan(engine, job.pipeline, job.params, job.inputs, expected)
+            return await build_plan(engine, job.pipeline, job.params, job.inputs, expected)
 
 
-def _journal(job: Job) -> Journal:
+def open_journal(job: Job) -> Journal:
     journal = Journal(
-        None if job.private else journal_path(),
+        None if job.private else find_journal_path(),
         generation=job.generation,
         base=job.base,
     )
     if job.retry:
-        journal.generation = fresh_generation(journal)
+        journal.generation = find_fresh_generation(journal)
     elif job.fresh and not job.generation:
-        journal.generation = journal.base = fresh_generation(journal)
+        journal.generation = journal.base = find_fresh_generation(journal)
     return journal
 
 
-def _price(job: Job, backend: Backend) -> Price | None:
-    return price_of(job.profile, backend.place if isinstance(backend, Served) else None)
+def find_chat_price(job: Job, backend: Backend) -> Price | None:
+    return find_price(job.profile, backend.place if isinstance(backend, Served) else None)
 
 
-def _required_price(job: Job, backend: Backend) -> Price:
-    price = _price(job, backend)
+def require_chat_price(job: Job, backend: Backend) -> Price:
+    price = find_chat_price(job, backend)
     if price is None:
         raise UsageError(
             f"--max-cost: the price of {job.profile.model} is not known",
@@ -189,14 +189,14 @@ def _required_price(job: Job, backend: Backend) -> Price:
     return price
 
 
-def _metered(job: Job, embedding: Embedding | None, budget: Budget) -> Embedding | None:
+def meter_embedding(job: Job, embedding: Embedding | None, budget: Budget) -> Embedding | None:
     if embedding is None or not job.allowance:
         return embedding
-    price = _price_embedding(job, embedding) if job.allowance.cost is not None else None
+    price = find_embedding_price(job, embedding) if job.allowance.cost is not None else None
     return MeteredEmbedding(embedding, budget, price)
 
 
-def _price_embedding(job: Job, embedding: Embedding | None) -> Price | None:
+def find_embedding_price(job: Job, embedding: Embedding | None) -> Price | None:
     profile, named = job.profile, job.profile.embeddings
     if isinstance(named, Profile):
         profile = named
@@ -205,34 +205,34 @@ def _price_embedding(job: Job, embedding: Embedding | None) -> Price | None:
         # What the profile says of prices is said of the model that replies.
         changes = {"model": f"{kind}:{named}", "price_in": None, "price_out": None}
         profile = profile.model_copy(update=changes)
-    return price_of(profile, embedding.place if isinstance(embedding, Served) else None)
+    return find_price(profile, embedding.place if isinstance(embedding, Served) else None)
 
 
 @asynccontextmanager
-async def _backend(job: Job, watch: Watch) -> AsyncGenerator[Backend]:
+async def open_job_backend(job: Job, watch: Watch) -> AsyncGenerator[Backend]:
     if job.backend is not None:
         yield job.backend
         return
-    async with _opened(job, job.profile, watch) as backend:
+    async with _open_backend(job, job.profile, watch) as backend:
         yield backend
 
 
 @asynccontextmanager
-async def _embedding(job: Job, backend: Backend, watch: Watch) -> AsyncGenerator[Embedding | None]:
+async def open_job_embedding(job: Job, backend: Backend, watch: Watch) -> AsyncGenerator[Embedding | None]:
     """Open what embeds: the backend itself, or that of a profile of its own."""
     profile = job.profile.embeddings
     if not isinstance(profile, Profile):
         yield backend if isinstance(backend, Embedding) and backend.known.embeddings else None
         return
     _, _, name = profile.model.partition(":")
-    async with _opened(job, profile.model_copy(update={"embeddings": name}), watch) as embedding:
+    async with _open_backend(job, profile.model_copy(update={"embeddings": name}), watch) as embedding:
         if not isinstance(embedding, Embedding):
             raise UsageError(f"{profile.model} embeds nothing", hint="name a model that does")
         yield embedding
 
 
 @asynccontextmanager
-async def _opened(job: Job, profile: Profile, watch: Watch) -> AsyncGenerator[Backend]:
+async def _open_backend(job: Job, profile: Profile, watch: Watch) -> AsyncGenerator[Backend]:
     kind, _, name = profile.model.partition(":")
     backend = job.registry.get_backend(kind).open(name, profile)
     if isinstance(backend, Fetching):
@@ -246,7 +246,7 @@ async def _opened(job: Job, profile: Profile, watch: Watch) -> AsyncGenerator[Ba
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class JobSession:
     """A job's journal, backend and what is known of it."""
 
     job: Job
@@ -255,16 +255,16 @@ class _Opened:
     known: Capabilities
     embedding: Embedding | None
 
-    def engine(self, ledger: Ledger, watch: Watch) -> Engine:
+    def build_context(self, ledger: Ledger, watch: Watch) -> RunContext:
         backend = self.backend
         counter = counter_named(self.known.tokenizer or find_tokenizer(backend.model), watch.notice)
-        return Engine(
+        return RunContext(
             journal=self.journal,
             ledger=ledger,
             watch=watch,
             registry=self.job.registry,
             counter=counter,
-            counts=Counts(counter, self.journal),
+            counts=JournalCounter(counter, self.journal),
             identity=backend.identity,
             model=backend.model,
             window=self.known.window,
@@ -272,22 +272,22 @@ class _Opened:
             embedder=self.embedding.embedder if self.embedding is not None else "",
         )
 
-    def limit(self) -> Limit:
+    def build_limiter(self) -> ConcurrencyLimiter:
         size = self.job.jobs or self.known.parallel
         profile = self.job.profile
         stated = {"requests": profile.requests_per_minute, "tokens": profile.tokens_per_minute}
-        pace = Pace({kind: limit for kind, limit in stated.items() if limit is not None})
-        return Limit(size or _UNKNOWN_CAPACITY, adapts=size is None, pace=pace)
+        pace = RateLimiter({kind: limit for kind, limit in stated.items() if limit is not None})
+        return ConcurrencyLimiter(size or _DEFAULT_PARALLEL, adapts=size is None, pace=pace)
 
 
-def _named(backend: Backend) -> str:
+def name_model(backend: Backend) -> str:
     """Return what the list of runs calls a model."""
     return f"{backend.identity} {backend.model}"
 
 
-def _status(stream: Stream) -> str:
-    if stream.ended is not None:
-        return type(stream.ended).__name__
+def _name_status(stream: DocumentStream) -> str:
+    if stream.end_error is not None:
+        return type(stream.end_error).__name__
     if stream.failed:
         return "failed"
     return "partial" if stream.partial else "complete"

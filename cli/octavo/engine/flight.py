@@ -8,32 +8,32 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-from octavo.engine.embed import Batch, Embeddings, Vectors
-from octavo.engine.hedge import Hedge
+from octavo.engine.embed import EmbeddingBatch, EmbeddingDispatcher, TextEmbedder
+from octavo.engine.hedge import Hedger
 from octavo.engine.journal import Journal
-from octavo.engine.limit import Limit
-from octavo.engine.pace import Ticket
-from octavo.engine.packing import Packed, pack
-from octavo.engine.patience import Patience
-from octavo.engine.queue import Priority
-from octavo.engine.samples import may_join, prompt_key, together
+from octavo.engine.limit import ConcurrencyLimiter
+from octavo.engine.pace import Reservation
+from octavo.engine.packing import PackedPrompt, pack
+from octavo.engine.patience import RetryPolicy
+from octavo.engine.queue import CallPriority
+from octavo.engine.samples import can_join_samples, compute_prompt_key, sum_usage
 from octavo.errors import BackendError, BudgetReached, JournalError
 from octavo.protocols import Backend, Embedding, Reply, Request, Sampling, Transient
 from octavo.text.document import Document
 from octavo.text.note import Prediction
 from octavo.text.quote import Quote
 
-__all__ = ["Answers", "Flight", "Flights"]
+__all__ = ["CallAnswerer", "InFlightCall", "Dispatcher"]
 
 Sent = TypeVar("Sent")
-_FINAL = (BackendError, BudgetReached, JournalError)
+_RUN_ENDING = (BackendError, BudgetReached, JournalError)
 """What ends the whole run."""
 
-_PREFIX = 2_000
+_PREFIX_CHARACTERS = 2_000
 """Characters that tell whether two prompts begin alike, for a server's prefix cache."""
 
 
-class Flight:
+class InFlightCall:
     """One call: done in the journal, waiting for its turn, or sent.
 
     A flight that nobody waits for any more is dropped if it was not sent; a sent one lands in the
@@ -47,37 +47,37 @@ class Flight:
         self.cached = False
         self.predicted = predicted
         self.sent = 0
-        self.told: Callable[[], None] | None = None
+        self.on_sent: Callable[[], None] | None = None
         """Told each time that the call is sent."""
         self.depth = 0
-        self._claimed = 0
+        self._accounted = 0
         self._waiters = 0
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    def landed(
+    def from_reply(
         cls, reply: Reply, *, cached: bool = False, predicted: Prediction | None = None
-    ) -> Flight:
+    ) -> InFlightCall:
         """Return a flight that needs no sending."""
         flight = cls(predicted=predicted)
         flight.cached = cached
-        flight.land(reply)
+        flight.resolve(reply)
         return flight
 
-    def begin(self) -> None:
+    def mark_started(self) -> None:
         """Note the reply's first token."""
         if not self.started.done():
             self.started.set_result(None)
 
-    def take_off(self) -> None:
+    def mark_sent(self) -> None:
         """Count that the call is sent."""
         self.sent += 1
-        if self.told is not None:
-            self.told()
+        if self.on_sent is not None:
+            self.on_sent()
 
-    def land(self, reply: Reply) -> None:
+    def resolve(self, reply: Reply) -> None:
         """Hand the reply to all who wait."""
-        self.begin()
+        self.mark_started()
         if not self.reply.done():
             self.reply.set_result(reply)
 
@@ -88,21 +88,21 @@ class Flight:
                 future.set_exception(error)
                 future.exception()  # whoever waits sees it; nobody waiting is no defect
 
-    def ride(self, task: asyncio.Task[None]) -> None:
+    def attach_task(self, task: asyncio.Task[None]) -> None:
         """Name the task that sends this flight."""
         self._task = task
 
-    def claim(self) -> int:
+    def take_unaccounted(self) -> int:
         """Return how often the call was sent since somebody last asked."""
-        sent = self.sent - self._claimed
-        self._claimed = self.sent
+        sent = self.sent - self._accounted
+        self._accounted = self.sent
         return sent
 
-    def board(self) -> None:
+    def add_waiter(self) -> None:
         """Count one more who wants the reply; each of them calls `leave` once."""
         self._waiters += 1
 
-    def leave(self) -> None:
+    def remove_waiter(self) -> None:
         """Count one less; the last to leave drops a flight that was not sent."""
         self._waiters -= 1
         if not self._waiters and not self.sent and self._task:
@@ -113,7 +113,7 @@ class Flight:
         return await asyncio.shield(self.reply)
 
 
-class Answers(Vectors, Protocol):
+class CallAnswerer(TextEmbedder, Protocol):
     """Something that answers requests: the journal, then a backend or a prediction."""
 
     def answer(
@@ -122,10 +122,10 @@ class Answers(Vectors, Protocol):
         key: bytes,
         *,
         quotes: Sequence[Quote],
-        priority: Priority,
-        behind: Flight | None = None,
+        priority: CallPriority,
+        behind: InFlightCall | None = None,
         again: int | None = None,
-    ) -> Flight:
+    ) -> InFlightCall:
         """Return the flight of a request; equal keys share one.
 
         It is sent once `behind`, whose prompt begins as this one does, has started or ended.
@@ -140,24 +140,24 @@ class Answers(Vectors, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class _PendingCall:
     """A request that is to be sent, and what the journal will need of it."""
 
     request: Request
     key: bytes
-    packed: Packed
-    priority: Priority
-    behind: Flight | None
+    packed: PackedPrompt
+    priority: CallPriority
+    after: InFlightCall | None
 
     @property
     def prefix(self) -> int:
         """Tells what the prompt begins with: calls that share it are sent one after the other."""
         messages = self.request.messages
-        return hash((messages[0].content[:_PREFIX], messages[-1].content[:_PREFIX]))
+        return hash((messages[0].content[:_PREFIX_CHARACTERS], messages[-1].content[:_PREFIX_CHARACTERS]))
 
 
 @dataclass
-class Flights:
+class Dispatcher:
     """Answers from the journal, else from the backend under the run's limit and patience.
 
     `fits` is called before a request is sent and raises FitError when it cannot. With `hedge`, a
@@ -167,36 +167,36 @@ class Flights:
 
     backend: Backend
     journal: Journal
-    limit: Limit
-    patience: Patience
+    limiter: ConcurrencyLimiter
+    retry_policy: RetryPolicy
     group: asyncio.TaskGroup
-    fits: Callable[[Request], None]
+    require_fit: Callable[[Request], None]
     embedding: Embedding | None = None
-    hedge: Hedge | None = None
-    retry: bool = False
+    hedger: Hedger | None = None
+    retry_failed: bool = False
 
     def __post_init__(self) -> None:
-        self._flying: dict[bytes, Flight] = {}
-        self._alike: dict[bytes, list[tuple[Flight, _Call]]] = {}
+        self._in_flight: dict[bytes, InFlightCall] = {}
+        self._joined_samples: dict[bytes, list[tuple[InFlightCall, _PendingCall]]] = {}
         self._sampling: Sampling | None = None
         if self.backend.known.samples and isinstance(self.backend, Sampling):
             self._sampling = self.backend
-        self._embeddings: Embeddings | None = None
+        self._embeddings: EmbeddingDispatcher | None = None
         if self.embedding is not None:
-            self._embeddings = Embeddings(
-                self.embedding, self.journal, self.limit, self.patience, self.group
+            self._embeddings = EmbeddingDispatcher(
+                self.embedding, self.journal, self.limiter, self.retry_policy, self.group
             )
 
-    def embed(self, texts: Sequence[str], *, priority: Priority) -> Batch:
+    def embed(self, texts: Sequence[str], *, priority: CallPriority) -> EmbeddingBatch:
         """Return the batch of texts that fit one request."""
         assert self._embeddings is not None, "capabilities say so before anything is asked"
         return self._embeddings.embed(texts, priority=priority)
 
     def forget(self, key: bytes) -> bool:
         """Take a stored reply for none, if failed replies are asked for anew."""
-        if self.retry:
+        if self.retry_failed:
             self.journal.forget(key)
-        return self.retry
+        return self.retry_failed
 
     def answer(
         self,
@@ -204,172 +204,172 @@ class Flights:
         key: bytes,
         *,
         quotes: Sequence[Quote],
-        priority: Priority,
-        behind: Flight | None = None,
+        priority: CallPriority,
+        behind: InFlightCall | None = None,
         again: int | None = None,
         document: Document | None = None,
-    ) -> Flight:
+    ) -> InFlightCall:
         """Return the flight of a request; see Answers. What it quotes of `document` is kept."""
         del again
-        if flight := self._flying.get(key):
+        if flight := self._in_flight.get(key):
             return flight
         if reply := self.journal.find(key):
-            return Flight.landed(reply, cached=True)
-        self.fits(request)
-        flight = self._flying[key] = Flight()
+            return InFlightCall.from_reply(reply, cached=True)
+        self.require_fit(request)
+        flight = self._in_flight[key] = InFlightCall()
         packed = pack(request.messages, quotes, document=document)
-        call = _Call(request, key, packed, priority, behind)
-        if self._sampling is not None and may_join(request):
-            self._join(flight, call)
+        call = _PendingCall(request, key, packed, priority, behind)
+        if self._sampling is not None and can_join_samples(request):
+            self._join_samples(flight, call)
         else:
-            flight.ride(self.group.create_task(self._fly(flight, call)))
+            flight.attach_task(self.group.create_task(self._run_call(flight, call)))
         return flight
 
-    def _join(self, flight: Flight, call: _Call) -> None:
+    def _join_samples(self, flight: InFlightCall, call: _PendingCall) -> None:
         """Let a sample fly with those of the same prompt that are asked for in the same turn."""
-        name = prompt_key(call.request)
-        if name not in self._alike:
-            self._alike[name] = []
-            self.group.create_task(self._fly_alike(name))
-        self._alike[name].append((flight, call))
+        name = compute_prompt_key(call.request)
+        if name not in self._joined_samples:
+            self._joined_samples[name] = []
+            self.group.create_task(self._run_samples(name))
+        self._joined_samples[name].append((flight, call))
 
-    async def _fly_alike(self, name: bytes) -> None:
-        alike = self._alike.pop(name)
+    async def _run_samples(self, name: bytes) -> None:
+        alike = self._joined_samples.pop(name)
         if len(alike) > 1:
             try:
-                replies = await self._patiently(alike[0][0], partial(self._sample, alike))
+                replies = await self._retry(alike[0][0], partial(self._send_samples, alike))
             except asyncio.CancelledError:
                 for flight, call in alike:
-                    self._end(flight, call, None)
+                    self._resolve_call(flight, call, None)
                 raise
             except Exception as error:  # noqa: BLE001 - whoever waits decides what it means
                 for flight, call in alike:
-                    self._end(flight, call, error)
+                    self._resolve_call(flight, call, error)
                 return
             for (flight, call), reply in zip(alike, replies, strict=False):
-                self._end(flight, call, reply)
+                self._resolve_call(flight, call, reply)
             alike = alike[len(replies) :]
         for flight, call in alike:
-            flight.ride(self.group.create_task(self._fly(flight, call)))
+            flight.attach_task(self.group.create_task(self._run_call(flight, call)))
 
-    def _end(self, flight: Flight, call: _Call, outcome: Reply | Exception | None) -> None:
+    def _resolve_call(self, flight: InFlightCall, call: _PendingCall, outcome: Reply | Exception | None) -> None:
         """Hand over what became of a call; None says that it was cancelled."""
-        del self._flying[call.key]
+        del self._in_flight[call.key]
         if isinstance(outcome, Reply):
-            flight.land(outcome)
+            flight.resolve(outcome)
         elif outcome is not None:
-            if isinstance(outcome, _FINAL):
-                self.limit.stop(outcome)
+            if isinstance(outcome, _RUN_ENDING):
+                self.limiter.stop(outcome)
             flight.fail(outcome)
         else:
             flight.started.cancel()
             flight.reply.cancel()
 
-    async def _fly(self, flight: Flight, call: _Call) -> None:
+    async def _run_call(self, flight: InFlightCall, call: _PendingCall) -> None:
         try:
-            reply = await self._answered(flight, call)
+            reply = await self._send_until_answered(flight, call)
         except asyncio.CancelledError:
-            self._end(flight, call, None)
+            self._resolve_call(flight, call, None)
             raise
         except Exception as error:  # noqa: BLE001 - whoever waits decides what it means
-            self._end(flight, call, error)
+            self._resolve_call(flight, call, error)
         else:
-            self._end(flight, call, reply)
+            self._resolve_call(flight, call, reply)
 
-    async def _answered(self, flight: Flight, call: _Call) -> Reply:
+    async def _send_until_answered(self, flight: InFlightCall, call: _PendingCall) -> Reply:
         """Try a call until it is answered or the patience ends."""
-        if call.behind is not None:
+        if call.after is not None:
             # Not by awaiting it: what became of it is no concern of this call.
-            await asyncio.wait((call.behind.started,))
-        send = partial(self._send, flight, call)
-        if self.hedge is None:
-            return await self._patiently(flight, send)
-        return await self._patiently(
-            flight, partial(self.hedge.race, send, call.request.max_tokens)
+            await asyncio.wait((call.after.started,))
+        send = partial(self._send_copy, flight, call)
+        if self.hedger is None:
+            return await self._retry(flight, send)
+        return await self._retry(
+            flight, partial(self.hedger.send_hedged, send, call.request.max_tokens)
         )
 
-    async def _patiently(self, flight: Flight, send: Callable[[], Awaitable[Sent]]) -> Sent:
+    async def _retry(self, flight: InFlightCall, send: Callable[[], Awaitable[Sent]]) -> Sent:
         while True:
             try:
                 return await send()
             except Transient as fault:
-                delay = self.patience.refuse_or_wait(fault, flight.sent)
-                if self.patience.down:
-                    self.limit.pace.hold(delay)
-            await self.patience.sleep(delay)
+                delay = self.retry_policy.next_delay(fault, flight.sent)
+                if self.retry_policy.is_down:
+                    self.limiter.pace.pause_for(delay)
+            await self.retry_policy.sleep(delay)
 
-    async def _sample(self, alike: Sequence[tuple[Flight, _Call]]) -> Sequence[Reply]:
+    async def _send_samples(self, alike: Sequence[tuple[InFlightCall, _PendingCall]]) -> Sequence[Reply]:
         """Send samples of one prompt together; return the durable replies, of the first ones."""
         assert self._sampling is not None
-        limit, pace = self.limit, self.limit.pace
+        limit, pace = self.limiter, self.limiter.pace
         first = alike[0][1]
         ticket = await limit.acquire(
-            first.priority, cost=pace.cost(first.request, len(alike)), prefix=first.prefix
+            first.priority, cost=pace.estimate_cost(first.request, len(alike)), prefix=first.prefix
         )
         unsent = [flight for flight, _ in alike]
         try:
             self.journal.require()
             for flight in unsent:
-                flight.take_off()
-            begun = self.patience.now()
-            replies = await self._sampling.sample([call.request for _, call in alike], _unheard)
-            seconds = self.patience.now() - begun
+                flight.mark_sent()
+            begun = self.retry_policy.now()
+            replies = await self._sampling.sample([call.request for _, call in alike], _ignore_first_token)
+            seconds = self.retry_policy.now() - begun
             unsent = unsent[len(replies) :]
             kept = [
                 self.journal.keep(call.key, call.packed, reply, seconds=seconds)
                 for (_, call), reply in zip(alike, replies, strict=False)
             ]
-            pace.told(ticket, replies[0].limits)
-            pace.measure(first.request, together(reply.usage for reply in replies))
-            self.patience.succeeded()
-            limit.succeeded()
-            self._take_back(unsent)  # the server gave no reply for them
-        except _FINAL as error:
+            pace.on_response(ticket, replies[0].limits)
+            pace.learn_token_size(first.request, sum_usage(reply.usage for reply in replies))
+            self.retry_policy.on_success()
+            limit.on_success()
+            self._uncount_sent(unsent)  # the server gave no reply for them
+        except _RUN_ENDING as error:
             limit.stop(error)
             if isinstance(error, BudgetReached):
-                self._take_back(unsent)
+                self._uncount_sent(unsent)
             raise
         except Transient as fault:
-            self._pushed_back(fault, ticket)
+            self._report_overload(fault, ticket)
             raise
         finally:
             limit.release()
         return [await each for each in kept]
 
     @staticmethod
-    def _take_back(flights: Sequence[Flight]) -> None:
+    def _uncount_sent(flights: Sequence[InFlightCall]) -> None:
         for flight in flights:
             flight.sent -= 1
 
-    async def _send(
-        self, flight: Flight, call: _Call, sent: Callable[[], object] | None = None
+    async def _send_copy(
+        self, flight: InFlightCall, call: _PendingCall, sent: Callable[[], object] | None = None
     ) -> Reply:
         """Send one copy of a call as soon as it may be sent; return the durable reply."""
-        limit, pace = self.limit, self.limit.pace
-        second = self.hedge is not None and sent is None
+        limit, pace = self.limiter, self.limiter.pace
+        second = self.hedger is not None and sent is None
         # A second copy takes the next place: it frees the one that the first copy holds.
         priority = call.priority._replace(document=-1) if second else call.priority
-        ticket = await limit.acquire(priority, cost=pace.cost(call.request), prefix=call.prefix)
+        ticket = await limit.acquire(priority, cost=pace.estimate_cost(call.request), prefix=call.prefix)
         try:
             self.journal.require()
-            flight.take_off()
+            flight.mark_sent()
             if sent is not None:
                 sent()
-            begun = self.patience.now()
+            begun = self.retry_policy.now()
             ticket = ticket._replace(sent=begun)  # a busy loop wakes calls late
-            reply = await self.backend.send(call.request, flight.begin)
-            seconds = self.patience.now() - begun
+            reply = await self.backend.send(call.request, flight.mark_started)
+            seconds = self.retry_policy.now() - begun
             # The journal commits at the end of this turn of the loop, and who comes next sends in
             # a later one: what is not yet durable and what is in flight are together never more
             # than the limit.
             kept = self.journal.keep(call.key, call.packed, reply, seconds=seconds)
-            pace.told(ticket, reply.limits)
-            pace.measure(call.request, reply.usage)
-            self.patience.succeeded()
-            limit.succeeded()
-            if self.hedge is not None:
-                self.hedge.took(call.request.max_tokens, seconds)
-        except _FINAL as error:
+            pace.on_response(ticket, reply.limits)
+            pace.learn_token_size(call.request, reply.usage)
+            self.retry_policy.on_success()
+            limit.on_success()
+            if self.hedger is not None:
+                self.hedger.record_latency(call.request.max_tokens, seconds)
+        except _RUN_ENDING as error:
             if not (second and isinstance(error, BudgetReached)):  # the first copy is paid for
                 limit.stop(
                     error
@@ -377,23 +377,23 @@ class Flights:
             flight.sent -= isinstance(error, BudgetReached)
             raise
         except Transient as fault:
-            self._pushed_back(fault, ticket)
+            self._report_overload(fault, ticket)
             raise
         finally:
             limit.release()
         return await kept
 
-    def _pushed_back(self, fault: Transient, ticket: Ticket) -> None:
+    def _report_overload(self, fault: Transient, ticket: Reservation) -> None:
         match fault.kind:
             case "timeout":
-                self.limit.pushed_back()
+                self.limiter.on_overload()
             case "rate":
-                told = self.limit.pace.refused(ticket, fault.limits, fault.retry_after)
+                told = self.limiter.pace.on_rejected(ticket, fault.limits, fault.retry_after)
                 if not told:
-                    self.limit.pushed_back()
+                    self.limiter.on_overload()
             case _:
                 pass
 
 
-def _unheard() -> None:
+def _ignore_first_token() -> None:
     """Take no note of a first token: it is not known of which sample."""

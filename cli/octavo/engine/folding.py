@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from octavo.engine.ask import Asker
-from octavo.engine.attempts import Attempts
-from octavo.engine.engine import Engine
-from octavo.engine.entries import Entries
-from octavo.engine.flight import Answers
-from octavo.engine.leads import Leads
-from octavo.engine.ledger import Account
-from octavo.engine.report import Answered, DraftWatch, Value
-from octavo.engine.work import StepWork
+from octavo.engine.attempts import CallSender
+from octavo.engine.engine import RunContext
+from octavo.engine.entries import CallRecorder
+from octavo.engine.flight import CallAnswerer
+from octavo.engine.leads import PrefixWarmup
+from octavo.engine.ledger import RunningTotals
+from octavo.engine.report import QuestionAnswer, DraftWatch, Value
+from octavo.engine.work import StepContext
 from octavo.pipeline.spec import Pipeline, StepUse
 from octavo.protocols import Kind
 from octavo.text.document import Document
@@ -23,32 +23,32 @@ from octavo.text.finding import Finding
 from octavo.text.note import Note, PendingNote
 from octavo.text.span import Span
 
-__all__ = ["WHOLE", "Folding", "joined", "value_of"]
+__all__ = ["WHOLE", "PipelineRun", "join_answers", "merge_values"]
 
 WHOLE = "whole"
 """What the plan and the ledger call a document's only call, in place of a step's name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Folding:
+class PipelineRun:
     """Steps under way.
 
     `answers(step)` is what answers a step's calls; `uses` are the steps and `document` what they
     work on; `number` is its place in the run, `account` the calls so far.
     """
 
-    engine: Engine
-    answers: Callable[[str], Answers]
+    engine: RunContext
+    answers: Callable[[str], CallAnswerer]
     pipeline: Pipeline
     uses: Sequence[StepUse]
     document: Document
     number: int
-    account: Account = field(default_factory=Account)
+    account: RunningTotals = field(default_factory=RunningTotals)
     missing: list[Span] = field(default_factory=list[Span])
     findings: list[Finding] = field(default_factory=list[Finding])
-    heights: list[int] = field(default_factory=list[int])
-    leads: Leads = field(default_factory=Leads)
-    said: set[str] = field(default_factory=set[str])
+    step_depths: list[int] = field(default_factory=list[int])
+    warmup: PrefixWarmup = field(default_factory=PrefixWarmup)
+    sent_notices: set[str] = field(default_factory=set[str])
 
     @property
     def gives_result(self) -> bool:
@@ -57,9 +57,9 @@ class Folding:
 
     def __post_init__(self) -> None:
         """Take each step for one call until it says more."""
-        self.heights.extend(1 for _ in self.uses)
+        self.step_depths.extend(1 for _ in self.uses)
 
-    async def fold(
+    async def run_steps(
         self, slots: Sequence[PendingNote], params: Mapping[str, object], group: asyncio.TaskGroup
     ) -> Sequence[PendingNote]:
         """Run the steps on slots and return what the last one gives.
@@ -69,19 +69,19 @@ class Folding:
         done: dict[str, Sequence[PendingNote]] = {}
         for position, use in enumerate(self.uses):
             last = position == len(self.uses) - 1
-            work = self._work(use.name, params, group, position, done, last=last)
+            work = self._build_step_context(use.name, params, group, position, done, last=last)
             if use.sources:
                 slots = [slot for name in use.sources for slot in done[name]]
             slots = await use.type.run(slots, use.options, work)
             done[use.name] = slots
             if position == 0 and use.type.gives is Kind.CHUNKS and len(slots) == 1:
-                work = self._work(WHOLE, params, group, position, done, last=True)
-                whole = await self._whole(slots[0], work)
+                work = self._build_step_context(WHOLE, params, group, position, done, last=True)
+                whole = await self._ask_whole(slots[0], work)
                 if whole is not None:
                     return [whole]
         return slots
 
-    async def _whole(self, slot: PendingNote, work: StepWork) -> PendingNote | None:
+    async def _ask_whole(self, slot: PendingNote, work: StepContext) -> PendingNote | None:
         whole = self.pipeline.whole
         note = await slot.note
         if whole is None or note is None:
@@ -100,7 +100,7 @@ class Folding:
 
         return PendingNote(spans=slot.spans, max_tokens=whole.tokens, note=work.start(answer()))
 
-    def _work(
+    def _build_step_context(
         self,
         step: str,
         params: Mapping[str, object],
@@ -109,25 +109,25 @@ class Folding:
         earlier: Mapping[str, Sequence[PendingNote]],
         *,
         last: bool,
-    ) -> StepWork:
+    ) -> StepContext:
         engine = self.engine
-        return StepWork(
+        return StepContext(
             engine=engine,
             pipeline=self.pipeline,
             document=self.document,
             step=step,
             params=params,
-            ask=self._asker(step, params, group, last=last),
+            ask=self._build_asker(step, params, group, last=last),
             group=group,
             position=position,
-            heights=self.heights,
+            step_depths=self.step_depths,
             missing=self.missing,
             findings=self.findings,
-            said=self.said,
+            sent_notices=self.sent_notices,
             earlier=earlier,
         )
 
-    def _asker(
+    def _build_asker(
         self, step: str, params: Mapping[str, object], group: asyncio.TaskGroup, *, last: bool
     ) -> Asker:
         """Return who asks for a step; `last` says that no other follows it."""
@@ -135,16 +135,16 @@ class Folding:
         if last and self.gives_result and isinstance(engine.watch, DraftWatch):
             draft = partial(engine.watch.draft, source)
         answers = self.answers(step)
-        attempts = Attempts(
+        attempts = CallSender(
             answers,
             identity=engine.identity,
             model=engine.model,
             step=step,
             params=params,
-            leads=self.leads if self.pipeline.each else None,
+            warmup=self.warmup if self.pipeline.each else None,
             draft=draft,
         )
-        entries = Entries(
+        entries = CallRecorder(
             engine.ledger,
             self.account,
             engine.watch,
@@ -156,7 +156,7 @@ class Folding:
         return Asker(attempts, entries, answers, group, self.number, engine.known)
 
 
-def joined(answers: Sequence[Answered]) -> Value:
+def join_answers(answers: Sequence[QuestionAnswer]) -> Value:
     """Return the one answer, or all of them, texts as Markdown with the questions as headings."""
     if len(answers) == 1:
         return answers[0].value
@@ -170,7 +170,7 @@ def joined(answers: Sequence[Answered]) -> Value:
     return [{each.name: each.asked, "answer": each.value} for each in answers]
 
 
-def value_of(notes: Sequence[Note]) -> Value:
+def merge_values(notes: Sequence[Note]) -> Value:
     """Return one note's value, several texts with a blank line between, or a list of records."""
     if len(notes) == 1:
         return notes[0].value

@@ -6,13 +6,13 @@ import gc
 from collections.abc import Generator
 from contextlib import contextmanager
 
-__all__ = ["seldom_collected"]
+__all__ = ["reduce_garbage_collection"]
 
 _THRESHOLDS = (100_000, 50, 50)
 
 
 @contextmanager
-def seldom_collected() -> Generator[None]:
+def reduce_garbage_collection() -> Generator[None]:
     """Collect garbage seldom inside the block, and as before after it.
 
     A run makes many objects and almost no cycles. With Python's own thresholds a full collection

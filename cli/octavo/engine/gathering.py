@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from octavo.engine.depth import follow, restart
-from octavo.engine.document import Given
-from octavo.engine.engine import Engine
-from octavo.engine.flight import Answers
-from octavo.engine.folding import Folding, joined, value_of
-from octavo.engine.ledger import Account
-from octavo.engine.questions import Question, questions
-from octavo.engine.report import Answered, Member, Result
+from octavo.engine.depth import record_depth, reset_depth
+from octavo.engine.document import GivenNotes
+from octavo.engine.engine import RunContext
+from octavo.engine.flight import CallAnswerer
+from octavo.engine.folding import PipelineRun, join_answers, merge_values
+from octavo.engine.ledger import RunningTotals
+from octavo.engine.questions import Question, list_questions
+from octavo.engine.report import QuestionAnswer, ResultMember, Result
 from octavo.errors import Outcome, ReplyError
 from octavo.pipeline.spec import Pipeline
 from octavo.text.document import Document
@@ -32,58 +32,58 @@ from octavo.text.ready import to_awaitable
 from octavo.text.span import Span
 from octavo.text.union import merge_spans
 
-__all__ = ["GATHERED", "Gathered", "Gathering"]
+__all__ = ["GATHERED", "GatheredDocument", "GatherRun"]
 
 GATHERED = "gathered"
 """What stands for the source of a result over all documents."""
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class GatheredDocument:
     """What the gathering steps need of one document: all but its text.
 
     `length` and `covered` are in characters: of the document, and of what reached its notes.
     """
 
     document: Document
-    member: Member
+    member: ResultMember
     length: int
     covered: float
-    given: Sequence[Given] = ()
+    given: Sequence[GivenNotes] = ()
 
     @classmethod
-    def of(cls, document: Document, given: Sequence[Given], coverage: float) -> Gathered:
+    def from_document(cls, document: Document, given: Sequence[GivenNotes], coverage: float) -> GatheredDocument:
         """Return a document without its text."""
         length = len(document.text)
-        member = Member(document.source, document.hash)
+        member = ResultMember(document.source, document.hash)
         return cls(replace(document, text=""), member, length, coverage * length, given)
 
     @property
-    def quoting(self) -> bool:
+    def has_quotes(self) -> bool:
         """Whether a note is a piece of the document, which prompts to come may quote."""
         values = (note.value for given in self.given for _, note in given)
         return any(isinstance(value, Quote) and value.origin.kind == "text" for value in values)
 
 
 @dataclass(frozen=True, slots=True)
-class Gathering:
+class GatherRun:
     """The gathering steps under way; `longest` is the longest chain of calls behind them."""
 
-    engine: Engine
-    answers: Callable[[str], Answers]
+    engine: RunContext
+    answers: Callable[[str], CallAnswerer]
     pipeline: Pipeline
     params: Mapping[str, object]
-    gathered: Sequence[Gathered]
-    longest: int = 0
-    account: Account = field(default_factory=Account)
+    gathered: Sequence[GatheredDocument]
+    longest_chain: int = 0
+    account: RunningTotals = field(default_factory=RunningTotals)
 
-    async def result(self) -> Result:
+    async def run(self) -> Result:
         """Run the steps and return what they made of all notes; raises what ended them."""
-        restart()
-        follow(self.longest)
+        reset_depth()
+        record_depth(self.longest_chain)
         starts = tuple(accumulate((each.length for each in self.gathered), initial=0))
         hashes = "".join(each.member.hash for each in self.gathered)
-        folding = Folding(
+        folding = PipelineRun(
             self.engine,
             self.answers,
             self.pipeline,
@@ -95,49 +95,49 @@ class Gathering:
         async with asyncio.TaskGroup() as group:
             asked = [
                 group.create_task(self._answer(folding, number, question, starts, group))
-                for number, question in enumerate(questions(self.pipeline, self.params))
+                for number, question in enumerate(list_questions(self.pipeline, self.params))
             ]
             answers = [await each for each in asked]
         cited = merge_spans(span for answer in answers for span in answer.spans)
-        places = list(self._places(cited, starts))
+        places = list(self._find_places(cited, starts))
         lost = sum(span.length for span in merge_spans(folding.missing))
         return Result(
             source=GATHERED,
-            value=joined(answers),
+            value=join_answers(answers),
             spans=tuple(span for _, span, _ in places),
             places=tuple(where for _, _, where in places),
             origins=tuple(source for source, _, _ in places),
             coverage=(sum(each.covered for each in self.gathered) - lost) / max(starts[-1], 1),
-            totals=self.account.totals(),
+            totals=self.account.to_totals(),
             hash=hashlib.sha256(hashes.encode()).hexdigest(),
-            answers=tuple(self._told(each, starts) for each in answers if each.name),
+            answers=tuple(self._locate_answer(each, starts) for each in answers if each.name),
             members=tuple(each.member for each in self.gathered if each.given),
         )
 
     async def _answer(
         self,
-        folding: Folding,
+        folding: PipelineRun,
         number: int,
         question: Question,
         starts: Sequence[int],
         group: asyncio.TaskGroup,
-    ) -> Answered:
+    ) -> QuestionAnswer:
         name, asked, params = question
         slots = [
             slot
             for each, start in zip(self.gathered, starts, strict=False)
             if each.given
-            for slot in _moved(each, each.given[number], start)
+            for slot in _shift_slots(each, each.given[number], start)
         ]
         if not slots:
             raise ReplyError("no document gave a note to gather", outcome=Outcome.SKIPPED)
-        last = await folding.fold(slots, params, group)
+        last = await folding.run_steps(slots, params, group)
         notes = [note for slot in last if (note := await slot.note) is not None]
         spans = merge_spans(span for note in notes for span in note.spans)
-        return Answered(name, asked, value_of(notes), spans)
+        return QuestionAnswer(name, asked, merge_values(notes), spans)
 
-    def _told(self, answer: Answered, starts: Sequence[int]) -> Answered:
-        places = list(self._places(answer.spans, starts))
+    def _locate_answer(self, answer: QuestionAnswer, starts: Sequence[int]) -> QuestionAnswer:
+        places = list(self._find_places(answer.spans, starts))
         return replace(
             answer,
             spans=tuple(span for _, span, _ in places),
@@ -145,7 +145,7 @@ class Gathering:
             origins=tuple(source for source, _, _ in places),
         )
 
-    def _places(
+    def _find_places(
         self, spans: Sequence[Span], starts: Sequence[int]
     ) -> Iterator[tuple[str, Span, str | None]]:
         """Yield the document, the span in it, and its place, of each span of the long text."""
@@ -160,18 +160,18 @@ class Gathering:
                 at = end
 
 
-def _moved(gathered: Gathered, given: Given, start: int) -> Iterator[PendingNote]:
+def _shift_slots(gathered: GatheredDocument, given: GivenNotes, start: int) -> Iterator[PendingNote]:
     """Yield a document's slots where they stand in the long text.
 
     Groups of notes follow the documents: the first slot of each has a border made of all its text.
     """
     for number, (slot, note) in enumerate(given):
-        moved = replace(note, spans=_shifted(note.spans, start), source=gathered.member.source)
+        moved = replace(note, spans=_shift_spans(note.spans, start), source=gathered.member.source)
         border = to_row_id(gathered.member.hash) & 0xFFFFFFFF if number == 0 else slot.boundary_hash
         yield replace(
-            slot, spans=_shifted(slot.spans, start), note=to_awaitable(moved), border=border, headings=()
+            slot, spans=_shift_spans(slot.spans, start), note=to_awaitable(moved), border=border, headings=()
         )
 
 
-def _shifted(spans: Sequence[Span], by: int) -> tuple[Span, ...]:
+def _shift_spans(spans: Sequence[Span], by: int) -> tuple[Span, ...]:
     return tuple(Span(span.start + by, span.end + by) for span in spans)

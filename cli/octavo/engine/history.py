@@ -14,14 +14,14 @@ import orjson
 from octavo.engine.journal import Journal
 from octavo.text.quote import to_row_id
 
-__all__ = ["History", "Reason", "Site", "Usual", "usual"]
+__all__ = ["History", "SendReason", "CallSite", "TypicalCalls", "find_typical_calls"]
 
-_RUNS = 5
-_CALLS = 500
+_MAX_RUNS = 5
+_MAX_CALLS = 500
 """How many of the last runs, and of the calls of each, an estimate rests on."""
 
 
-class Reason(StrEnum):
+class SendReason(StrEnum):
     """Why a call would be sent, by comparison with the last run of its source and pipeline."""
 
     NEW = "new"
@@ -34,7 +34,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class CallSite:
     """What the calls of a step share beside their input: hashes of prompt, model and options."""
 
     step: str
@@ -44,10 +44,10 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
-class _Last:
+class _LastRun:
     """The last run of one source: its sites, its calls, and whether it went to its end."""
 
-    sites: Sequence[Site]
+    sites: Sequence[CallSite]
     calls: frozenset[int]
     complete: bool
 
@@ -64,38 +64,38 @@ class History:
     pipeline: str
     command: Sequence[str] = ()
     fresh: bool = False
-    _last: dict[str, _Last | None] = field(default_factory=dict[str, "_Last | None"])
+    _last_runs: dict[str, _LastRun | None] = field(default_factory=dict[str, "_LastRun | None"])
 
-    def reason(self, source: str, site: Site, key: bytes) -> Reason:
+    def find_reason(self, source: str, site: CallSite, key: bytes) -> SendReason:
         """Return why a call that the journal does not answer would be sent."""
         if self.fresh:
-            return Reason.FRESH
-        if source not in self._last:
-            self._last[source] = self._find(source)
-        last = self._last[source]
+            return SendReason.FRESH
+        if source not in self._last_runs:
+            self._last_runs[source] = self._find_last_run(source)
+        last = self._last_runs[source]
         if last is None:
-            return Reason.NEW
+            return SendReason.NEW
         if to_row_id(key) in last.calls:
-            return Reason.UNANSWERED
+            return SendReason.UNANSWERED
         same = [each for each in last.sites if each.step == site.step]
         if not same:
-            return Reason.NEW if last.complete else Reason.UNANSWERED
-        for reason, part in _PARTS:
+            return SendReason.NEW if last.complete else SendReason.UNANSWERED
+        for reason, part in _COMPARED_PARTS:
             same = [each for each in same if getattr(each, part) in {getattr(site, part), b""}]
             if not same:
                 return reason
-        return Reason.INPUT if last.complete else Reason.UNANSWERED
+        return SendReason.INPUT if last.complete else SendReason.UNANSWERED
 
-    def _find(self, source: str) -> _Last | None:
+    def _find_last_run(self, source: str) -> _LastRun | None:
         rows = self.journal.query(
             "SELECT DISTINCT runs.id, runs.status, runs.command FROM sites"
             " JOIN runs ON runs.id = sites.run WHERE sites.source = ? AND runs.pipeline = ?"
             " ORDER BY runs.id DESC LIMIT 20",
             (source, self.pipeline),
         )
-        here = _directory(self.command)
+        here = _get_directory(self.command)
         run, status = next(
-            (row[:2] for row in rows if _directory(json.loads(row[2])) == here), (None, None)
+            (row[:2] for row in rows if _get_directory(json.loads(row[2])) == here), (None, None)
         )
         if run is None:
             return None
@@ -109,14 +109,14 @@ class History:
             (run, source),
         )
         found = frozenset(call for (call,) in calls)
-        return _Last([Site(*row) for row in sites], found, status == "complete")
+        return _LastRun([CallSite(*row) for row in sites], found, status == "complete")
 
 
-_PARTS = ((Reason.MODEL, "model"), (Reason.PROMPT, "prompt"), (Reason.OPTIONS, "options"))
+_COMPARED_PARTS = ((SendReason.MODEL, "model"), (SendReason.PROMPT, "prompt"), (SendReason.OPTIONS, "options"))
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
+class TypicalCalls:
     """What calls to a model usually took, by step and over all: seconds, and tokens of replies.
 
     `calls` is how many calls this rests on; the maps lack steps that never ran.
@@ -128,20 +128,20 @@ class Usual:
     step_tokens: Mapping[str, float]
 
 
-def usual(journal: Journal, *, model: str, pipeline: str) -> Usual | None:
+def find_typical_calls(journal: Journal, *, model: str, pipeline: str) -> TypicalCalls | None:
     """Return what calls took in a model's last runs, or None when there were none."""
     times: dict[str, list[float]] = defaultdict(list)
     tokens: dict[str, list[int]] = defaultdict(list)
     everything: list[float] = []
     runs = journal.query(
-        "SELECT id, pipeline FROM runs WHERE model = ? ORDER BY id DESC LIMIT ?", (model, _RUNS)
+        "SELECT id, pipeline FROM runs WHERE model = ? ORDER BY id DESC LIMIT ?", (model, _MAX_RUNS)
     )
     for run, name in runs:
         for step, seconds, usage in journal.query(
             "SELECT step, seconds, usage FROM sites JOIN ledger ON ledger.site = sites.id"
             " JOIN calls ON calls.id = ledger.call"
             " WHERE sites.run = ? AND ledger.attempts > 0 AND seconds IS NOT NULL LIMIT ?",
-            (run, _CALLS),
+            (run, _MAX_CALLS),
         ):
             everything.append(seconds)
             if name != pipeline:
@@ -151,7 +151,7 @@ def usual(journal: Journal, *, model: str, pipeline: str) -> Usual | None:
                 tokens[step].append(completion)
     if not everything:
         return None
-    return Usual(
+    return TypicalCalls(
         calls=len(everything),
         seconds=fmean(everything),
         step_seconds={step: fmean(each) for step, each in times.items()},
@@ -159,5 +159,5 @@ def usual(journal: Journal, *, model: str, pipeline: str) -> Usual | None:
     )
 
 
-def _directory(command: Sequence[str]) -> str:
+def _get_directory(command: Sequence[str]) -> str:
     return command[1] if len(command) > 1 and command[0] == "-C" else ""

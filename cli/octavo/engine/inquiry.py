@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from octavo.engine.queue import Priority
-from octavo.engine.records import RETELLING
+from octavo.engine.queue import CallPriority
+from octavo.engine.records import MAX_RETRY_NOTE_TOKENS
 from octavo.protocols import Answer, JsonSchema, Message, PromptLike
 
-__all__ = ["Inquiry"]
+__all__ = ["CallSpec"]
 
-_REWORDING = 2
+_MAX_REWORDING_TOKENS = 2
 """Tokens that the lower word target of a second attempt may have more than the first."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Verbatim:
+class _VerbatimPrompt:
     """What stands for a prompt where a text is sent as it is."""
 
     name: str
@@ -29,11 +29,11 @@ class _Verbatim:
         return ()
 
 
-_SCORING = _Verbatim("(the text)")
+_SCORING = _VerbatimPrompt("(the text)")
 
 
 @dataclass(frozen=True, slots=True)
-class Inquiry:
+class CallSpec:
     """What one call asks for; see protocols.Ask for what its fields mean.
 
     `before` is the key of the call whose prompt this one continues. A text that is scored, not
@@ -43,7 +43,7 @@ class Inquiry:
     prompt: PromptLike
     tokens: int
     node: str
-    priority: Priority
+    priority: CallPriority
     variables: Mapping[str, object] = field(default_factory=dict[str, object])
     schema: JsonSchema | None = None
     words: int | None = None
@@ -51,31 +51,31 @@ class Inquiry:
     logprobs: int = 0
     temperature: float | None = None
     strict: bool = False
-    before: bytes | None = None
+    continued_key: bytes | None = None
     check: Callable[[Any], Sequence[str]] | None = None
     complete: bool = False
     scored: tuple[Message, ...] | None = None
 
     @classmethod
-    def of_score(cls, text: str, *, given: str, node: str, priority: Priority) -> Self:
+    def for_score(cls, text: str, *, given: str, node: str, priority: CallPriority) -> Self:
         """Return the inquiry how likely a text is where it follows `given`."""
         scored = (Message("user", given), Message("assistant", text))
         return cls(_SCORING, 1, node, priority, strict=True, scored=scored)
 
     @property
-    def again(self) -> int | None:
+    def retry_tokens(self) -> int | None:
         """Tokens that the prompt of a second attempt may have more; None if there is none."""
         if self.strict:
             return None
         shown = self.schema is not None or self.check is not None
-        return self.tokens + RETELLING if shown else _REWORDING
+        return self.tokens + MAX_RETRY_NOTE_TOKENS if shown else _MAX_REWORDING_TOKENS
 
     @property
     def options(self) -> tuple[object, ...]:
         """What tells calls of one prompt apart in the ledger, beside their schema."""
         return self.tokens, self.words, self.temperature, self.logprobs
 
-    def faults(self, answer: Answer) -> Sequence[str]:
+    def find_faults(self, answer: Answer) -> Sequence[str]:
         """Return what is wrong with an answer that is whole; a plan's is not looked at."""
         if self.check is None or answer.predicted:
             return ()

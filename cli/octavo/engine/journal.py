@@ -22,10 +22,10 @@ from typing import Any, Self
 import orjson
 
 from octavo.engine.deflate import deflate, inflate
-from octavo.engine.packing import Packed, unpack
-from octavo.engine.recent import Recent
-from octavo.engine.spare import Spare
-from octavo.engine.storage import check, connect, explain, no_room
+from octavo.engine.packing import PackedPrompt, unpack
+from octavo.engine.recent import RecentSet
+from octavo.engine.spare import OverflowFile
+from octavo.engine.storage import check_journal, connect, explain_error, make_no_room_error
 from octavo.errors import JournalError, RunFailed
 from octavo.protocols import Capabilities, Finish, Message, Reply, TokenLogprob, Usage
 from octavo.text.quote import to_row_id
@@ -34,16 +34,16 @@ from octavo.text.wellformed import replace_surrogates
 __all__ = ["Journal"]
 
 _Row = tuple[Any, ...]
-_Kept = tuple[_Row, asyncio.Future[Reply], Reply]
+_PendingReply = tuple[_Row, asyncio.Future[Reply], Reply]
 _INSERT_CALL = (
     "INSERT OR IGNORE INTO calls (id, generation, key, prompt, text, finish, usage, model,"
     " reasoning, logprobs, seconds, used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_USED = "UPDATE calls SET used = ? WHERE id = ? AND generation = ?"
+_UPDATE_USED = "UPDATE calls SET used = ? WHERE id = ? AND generation = ?"
 _DAY = 86_400
-_APART = 0.02
+_COMMIT_DELAY = 0.02
 """Seconds that a row which nobody waits for may wait for the next commit."""
-_SPEED = 1
+_ZLIB_LEVEL = 1
 """zlib's level: on a novel level 6 took four times as long to save a seventh more."""
 _REMEMBERED = 10_000
 """Texts and prompts that are known to be stored; for others the file is asked."""
@@ -73,13 +73,13 @@ class Journal:
         self._forgotten: set[int] = set()
         self.today = int(time.time() // _DAY)
         self.connection = connect(path, durable=durable)
-        self._spare = Spare(path) if path is not None else None
-        self._pending: JournalError | None = None
-        self._take_over()
-        self._calls: list[_Kept] = []
+        self._overflow = OverflowFile(path) if path is not None else None
+        self._restore_failure: JournalError | None = None
+        self._restore_overflow()
+        self._calls: list[_PendingReply] = []
         self._writes: dict[str, list[_Row]] = {}
         self._commit: asyncio.Future[None] | None = None
-        self._seen = Recent[int](_REMEMBERED)
+        self._stored_ids = RecentSet[int](_REMEMBERED)
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._failure: JournalError | None = None
@@ -102,14 +102,14 @@ class Journal:
 
         Raises JournalError when the file is damaged or the disk has too little room.
         """
-        check(self.connection, self.path)
-        if self._pending is not None:
-            raise self._pending
-        if self._spare is not None:
+        check_journal(self.connection, self.path)
+        if self._restore_failure is not None:
+            raise self._restore_failure
+        if self._overflow is not None:
             try:
-                self._spare.prepare()
+                self._overflow.prepare()
             except OSError as error:
-                raise no_room(error, self._spare.path) from error
+                raise make_no_room_error(error, self._overflow.path) from error
 
     def require(self) -> None:
         """Raise JournalError once something could not be written: nothing more may be sent."""
@@ -122,15 +122,15 @@ class Journal:
         """Return the reply stored for a key, or None."""
         number = to_row_id(key)
         base = self.generation if number in self._forgotten else self.base
-        for *row, stored, used, generation in self._query(
+        for *row, stored, used, generation in self._read_rows(
             "SELECT text, finish, usage, model, reasoning, logprobs, key, used, generation"
             " FROM calls WHERE id = ? AND generation >= ? ORDER BY generation DESC",
             (number, base),
         ):
             if stored == key:
                 if used < self.today:
-                    self._write(_USED, (self.today, number, generation))
-                return _reply(row)
+                    self._queue_write(_UPDATE_USED, (self.today, number, generation))
+                return _decode_reply(row)
         return None
 
     def forget(self, key: bytes) -> None:
@@ -138,14 +138,14 @@ class Journal:
         self._forgotten.add(to_row_id(key))
 
     def keep(
-        self, key: bytes, packed: Packed, reply: Reply, *, seconds: float | None = None
+        self, key: bytes, packed: PackedPrompt, reply: Reply, *, seconds: float | None = None
     ) -> asyncio.Future[Reply]:
         """Store a reply; the future gives the durable one, which may be another process's.
 
         The future raises JournalError when the reply cannot be written.
         """
-        reply = _well_formed(reply)
-        self._prompt(packed)
+        reply = _fix_surrogates(reply)
+        self._keep_prompt(packed)
         row = (
             to_row_id(key),
             self.generation,
@@ -153,7 +153,7 @@ class Journal:
             packed.id,
             deflate(reply.text),
             reply.finish.value,
-            _usage(reply.usage),
+            _encode_usage(reply.usage),
             reply.model,
             reply.reasoning and deflate(reply.reasoning),
             orjson.dumps(reply.logprobs) if reply.logprobs else None,
@@ -165,71 +165,71 @@ class Journal:
         self._schedule()
         return future
 
-    def messages(self, call: int) -> tuple[Message, ...]:
+    def read_messages(self, call: int) -> tuple[Message, ...]:
         """Return the messages of a stored call, by the first eight bytes of its key."""
-        for (body,) in self._query(
+        for (body,) in self._read_rows(
             "SELECT body FROM prompts JOIN calls ON calls.prompt = prompts.id WHERE calls.id = ?",
             (call,),
         ):
-            return unpack(body, self.text)
+            return unpack(body, self.read_text)
         raise KeyError(call)
 
-    def text(self, kind: int, number: int) -> str:
+    def read_text(self, kind: int, number: int) -> str:
         """Return a stored text (kind 0) or reply (kind 1); see packing.py."""
         if kind == 1:
             sql = "SELECT text FROM calls WHERE id = ? ORDER BY generation DESC"
-            for (text,) in self._query(sql, (number,)):
+            for (text,) in self._read_rows(sql, (number,)):
                 return inflate(text)
-        for (data,) in self._query("SELECT data FROM texts WHERE id = ?", (number,)):
+        for (data,) in self._read_rows("SELECT data FROM texts WHERE id = ?", (number,)):
             return zlib.decompress(data).decode("utf-8", "surrogatepass")
         raise KeyError(number)
 
-    def _prompt(self, packed: Packed) -> None:
+    def _keep_prompt(self, packed: PackedPrompt) -> None:
         for number, text in packed.texts.items():
             self.keep_text(number, text)
-        if packed.id not in self._seen:
-            self._seen.add(packed.id)
-            self._write("INSERT OR IGNORE INTO prompts VALUES (?, ?)", (packed.id, packed.body))
+        if packed.id not in self._stored_ids:
+            self._stored_ids.add(packed.id)
+            self._queue_write("INSERT OR IGNORE INTO prompts VALUES (?, ?)", (packed.id, packed.body))
 
     def keep_text(self, number: int, text: str) -> None:
         """Store a text that prompts refer to, once."""
-        if number in self._seen:
+        if number in self._stored_ids:
             return
-        self._seen.add(number)
-        if not self._query("SELECT 1 FROM texts WHERE id = ?", (number,)):
-            data = zlib.compress(text.encode("utf-8", "surrogatepass"), _SPEED)
-            self._write("INSERT OR IGNORE INTO texts VALUES (?, ?)", (number, data))
+        self._stored_ids.add(number)
+        if not self._read_rows("SELECT 1 FROM texts WHERE id = ?", (number,)):
+            data = zlib.compress(text.encode("utf-8", "surrogatepass"), _ZLIB_LEVEL)
+            self._queue_write("INSERT OR IGNORE INTO texts VALUES (?, ?)", (number, data))
 
     # what saves loading a vocabulary or asking a server
 
-    def table(self, key: bytes) -> bytes | None:
+    def find_table(self, key: bytes) -> bytes | None:
         """Return a stored chunk table, or None."""
-        for (data,) in self._query("SELECT data FROM tables WHERE key = ?", (key,)):
+        for (data,) in self._read_rows("SELECT data FROM tables WHERE key = ?", (key,)):
             return zlib.decompress(data)
         return None
 
     def keep_table(self, key: bytes, data: bytes, *, anew: bool = False) -> None:
         """Store a chunk table, unless there is one of this key or `anew`."""
         instead = "REPLACE" if anew else "IGNORE"
-        self._write(
+        self._queue_write(
             f"INSERT OR {instead} INTO tables VALUES (?, ?)",  # noqa: S608 - one of two words
-            (key, zlib.compress(data, _SPEED)),
+            (key, zlib.compress(data, _ZLIB_LEVEL)),
         )
 
-    def count(self, key: bytes) -> int | None:
+    def find_count(self, key: bytes) -> int | None:
         """Return a stored token count, or None."""
-        for (tokens,) in self._query("SELECT tokens FROM counts WHERE key = ?", (key,)):
+        for (tokens,) in self._read_rows("SELECT tokens FROM counts WHERE key = ?", (key,)):
             return tokens
         return None
 
     def keep_count(self, key: bytes, tokens: int) -> None:
         """Store a token count."""
-        self._write("INSERT OR IGNORE INTO counts VALUES (?, ?)", (key, tokens))
+        self._queue_write("INSERT OR IGNORE INTO counts VALUES (?, ?)", (key, tokens))
 
-    def contact(self, backend: str) -> tuple[Capabilities, float] | None:
+    def find_contact(self, backend: str) -> tuple[Capabilities, float] | None:
         """Return what the last contact with a backend told and when, in seconds since 1970."""
         sql = "SELECT capabilities FROM contacts WHERE backend = ?"
-        for (text,) in self._query(sql, (backend,)):
+        for (text,) in self._read_rows(sql, (backend,)):
             stored: Mapping[str, Any] = orjson.loads(text)
             known = {k: v for k, v in stored.items() if k in _CAPABILITIES}
             return Capabilities(**known), stored.get("asked", 0.0)
@@ -238,15 +238,15 @@ class Journal:
     def keep_contact(self, backend: str, capabilities: Capabilities) -> None:
         """Store what a contact told; a later one replaces it."""
         text = orjson.dumps({**asdict(capabilities), "asked": time.time()}).decode()
-        self._write("INSERT OR REPLACE INTO contacts VALUES (?, ?)", (backend, text))
+        self._queue_write("INSERT OR REPLACE INTO contacts VALUES (?, ?)", (backend, text))
 
     # writing
 
     def write(self, sql: str, values: _Row) -> None:
         """Queue one statement for the next commit."""
-        self._write(sql, values)
+        self._queue_write(sql, values)
 
-    def committed(self) -> asyncio.Future[None]:
+    def request_commit(self) -> asyncio.Future[None]:
         """Return a future that is done when all that was written so far is durable.
 
         It raises JournalError when that cannot be written.
@@ -258,7 +258,7 @@ class Journal:
 
     def query(self, sql: str, values: _Row = ()) -> list[_Row]:
         """Return the rows of a statement that only reads."""
-        return self._query(sql, values)
+        return self._read_rows(sql, values)
 
     def execute(self, sql: str, values: _Row = ()) -> int:
         """Write one statement at once; return the id of the row that it made."""
@@ -266,7 +266,7 @@ class Journal:
         try:
             return self.connection.execute(sql, values).lastrowid or 0
         except sqlite3.DatabaseError as error:
-            raise explain(error, self.path) from error
+            raise explain_error(error, self.path) from error
 
     def flush(self) -> None:
         """Commit everything queued, in one transaction."""
@@ -278,25 +278,25 @@ class Journal:
         writes, self._writes = self._writes, {}
         commit, self._commit = self._commit, None
         if not calls and not writes:
-            _done(commit, None)
+            _finish_commit(commit, None)
             return
         failure: JournalError | None = None
         try:
             kept = self._store(writes, calls)
         except sqlite3.DatabaseError as error:
-            self._failure = explain(error, self.path)
-            kept, whole = self._put_aside(calls, writes, self._failure)
+            self._failure = explain_error(error, self.path)
+            kept, whole = self._save_to_overflow(calls, writes, self._failure)
             failure = None if whole else self._failure
         except Exception as error:
-            _refuse(calls, error)  # a defect: who waits must not wait for good
-            _done(commit, error)
+            _fail_pending(calls, error)  # a defect: who waits must not wait for good
+            _finish_commit(commit, error)
             raise
         for (_, future, _), reply in zip(calls, kept, strict=False):
             if not future.done():
                 future.set_result(reply)
-        _done(commit, failure)
+        _finish_commit(commit, failure)
 
-    def _store(self, writes: Mapping[str, Sequence[_Row]], calls: Sequence[_Kept]) -> list[Reply]:
+    def _store(self, writes: Mapping[str, Sequence[_Row]], calls: Sequence[_PendingReply]) -> list[Reply]:
         """Commit rows and replies, all or none; return what is stored of the replies."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
@@ -316,7 +316,7 @@ class Journal:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self.flush)
 
-    def _insert(self, calls: Sequence[_Kept]) -> list[Reply]:
+    def _insert(self, calls: Sequence[_PendingReply]) -> list[Reply]:
         """Insert replies; return what is stored, which is another's where one came first."""
         before = self.connection.total_changes
         self.connection.executemany(_INSERT_CALL, [row for row, _, _ in calls])
@@ -324,8 +324,8 @@ class Journal:
             return [reply for _, _, reply in calls]
         return [self.find(row[2]) or reply for row, _, reply in calls]
 
-    def _put_aside(
-        self, calls: Sequence[_Kept], writes: Mapping[str, Sequence[_Row]], failure: JournalError
+    def _save_to_overflow(
+        self, calls: Sequence[_PendingReply], writes: Mapping[str, Sequence[_Row]], failure: JournalError
     ) -> tuple[list[Reply], bool]:
         """Keep what the journal could not take where there is room for it.
 
@@ -335,16 +335,16 @@ class Journal:
         failure.exit_code = RunFailed.exit_code  # something ran, and may have been paid for
         lines = [(_INSERT_CALL, row) for row, _, _ in calls]
         lines += [(sql, row) for sql, rows in writes.items() for row in rows]
-        saved = 0 if self._spare is None else self._spare.save(lines)
-        _refuse(calls[saved:], failure)
+        saved = 0 if self._overflow is None else self._overflow.save(lines)
+        _fail_pending(calls[saved:], failure)
         return [reply for _, _, reply in calls[:saved]], saved == len(lines)
 
-    def _take_over(self) -> None:
+    def _restore_overflow(self) -> None:
         """Write what an earlier run had to put aside; without room, it stays where it is."""
-        if self._spare is None:
+        if self._overflow is None:
             return
         try:
-            with self._spare.taken() as lines:
+            with self._overflow.take() as lines:
                 if lines:
                     self.connection.execute("BEGIN IMMEDIATE")
                     for sql, row in lines:
@@ -353,30 +353,30 @@ class Journal:
         except sqlite3.DatabaseError as error:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
-            self._pending = explain(error, self.path)
+            self._restore_failure = explain_error(error, self.path)
 
-    def _write(self, sql: str, values: _Row) -> None:
+    def _queue_write(self, sql: str, values: _Row) -> None:
         """Queue a row that nobody waits for: the next reply takes it along, or a timer."""
         self._writes.setdefault(sql, []).append(values)
         if self._timer is None:
             with suppress(RuntimeError):  # no loop runs: the rows are written on closing
                 loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(_APART, self.flush)
+                self._timer = loop.call_later(_COMMIT_DELAY, self.flush)
 
-    def _query(self, sql: str, values: _Row) -> list[_Row]:
+    def _read_rows(self, sql: str, values: _Row) -> list[_Row]:
         try:
             return self.connection.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
-            raise explain(error, self.path) from error
+            raise explain_error(error, self.path) from error
 
 
-def _refuse(calls: Sequence[_Kept], error: Exception) -> None:
+def _fail_pending(calls: Sequence[_PendingReply], error: Exception) -> None:
     for _, future, _ in calls:
         if not future.done():
             future.set_exception(error)
 
 
-def _done(commit: asyncio.Future[None] | None, failure: Exception | None) -> None:
+def _finish_commit(commit: asyncio.Future[None] | None, failure: Exception | None) -> None:
     if commit is None or commit.done():
         return
     if failure is None:
@@ -386,21 +386,21 @@ def _done(commit: asyncio.Future[None] | None, failure: Exception | None) -> Non
         commit.exception()  # nobody waiting is no defect
 
 
-def _well_formed(reply: Reply) -> Reply:
+def _fix_surrogates(reply: Reply) -> Reply:
     text, reasoning = replace_surrogates(reply.text), reply.reasoning and replace_surrogates(reply.reasoning)
     if text is reply.text and reasoning is reply.reasoning:
         return reply
     return replace(reply, text=text, reasoning=reasoning)
 
 
-def _usage(usage: Usage) -> str | None:
+def _encode_usage(usage: Usage) -> str | None:
     if usage == Usage():
         return None
     values = (usage.prompt, usage.completion, usage.cached, usage.reasoning)
     return orjson.dumps(values).decode()
 
 
-def _reply(row: list[Any]) -> Reply:
+def _decode_reply(row: list[Any]) -> Reply:
     text, finish, usage, model, reasoning, logprobs = row
     return Reply(
         text=inflate(text),

@@ -7,12 +7,12 @@ import json
 
 from octavo.protocols import Request
 
-__all__ = ["key_of"]
+__all__ = ["compute_key"]
 
 _VERSION = b"octavo key 1"
 
 
-def key_of(request: Request, *, identity: str, model: str) -> bytes:
+def compute_key(request: Request, *, identity: str, model: str) -> bytes:
     """Return the SHA-256 that names a call.
 
     It covers the backend's identity, the model, and the neutral request: messages, sampling,

@@ -11,45 +11,45 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from octavo.engine.flight import Flight
+from octavo.engine.flight import InFlightCall
 from octavo.protocols import Message
 
-__all__ = ["Leads"]
+__all__ = ["PrefixWarmup"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Lead:
+class _WarmupCall:
     """A call: its flight, and the hash of the first half of its prompt, in characters."""
 
-    flight: Flight
+    call: InFlightCall
     half: int
     digest: bytes
 
 
 @dataclass
-class Leads:
+class PrefixWarmup:
     """The leading calls of one document."""
 
-    _found: dict[tuple[str, ...], _Lead] = field(default_factory=dict[tuple[str, ...], _Lead])
+    _calls: dict[tuple[str, ...], _WarmupCall] = field(default_factory=dict[tuple[str, ...], _WarmupCall])
 
-    def before(self, place: tuple[str, ...], messages: Sequence[Message]) -> Flight | None:
+    def find_warmup(self, place: tuple[str, ...], messages: Sequence[Message]) -> InFlightCall | None:
         """Return the call at the same place whose prompt these messages repeat by half or more."""
-        lead = self._found.get(place)
-        if lead is not None and _digest(_text(messages)[: lead.half]) == lead.digest:
-            return lead.flight
+        lead = self._calls.get(place)
+        if lead is not None and _hash_text(_join_contents(messages)[: lead.half]) == lead.digest:
+            return lead.call
         return None
 
-    def enter(self, place: tuple[str, ...], messages: Sequence[Message], flight: Flight) -> None:
+    def register(self, place: tuple[str, ...], messages: Sequence[Message], flight: InFlightCall) -> None:
         """Let a call lead at its place, unless there is one already."""
-        if place not in self._found:
-            text = _text(messages)
+        if place not in self._calls:
+            text = _join_contents(messages)
             half = len(text) // 2
-            self._found[place] = _Lead(flight, half, _digest(text[:half]))
+            self._calls[place] = _WarmupCall(flight, half, _hash_text(text[:half]))
 
 
-def _text(messages: Sequence[Message]) -> str:
+def _join_contents(messages: Sequence[Message]) -> str:
     return "\0".join(message.content for message in messages)
 
 
-def _digest(text: str) -> bytes:
+def _hash_text(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

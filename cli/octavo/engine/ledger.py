@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 
 from octavo.engine.journal import Journal
 from octavo.engine.report import Outcome, Totals
-from octavo.engine.reuse import reuse_of
+from octavo.engine.reuse import measure_reuse
 from octavo.protocols import Counter as TokenCounter
 from octavo.protocols import Usage
 from octavo.text.quote import to_row_id
 
-__all__ = ["Account", "Ledger"]
+__all__ = ["RunningTotals", "Ledger"]
 
 
 @dataclass
-class Account:
+class RunningTotals:
     """Sums over calls: of a document, or of a run."""
 
     outcomes: Counter[Outcome] = field(default_factory=Counter[Outcome])
@@ -25,13 +25,13 @@ class Account:
     completion: int | None = None
     cached: int | None = None
 
-    def used(self, usage: Usage) -> None:
+    def add_usage(self, usage: Usage) -> None:
         """Add what the backend says one sent call took."""
-        self.prompt = _plus(self.prompt, usage.prompt)
-        self.completion = _plus(self.completion, usage.completion)
-        self.cached = _plus(self.cached, usage.cached)
+        self.prompt = _add_known(self.prompt, usage.prompt)
+        self.completion = _add_known(self.completion, usage.completion)
+        self.cached = _add_known(self.cached, usage.cached)
 
-    def totals(self) -> Totals:
+    def to_totals(self) -> Totals:
         """Return the sums as they stand."""
         return Totals(dict(self.outcomes), self.sent, self.prompt, self.completion, self.cached)
 
@@ -43,22 +43,22 @@ class Ledger:
     """
 
     def __init__(self, journal: Journal, run: int | None) -> None:
-        self.account = Account()
+        self.account = RunningTotals()
         self._journal = journal
         self._run = run
         self._sites = 0
 
-    def measured(self, totals: Totals, counter: TokenCounter, source: str | None = None) -> Totals:
+    def add_ideal_rate(self, totals: Totals, counter: TokenCounter, source: str | None = None) -> Totals:
         """Return totals of the run, or of one source, with what a server could have kept.
 
         `counter` is the model's tokenizer, or an estimate where it is not known.
         """
         if self._run is None or totals.cached is None:
             return totals
-        reuse = reuse_of(self._journal, self._run, source, counter)
+        reuse = measure_reuse(self._journal, self._run, source, counter)
         return totals if reuse is None else replace(totals, ideal_rate=reuse.ideal_rate)
 
-    def site(self, source: str, step: str, *, prompt: str, model: bytes, options: bytes) -> int:
+    def open_site(self, source: str, step: str, *, prompt: str, model: bytes, options: bytes) -> int:
         """Open the site of a step of one document under one prompt and options; return its number.
 
         `prompt` is the prompt's digest; `model` and `options` are hashes.
@@ -74,7 +74,7 @@ class Ledger:
         )
         return number
 
-    def enter(self, site: int, node: str, key: bytes, outcome: Outcome, attempts: int) -> None:
+    def record(self, site: int, node: str, key: bytes, outcome: Outcome, attempts: int) -> None:
         """Enter how a call ended, and after how many attempts."""
         self.account.outcomes[outcome] += 1
         if self._run is not None:
@@ -84,5 +84,5 @@ class Ledger:
             )
 
 
-def _plus(total: int | None, more: int | None) -> int | None:
+def _add_known(total: int | None, more: int | None) -> int | None:
     return total if more is None else (total or 0) + more

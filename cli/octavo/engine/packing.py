@@ -17,7 +17,7 @@ from octavo.protocols import Message
 from octavo.text.document import Document
 from octavo.text.quote import Quote, to_row_id
 
-__all__ = ["Packed", "pack", "quotes_in", "unpack"]
+__all__ = ["PackedPrompt", "pack", "find_quotes", "unpack"]
 
 _INLINE = 96
 """Characters up to which a piece is cheaper inside the prompt than as a text of its own."""
@@ -29,7 +29,7 @@ _KINDS = {"text": 0, "call": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedPrompt:
     """A packed prompt: its id, its body, and the texts that it refers to and may be new with it."""
 
     id: int
@@ -37,7 +37,7 @@ class Packed:
     texts: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
-def quotes_in(variables: Mapping[str, object]) -> list[Quote]:
+def find_quotes(variables: Mapping[str, object]) -> list[Quote]:
     """Return the quotes among a prompt's variables, in lists too, in order."""
     found: list[Quote] = []
     for value in variables.values():
@@ -51,7 +51,7 @@ def quotes_in(variables: Mapping[str, object]) -> list[Quote]:
 
 def pack(
     messages: Sequence[Message], quotes: Sequence[Quote], *, document: Document | None = None
-) -> Packed:
+) -> PackedPrompt:
     """Pack messages, replacing each quote that stands in them by its reference.
 
     Where one stands in `document`, its text is among those that the prompt refers to.
@@ -70,17 +70,17 @@ def pack(
             if at < 0:
                 continue
             left.remove(entry)
-            _literal(message.content[position:at], parts, texts)
+            _add_literal(message.content[position:at], parts, texts)
             origin = quote.origin
             if document is not None and origin == ("text", to_row_id(document.hash), origin.start):
                 texts[origin.id] = document.text
             start = origin.start + quote.index(core)
             parts.append([_KINDS[origin.kind], origin.id, start, len(core)])
             position = at + len(core)
-        _literal(message.content[position:], parts, texts)
+        _add_literal(message.content[position:], parts, texts)
         packed.append(parts)
     body = orjson.dumps(packed)
-    return Packed(to_row_id(hashlib.sha256(body).digest()), body, texts)
+    return PackedPrompt(to_row_id(hashlib.sha256(body).digest()), body, texts)
 
 
 def unpack(body: bytes, text: Callable[[int, int], str]) -> tuple[Message, ...]:
@@ -102,7 +102,7 @@ def unpack(body: bytes, text: Callable[[int, int], str]) -> tuple[Message, ...]:
     return tuple(messages)
 
 
-def _literal(piece: str, parts: list[object], texts: dict[int, str]) -> None:
+def _add_literal(piece: str, parts: list[object], texts: dict[int, str]) -> None:
     """Add a literal: its last and first line may hold a fence's marker, which differs per call."""
     first = piece.find("\n") + 1
     last = piece.rfind("\n", 0, len(piece) - 1) + 1
@@ -110,13 +110,13 @@ def _literal(piece: str, parts: list[object], texts: dict[int, str]) -> None:
     tail = piece[last:] if last > len(head) and len(piece) - last <= _INLINE else ""
     if len(piece) <= _INLINE:
         head, tail = piece, ""
-    _add(head, parts, texts)
-    for block in _blocks(piece[len(head) : len(piece) - len(tail)]):
-        _add(block, parts, texts)
-    _add(tail, parts, texts)
+    _add_piece(head, parts, texts)
+    for block in _split_blocks(piece[len(head) : len(piece) - len(tail)]):
+        _add_piece(block, parts, texts)
+    _add_piece(tail, parts, texts)
 
 
-def _blocks(text: str) -> Iterator[str]:
+def _split_blocks(text: str) -> Iterator[str]:
     """Cut a text at ends of lines: a text that grew from another has all its blocks but the last.
 
     Without that, a memory that is shown with every part of a document would be stored as often.
@@ -129,7 +129,7 @@ def _blocks(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _add(piece: str, parts: list[object], texts: dict[int, str]) -> None:
+def _add_piece(piece: str, parts: list[object], texts: dict[int, str]) -> None:
     """Add a piece as it is where it is short, else as a stored text."""
     if len(piece) > _INLINE:
         number = to_row_id(hashlib.sha256(piece.encode("utf-8", "surrogatepass")).digest())

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from octavo.engine.document import Reading
-from octavo.engine.engine import Engine
-from octavo.engine.failure import blamed
+from octavo.engine.document import DocumentRun
+from octavo.engine.engine import RunContext
+from octavo.engine.failure import primary_error
 from octavo.engine.folding import WHOLE
-from octavo.engine.gathering import Gathered, Gathering
-from octavo.engine.history import History, Reason, Usual
-from octavo.engine.predict import Again, Forecast, Predictions, Tally
+from octavo.engine.gathering import GatheredDocument, GatherRun
+from octavo.engine.history import History, SendReason, TypicalCalls
+from octavo.engine.predict import SecondAttempts, PlanLedger, PredictedAnswers, StepTally
 from octavo.engine.price import Price
 from octavo.engine.report import Silence, Watch
 from octavo.errors import InputError, ReplyError
@@ -20,11 +20,11 @@ from octavo.pipeline.spec import Pipeline
 from octavo.text.document import Document
 from octavo.text.note import Prediction
 
-__all__ = ["Again", "Known", "Plan", "PlanStep", "plan"]
+__all__ = ["SecondAttempts", "PlanFacts", "Plan", "PlanStep", "build_plan"]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class PlanFacts:
     """What is known beside the pipeline: earlier runs, prices, and calls that fly at once.
 
     `price` looks up the price of the model that replies, `price_embedding` of the one that embeds,
@@ -34,7 +34,7 @@ class Known:
     history: History
     price: Callable[[], Price | None] = lambda: None
     price_embedding: Callable[[], Price | None] = lambda: None
-    usual: Usual | None = None
+    usual: TypicalCalls | None = None
     jobs: int = 1
 
 
@@ -64,8 +64,8 @@ class PlanStep:
     completion_likely: int = 0
     cost_low: float | None = 0.0
     cost_high: float | None = 0.0
-    reasons: Mapping[Reason, int] = field(default_factory=dict[Reason, int])
-    again: Again = field(default_factory=Again)
+    reasons: Mapping[SendReason, int] = field(default_factory=dict[SendReason, int])
+    again: SecondAttempts = field(default_factory=SecondAttempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,9 @@ class Plan:
         )
 
     @property
-    def again(self) -> Again:
+    def again(self) -> SecondAttempts:
         """The most that second attempts take, where replies are of no use at first."""
-        return sum((step.again for step in self.steps), Again())
+        return sum((step.again for step in self.steps), SecondAttempts())
 
     @property
     def likely(self) -> int:
@@ -135,60 +135,60 @@ class Plan:
 
 
 @dataclass
-class _Scenario:
+class _PlanScenario:
     """All documents with all replies short, or all long."""
 
-    engine: Engine
+    engine: RunContext
     replies: Prediction
-    known: Known
-    asked: set[int] = field(default_factory=set[int])
+    known: PlanFacts
+    known_calls: set[int] = field(default_factory=set[int])
     """Calls of earlier documents that would be sent: no later document sends them again."""
 
-    gathered: list[Gathered] = field(default_factory=list[Gathered])
+    gathered: list[GatheredDocument] = field(default_factory=list[GatheredDocument])
     failing: dict[str, ReplyError] = field(default_factory=dict[str, ReplyError])
     """By source, what the journal's replies end."""
 
-    longest: int = 0
+    longest_chain: int = 0
     """The longest chain of calls of any document."""
 
-    async def read(
+    async def plan_document(
         self, pipeline: Pipeline, params: Mapping[str, object], document: Document, number: int
-    ) -> Mapping[str, Tally]:
+    ) -> Mapping[str, StepTally]:
         """Return what each step of a document comes to."""
 
-        async def reading(engine: Engine, answers: Callable[[str], Predictions]) -> None:
-            reading = Reading(engine, answers, pipeline, params, document, number)
-            result = await reading.result()
+        async def reading(engine: RunContext, answers: Callable[[str], PredictedAnswers]) -> None:
+            reading = DocumentRun(engine, answers, pipeline, params, document, number)
+            result = await reading.run()
             if pipeline.gather:
-                self.gathered.append(Gathered.of(document, reading.given, result.coverage))
+                self.gathered.append(GatheredDocument.from_document(document, reading.given, result.coverage))
 
-        return await self._forecast(reading, document.source)
+        return await self._count_calls(reading, document.source)
 
-    async def gather(self, pipeline: Pipeline, params: Mapping[str, object]) -> Mapping[str, Tally]:
+    async def plan_gather(self, pipeline: Pipeline, params: Mapping[str, object]) -> Mapping[str, StepTally]:
         """Return what each step over all documents comes to."""
 
-        async def gathering(engine: Engine, answers: Callable[[str], Predictions]) -> None:
-            gathering = Gathering(
-                engine, answers, pipeline, params, self.gathered, longest=self.longest
+        async def gathering(engine: RunContext, answers: Callable[[str], PredictedAnswers]) -> None:
+            gathering = GatherRun(
+                engine, answers, pipeline, params, self.gathered, longest_chain=self.longest_chain
             )
-            await gathering.result()
+            await gathering.run()
 
-        return await self._forecast(gathering, pipeline.name)
+        return await self._count_calls(gathering, pipeline.name)
 
-    async def _forecast(
+    async def _count_calls(
         self,
-        work: Callable[[Engine, Callable[[str], Predictions]], Awaitable[None]],
+        work: Callable[[RunContext, Callable[[str], PredictedAnswers]], Awaitable[None]],
         source: str,
-    ) -> Mapping[str, Tally]:
-        forecast = Forecast(self.known.history, self.asked)
+    ) -> Mapping[str, StepTally]:
+        forecast = PlanLedger(self.known.history, self.known_calls)
         depths: dict[int, int] = {}
         engine = replace(self.engine, ledger=forecast)
-        steps: dict[str, Predictions] = {}
+        steps: dict[str, PredictedAnswers] = {}
         usual = self.known.usual
 
-        def answers(step: str) -> Predictions:
+        def answers(step: str) -> PredictedAnswers:
             if step not in steps:
-                steps[step] = Predictions(
+                steps[step] = PredictedAnswers(
                     engine.journal,
                     engine.counts,
                     self.replies,
@@ -199,24 +199,24 @@ class _Scenario:
                     samples=engine.known.samples,
                     price=self.known.price,
                     price_embedding=self.known.price_embedding,
-                    usual=usual.step_tokens.get(step) if usual is not None else None,
+                    typical_tokens=usual.step_tokens.get(step) if usual is not None else None,
                 )
             return steps[step]
 
         try:
             await work(engine, answers)
         except BaseExceptionGroup as group:
-            error = blamed(group)
+            error = primary_error(group)
             if not isinstance(error, ReplyError):
                 raise error from group
             # With the fewest replies nothing may be left to go on with; a run may have more.
             if self.replies is Prediction.LONG:
                 self.failing[source] = error
-        self.longest = max(self.longest, *depths.values(), 0)
+        self.longest_chain = max(self.longest_chain, *depths.values(), 0)
         return forecast.tallies
 
 
-class _Once(Silence):
+class _NoticeOnce(Silence):
     """Passes on each notice once, however many passes a plan takes, and nothing else."""
 
     def __init__(self, watch: Watch) -> None:
@@ -232,35 +232,35 @@ class _Once(Silence):
         self.notice(message)
 
 
-async def plan(
-    engine: Engine,
+async def build_plan(
+    engine: RunContext,
     pipeline: Pipeline,
     params: Mapping[str, object],
     inputs: Iterable[Document | InputError],
-    known: Known,
+    known: PlanFacts,
 ) -> Plan:
     """Return what a run over these inputs would do; sends nothing.
 
     Raises FitError when a prompt cannot fit, and what else a run would raise before its first call.
     """
-    engine = replace(engine, watch=_Once(engine.watch))
+    engine = replace(engine, watch=_NoticeOnce(engine.watch))
     reading = [WHOLE, *(use.name for use in pipeline.steps)]
     gathering = [use.name for use in pipeline.gather]
     steps = {name: PlanStep(name) for name in (*reading, *gathering)}
     documents = largest = 0
     unreadable: list[InputError] = []
-    scenarios = [_Scenario(engine, replies, known) for replies in Prediction]
+    scenarios = [_PlanScenario(engine, replies, known) for replies in Prediction]
     for number, document in enumerate(inputs):
         if isinstance(document, InputError):
             unreadable.append(document)
             continue
         documents += 1
-        tallies = [await each.read(pipeline, params, document, number) for each in scenarios]
-        largest = max(largest, _add(steps, reading, *tallies))
+        tallies = [await each.plan_document(pipeline, params, document, number) for each in scenarios]
+        largest = max(largest, _add_tallies(steps, reading, *tallies))
     if pipeline.gather and documents:
-        tallies = [await each.gather(pipeline, params) for each in scenarios]
-        largest = max(largest, _add(steps, gathering, *tallies))
-    depth = max(each.longest for each in scenarios)
+        tallies = [await each.plan_gather(pipeline, params) for each in scenarios]
+        largest = max(largest, _add_tallies(steps, gathering, *tallies))
+    depth = max(each.longest_chain for each in scenarios)
     failing = {name: error for each in scenarios for name, error in each.failing.items()}
     found = tuple(step for step in steps.values() if step.step != WHOLE or step.calls_high)
     price = known.price() if any(step.sent_high for step in found) else None
@@ -272,28 +272,28 @@ async def plan(
         window=engine.window,
         tokenizer=engine.counter.name,
         priced=price.origin if price is not None else None,
-        seconds=_seconds(found, depth, known),
+        seconds=_estimate_seconds(found, depth, known),
         jobs=known.jobs,
         unreadable=tuple(unreadable),
         failing=tuple(failing.items()),
     )
 
 
-def _add(
+def _add_tallies(
     steps: dict[str, PlanStep],
     names: Iterable[str],
-    low: Mapping[str, Tally],
-    high: Mapping[str, Tally],
+    low: Mapping[str, StepTally],
+    high: Mapping[str, StepTally],
 ) -> int:
     """Add to the plan's steps what those of a list came to; return the most tokens of one call."""
     largest = 0
     for name in names:
         largest = max(largest, low[name].largest, high[name].largest)
-        steps[name] = _plus(steps[name], low[name], high[name])
+        steps[name] = _add_to_step(steps[name], low[name], high[name])
     return largest
 
 
-def _plus(step: PlanStep, least: Tally, most: Tally) -> PlanStep:
+def _add_to_step(step: PlanStep, least: StepTally, most: StepTally) -> PlanStep:
     sent = sorted((least.sent, most.sent))
     reasons = Counter(step.reasons) + (most if most.sent >= least.sent else least).reasons
     return replace(
@@ -308,16 +308,16 @@ def _plus(step: PlanStep, least: Tally, most: Tally) -> PlanStep:
         completion_low=step.completion_low + min(least.completion, most.completion),
         completion_high=step.completion_high + max(least.completion_most, most.completion_most),
         completion_likely=step.completion_likely + round((least.likely + most.likely) / 2),
-        cost_low=_sum(step.cost_low, _pick(min, least.cost, most.cost)),
-        cost_high=_sum(step.cost_high, _pick(max, least.cost_most, most.cost_most)),
+        cost_low=_add_known(step.cost_low, _pick_known(min, least.cost, most.cost)),
+        cost_high=_add_known(step.cost_high, _pick_known(max, least.cost_most, most.cost_most)),
         reasons=reasons,
-        again=step.again + _most(least.again, most.again),
+        again=step.again + _take_maximum(least.again, most.again),
     )
 
 
-def _most(one: Again, other: Again) -> Again:
+def _take_maximum(one: SecondAttempts, other: SecondAttempts) -> SecondAttempts:
     costs = [each.cost for each in (one, other) if each.cost is not None]
-    return Again(
+    return SecondAttempts(
         max(one.calls, other.calls),
         max(one.prompt, other.prompt),
         max(one.completion, other.completion),
@@ -325,17 +325,17 @@ def _most(one: Again, other: Again) -> Again:
     )
 
 
-def _pick(
+def _pick_known(
     pick: Callable[[float, float], float], one: float | None, other: float | None
 ) -> float | None:
     return None if one is None or other is None else pick(one, other)
 
 
-def _sum(cost: float | None, more: float | None) -> float | None:
+def _add_known(cost: float | None, more: float | None) -> float | None:
     return None if cost is None or more is None else cost + more
 
 
-def _seconds(steps: Iterable[PlanStep], depth: int, known: Known) -> tuple[float, float] | None:
+def _estimate_seconds(steps: Iterable[PlanStep], depth: int, known: PlanFacts) -> tuple[float, float] | None:
     """Return the least and the most seconds: all places busy, or the longest chain alone."""
     usual = known.usual
     if usual is None:

@@ -7,32 +7,32 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from octavo.engine.counting import Counts
-from octavo.engine.depth import calls_before
-from octavo.engine.embed import Batch
-from octavo.engine.example import example
-from octavo.engine.flight import Flight
-from octavo.engine.history import History, Reason, Site
+from octavo.engine.counting import JournalCounter
+from octavo.engine.depth import get_depth
+from octavo.engine.embed import EmbeddingBatch
+from octavo.engine.example import build_example
+from octavo.engine.flight import InFlightCall
+from octavo.engine.history import History, SendReason, CallSite
 from octavo.engine.journal import Journal
 from octavo.engine.ledger import Ledger
 from octavo.engine.price import Price
-from octavo.engine.queue import Priority
+from octavo.engine.queue import CallPriority
 from octavo.engine.report import Outcome
-from octavo.engine.samples import may_join, prompt_key
-from octavo.engine.vectors import find_vector, vector_key
+from octavo.engine.samples import can_join_samples, compute_prompt_key
+from octavo.engine.vectors import find_vector, compute_vector_key
 from octavo.protocols import Reply, Request, Usage
 from octavo.text.ngrams import to_spelling_vector
 from octavo.text.note import Prediction
 from octavo.text.quote import Quote, to_row_id
 
-__all__ = ["Again", "Forecast", "Predictions", "Tally"]
+__all__ = ["SecondAttempts", "PlanLedger", "PredictedAnswers", "StepTally"]
 
-_OFTEN = 0.75
+_LIKELY_SHARE = 0.75
 """The share of what a reply may have that it is taken to have before any is known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class SecondAttempts:
     """The most that second attempts take, should every reply be of no use at first.
 
     `calls` are requests, `prompt` and `completion` tokens; `cost` is in US dollars, and None when
@@ -44,9 +44,9 @@ class Again:
     completion: int = 0
     cost: float | None = 0.0
 
-    def __add__(self, other: Again) -> Again:
+    def __add__(self, other: SecondAttempts) -> SecondAttempts:
         """Return both together."""
-        return Again(
+        return SecondAttempts(
             self.calls + other.calls,
             self.prompt + other.prompt,
             self.completion + other.completion,
@@ -55,7 +55,7 @@ class Again:
 
 
 @dataclass
-class Tally:
+class StepTally:
     """What a plan counted of a step: calls, and of those to be sent tokens, cost and reasons.
 
     `cost` is in US dollars, and None once a price was not known; `again` comes on top.
@@ -71,10 +71,10 @@ class Tally:
     cost: float | None = 0.0
     completion_most: int = 0
     cost_most: float | None = 0.0
-    reasons: Counter[Reason] = field(default_factory=Counter[Reason])
-    again: Again = field(default_factory=Again)
+    reasons: Counter[SendReason] = field(default_factory=Counter[SendReason])
+    again: SecondAttempts = field(default_factory=SecondAttempts)
 
-    def send(self, prompt: int, completion: int, most: int, price: Price | None) -> None:
+    def add_call(self, prompt: int, completion: int, most: int, price: Price | None) -> None:
         """Count the tokens of a call to be sent, whose reply may have `most`."""
         self.prompt += prompt
         self.completion += completion
@@ -85,13 +85,13 @@ class Tally:
             self.cost += price.cost(prompt, completion)
             self.cost_most += price.cost(prompt, most)
 
-    def send_again(self, prompt: int, completion: int, price: Price | None) -> None:
+    def add_second_attempt(self, prompt: int, completion: int, price: Price | None) -> None:
         """Count the most that a second attempt of a call to be sent may take."""
         cost = None if price is None else price.cost(prompt, completion)
-        self.again += Again(1, prompt, completion, cost)
+        self.again += SecondAttempts(1, prompt, completion, cost)
 
 
-class Forecast(Ledger):
+class PlanLedger(Ledger):
     """The ledger of a plan: counts calls, and why those to be sent would be, and writes nothing.
 
     `asked` are the ids of the calls that documents read before would send.
@@ -99,41 +99,41 @@ class Forecast(Ledger):
 
     def __init__(self, history: History, asked: set[int]) -> None:
         super().__init__(history.journal, None)
-        self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        self.tallies: defaultdict[str, StepTally] = defaultdict(StepTally)
         self._history = history
-        self._asked = asked
+        self._known_calls = asked
         self._sending: set[int] = set()
-        self._places: list[tuple[str, Site]] = []
+        self._sites: list[tuple[str, CallSite]] = []
 
-    def will_send(self, key: bytes) -> bool:
+    def mark_to_send(self, key: bytes) -> bool:
         """Note that a call is not in the journal; tell whether it is the first with its key."""
         number = to_row_id(key)
-        if number in self._asked:
+        if number in self._known_calls:
             return False
-        self._asked.add(number)
+        self._known_calls.add(number)
         self._sending.add(number)
         return True
 
-    def site(self, source: str, step: str, *, prompt: str, model: bytes, options: bytes) -> int:
+    def open_site(self, source: str, step: str, *, prompt: str, model: bytes, options: bytes) -> int:
         """Remember the site of a step."""
-        site = Site(step, bytes.fromhex(prompt[:16]), model[:8], options[:8])
-        self._places.append((source, site))
-        return len(self._places) - 1
+        site = CallSite(step, bytes.fromhex(prompt[:16]), model[:8], options[:8])
+        self._sites.append((source, site))
+        return len(self._sites) - 1
 
-    def enter(self, site: int, node: str, key: bytes, outcome: Outcome, attempts: int) -> None:
+    def record(self, site: int, node: str, key: bytes, outcome: Outcome, attempts: int) -> None:
         """Count a call, and why it would be sent unless something answers it."""
         del node, outcome, attempts
-        source, where = self._places[site]
+        source, where = self._sites[site]
         tally = self.tallies[where.step]
         tally.calls += 1
         if to_row_id(key) in self._sending:
             self._sending.discard(to_row_id(key))
             tally.sent += 1
-            tally.reasons[self._history.reason(source, where, key)] += 1
+            tally.reasons[self._history.find_reason(source, where, key)] += 1
 
 
 @dataclass
-class Predictions:
+class PredictedAnswers:
     """Answers that cost nothing.
 
     A predicted reply has as many tokens as it may have, or next to none. `depths` holds,
@@ -142,17 +142,17 @@ class Predictions:
     """
 
     journal: Journal
-    counts: Counts
+    counts: JournalCounter
     replies: Prediction
     depths: dict[int, int]
-    forecast: Forecast
-    tally: Tally
+    ledger: PlanLedger
+    tally: StepTally
     embedder: str = ""
     samples: bool = False
     price: Callable[[], Price | None] = lambda: None
     price_embedding: Callable[[], Price | None] = lambda: None
-    usual: float | None = None
-    _asked: dict[bytes, Flight] = field(default_factory=dict[bytes, Flight])
+    typical_tokens: float | None = None
+    _asked: dict[bytes, InFlightCall] = field(default_factory=dict[bytes, InFlightCall])
     _prompts: set[bytes] = field(default_factory=set[bytes])
 
     def answer(
@@ -161,20 +161,20 @@ class Predictions:
         key: bytes,
         *,
         quotes: Sequence[Quote],
-        priority: Priority,
-        behind: Flight | None = None,
+        priority: CallPriority,
+        behind: InFlightCall | None = None,
         again: int | None = None,
-    ) -> Flight:
+    ) -> InFlightCall:
         """Return a flight that has landed."""
         del priority
         if flight := self._asked.get(key):
             return flight
         # A call may also go on from another's prompt without waiting for its reply.
         before = (self.depths.get(q.origin.id, 0) for q in quotes if q.origin.kind == "call")
-        waits = (calls_before(), behind.depth if behind else 0)
+        waits = (get_depth(), behind.depth if behind else 0)
         depth = self.depths[to_row_id(key)] = 1 + max(*waits, *before)
         if reply := self.journal.find(key):
-            flight = Flight.landed(reply, cached=True)
+            flight = InFlightCall.from_reply(reply, cached=True)
         else:
             flight = self._predict(request, key, again)
         flight.depth = depth
@@ -186,44 +186,44 @@ class Predictions:
         del key
         return False
 
-    def embed(self, texts: Sequence[str], *, priority: Priority) -> Batch:
+    def embed(self, texts: Sequence[str], *, priority: CallPriority) -> EmbeddingBatch:
         """Return a batch that is there; what the journal lacks is a vector by spelling."""
         del priority
-        batch = Batch(vector_key(self.embedder, "\0".join(texts)))
-        batch.depth = self.depths[to_row_id(batch.key)] = 1 + calls_before()
+        batch = EmbeddingBatch(compute_vector_key(self.embedder, "\0".join(texts)))
+        batch.depth = self.depths[to_row_id(batch.key)] = 1 + get_depth()
         missing: list[str] = []
         for text in texts:
-            found = find_vector(self.journal, vector_key(self.embedder, text))
+            found = find_vector(self.journal, compute_vector_key(self.embedder, text))
             batch.add(to_spelling_vector(text) if found is None else found)
             if found is None:
                 missing.append(text)
         if missing:
             batch.predicted = self.replies
-            if self.forecast.will_send(batch.key):
+            if self.ledger.mark_to_send(batch.key):
                 tokens = sum(self.counts.count_batch(missing))
-                self.tally.send(tokens, 0, 0, self.price_embedding())
+                self.tally.add_call(tokens, 0, 0, self.price_embedding())
         return batch
 
-    def _predict(self, request: Request, key: bytes, again: int | None) -> Flight:
-        prompt = whole = self.counts.prompt_once(request.messages)
+    def _predict(self, request: Request, key: bytes, again: int | None) -> InFlightCall:
+        prompt = whole = self.counts.count_prompt_once(request.messages)
         self.tally.largest = max(self.tally.largest, prompt + request.max_tokens)
-        if may_join(request) and self.replies is Prediction.SHORT and self.samples:
+        if can_join_samples(request) and self.replies is Prediction.SHORT and self.samples:
             # Asked for by one request, samples share their prompt.
-            name = prompt_key(request)
+            name = compute_prompt_key(request)
             prompt = 0 if name in self._prompts else prompt
             self._prompts.add(name)
         completion = request.max_tokens if self.replies is Prediction.LONG else 1
-        if self.forecast.will_send(key):
+        if self.ledger.mark_to_send(key):
             price = self.price()
-            self.tally.send(prompt, completion, request.max_tokens, price)
+            self.tally.add_call(prompt, completion, request.max_tokens, price)
             if again is not None:
-                self.tally.send_again(whole + again, request.max_tokens, price)
-            usual = _OFTEN * request.max_tokens if self.usual is None else self.usual
+                self.tally.add_second_attempt(whole + again, request.max_tokens, price)
+            usual = _LIKELY_SHARE * request.max_tokens if self.typical_tokens is None else self.typical_tokens
             self.tally.likely += min(usual, request.max_tokens)
         # Different calls give different replies, or what is made of them would be one call.
         mark = key.hex()[: 6 if completion > 1 else 2]
         text = " ".join([mark, *["word"] * (completion - 1)])
         if request.schema is not None:
-            text = json.dumps(example(request.schema, words=completion, mark=mark))
+            text = json.dumps(build_example(request.schema, words=completion, mark=mark))
         reply = Reply(text, usage=Usage(prompt, completion))
-        return Flight.landed(reply, predicted=self.replies)
+        return InFlightCall.from_reply(reply, predicted=self.replies)

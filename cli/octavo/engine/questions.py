@@ -8,7 +8,7 @@ from typing import cast
 from octavo.errors import UsageError
 from octavo.pipeline.spec import Pipeline
 
-__all__ = ["Question", "questions"]
+__all__ = ["Question", "list_questions"]
 
 Question = tuple[str, object, Mapping[str, object]]
 """The parameter's name, its value, and all parameters with that value alone.
@@ -17,7 +17,7 @@ The name is empty where nothing is asked: the pipeline has no `each`, or its val
 """
 
 
-def questions(pipeline: Pipeline, params: Mapping[str, object]) -> tuple[Question, ...]:
+def list_questions(pipeline: Pipeline, params: Mapping[str, object]) -> tuple[Question, ...]:
     """Return what is asked: each value of the pipeline's `each`, or everything at once.
 
     Raises UsageError when there is no value.

@@ -8,15 +8,15 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from octavo.engine.pace import Cost, Ticket
+from octavo.engine.pace import CallCost, Reservation
 
-__all__ = ["Priority", "Queue", "Waiter"]
+__all__ = ["CallPriority", "CallQueue", "WaitingCall"]
 
-_LEVELS = 4096
+_DEPTHS = 4096
 """Levels of calls that a priority's number tells apart."""
 
 
-class Priority(NamedTuple):
+class CallPriority(NamedTuple):
     """The order of the queue: earlier documents first, then more levels left, then first come."""
 
     document: int
@@ -26,38 +26,38 @@ class Priority(NamedTuple):
     @property
     def number(self) -> int:
         """The same order as one number, for servers that schedule by it: lower is earlier."""
-        return self.document * _LEVELS + max(0, _LEVELS - 1 + self.levels_done)
+        return self.document * _DEPTHS + max(0, _DEPTHS - 1 + self.levels_done)
 
 
 @dataclass(eq=False, slots=True)
-class Waiter:
+class WaitingCall:
     """One call that waits: what it costs, what its prompt begins with, and whom to tell."""
 
-    priority: Priority
-    cost: Cost
+    priority: CallPriority
+    cost: CallCost
     prefix: Hashable
-    turn: asyncio.Future[Ticket]
+    turn: asyncio.Future[Reservation]
 
 
 @dataclass(slots=True)
-class Queue:
+class CallQueue:
     """Waiting calls by priority.
 
     Among equals those go first whose prompts begin like the one sent last, while a server still
     holds what it made of it; the rest in the order in which they came.
     """
 
-    _levels: dict[Priority, dict[Hashable, list[Waiter]]] = field(
-        default_factory=dict[Priority, dict[Hashable, list[Waiter]]]
+    _levels: dict[CallPriority, dict[Hashable, list[WaitingCall]]] = field(
+        default_factory=dict[CallPriority, dict[Hashable, list[WaitingCall]]]
     )
-    _order: list[Priority] = field(default_factory=list[Priority])
+    _order: list[CallPriority] = field(default_factory=list[CallPriority])
     _last: Hashable = None
     _count: int = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def push(self, waiter: Waiter) -> None:
+    def add(self, waiter: WaitingCall) -> None:
         """Add a call."""
         level = self._levels.get(waiter.priority)
         if level is None:
@@ -66,7 +66,7 @@ class Queue:
         level.setdefault(waiter.prefix, []).append(waiter)
         self._count += 1
 
-    def first(self) -> Waiter | None:
+    def find_first(self) -> WaitingCall | None:
         """Return the next call, which stays until it is removed; None when nothing waits."""
         while self._order:
             if level := self._levels[self._order[0]]:
@@ -75,7 +75,7 @@ class Queue:
             del self._levels[heapq.heappop(self._order)]
         return None
 
-    def remove(self, waiter: Waiter, *, sent: bool = False) -> None:
+    def remove(self, waiter: WaitingCall, *, sent: bool = False) -> None:
         """Take a call out, because its turn has come (`sent`) or nobody waits for it any more."""
         level = self._levels.get(waiter.priority, {})
         group = level.get(waiter.prefix, [])
@@ -88,7 +88,7 @@ class Queue:
         if sent:
             self._last = waiter.prefix
 
-    def clear(self) -> list[Waiter]:
+    def clear(self) -> list[WaitingCall]:
         """Take all calls out and return them."""
         groups = [group for level in self._levels.values() for group in level.values()]
         self._levels.clear()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-__all__ = ["Recent"]
+__all__ = ["RecentSet"]
 
 T = TypeVar("T")
 
 
-class Recent(Generic[T]):
+class RecentSet(Generic[T]):
     """Remembers at least the last `least` values that were added, and at most twice as many."""
 
     def __init__(self, least: int) -> None:

@@ -11,133 +11,133 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from octavo.engine.bounds import Curtailed, bounded, curtailed, ends_at_bound
+from octavo.engine.bounds import Truncated, bound_schema, trim_to_bounds, ends_at_bound
 from octavo.engine.call import Call
-from octavo.engine.records import Invalid, fits, mended, read_record, retold
-from octavo.engine.verdict import Verdict, cut, is_over, refused, verdict
+from octavo.engine.records import InvalidRecord, validate_record, repair_record, parse_record, retry_with_error
+from octavo.engine.verdict import ReplyStatus, make_cut_error, is_over_limit, make_refusal_error, reply_status
 from octavo.errors import CallError, CutError, FitError, Outcome, ReplyError
 from octavo.protocols import Answer, Finish, JsonSchema, Reply
 
-__all__ = ["record_answer"]
+__all__ = ["read_record_answer"]
 
 
-async def record_answer(call: Call) -> Answer:
+async def read_record_answer(call: Call) -> Answer:
     """Return a record that fits the inquiry's schema, of the first attempt or the second.
 
     Raises CutError where too little of one is whole, ReplyError where there is none, and what
     sending raises.
     """
-    inquiry, schema = call.inquiry, _schema(call)
-    reply = await call.landed()
+    inquiry, schema = call.spec, _get_schema(call)
+    reply = await call.wait_for_reply()
     try:
-        answer = _read(call, reply)
-        if inquiry.strict and is_over(reply, inquiry.tokens):
-            raise cut(inquiry.tokens)
-    except Invalid as error:
+        answer = _parse_answer(call, reply)
+        if inquiry.strict and is_over_limit(reply, inquiry.tokens):
+            raise make_cut_error(inquiry.tokens)
+    except InvalidRecord as error:
         if inquiry.strict:
-            raise _none(error) from error
-        return await _second(call, reply, error)
+            raise _make_invalid_error(error) from error
+        return await _retry_invalid(call, reply, error)
     if not inquiry.strict and not answer.predicted and ends_at_bound(answer.value, schema):
-        return await _shorter(call, reply, answer)
-    faults = inquiry.faults(answer)
-    return await _better(call, reply, answer, faults) if faults else answer
+        return await _retry_truncated(call, reply, answer)
+    faults = inquiry.find_faults(answer)
+    return await _retry_faulty(call, reply, answer, faults) if faults else answer
 
 
-async def _second(call: Call, reply: Reply, error: Invalid) -> Answer:
+async def _retry_invalid(call: Call, reply: Reply, error: InvalidRecord) -> Answer:
     """Ask once more for what is no record: with the error, or bounds where it was cut."""
-    bounds = schema = _schema(call)
-    if verdict(reply) is Verdict.CUT:
-        bounds = bounded(schema, reply.text, call.inquiry.tokens)
-    messages = call.messages(1, bounds)
-    if verdict(reply) is Verdict.WHOLE:
-        messages = retold(messages, reply, error)
+    bounds = schema = _get_schema(call)
+    if reply_status(reply) is ReplyStatus.CUT:
+        bounds = bound_schema(schema, reply.text, call.spec.tokens)
+    messages = call.render_messages(1, bounds)
+    if reply_status(reply) is ReplyStatus.WHOLE:
+        messages = retry_with_error(messages, reply, error)
     try:
         call.send(1, messages, bounds)
     except FitError:
         # The bad reply, or the bounds, do not fit: ask again without.
         bounds = schema
         call.send(1)
-    second = await call.landed()
+    second = await call.wait_for_reply()
     try:
-        return _whole(call, _read(call, second), bounds)
-    except Invalid as invalid:
+        return _keep_whole(call, _parse_answer(call, second), bounds)
+    except InvalidRecord as invalid:
         reason = invalid
     for candidate in (second, reply):
-        with suppress(Invalid):
-            value = mended(candidate, schema)
+        with suppress(InvalidRecord):
+            value = repair_record(candidate, schema)
             call.outcome = Outcome.REPAIRED
             return Answer(value, candidate.usage.completion, candidate.logprobs)
-    raise _too_long(call) if second.finish is Finish.LENGTH else _none(reason)
+    raise _make_cut_error(call) if second.finish is Finish.LENGTH else _make_invalid_error(reason)
 
 
-async def _shorter(call: Call, reply: Reply, answer: Answer) -> Answer:
+async def _retry_truncated(call: Call, reply: Reply, answer: Answer) -> Answer:
     """Ask once more for a record whose text met its bound; return what is whole of one."""
-    schema = _schema(call)
+    schema = _get_schema(call)
     first = call.key
     try:
-        second = await _again(call, reply, "a text in it was cut off at its maxLength")
-        return _whole(call, _read(call, second), schema)
-    except (CallError, FitError, Invalid):
+        second = await _ask_again(call, reply, "a text in it was cut off at its maxLength")
+        return _keep_whole(call, _parse_answer(call, second), schema)
+    except (CallError, FitError, InvalidRecord):
         call.key = first
-    return _whole(call, answer, schema)
+    return _keep_whole(call, answer, schema)
 
 
-async def _better(call: Call, reply: Reply, answer: Answer, faults: Sequence[str]) -> Answer:
+async def _retry_faulty(call: Call, reply: Reply, answer: Answer, faults: Sequence[str]) -> Answer:
     """Ask once more for a record that has faults; return the one with fewer of them."""
     first = call.key
     # There is a record already, and that it has faults is known to whoever asked.
-    with suppress(CallError, FitError, Invalid):
-        second = await _again(call, reply, "; ".join(faults))
-        better = _read(call, second)
-        if len(call.inquiry.faults(better)) < len(faults):
+    with suppress(CallError, FitError, InvalidRecord):
+        second = await _ask_again(call, reply, "; ".join(faults))
+        better = _parse_answer(call, second)
+        if len(call.spec.find_faults(better)) < len(faults):
             return better
     call.key = first
-    call.succeed()
+    call.mark_succeeded()
     return answer
 
 
-async def _again(call: Call, reply: Reply, fault: str) -> Reply:
+async def _ask_again(call: Call, reply: Reply, fault: str) -> Reply:
     """Return the reply to a second attempt that shows the model its record and a fault of it."""
-    return await call.again(retold(call.messages(1), reply, Invalid(fault)))
+    return await call.ask_again(retry_with_error(call.render_messages(1), reply, InvalidRecord(fault)))
 
 
-def _read(call: Call, reply: Reply) -> Answer:
+def _parse_answer(call: Call, reply: Reply) -> Answer:
     """Return the record that a reply is; raises Invalid where it is none."""
-    if verdict(reply) is Verdict.REFUSED:
-        raise refused()
-    value = read_record(reply, _schema(call))
-    call.succeed()
+    if reply_status(reply) is ReplyStatus.REFUSED:
+        raise make_refusal_error()
+    value = parse_record(reply, _get_schema(call))
+    call.mark_succeeded()
     return Answer(value, reply.usage.completion, reply.logprobs, predicted=call.predicted)
 
 
-def _whole(call: Call, answer: Answer, bounds: JsonSchema) -> Answer:
+def _keep_whole(call: Call, answer: Answer, bounds: JsonSchema) -> Answer:
     """Return a record less what met its bounds; raises CutError where it is none without."""
-    schema = _schema(call)
-    call.succeed()
+    schema = _get_schema(call)
+    call.mark_succeeded()
     try:
-        value, cuts = curtailed(answer.value, bounds, schema)
+        value, cuts = trim_to_bounds(answer.value, bounds, schema)
         if not cuts:
             return answer
-        fits(value, schema)
-    except (Curtailed, Invalid):
-        raise _too_long(call) from None
-    if call.inquiry.complete:
-        raise _too_long(call)
+        validate_record(value, schema)
+    except (Truncated, InvalidRecord):
+        raise _make_cut_error(call) from None
+    if call.spec.complete:
+        raise _make_cut_error(call)
     said = "; ".join(dict.fromkeys(cuts))
-    call.truncate(f"did not fit {call.inquiry.tokens:,} tokens: {said}")
+    call.mark_truncated(f"did not fit {call.spec.tokens:,} tokens: {said}")
     return replace(answer, value=value, truncated=True)
 
 
-def _schema(call: Call) -> JsonSchema:
-    return call.inquiry.schema or {}
+def _get_schema(call: Call) -> JsonSchema:
+    return call.spec.schema or {}
 
 
-def _too_long(call: Call) -> CutError:
+def _make_cut_error(call: Call) -> CutError:
     return CutError(
-        f"the record was cut off at {call.inquiry.tokens:,} tokens",
+        f"the record was cut off at {call.spec.tokens:,} tokens",
         hint="raise `tokens` of the step, or split to fewer tokens",
     )
 
 
-def _none(reason: Invalid) -> ReplyError:
+def _make_invalid_error(reason: InvalidRecord) -> ReplyError:
     return ReplyError(f"the reply is no record: {reason}", outcome=Outcome.INVALID)

@@ -13,28 +13,28 @@ from octavo.protocols import Finish, JsonSchema, Message, Reply
 from octavo.text.wellformed import replace_surrogates
 
 __all__ = [
-    "RETELLING",
-    "Invalid",
-    "fits",
-    "instructed",
-    "mended",
-    "read_record",
-    "retold",
-    "rewritten",
+    "MAX_RETRY_NOTE_TOKENS",
+    "InvalidRecord",
+    "validate_record",
+    "with_schema",
+    "repair_record",
+    "parse_record",
+    "retry_with_error",
+    "retry_with_faults",
 ]
 
-RETELLING = 600
+MAX_RETRY_NOTE_TOKENS = 600
 """The most tokens that tell a model what is wrong with its reply, beside the reply itself."""
 
-_ASK = (
+_REQUEST_WITH_SCHEMA = (
     "Reply with one JSON object and nothing else: no code fence, no comment, no text around it."
     " It must fit this JSON Schema:\n{schema}"
 )
-_RETELL = (
+_RETRY_WITH_ERROR = (
     "That reply cannot be used: {error}. Reply again with one JSON object that fits the schema,"
     " and nothing else."
 )
-_REWRITE = (
+_RETRY_WITH_FAULTS = (
     "That text cannot be used as it is: {faults}. Write it again, whole and corrected, and nothing"
     " else."
 )
@@ -42,65 +42,65 @@ _REWRITE = (
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
-class Invalid(ValueError):  # noqa: N818 - a property of a reply
+class InvalidRecord(ValueError):  # noqa: N818 - a property of a reply
     """A reply is not a record that fits the schema; the message says where."""
 
 
-class _Validator(Protocol):
+class _SchemaValidator(Protocol):
     def iter_errors(self, instance: object) -> Sequence[Any]: ...
 
 
-def instructed(messages: Sequence[Message], schema: JsonSchema) -> tuple[Message, ...]:
+def with_schema(messages: Sequence[Message], schema: JsonSchema) -> tuple[Message, ...]:
     """Return the messages with the schema at the end of the system message.
 
     It is part of every request for a record, whatever the server can enforce, so that the same
     question has the same key everywhere and a model that is held to a grammar knows what it means.
     """
-    ask = _ASK.format(schema=json.dumps(schema, ensure_ascii=False, separators=(",", ":")))
+    ask = _REQUEST_WITH_SCHEMA.format(schema=json.dumps(schema, ensure_ascii=False, separators=(",", ":")))
     if messages and messages[0].role == "system":
         head, *rest = messages
         return (replace(head, content=f"{head.content}\n\n{ask}"), *rest)
     return (Message("system", ask), *messages)
 
 
-def retold(messages: Sequence[Message], reply: Reply, error: Invalid) -> tuple[Message, ...]:
+def retry_with_error(messages: Sequence[Message], reply: Reply, error: InvalidRecord) -> tuple[Message, ...]:
     """Return the messages that show a model its invalid reply and what is wrong with it."""
     return (
         *messages,
         Message("assistant", reply.text),
-        Message("user", _RETELL.format(error=str(error)[:500])),
+        Message("user", _RETRY_WITH_ERROR.format(error=str(error)[:500])),
     )
 
 
-def rewritten(
+def retry_with_faults(
     messages: Sequence[Message], reply: Reply, faults: Sequence[str]
 ) -> tuple[Message, ...]:
     """Return the messages that show a model its text and what is wrong with it."""
     return (
         *messages,
         Message("assistant", reply.text),
-        Message("user", _REWRITE.format(faults="; ".join(faults)[:500])),
+        Message("user", _RETRY_WITH_FAULTS.format(faults="; ".join(faults)[:500])),
     )
 
 
-def read_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
+def parse_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
     """Return the record that a reply is; raises Invalid for anything else.
 
     A reply that was cut is never a record, even if it happens to parse. A code fence around the
     whole reply is the one thing that is taken off.
     """
     if reply.finish is Finish.LENGTH:
-        raise Invalid("it was cut off before its end")
+        raise InvalidRecord("it was cut off before its end")
     try:
-        value: object = _well_formed(json.loads(_unfenced(reply.text)), reply.text)
+        value: object = _fix_surrogates(json.loads(_strip_fence(reply.text)), reply.text)
     except ValueError as error:
-        raise Invalid(f"it is not JSON: {error}") from error
+        raise InvalidRecord(f"it is not JSON: {error}") from error
     except RecursionError as error:
-        raise Invalid("it is nested too deeply") from error
-    return fits(value, schema)
+        raise InvalidRecord("it is nested too deeply") from error
+    return validate_record(value, schema)
 
 
-def mended(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
+def repair_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
     """Return the record that can be made of a reply with small faults in its JSON.
 
     Raises Invalid when the reply was cut, holds no object, or still does not fit. One that ends
@@ -108,17 +108,17 @@ def mended(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
     """
     _, brace, rest = reply.text.partition("{")
     if reply.finish is Finish.LENGTH or not brace or _is_open(brace + rest):
-        raise Invalid("there is no whole object in it")
+        raise InvalidRecord("there is no whole object in it")
     from json_repair import repair_json  # noqa: PLC0415 - seldom needed
 
     try:
-        value = _well_formed(repair_json(brace + rest, return_objects=True), rest)
+        value = _fix_surrogates(repair_json(brace + rest, return_objects=True), rest)
     except RecursionError as error:
-        raise Invalid("it is nested too deeply") from error
-    return fits(value, schema)
+        raise InvalidRecord("it is nested too deeply") from error
+    return validate_record(value, schema)
 
 
-def _well_formed(value: object, written: str) -> object:
+def _fix_surrogates(value: object, written: str) -> object:
     """Return a value whose texts have no half of a surrogate pair, which escapes can spell."""
     if "\\u" not in written:
         return value
@@ -133,34 +133,34 @@ def _is_open(text: str) -> bool:
     return '"' in rest or any(rest.count(left) > rest.count(right) for left, right in pairs)
 
 
-def _unfenced(text: str) -> str:
+def _strip_fence(text: str) -> str:
     text = text.strip()
     if text.startswith("```") and text.endswith("```"):
         return text[text.find("\n") + 1 : -3]
     return text
 
 
-def fits(value: object, schema: JsonSchema) -> Mapping[str, Any]:
+def validate_record(value: object, schema: JsonSchema) -> Mapping[str, Any]:
     """Return a value as the record that it is; raises Invalid where it does not fit the schema."""
     if not isinstance(value, dict):
-        raise Invalid(f"it is a JSON {type(value).__name__} and not an object")
+        raise InvalidRecord(f"it is a JSON {type(value).__name__} and not an object")
     record = cast("Mapping[str, Any]", value)
-    validator = _validator(json.dumps(schema, sort_keys=True))
+    validator = _build_validator(json.dumps(schema, sort_keys=True))
     errors = sorted(validator.iter_errors(record), key=lambda error: list(map(str, error.path)))
     if errors:
         places = "; ".join(f"{error.json_path}: {error.message[:200]}" for error in errors[:3])
-        raise Invalid(f"it does not fit the schema at {places}")
+        raise InvalidRecord(f"it does not fit the schema at {places}")
     try:
         json.dumps(record, allow_nan=False)
     except ValueError as error:
         # Python reads NaN and 1e999; no schema excludes them, nothing sorts them, no JSON has them.
-        raise Invalid("it holds a number that is not finite") from error
+        raise InvalidRecord("it holds a number that is not finite") from error
     return record
 
 
 @lru_cache(maxsize=32)
-def _validator(schema: str) -> _Validator:
+def _build_validator(schema: str) -> _SchemaValidator:
     from jsonschema.validators import validator_for  # noqa: PLC0415 - only for records
 
     parsed: Any = json.loads(schema)
-    return cast("_Validator", validator_for(parsed)(parsed))
+    return cast("_SchemaValidator", validator_for(parsed)(parsed))

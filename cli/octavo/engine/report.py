@@ -12,11 +12,11 @@ from octavo.text.note import Note, Record
 from octavo.text.span import Span
 
 __all__ = [
-    "Answered",
+    "QuestionAnswer",
     "CallWatch",
     "DraftWatch",
-    "Ended",
-    "Member",
+    "CallEnded",
+    "ResultMember",
     "NoteWatch",
     "Outcome",
     "PlanWatch",
@@ -66,7 +66,7 @@ Value = str | Record | list[Record]
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class QuestionAnswer:
     """An answer of a pipeline that gives one for each value of a parameter.
 
     `name` is the parameter's and `asked` the value; `spans`, `places` and `origins` are those of
@@ -82,7 +82,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ResultMember:
     """A document of a result over several: its source and the hash of its text."""
 
     source: str
@@ -110,9 +110,9 @@ class Result:
     error: OctavoError | None = None
     hash: str = ""
     origins: tuple[str, ...] = ()
-    members: tuple[Member, ...] = ()
+    members: tuple[ResultMember, ...] = ()
     findings: tuple[Finding, ...] | None = None
-    answers: tuple[Answered, ...] = ()
+    answers: tuple[QuestionAnswer, ...] = ()
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
@@ -139,7 +139,7 @@ Sink = Callable[[Result], Awaitable[None] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CallEnded:
     """How a call ended: `sent` is how often it was sent, 0 for one that the journal answered."""
 
     source: str
@@ -200,7 +200,7 @@ class CallWatch(Protocol):
         """Take an attempt, as it is sent."""
         ...
 
-    def call_ended(self, ended: Ended) -> None:
+    def call_ended(self, ended: CallEnded) -> None:
         """Take how a call ended."""
         ...
 

@@ -16,11 +16,11 @@ from octavo.engine.report import Report
 __all__ = [
     "LedgerRow",
     "RunRow",
-    "begin",
-    "finish",
-    "fresh_generation",
-    "ledger_of",
-    "runs",
+    "begin_run",
+    "finish_run",
+    "find_fresh_generation",
+    "list_calls",
+    "list_runs",
 ]
 
 
@@ -57,13 +57,13 @@ class LedgerRow:
     attempts: int
 
 
-def fresh_generation(journal: Journal) -> int:
+def find_fresh_generation(journal: Journal) -> int:
     """Return a generation that no reply has yet."""
     rows = journal.query("SELECT coalesce(max(generation), 0) + 1 FROM runs")
     return int(rows[0][0])
 
 
-def begin(journal: Journal, *, pipeline: str, model: str, command: Sequence[str]) -> int:
+def begin_run(journal: Journal, *, pipeline: str, model: str, command: Sequence[str]) -> int:
     """Enter a run in the journal; return its number."""
     return journal.execute(
         "INSERT INTO runs (generation, base, started, status, pipeline, model, command)"
@@ -79,7 +79,7 @@ def begin(journal: Journal, *, pipeline: str, model: str, command: Sequence[str]
     )
 
 
-def finish(journal: Journal, run: int, status: str, report: Report) -> None:
+def finish_run(journal: Journal, run: int, status: str, report: Report) -> None:
     """Enter how a run ended."""
     summary = {
         "documents": report.documents,
@@ -98,7 +98,7 @@ def finish(journal: Journal, run: int, status: str, report: Report) -> None:
     )
 
 
-def runs(journal: Journal, *, last: int | None = None) -> list[RunRow]:
+def list_runs(journal: Journal, *, last: int | None = None) -> list[RunRow]:
     """Return the runs, newest first; at most `last` of them."""
     rows = journal.query(
         "SELECT id, generation, base, started, ended, status, pipeline, model, command, summary"
@@ -111,7 +111,7 @@ def runs(journal: Journal, *, last: int | None = None) -> list[RunRow]:
     ]
 
 
-def ledger_of(journal: Journal, run: int) -> list[LedgerRow]:
+def list_calls(journal: Journal, run: int) -> list[LedgerRow]:
     """Return a run's calls in the order in which they ended."""
     rows = journal.query(
         "SELECT source, step, node, call, outcome, attempts FROM ledger"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from octavo.engine.key import key_of
+from octavo.engine.key import compute_key
 from octavo.protocols import Request, Usage
 
-__all__ = ["may_join", "prompt_key", "together"]
+__all__ = ["can_join_samples", "compute_prompt_key", "sum_usage"]
 
 
-def may_join(request: Request) -> bool:
+def can_join_samples(request: Request) -> bool:
     """Tell whether other samples of a request's prompt may be asked for together with it.
 
     The first sample goes alone: it is that of a step that asks once, and mostly greedy, and
@@ -20,23 +20,23 @@ def may_join(request: Request) -> bool:
     return request.sample > 0 and request.temperature != 0
 
 
-def prompt_key(request: Request) -> bytes:
+def compute_prompt_key(request: Request) -> bytes:
     """Return a name that requests share that differ in their sample numbers alone."""
-    return key_of(replace(request, sample=0), identity="", model="")
+    return compute_key(replace(request, sample=0), identity="", model="")
 
 
-def together(usages: Iterable[Usage]) -> Usage:
+def sum_usage(usages: Iterable[Usage]) -> Usage:
     """Return what several replies took together; None for what one of them does not say."""
     total = Usage(0, 0, 0, 0)
     for usage in usages:
         total = Usage(
-            _plus(total.prompt, usage.prompt),
-            _plus(total.completion, usage.completion),
-            _plus(total.cached, usage.cached),
-            _plus(total.reasoning, usage.reasoning),
+            _add_known(total.prompt, usage.prompt),
+            _add_known(total.completion, usage.completion),
+            _add_known(total.cached, usage.cached),
+            _add_known(total.reasoning, usage.reasoning),
         )
     return total
 
 
-def _plus(one: int | None, other: int | None) -> int | None:
+def _add_known(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one + other

@@ -77,7 +77,7 @@ CREATE TABLE ledger (
 CREATE INDEX ledger_of_site ON ledger (site);
 """
 
-_USE = """
+_USED_DAYS = """
 ALTER TABLE calls ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN base INTEGER NOT NULL DEFAULT 0;
 UPDATE runs SET base = generation;
@@ -99,7 +99,7 @@ CREATE TABLE vectors (
 ) WITHOUT ROWID;
 """
 
-_APPENDED = """
+_APPEND_ORDER = """
 CREATE TABLE appended (
     id INTEGER NOT NULL,            -- the key's first eight bytes
     generation INTEGER NOT NULL,
@@ -132,7 +132,7 @@ order of their hashes leave pages half empty and dirty a page each."""
 _DEFLATED = ""
 """From here on replies may lie deflated, which an earlier program must not take for their text."""
 
-_STEPS: tuple[str, ...] = (_TABLES, _USE, _VECTORS, _APPENDED, _DEFLATED)
+_STEPS: tuple[str, ...] = (_TABLES, _USED_DAYS, _VECTORS, _APPEND_ORDER, _DEFLATED)
 """What brings a journal from each version to the next, in order."""
 
 VERSION = len(_STEPS)

@@ -16,13 +16,13 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
-__all__ = ["Spare"]
+__all__ = ["OverflowFile"]
 
 _SIZE = 4 * 2**20
 """Bytes set aside: the replies of some thousand calls in flight."""
 
 
-class Spare:
+class OverflowFile:
     """A file beside the journal: JSON lines, then zero bytes up to its size.
 
     Processes take turns with it. A line is a list of a statement and its values.
@@ -33,7 +33,7 @@ class Spare:
 
     def prepare(self) -> None:
         """Set the room aside. Raises OSError when the disk has none."""
-        with self._opened(create=True) as file:
+        with self._open(create=True) as file:
             if os.fstat(file.fileno()).st_size >= _SIZE:
                 return
             if hasattr(os, "posix_fallocate"):
@@ -46,13 +46,13 @@ class Spare:
         """Append lines while there is room; return how many were written."""
         written = 0
         try:
-            with self._opened() as file:
+            with self._open() as file:
                 content = file.read()
                 end = content.find(b"\0")
                 position = len(content) if end < 0 else end
                 for line in lines:
                     # After a line that a killed process began, another one starts in any case.
-                    data = b"\n" + orjson.dumps(line, default=_as_json) + b"\n\0"
+                    data = b"\n" + orjson.dumps(line, default=_to_json) + b"\n\0"
                     file.seek(position)
                     file.write(data)
                     file.flush()
@@ -63,7 +63,7 @@ class Spare:
         return written
 
     @contextmanager
-    def taken(self) -> Generator[list[tuple[str, tuple[Any, ...]]]]:
+    def take(self) -> Generator[list[tuple[str, tuple[Any, ...]]]]:
         """Give what was saved, and forget it when the block ends well."""
         try:
             with self.path.open("rb") as file:
@@ -73,14 +73,14 @@ class Spare:
         if empty:
             yield []
             return
-        with self._opened() as file:
+        with self._open() as file:
             content = file.read().partition(b"\0")[0]
-            yield list(_lines(content))
+            yield list(_parse_lines(content))
             file.seek(0)
             file.write(bytes(len(content)))
 
     @contextmanager
-    def _opened(self, *, create: bool = False) -> Generator[BinaryIO]:
+    def _open(self, *, create: bool = False) -> Generator[BinaryIO]:
         flags = os.O_RDWR | (os.O_CREAT if create else 0)
         with open(os.open(self.path, flags, 0o600), "r+b") as file:  # noqa: PTH123 - a descriptor
             try:
@@ -92,7 +92,7 @@ class Spare:
             yield file
 
 
-def _lines(content: bytes) -> Generator[tuple[str, tuple[Any, ...]]]:
+def _parse_lines(content: bytes) -> Generator[tuple[str, tuple[Any, ...]]]:
     for line in content.split(b"\n"):
         try:
             sql, values = orjson.loads(line)
@@ -101,7 +101,7 @@ def _lines(content: bytes) -> Generator[tuple[str, tuple[Any, ...]]]:
         yield sql, tuple(map(_from_json, values))
 
 
-def _as_json(value: object) -> object:
+def _to_json(value: object) -> object:
     if isinstance(value, bytes):
         return {"bytes": base64.b64encode(value).decode()}
     raise TypeError

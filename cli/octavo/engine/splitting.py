@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from octavo.chunkers.context import add_context
 from octavo.chunkers.score import Scores, score_chunks
 from octavo.chunkers.structure import split
-from octavo.engine.measure import Measure, measuring
+from octavo.engine.measure import ModelScorer, open_scorer
 from octavo.errors import UsageError
 from octavo.protocols import Backend, ChunkerType, ContextOptions, Counter, Options
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 
-__all__ = ["Splitting", "measured"]
+__all__ = ["SplitMethod", "score_methods"]
 
 
 @dataclass(frozen=True, slots=True)
-class Splitting:
+class SplitMethod:
     """One way to split: a chunker with its options, who counts, and what else is asked for.
 
     `previous` are the chunks of an earlier version, whose borders are a hint to the chunker
@@ -45,7 +45,7 @@ class Splitting:
                 hint="split by structure",
             )
 
-    async def chunks(self, document: Document) -> tuple[Chunk, ...]:
+    async def split_document(self, document: Document) -> tuple[Chunk, ...]:
         """Return the document's chunks."""
         if self.previous is not None:
             hint = [(chunk.span.start, chunk.border) for chunk in self.previous]
@@ -56,24 +56,24 @@ class Splitting:
             return chunks
         return add_context(document, chunks, self.context, self.counter)
 
-    async def scores(self, document: Document, measure: Measure | None = None) -> Scores:
+    async def score_document(self, document: Document, measure: ModelScorer | None = None) -> Scores:
         """Return the scores of the document's chunks, those of a model too when there is one."""
         return await score_chunks(
             document,
-            await self.chunks(document),
+            await self.split_document(document),
             self.tokens,
-            split=self.chunks,
-            embed=measure.embed if measure and measure.embeds else None,
-            surprise=measure.surprise if measure and measure.judges else None,
+            split=self.split_document,
+            embed=measure.embed if measure and measure.can_embed else None,
+            surprise=measure.compute_surprise if measure and measure.can_score else None,
         )
 
 
-async def measured(
-    ways: Sequence[Splitting], document: Document, backend: Backend, *, private: bool
+async def score_methods(
+    ways: Sequence[SplitMethod], document: Document, backend: Backend, *, private: bool
 ) -> list[Scores]:
     """Return the scores of a document by several ways to split it, with what a backend can tell.
 
     Closes the backend. Raises BackendError when it is unusable.
     """
-    async with measuring(backend, private=private) as measure:
-        return [await way.scores(document, measure) for way in ways]
+    async with open_scorer(backend, private=private) as measure:
+        return [await way.score_document(document, measure) for way in ways]

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from octavo.engine.journal import Journal
-from octavo.engine.runs import ledger_of
+from octavo.engine.runs import list_calls
 from octavo.text.log import find_shown_memory
 from octavo.text.revisions import MemoryState
 
-__all__ = ["SeenState", "states_of"]
+__all__ = ["SeenState", "iterate_seen_states"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,15 @@ class SeenState:
     state: MemoryState
 
 
-def states_of(journal: Journal, run: int) -> Iterator[SeenState]:
+def iterate_seen_states(journal: Journal, run: int) -> Iterator[SeenState]:
     """Yield the memory that each call of a run saw, in the order in which the calls ended.
 
     The state after a part is the one that the next call of its document saw; after the last part,
     the call for the answer. Calls whose prompts show no memory, or are not stored, are left out.
     """
-    for row in ledger_of(journal, run):
+    for row in list_calls(journal, run):
         try:
-            messages = journal.messages(row.call)
+            messages = journal.read_messages(row.call)
         except KeyError:
             continue
         for message in messages:

@@ -12,7 +12,7 @@ from pathlib import Path
 from octavo.engine.schema import VERSION, migrate
 from octavo.errors import JournalError
 
-__all__ = ["check", "choose_journal", "connect", "explain", "journal_path", "no_room"]
+__all__ = ["check_journal", "choose_journal", "connect", "explain_error", "find_journal_path", "make_no_room_error"]
 
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs"})
 """File systems whose locks SQLite's write-ahead log cannot rely on."""
@@ -21,23 +21,23 @@ _CHECKPOINT = 4000
 """Pages of the log (64 MB) before they are copied into the file, for which all calls wait."""
 _PATIENCE = 30.0
 """Seconds to wait for another process that writes."""
-_AGAIN = 0.01
+_RETRY_SECONDS = 0.01
 """Seconds between two attempts where SQLite itself does not wait."""
-_CHECKED = 64 * 2**20
+_MAX_CHECKED_BYTES = 64 * 2**20
 """Bytes up to which a journal is looked through before a run, which takes a tenth of a second."""
-_LEAST = 2**18
+_MIN_FREE_BYTES = 2**18
 """Bytes of a disk with less than which no journal can be opened."""
-_chosen: ContextVar[Path | None] = ContextVar("journal", default=None)
+_chosen_path: ContextVar[Path | None] = ContextVar("journal", default=None)
 
 
 def choose_journal(path: Path) -> None:
     """Take another file for the journal, in this context."""
-    _chosen.set(path)
+    _chosen_path.set(path)
 
 
-def journal_path() -> Path:
+def find_journal_path() -> Path:
     """Return where a user's journal lies: as chosen, OCTAVO_JOURNAL, else the state directory."""
-    if (path := _chosen.get()) is not None:
+    if (path := _chosen_path.get()) is not None:
         return path
     if chosen := os.environ.get("OCTAVO_JOURNAL"):
         return Path(chosen)
@@ -54,7 +54,7 @@ def connect(path: Path | None, *, durable: bool = False) -> sqlite3.Connection:
     system, or was written by a later version.
     """
     if path is not None:
-        _prepare(path)
+        _create_file(path)
     name = ":memory:" if path is None else str(path)
     try:
         connection = sqlite3.connect(
@@ -65,12 +65,12 @@ def connect(path: Path | None, *, durable: bool = False) -> sqlite3.Connection:
             check_same_thread=False,
         )
         connection.execute("PRAGMA page_size = 16384")
-        _write_ahead(connection)
+        _enable_write_ahead_log(connection)
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         had = migrate(connection)
     except sqlite3.DatabaseError as error:
-        raise explain(error, path) from error
+        raise explain_error(error, path) from error
     if had > VERSION:
         connection.close()
         raise JournalError(
@@ -80,20 +80,20 @@ def connect(path: Path | None, *, durable: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def check(connection: sqlite3.Connection, path: Path | None) -> None:
+def check_journal(connection: sqlite3.Connection, path: Path | None) -> None:
     """Raise JournalError for a journal that is damaged: a whole look at one that is not large."""
-    if path is None or path.stat().st_size > _CHECKED:
+    if path is None or path.stat().st_size > _MAX_CHECKED_BYTES:
         return
     try:
         found: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
-        raise explain(error, path) from error
+        raise explain_error(error, path) from error
     if found != "ok":
         error = sqlite3.DatabaseError(f"the file is malformed: {found.splitlines()[-1]}")
-        raise explain(error, path)
+        raise explain_error(error, path)
 
 
-def no_room(error: OSError, path: Path) -> JournalError:
+def make_no_room_error(error: OSError, path: Path) -> JournalError:
     """Return the error for room that could not be set aside beside the journal."""
     return JournalError(
         f"there is no room to keep replies in {path.parent}: {error.strerror}",
@@ -101,7 +101,7 @@ def no_room(error: OSError, path: Path) -> JournalError:
     )
 
 
-def explain(error: sqlite3.Error, path: Path | None) -> JournalError:
+def explain_error(error: sqlite3.Error, path: Path | None) -> JournalError:
     """Return the error that tells a user what SQLite's error means."""
     where = "in memory" if path is None else str(path)
     reason = str(error)
@@ -119,12 +119,12 @@ def explain(error: sqlite3.Error, path: Path | None) -> JournalError:
 
 def _is_full(path: Path) -> bool:
     try:
-        return shutil.disk_usage(path.parent).free < _LEAST
+        return shutil.disk_usage(path.parent).free < _MIN_FREE_BYTES
     except OSError:
         return False
 
 
-def _write_ahead(connection: sqlite3.Connection) -> None:
+def _enable_write_ahead_log(connection: sqlite3.Connection) -> None:
     """Turn the write-ahead log on, which SQLite refuses at once while another process does so.
 
     Its own waiting leaves this change out: two that wait for each other would wait for good.
@@ -136,12 +136,12 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-            time.sleep(_AGAIN)
+            time.sleep(_RETRY_SECONDS)
         else:
             return
 
 
-def _prepare(path: Path) -> None:
+def _create_file(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -150,14 +150,14 @@ def _prepare(path: Path) -> None:
             f"the journal {path} cannot be opened: {error.strerror}",
             hint="set OCTAVO_JOURNAL to a file that can be written, or use --private",
         ) from error
-    if (kind := _file_system(path)) in _NETWORK:
+    if (kind := _detect_file_system(path)) in _NETWORK:
         raise JournalError(
             f"the journal {path} lies on a network file system ({kind})",
             hint="set OCTAVO_JOURNAL to a file on a local disk",
         )
 
 
-def _file_system(path: Path) -> str | None:
+def _detect_file_system(path: Path) -> str | None:
     """Return the type of the file system that holds a path, where the system tells (Linux)."""
     try:
         mounts = Path("/proc/mounts").read_text("utf-8", "replace")

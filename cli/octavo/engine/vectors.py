@@ -11,13 +11,13 @@ from octavo.engine.journal import Journal
 from octavo.text.quote import to_row_id
 from octavo.text.vector import Vector
 
-__all__ = ["find_vector", "keep_vectors", "vector_key"]
+__all__ = ["find_vector", "keep_vectors", "compute_vector_key"]
 
 _VERSION = b"octavo vector 1\0"
-_USED = "UPDATE vectors SET used = ? WHERE id = ? AND generation = ?"
+_UPDATE_USED = "UPDATE vectors SET used = ? WHERE id = ? AND generation = ?"
 
 
-def vector_key(embedder: str, text: str) -> bytes:
+def compute_vector_key(embedder: str, text: str) -> bytes:
     """Return the SHA-256 that names the vector of a text by one embedder."""
     digest = hashlib.sha256(_VERSION)
     digest.update(f"{embedder}\0".encode())
@@ -35,10 +35,10 @@ def find_vector(journal: Journal, key: bytes) -> Vector | None:
     ):
         if stored == key:
             if used < journal.today:
-                journal.write(_USED, (journal.today, number, generation))
+                journal.write(_UPDATE_USED, (journal.today, number, generation))
             found = array("f")
             found.frombytes(data)
-            return _ordered(found)
+            return _to_file_order(found)
     return None
 
 
@@ -51,13 +51,13 @@ async def keep_vectors(journal: Journal, vectors: Iterable[tuple[bytes, Vector]]
     for key, each in kept:
         journal.write(
             "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?, ?)",
-            (to_row_id(key), journal.generation, key, _ordered(each).tobytes(), journal.today),
+            (to_row_id(key), journal.generation, key, _to_file_order(each).tobytes(), journal.today),
         )
-    await journal.committed()
+    await journal.request_commit()
     return [find_vector(journal, key) or each for key, each in kept]
 
 
-def _ordered(numbers: Vector) -> Vector:
+def _to_file_order(numbers: Vector) -> Vector:
     """Return numbers in the file's order of bytes, or from it."""
     if sys.byteorder == "little":
         return numbers

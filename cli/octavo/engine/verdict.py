@@ -9,12 +9,12 @@ from enum import Enum, auto
 from octavo.errors import Outcome, ReplyError
 from octavo.protocols import Finish, Reply
 
-__all__ = ["Verdict", "complete_part", "cut", "is_over", "refused", "verdict"]
+__all__ = ["ReplyStatus", "find_complete_end", "make_cut_error", "is_over_limit", "make_refusal_error", "reply_status"]
 
 _SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’»)\]）」』]*(?=\s|$|[^\x00-\x7f])")  # noqa: RUF001 - the CJK forms
 
 
-class Verdict(Enum):
+class ReplyStatus(Enum):
     """What a reply is worth."""
 
     WHOLE = auto()
@@ -23,16 +23,16 @@ class Verdict(Enum):
     EMPTY = auto()
 
 
-def verdict(reply: Reply) -> Verdict:
+def reply_status(reply: Reply) -> ReplyStatus:
     """Judge a text reply."""
     if reply.finish is Finish.REFUSAL:
-        return Verdict.REFUSED
+        return ReplyStatus.REFUSED
     if not reply.text.strip():
-        return Verdict.EMPTY
-    return Verdict.CUT if reply.finish is Finish.LENGTH else Verdict.WHOLE
+        return ReplyStatus.EMPTY
+    return ReplyStatus.CUT if reply.finish is Finish.LENGTH else ReplyStatus.WHOLE
 
 
-def complete_part(text: str) -> int:
+def find_complete_end(text: str) -> int:
     """Return the length in characters of a cut text up to its last complete sentence, or 0.
 
     Where no sentence ends, as in a list, it is up to the last complete line.
@@ -41,13 +41,13 @@ def complete_part(text: str) -> int:
     return ends[-1].end() if ends else len(text[: text.rfind("\n") + 1].rstrip())
 
 
-def is_over(reply: Reply, tokens: int) -> bool:
+def is_over_limit(reply: Reply, tokens: int) -> bool:
     """Tell whether a server let a reply grow beyond its bound."""
     usage = reply.usage
     return usage.completion is not None and usage.completion - (usage.reasoning or 0) > tokens
 
 
-def cut(tokens: int) -> ReplyError:
+def make_cut_error(tokens: int) -> ReplyError:
     """Return the error of a reply of which nothing is whole at so many tokens."""
     return ReplyError(
         f"the reply was cut at {tokens} tokens",
@@ -56,6 +56,6 @@ def cut(tokens: int) -> ReplyError:
     )
 
 
-def refused() -> ReplyError:
+def make_refusal_error() -> ReplyError:
     """Return the error of a reply that is a refusal."""
     return ReplyError("the model refused to answer", outcome=Outcome.REFUSED)

@@ -7,12 +7,12 @@ from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["wait"]
+__all__ = ["run_blocking"]
 
 T = TypeVar("T")
 
 
-def wait(work: Awaitable[T]) -> T:
+def run_blocking(work: Awaitable[T]) -> T:
     """Wait for a coroutine's value.
 
     Under a running event loop, as in a notebook, it runs on a loop of its own in another thread.
@@ -20,10 +20,10 @@ def wait(work: Awaitable[T]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(_awaited(work))
+        return asyncio.run(_await(work))
     with ThreadPoolExecutor(1, thread_name_prefix="octavo") as executor:
-        return executor.submit(asyncio.run, _awaited(work)).result()
+        return executor.submit(asyncio.run, _await(work)).result()
 
 
-async def _awaited(work: Awaitable[T]) -> T:
+async def _await(work: Awaitable[T]) -> T:
     return await work

@@ -13,9 +13,9 @@ import orjson
 
 from octavo.chunkers.context import build_document_context, add_context
 from octavo.engine.ask import Asker
-from octavo.engine.depth import Following
-from octavo.engine.engine import Engine
-from octavo.engine.records import instructed
+from octavo.engine.depth import TrackedAwaitable
+from octavo.engine.engine import RunContext
+from octavo.engine.records import with_schema
 from octavo.engine.report import NoteWatch, PlanWatch
 from octavo.errors import CallError, FitError, UsageError
 from octavo.pipeline.spec import Pipeline
@@ -33,19 +33,19 @@ from octavo.text.finding import Finding
 from octavo.text.note import Note, PendingNote
 from octavo.text.span import Span
 
-__all__ = ["StepWork"]
+__all__ = ["StepContext"]
 
 Given = TypeVar("Given")
 
-_TABLE = 2
+_TABLE_VERSION = 2
 """The form of chunk tables in the journal."""
 
 
 @dataclass(frozen=True, slots=True)
-class StepWork:
+class StepContext:
     """See protocols.Work."""
 
-    engine: Engine
+    engine: RunContext
     pipeline: Pipeline
     document: Document
     step: str
@@ -53,10 +53,10 @@ class StepWork:
     ask: Asker
     group: asyncio.TaskGroup
     position: int
-    heights: list[int]
+    step_depths: list[int]
     missing: list[Span]
     findings: list[Finding]
-    said: set[str]
+    sent_notices: set[str]
     earlier: Mapping[str, Sequence[PendingNote]]
 
     @property
@@ -77,11 +77,11 @@ class StepWork:
     @property
     def after(self) -> int:
         """How many calls, one after the other, the later steps put before the result."""
-        return sum(self.heights[self.position + 1 :])
+        return sum(self.step_depths[self.position + 1 :])
 
     def follow(self, calls: int) -> None:
         """Say how many calls of this step wait for one another."""
-        self.heights[self.position] = calls
+        self.step_depths[self.position] = calls
 
     def prompt(self, reference: str | PromptText) -> PromptLike:
         """Return a prompt that the pipeline names or holds."""
@@ -94,12 +94,12 @@ class StepWork:
     def start(self, note: Coroutine[Any, Any, Given], /) -> Awaitable[Given]:
         """Run a coroutine in the document's task group."""
         context = copy_context()
-        return Following(self.group.create_task(note, context=context), context)
+        return TrackedAwaitable(self.group.create_task(note, context=context), context)
 
     def skip(self, slot: PendingNote, error: CallError) -> None:
         """Record that a slot's part of the document is missing from the result, and why."""
         self.missing.extend(slot.spans)
-        self.ask.entries.skip()
+        self.ask.recorder.count_skipped()
         self.engine.watch.notice(f"{self.document.source}: left out: {error.message}")
 
     def find(self, finding: Finding) -> None:
@@ -108,8 +108,8 @@ class StepWork:
 
     def notice(self, message: str) -> None:
         """Say one line about the document that the user should see on standard error."""
-        if message not in self.said:
-            self.said.add(message)
+        if message not in self.sent_notices:
+            self.sent_notices.add(message)
             self.engine.watch.notice(f"{self.document.source}: {message}")
 
     def explain(self, message: str) -> None:
@@ -135,8 +135,8 @@ class StepWork:
             return None
         rendered = prompt.render({**self.params, **variables})
         if schema is not None:
-            rendered = instructed(rendered, schema)
-        fixed = self.engine.counts.prompt(rendered)
+            rendered = with_schema(rendered, schema)
+        fixed = self.engine.counts.count_prompt(rendered)
         room = self.window - fixed - tokens
         if room <= 0:
             raise FitError(
@@ -152,13 +152,13 @@ class StepWork:
 
     def recall(self, name: str) -> bytes | None:
         """Return what was recorded under a name when this source was read last, or None."""
-        return self.engine.journal.table(self._record(name))
+        return self.engine.journal.find_table(self._build_record_key(name))
 
     def record(self, name: str, data: bytes) -> None:
         """Keep something about this source, in place of what was recorded before."""
-        self.engine.journal.keep_table(self._record(name), data, anew=True)
+        self.engine.journal.keep_table(self._build_record_key(name), data, anew=True)
 
-    def _record(self, name: str) -> bytes:
+    def _build_record_key(self, name: str) -> bytes:
         return hashlib.sha256(f"record\0{self.document.source}\0{name}".encode()).digest()
 
     async def chunks(
@@ -169,7 +169,7 @@ class StepWork:
         checked = chunker.options.model_validate(options)
         name = orjson.dumps(
             [
-                _TABLE,
+                _TABLE_VERSION,
                 chunker.name,
                 chunker.version,
                 checked.model_dump(mode="json"),
@@ -182,7 +182,7 @@ class StepWork:
         )
         key = hashlib.sha256(name).digest()
         asks = chunker.asks(checked)
-        if not asks and (table := self.engine.journal.table(key)) is not None:
+        if not asks and (table := self.engine.journal.find_table(key)) is not None:
             return tuple(
                 Chunk(Span(start, end), tokens, tuple(headings), border, tuple(map(tuple, context)))
                 for start, end, tokens, headings, border, context in orjson.loads(table)
