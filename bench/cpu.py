@@ -21,7 +21,7 @@ from pathlib import Path
 from corpus import prose
 from mocked import mocked
 
-from octavo.backends.openai import OpenAI
+from octavo.backends.openai import OpenAIBackend
 from octavo.engine.execute import Job, execute
 from octavo.engine.report import Silence
 from octavo.pipeline.params import resolve_params
@@ -33,7 +33,7 @@ from octavo.text.document import Document
 CHAT = "/chat/completions"
 
 
-class Posting(OpenAI):
+class Posting(OpenAIBackend):
     """The openai backend, which keeps the bodies that it posts."""
 
     bodies = None
@@ -41,13 +41,13 @@ class Posting(OpenAI):
     async def _post(self, transport, body, *rest):
         if self.bodies is not None:
             self.bodies.append(body)
-        return await super()._post(transport, body, *rest)
+        return await super()._post_chat(transport, body, *rest)
 
 
 async def transport(url, bodies, jobs):
     """Post all bodies, so many at once; return the processor and wall seconds a call."""
-    backend = OpenAI("mock", Profile(model="openai:mock", base_url=url))
-    post = (await backend._open()).post  # noqa: SLF001 - the transport without the backend
+    backend = OpenAIBackend("mock", Profile(model="openai:mock", base_url=url))
+    post = (await backend._open_transport()).post  # noqa: SLF001 - the transport without the backend
     left = iter(bodies)
 
     async def worker():

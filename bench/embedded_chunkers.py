@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 
-from octavo.backends.profiles import resolve
+from octavo.backends.profiles import resolve_model
 from octavo.engine.execute import Job, execute
 from octavo.engine.report import Silence
 from octavo.loaders.code import LOADER as CODE
@@ -119,7 +119,7 @@ def _run(name: str, path: Path, options: argparse.Namespace):
                 pipeline=read_pipeline(pipeline, "bench.yaml", registry),
                 params={},
                 inputs=[_LOADERS.get(path.suffix, TEXT).load(path.read_bytes(), path.name, None)],
-                profile=resolve(options.model, cwd=Path.cwd(), env=os.environ).profile,
+                profile=resolve_model(options.model, cwd=Path.cwd(), env=os.environ).profile,
                 registry=registry,
             )
             results = []

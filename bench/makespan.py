@@ -30,8 +30,8 @@ import orjson
 from corpus import prose
 from mocked import mocked
 
-from octavo.backends.openai import OpenAI
-from octavo.backends.transports.wire import encode
+from octavo.backends.openai import OpenAIBackend
+from octavo.backends.transports.wire import encode_json
 from octavo.engine.execute import Job, execute
 from octavo.engine.journal import Journal
 from octavo.engine.key import compute_key
@@ -44,7 +44,7 @@ from octavo.text.document import Document
 from octavo.text.quote import to_row_id
 
 
-class Recorded(OpenAI):
+class Recorded(OpenAIBackend):
     """The openai backend, which also keeps the requests it was given."""
 
     def __init__(self, name, profile):
@@ -59,7 +59,7 @@ class Recorded(OpenAI):
         """Return the hash of each call's body, by the id that the journal gives the call."""
         return {
             to_row_id(compute_key(request, identity=self.identity, model=self.model)): blake2b(
-                encode(self._dialect.body(self._name, request)), digest_size=16
+                encode_json(self._dialect.build_body(self._name, request)), digest_size=16
             ).hexdigest()
             for request in self.requests
         }

@@ -123,7 +123,7 @@ def child(name, url, path, jobs):
 
 
 def octavo(url, path, jobs):
-    from octavo.backends.openai import OpenAI
+    from octavo.backends.openai import OpenAIBackend
     from octavo.engine.execute import Job, execute
     from octavo.engine.report import Silence
     from octavo.pipeline.reader import load_pipeline
@@ -138,7 +138,7 @@ def octavo(url, path, jobs):
     failures = []
 
     async def run():
-        backend = OpenAI("mock", profile)
+        backend = OpenAIBackend("mock", profile)
         job = Job(
             pipeline=load_pipeline(str(pipeline), registry), params={}, inputs=[Document(text, "book.txt")],
             profile=profile, jobs=jobs, registry=registry, backend=backend,

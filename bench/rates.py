@@ -20,7 +20,7 @@ from pathlib import Path
 from corpus import prose
 from mocked import mocked
 
-from octavo.backends.openai import OpenAI
+from octavo.backends.openai import OpenAIBackend
 from octavo.engine.execute import Job, execute
 from octavo.engine.report import Silence
 from octavo.pipeline.reader import load_pipeline
@@ -48,7 +48,7 @@ ROWS = (
 async def run(url, text, path, jobs, limits):
     profile = Profile(model="openai:mock", base_url=url, **limits)
     registry = Registry()
-    backend = OpenAI("mock", profile)
+    backend = OpenAIBackend("mock", profile)
     failures = []
     job = Job(
         pipeline=load_pipeline(str(path), registry),

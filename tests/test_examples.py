@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import octavo
-from octavo.backends.profiles import resolve
+from octavo.backends.profiles import resolve_model
 from octavo.commands.main import shell
 
 ROOT = Path(__file__).parents[1]
@@ -175,8 +175,8 @@ def test_a_parameter_of_the_example_pipeline_is_an_option(octavo_in):
 def test_the_profiles_of_the_readme_are_accepted(project):
     (shown,) = blocks("toml")
     (project / "octavo.toml").write_text(shown)
-    assert resolve(None, cwd=project, env={}).profile.base_url == "http://localhost:8000/v1"
-    cloud = resolve("cloud", cwd=project, env={}).profile
+    assert resolve_model(None, cwd=project, env={}).profile.base_url == "http://localhost:8000/v1"
+    cloud = resolve_model("cloud", cwd=project, env={}).profile
     assert cloud.model == "openai:gpt-5-mini"
     assert cloud.api_key_cmd
 

@@ -15,13 +15,13 @@ from hashlib import blake2b
 
 from mock.replies import record, sentences
 
-from octavo.backends.vllm import VLLM
+from octavo.backends.vllm import VLLMBackend
 from octavo.protocols import Finish, Reply
 
 __all__ = ["Noise", "Recorder"]
 
 
-class Noise(VLLM):
+class Noise(VLLMBackend):
     """vLLM with random weights; keeps the requests, and when the first was sent."""
 
     def __init__(self, name, profile):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from octavo.backends.profiles import resolve
+from octavo.backends.profiles import resolve_model
 from octavo.chunkers.score import Scores
 from octavo.engine.budget import Allowance
 from octavo.engine.execute import Job, execute, forecast
@@ -90,7 +90,7 @@ def run(
     anything runs, BackendError when the backend is unusable, JournalError when the journal is.
     """
     watch = watch or Silence()
-    job = _job(
+    job = _build_job(
         pipeline,
         inputs,
         model,
@@ -126,7 +126,7 @@ def plan(
     Raises FitError when a prompt cannot fit the model's window, UsageError or SpecErrors for wrong
     arguments or pipelines.
     """
-    job = _job(
+    job = _build_job(
         pipeline, inputs, model, params, jobs=jobs, fresh=fresh, private=private, until=until
     )
     return run_blocking(forecast(job))
@@ -151,9 +151,9 @@ def split(
     Raises InputError for an unreadable file, UsageError for an unknown chunker or an option that it
     does not have.
     """
-    beside = None if context is None else _options("`context`", ContextOptions, context)
-    splitting = _splitting(by, tokens, tokenizer, options, context=beside, previous=previous)
-    return run_blocking(splitting.split_document(_document(document)))
+    beside = None if context is None else _validate_options("`context`", ContextOptions, context)
+    splitting = _build_splitting(by, tokens, tokenizer, options, context=beside, previous=previous)
+    return run_blocking(splitting.split_document(_load_document(document)))
 
 
 def score(
@@ -175,19 +175,19 @@ def score(
     Raises InputError for an unreadable file, UsageError for an unknown chunker or an option that it
     does not have, BackendError when the model is unusable.
     """
-    splitting = _splitting(by, tokens, tokenizer, options)
-    loaded = _document(document)
+    splitting = _build_splitting(by, tokens, tokenizer, options)
+    loaded = _load_document(document)
     if model is None:
         return run_blocking(splitting.score_document(loaded))
     if isinstance(model, str):
-        choice = resolve(model, cwd=Path.cwd(), env=os.environ)
+        choice = resolve_model(model, cwd=Path.cwd(), env=os.environ)
         backend = Registry().get_backend(choice.backend).open(choice.model, choice.profile)
     else:
         backend = model
     return run_blocking(score_methods([splitting], loaded, backend, private=private))[0]
 
 
-def _splitting(
+def _build_splitting(
     by: str,
     tokens: int,
     tokenizer: str,
@@ -197,25 +197,25 @@ def _splitting(
     previous: Sequence[Chunk] | None = None,
 ) -> SplitMethod:
     chunker = Registry().get_chunker(by)
-    checked = _options(f"the chunker {by!r}", chunker.options, {"tokens": tokens, **options})
+    checked = _validate_options(f"the chunker {by!r}", chunker.options, {"tokens": tokens, **options})
     return SplitMethod(chunker, checked, tokens, get_counter(tokenizer), context, previous)
 
 
-def _options(owner: str, model: type[AnyOptions], values: Mapping[str, object]) -> AnyOptions:
+def _validate_options(owner: str, model: type[AnyOptions], values: Mapping[str, object]) -> AnyOptions:
     try:
         return model.model_validate(values)
     except ValueError as error:
         raise UsageError(f"{owner} does not take these options: {error}") from error
 
 
-def _document(source: Source) -> Document:
-    loaded = next(_documents([source]))
+def _load_document(source: Source) -> Document:
+    loaded = next(_iter_documents([source]))
     if isinstance(loaded, InputError):
         raise loaded
     return loaded
 
 
-def _job(
+def _build_job(
     pipeline: str | Path,
     inputs: Sequence[Source],
     model: str | Backend | None,
@@ -238,7 +238,7 @@ def _job(
         profile = Profile(model=backend.model)
     else:
         name = model if isinstance(model, str) else None
-        choice = resolve(name, cwd=Path.cwd(), env=os.environ)
+        choice = resolve_model(name, cwd=Path.cwd(), env=os.environ)
         profile = choice.profile
         if watch is not None:
             for notice in choice.notices:
@@ -246,7 +246,7 @@ def _job(
     return Job(
         pipeline=spec,
         params=resolve_params(spec.params, params or {}),
-        inputs=_documents(inputs),
+        inputs=_iter_documents(inputs),
         profile=profile,
         jobs=jobs,
         keep_going=keep_going,
@@ -259,7 +259,7 @@ def _job(
     )
 
 
-def _documents(inputs: Sequence[Source]) -> Iterator[Document | InputError]:
+def _iter_documents(inputs: Sequence[Source]) -> Iterator[Document | InputError]:
     for item in inputs:
         if isinstance(item, Document):
             yield item

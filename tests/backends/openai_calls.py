@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 from tests.mock import Answer, Call
 
-from octavo.backends.openai import OpenAI
+from octavo.backends.openai import OpenAIBackend
 from octavo.protocols import Message, Profile, Reply, Request
 
 CLIENTS = ("aiohttp", "openai")
 REQUEST = Request((Message("system", "Be brief."), Message("user", "When is it?")), max_tokens=60)
 
 
-def backend(url: str, name: str = "mock", **fields) -> OpenAI:
-    return OpenAI(name, Profile(model=f"openai:{name}", base_url=url, **fields))
+def backend(url: str, name: str = "mock", **fields) -> OpenAIBackend:
+    return OpenAIBackend(name, Profile(model=f"openai:{name}", base_url=url, **fields))
 
 
 def send(url: str, request: Request = REQUEST, name: str = "mock", started=None, **fields) -> Reply:

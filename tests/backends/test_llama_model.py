@@ -9,7 +9,7 @@ import json
 import pytest
 
 from octavo.backends.llama import BACKEND
-from octavo.backends.weights import SMOLLM2, fetch, models_directory
+from octavo.backends.weights import SMOLLM2, fetch_weights, find_models_directory
 from octavo.errors import CallError, ContextError, RequestError
 from octavo.protocols import Finish, Message, Profile, Request
 from octavo.text.vector import compute_cosine
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.timeout(300),  # the first run fetches 93 MB, and processors may be busy
 ]
 
-MODELS = models_directory()
+MODELS = find_models_directory()
 """Where the user's own runs keep it: found before a test's empty home takes its place."""
 
 SEA = "The Baltic Sea is shallow."
@@ -31,7 +31,7 @@ TOWN = "Lund has been a town since 990."
 @pytest.fixture(scope="module", autouse=True)
 def model_file():
     """Fetch the model once, as a first run would."""
-    return asyncio.run(fetch(SMOLLM2, MODELS))
+    return asyncio.run(fetch_weights(SMOLLM2, MODELS))
 
 
 @pytest.fixture

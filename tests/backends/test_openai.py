@@ -11,7 +11,7 @@ import pytest
 from tests.backends.openai_calls import CLIENTS, REQUEST, backend, chat, refusing, saying, send
 from tests.mock import Answer, Behaviour, serving
 
-from octavo.backends.dialect import dialect_of
+from octavo.backends.dialect import build_dialect
 from octavo.errors import AuthError, RequestError, UsageError
 from octavo.protocols import Finish, Message, TokenLogprob, Transient, Usage
 from octavo.protocols.backends import Profile
@@ -108,8 +108,8 @@ def test_strict_schemas_for_openai_itself_bound_no_texts():
     }
 
     def sent(schema, *, official):
-        dialect = dialect_of(Profile(model="openai:m", structured=True), official=official)
-        body = dialect.body("m", replace(REQUEST, schema=schema))
+        dialect = build_dialect(Profile(model="openai:m", structured=True), official=official)
+        body = dialect.build_body("m", replace(REQUEST, schema=schema))
         return body["response_format"]["json_schema"]["schema"]
 
     assert sent(schema, official=False) == schema

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octavo.backends.endpoint import Endpoint
-from octavo.backends.transports.wire import EventReader, decode, encode, listen
+from octavo.backends.transports.wire import EventReader, decode_json, encode_json, read_events
 from octavo.protocols import Transient
 
 ENDPOINT = Endpoint("http://lab.example/v1", 60.0)
@@ -75,7 +75,7 @@ def heard(*pieces: bytes) -> tuple[list, list]:
 
     async def run():
         events, limit = [], Limit()
-        await listen(arriving(), EventReader(ENDPOINT), events.append, limit)
+        await read_events(arriving(), EventReader(ENDPOINT), events.append, limit)
         return events, limit.spans
 
     return asyncio.run(run())
@@ -94,7 +94,7 @@ def test_the_closing_mark_ends_the_patience_and_what_follows_is_not_read():
 
 @given(JSON)
 def test_bodies_come_back_as_they_went(value):
-    assert decode(encode(value), ENDPOINT) == value
+    assert decode_json(encode_json(value), ENDPOINT) == value
 
 
 @pytest.mark.parametrize(
@@ -107,5 +107,5 @@ def test_bodies_come_back_as_they_went(value):
     ],
 )
 def test_bodies_that_are_no_strict_json(raw, value):
-    found = decode(raw, ENDPOINT)
+    found = decode_json(raw, ENDPOINT)
     assert (str(found["a"]) if isinstance(found, dict) else found) == value

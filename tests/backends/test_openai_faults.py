@@ -13,9 +13,9 @@ from tests.backends.openai_calls import CLIENTS, REQUEST, backend, becomes, chat
 from tests.mock import Answer, Behaviour, serving
 
 from octavo.backends.endpoint import Endpoint
-from octavo.backends.faults import fault, said
-from octavo.backends.pause import retry_after
-from octavo.backends.transports.openai import outcome
+from octavo.backends.faults import build_exception, read_message
+from octavo.backends.pause import read_retry_after
+from octavo.backends.transports.openai import translate_exception
 from octavo.errors import (
     AuthError,
     BackendError,
@@ -173,7 +173,7 @@ def test_a_wrong_path_is_told_from_a_missing_model():
     ],
 )
 def test_a_servers_own_words(body, expected):
-    assert said(body) == expected
+    assert read_message(body) == expected
 
 
 def test_an_error_in_a_stream_is_an_error():
@@ -196,7 +196,7 @@ def test_a_reply_that_the_server_gave_up_is_tried_again(finish):
 def test_googles_wait_is_in_the_body():
     details = [{"@type": "RetryInfo", "retryDelay": "12.5s"}]
     body = [{"error": {"code": 429, "message": "slow down", "details": details}}]
-    error = fault(TransportReply(429, {}, body), ENDPOINT, "m")
+    error = build_exception(TransportReply(429, {}, body), ENDPOINT, "m")
     assert isinstance(error, Transient)
     assert error.retry_after == 12.5
 
@@ -234,7 +234,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
     ],
 )
 def test_how_long_a_server_asks_to_wait(headers, seconds):
-    assert retry_after(headers, NOW.timestamp) == pytest.approx(seconds)
+    assert read_retry_after(headers, NOW.timestamp) == pytest.approx(seconds)
 
 
 def instance(kind: type[Exception]) -> Exception:
@@ -291,7 +291,7 @@ def test_every_exception_of_the_openai_package_is_known():
     }
     assert exported.keys() == EXPECTED.keys()
     for name, kind in exported.items():
-        found = outcome(instance(kind), ENDPOINT)
+        found = translate_exception(instance(kind), ENDPOINT)
         if isinstance(found, TransportReply):
-            found = fault(found, ENDPOINT, "m")
+            found = build_exception(found, ENDPOINT, "m")
         assert type(found) is EXPECTED[name], name

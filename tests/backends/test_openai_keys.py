@@ -14,10 +14,10 @@ import pytest
 from tests.backends.openai_calls import CLIENTS, REQUEST, backend, chat, send
 from tests.mock import Answer, Behaviour, serving
 
-from octavo.backends.endpoint import OPENAI, clear_text, locate
+from octavo.backends.endpoint import OPENAI_BASE_URL, build_clear_text_warning, resolve_endpoint
 from octavo.backends.keyring import KeySource
 from octavo.backends.secret import Secret
-from octavo.backends.transports.proxy import proxy_for
+from octavo.backends.transports.proxy import find_proxy
 from octavo.errors import AuthError, MissingKeyError, OctavoError, UsageError
 from octavo.protocols import Profile, Transient
 
@@ -47,7 +47,7 @@ def test_a_secret_shows_itself_only_when_asked():
 
 
 def test_a_key_comes_from_the_variable_or_else_the_command():
-    both = KeySource("LAB_KEY", "echo from-command", needed=True)
+    both = KeySource("LAB_KEY", "echo from-command", required=True)
     assert read(both, {"LAB_KEY": f" {KEY}\n"}) == KEY
     assert read(both, {"LAB_KEY": "  "}) == "from-command"
     assert read(KeySource("LAB_KEY")) is None
@@ -57,12 +57,12 @@ def test_a_key_comes_from_the_variable_or_else_the_command():
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        (KeySource("LAB_KEY", needed=True), "LAB_KEY"),
-        (KeySource(command="false --secret hush", needed=True), "'false' failed with exit code 1"),
-        (KeySource(command="printf ''", needed=True), "'printf' has no key"),
-        (KeySource(command="echo two words", needed=True), "cannot be a key"),
-        (KeySource(command="printf 'a\\nb'", needed=True), "cannot be a key"),
-        (KeySource(command="no-such-program", needed=True), "'no-such-program'"),
+        (KeySource("LAB_KEY", required=True), "LAB_KEY"),
+        (KeySource(command="false --secret hush", required=True), "'false' failed with exit code 1"),
+        (KeySource(command="printf ''", required=True), "'printf' has no key"),
+        (KeySource(command="echo two words", required=True), "cannot be a key"),
+        (KeySource(command="printf 'a\\nb'", required=True), "cannot be a key"),
+        (KeySource(command="no-such-program", required=True), "'no-such-program'"),
     ],
 )
 def test_a_missing_key_names_where_it_was_looked_for(source, words):
@@ -92,7 +92,7 @@ def test_the_key_command_runs_once_and_only_when_something_is_sent(tmp_path):
 
 
 def test_the_key_command_cannot_read_the_document():
-    assert read(KeySource(command="cat; echo k", needed=True)) == "k"
+    assert read(KeySource(command="cat; echo k", required=True)) == "k"
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -190,18 +190,18 @@ def test_no_failure_shows_the_key(client, stream, fault, monkeypatch, caplog):
 )
 def test_an_address_that_cannot_be(url, words):
     with pytest.raises(UsageError, match=words) as raised:
-        locate(Profile(model="openai:m", base_url=url), {})
+        resolve_endpoint(Profile(model="openai:m", base_url=url), {})
     assert "hush" not in str(raised.value)
 
 
 def test_addresses():
     profile = Profile(model="openai:m")
-    assert locate(profile, {}).base_url == OPENAI
-    assert locate(profile, {"OPENAI_BASE_URL": "http://lab/v1/"}).base_url == "http://lab/v1"
-    assert locate(profile, {"OPENAI_BASE_URL": ""}).official
+    assert resolve_endpoint(profile, {}).base_url == OPENAI_BASE_URL
+    assert resolve_endpoint(profile, {"OPENAI_BASE_URL": "http://lab/v1/"}).base_url == "http://lab/v1"
+    assert resolve_endpoint(profile, {"OPENAI_BASE_URL": ""}).is_openai
     ours = Profile(model="openai:m", base_url="https://api.openai.com:443/v1")
-    assert locate(ours, {}).source.env == "OPENAI_API_KEY"
-    assert locate(ours, {"OPENAI_BASE_URL": "http://lab/v1"}).source.env is None
+    assert resolve_endpoint(ours, {}).key_source.env == "OPENAI_API_KEY"
+    assert resolve_endpoint(ours, {"OPENAI_BASE_URL": "http://lab/v1"}).key_source.env is None
 
 
 @pytest.mark.parametrize(
@@ -217,22 +217,22 @@ def test_addresses():
 )
 def test_an_unencrypted_key_is_warned_about(url, warned):
     profile = Profile(model="openai:m", base_url=url, api_key_env="LAB_KEY")
-    line = clear_text(profile, {"LAB_KEY": KEY})
+    line = build_clear_text_warning(profile, {"LAB_KEY": KEY})
     assert bool(line) is warned
     assert KEY not in (line or "")
-    assert clear_text(profile, {}) is None
+    assert build_clear_text_warning(profile, {}) is None
 
 
 def test_proxies_of_the_environment(monkeypatch):
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    assert proxy_for("http://lab/v1") is None
+    assert find_proxy("http://lab/v1") is None
     monkeypatch.setenv("HTTPS_PROXY", "http://me:p%40ss@proxy:3128")
     monkeypatch.setenv("NO_PROXY", "inside")
-    assert proxy_for("http://lab/v1") is None
-    assert proxy_for("https://inside/v1") is None
-    found = proxy_for("https://lab/v1")
+    assert find_proxy("http://lab/v1") is None
+    assert find_proxy("https://inside/v1") is None
+    found = find_proxy("https://lab/v1")
     assert (found.url, found.authorization) == ("http://proxy:3128", "Basic bWU6cEBzcw==")
     assert "Basic" not in repr(found)
 

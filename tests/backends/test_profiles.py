@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octavo.backends.profile_file import ProfileFile, read_profiles
-from octavo.backends.profiles import EMBEDDED, FILE, profiles, resolve
+from octavo.backends.profile_file import ProfileFile, read_profile_file
+from octavo.backends.profiles import EMBEDDED_MODEL, CONFIG_FILE, list_profiles, resolve_model
 from octavo.errors import SpecErrors, UsageError
 from octavo.pipeline.spelling import suggest
 from octavo.protocols import Profile
@@ -28,7 +28,7 @@ def project(tmp_path):
 
 def write(folder: Path, text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE
+    path = folder / CONFIG_FILE
     path.write_text(text, "utf-8")
     return path
 
@@ -39,31 +39,31 @@ def user_file(home: Path, text: str) -> Path:
 
 def problems(path: Path) -> list[str]:
     with pytest.raises(SpecErrors) as raised:
-        read_profiles(path)
+        read_profile_file(path)
     assert all(error.hint for error in raised.value.errors)
     return [f"{error}  {error.hint}".removeprefix(str(path)) for error in raised.value.errors]
 
 
 def test_without_configuration_the_embedded_model_is_used_and_said_so(project):
-    choice = resolve(None, cwd=project, env={"OPENAI_API_KEY": KEY})
-    assert (choice.name, choice.backend, choice.model) == (EMBEDDED, "llama", "smollm2")
-    assert choice.embedded
+    choice = resolve_model(None, cwd=project, env={"OPENAI_API_KEY": KEY})
+    assert (choice.name, choice.backend, choice.model) == (EMBEDDED_MODEL, "llama", "smollm2")
+    assert choice.is_embedded
     assert len(choice.notices) == 1
-    assert EMBEDDED in choice.notices[0]
+    assert EMBEDDED_MODEL in choice.notices[0]
 
 
 def test_a_model_on_the_command_line_needs_no_file(project):
     write(project, "this is = not TOML [")
-    choice = resolve("openai:gpt-5-mini", cwd=project, env={})
+    choice = resolve_model("openai:gpt-5-mini", cwd=project, env={})
     assert choice.profile == Profile(model="openai:gpt-5-mini")
     assert (choice.backend, choice.model, choice.origin) == ("openai", "gpt-5-mini", "-m")
     assert choice.notices == ()
-    assert not choice.embedded
+    assert not choice.is_embedded
 
 
 def test_a_name_on_the_command_line_is_a_profile(project):
     path = write(project, '[profiles.fast]\nmodel = "openai:m"\nstream = true\ntimeout = 30\n')
-    choice = resolve("fast", cwd=project, env={})
+    choice = resolve_model("fast", cwd=project, env={})
     assert choice.profile == Profile(model="openai:m", stream=True, timeout=30)
     assert (choice.name, choice.origin) == ("fast", str(path))
 
@@ -78,7 +78,7 @@ def test_a_name_on_the_command_line_is_a_profile(project):
 )
 def test_the_file_may_say_what_is_used_by_default(project, top, name, model):
     write(project, f'{top}\n[profiles.fast]\nmodel = "openai:m"\n')
-    choice = resolve(None, cwd=project, env={})
+    choice = resolve_model(None, cwd=project, env={})
     assert (choice.name, choice.profile.model) == (name, model)
 
 
@@ -86,9 +86,9 @@ def test_files_are_found_upward_to_the_repositorys_root(project, empty_home):
     write(project.parent, 'default = "outside"\n[profiles.outside]\nmodel = "openai:no"\n')
     inner = project / "docs" / "deep"
     inner.mkdir(parents=True)
-    assert resolve(None, cwd=inner, env={}).embedded
+    assert resolve_model(None, cwd=inner, env={}).is_embedded
     write(project, 'default = "inside"\n[profiles.inside]\nmodel = "openai:m"\n')
-    assert resolve(None, cwd=inner, env={}).name == "inside"
+    assert resolve_model(None, cwd=inner, env={}).name == "inside"
 
 
 def test_the_project_goes_before_the_user(project, empty_home):
@@ -96,13 +96,13 @@ def test_the_project_goes_before_the_user(project, empty_home):
         empty_home,
         'default = "a"\n[profiles.a]\nmodel = "openai:users"\n[profiles.b]\nmodel = "openai:b"\n',
     )
-    assert resolve(None, cwd=project, env={}).profile.model == "openai:users"
+    assert resolve_model(None, cwd=project, env={}).profile.model == "openai:users"
     write(project, '[profiles.a]\nmodel = "openai:projects"\n')
-    assert resolve(None, cwd=project, env={}).profile.model == "openai:projects"
-    assert resolve("b", cwd=project, env={}).profile.model == "openai:b"
+    assert resolve_model(None, cwd=project, env={}).profile.model == "openai:projects"
+    assert resolve_model("b", cwd=project, env={}).profile.model == "openai:b"
     write(project, 'default = "b"')
-    assert resolve(None, cwd=project, env={}).name == "b"
-    assert {name: path.parent for name, (_, path) in profiles(project).items()} == {
+    assert resolve_model(None, cwd=project, env={}).name == "b"
+    assert {name: path.parent for name, (_, path) in list_profiles(project).items()} == {
         "a": empty_home / ".config" / "octavo",
         "b": empty_home / ".config" / "octavo",
     }
@@ -110,18 +110,18 @@ def test_the_project_goes_before_the_user(project, empty_home):
 
 def test_an_unknown_profile_gets_a_suggestion(project):
     with pytest.raises(UsageError, match="no profile 'gpt'") as raised:
-        resolve("gpt", cwd=project, env={})
+        resolve_model("gpt", cwd=project, env={})
     assert "openai:gpt" in raised.value.hint
     write(project, '[profiles.fast]\nmodel = "openai:m"\n')
     with pytest.raises(UsageError) as raised:
-        resolve("fats", cwd=project, env={})
+        resolve_model("fats", cwd=project, env={})
     assert "'fast'" in raised.value.hint
 
 
 def test_an_unknown_default_is_wrong_at_its_line(project):
     path = write(project, '\ndefault = "fats"\n[profiles.fast]\nmodel = "openai:m"\n')
     with pytest.raises(SpecErrors) as raised:
-        resolve(None, cwd=project, env={})
+        resolve_model(None, cwd=project, env={})
     (error,) = raised.value.errors
     assert str(error).startswith(f"{path}:2:1: error[no-profile]: ")
     assert "'fast'" in error.hint
@@ -134,7 +134,7 @@ def test_files_are_seen_from_the_file_that_names_them(project):
         '[profiles.b]\nmodel = "scripted:rules.yaml"\n'
         '[profiles.c]\nmodel = "openai:org/model"\n',
     )
-    found = profiles(project / "docs")
+    found = list_profiles(project / "docs")
     assert found["a"][0].model == f"llama:{project / 'model.gguf'}"
     assert found["a"][0].tokenizer == str(project / "sub/tokenizer.json")
     assert found["b"][0].model == f"scripted:{project / 'rules.yaml'}"
@@ -143,13 +143,13 @@ def test_files_are_seen_from_the_file_that_names_them(project):
 
 def test_the_text_null_removes_an_option(project):
     path = write(project, '[profiles.a]\nmodel = "openai:m"\noptions = {seed = "null", top_p = 1}')
-    assert read_profiles(path).profiles["a"].options == {"seed": None, "top_p": 1}
+    assert read_profile_file(path).profiles["a"].options == {"seed": None, "top_p": 1}
 
 
 def test_a_byte_order_mark_is_no_problem(project):
-    path = project / FILE
+    path = project / CONFIG_FILE
     path.write_bytes(b'\xef\xbb\xbf[profiles.a]\r\nmodel = "openai:m"\r\n')
-    assert list(read_profiles(path).profiles) == ["a"]
+    assert list(read_profile_file(path).profiles) == ["a"]
 
 
 def test_all_problems_are_told_at_once_each_at_its_place(project):
@@ -201,7 +201,7 @@ def test_what_the_backend_would_refuse_is_wrong_in_the_file(project):
         '[profiles.b]\nmodel = "openai:m"\nbase_url = "https://me:hush@lab/v1"\n',
     )
     with pytest.raises(SpecErrors) as raised:
-        read_profiles(path)
+        read_profile_file(path)
     places = [(error.position.line, error.position.column) for error in raised.value.errors]
     assert places == [(3, 1), (4, 1), (7, 1)]
     assert "hush" not in str(raised.value) + str([vars(error) for error in raised.value.errors])
@@ -227,7 +227,7 @@ def test_what_the_backend_would_refuse_is_wrong_in_the_file(project):
 def test_a_key_in_the_file_is_an_error_that_does_not_show_it(project, text, place):
     path = write(project, text)
     with pytest.raises(SpecErrors) as raised:
-        read_profiles(path)
+        read_profile_file(path)
     (error,) = raised.value.errors
     assert str(error).removeprefix(str(path)).startswith(place)
     shown = str(error) + str(vars(error)) + str(raised.value)
@@ -253,12 +253,12 @@ def test_other_mistakes(project, text, place):
 
 
 def test_files_that_cannot_be_read(project):
-    path = project / FILE
+    path = project / CONFIG_FILE
     path.write_bytes(b"model = \xff\n")
     with pytest.raises(UsageError, match="byte 8"):
-        read_profiles(path)
+        read_profile_file(path)
     with pytest.raises(UsageError, match="cannot be read"):
-        read_profiles(project)
+        read_profile_file(project)
 
 
 def test_an_unencrypted_key_gets_a_notice(project):
@@ -266,7 +266,7 @@ def test_an_unencrypted_key_gets_a_notice(project):
         project,
         '[profiles.a]\nmodel = "openai:m"\nbase_url = "http://lab/v1"\napi_key_env = "LAB_KEY"\n',
     )
-    choice = resolve("a", cwd=project, env={"LAB_KEY": KEY})
+    choice = resolve_model("a", cwd=project, env={"LAB_KEY": KEY})
     assert len(choice.notices) == 1
     assert "unencrypted" in choice.notices[0]
     assert KEY not in choice.notices[0]
@@ -288,7 +288,7 @@ def test_no_file_gives_a_traceback(start, length, new):
     # A directory of its own: an `octavo.toml` above those of other tests would be found by them.
     with tempfile.TemporaryDirectory() as directory, contextlib.suppress(SpecErrors):
         path = write(Path(directory), TEXT[:start] + new + TEXT[start + length :])
-        assert isinstance(read_profiles(path), ProfileFile)
+        assert isinstance(read_profile_file(path), ProfileFile)
 
 
 def test_a_server_of_its_own_is_described_below_the_profile(tmp_path):
@@ -301,7 +301,7 @@ def test_a_server_of_its_own_is_described_below_the_profile(tmp_path):
         "gpu_memory_utilization = 0.5\n"
         'arguments = ["--enforce-eager"]\n',
     )
-    profile = read_profiles(path).profiles["big"]
+    profile = read_profile_file(path).profiles["big"]
     assert profile.serve.dtype == "bfloat16"
     assert profile.serve.gpu_memory_utilization == 0.5
     assert list(profile.serve.arguments) == ["--enforce-eager"]

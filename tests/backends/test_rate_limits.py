@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from octavo.backends.rate_limits import rate_limits
+from octavo.backends.rate_limits import read_rate_limits
 from octavo.protocols import RateLimit
 
 NOW = 1_800_000_000.0
@@ -12,7 +12,7 @@ NOW = 1_800_000_000.0
 
 def read(**headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return {each.name: each for each in rate_limits(named, now=lambda: NOW)}
+    return {each.name: each for each in read_rate_limits(named, now=lambda: NOW)}
 
 
 def test_openai_tells_requests_and_tokens_with_the_time_until_they_are_whole():

@@ -13,8 +13,8 @@ import pytest
 from bench import vllm_standin
 from tests.mock import Answer, Behaviour, failure, serving
 
-from octavo.backends.vllm import VLLM
-from octavo.backends.vllm_log import ServerLog
+from octavo.backends.vllm import VLLMBackend
+from octavo.backends.vllm_log import VLLMLog
 from octavo.errors import BackendError, ContextError, ModelError, UsageError
 from octavo.protocols import Message, Profile, Request, Sampling, Serve, Starting
 
@@ -38,7 +38,7 @@ def stages(backend):
 
 
 def opened(*arguments, model="some/model", **serve):
-    return VLLM(model, profile(*arguments, model=model, **serve))
+    return VLLMBackend(model, profile(*arguments, model=model, **serve))
 
 
 def alive(process):
@@ -166,14 +166,14 @@ def test_wrong_arguments_are_told_as_such():
 def test_without_vllm_the_line_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="no vLLM to start") as raised:
-        run(VLLM("some/model", Profile(model="vllm:some/model")), asked())
+        run(VLLMBackend("some/model", Profile(model="vllm:some/model")), asked())
     assert "octavo[vllm]" in raised.value.hint
 
 
 def test_a_command_that_is_not_there_is_told():
     with pytest.raises((UsageError, BackendError), match=r"could not be started: .*No such file"):
         run(
-            VLLM("m", Profile(model="vllm:m", serve=Serve(command=("/no/such/vllm",)))),
+            VLLMBackend("m", Profile(model="vllm:m", serve=Serve(command=("/no/such/vllm",)))),
             asked(),
         )
 
@@ -183,7 +183,7 @@ def test_the_command_vllm_is_found_on_the_path(monkeypatch, tmp_path):
     program.write_text(f'#!/bin/sh\nexec {sys.executable} {vllm_standin.__file__} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    (reply,) = run(VLLM("some/model", Profile(model="vllm:some/model")), asked())
+    (reply,) = run(VLLMBackend("some/model", Profile(model="vllm:some/model")), asked())
     assert reply.text
 
 
@@ -290,7 +290,7 @@ def test_a_running_server_is_used_by_either_name_of_its_model(monkeypatch, name)
 
     with attached() as server:
         monkeypatch.setenv("OCTAVO_VLLM_URL", server.url.removesuffix("/v1"))
-        known = asyncio.run(contact_and_send(VLLM(name, Profile(model=f"vllm:{name}"))))
+        known = asyncio.run(contact_and_send(VLLMBackend(name, Profile(model=f"vllm:{name}"))))
         chat = server.calls[-1]
     assert (known.window, known.parallel) == (9000, 16)
     assert (chat.body["model"], chat.body["priority"]) == ("short", 3)
@@ -298,7 +298,7 @@ def test_a_running_server_is_used_by_either_name_of_its_model(monkeypatch, name)
 
 def test_a_running_server_with_another_model_is_refused():
     with attached() as server, pytest.raises(ModelError, match="does not serve") as raised:
-        run(VLLM("other", Profile(model="vllm:other", base_url=server.url)), asked())
+        run(VLLMBackend("other", Profile(model="vllm:other", base_url=server.url)), asked())
     assert "short" in raised.value.hint
 
 
@@ -309,7 +309,7 @@ def test_a_server_that_does_not_schedule_by_priority_is_sent_none():
         return None
 
     with attached(refuse) as server:
-        backend = VLLM("short", Profile(model="vllm:short", base_url=server.url))
+        backend = VLLMBackend("short", Profile(model="vllm:short", base_url=server.url))
         replies = run(backend, asked(priority=3))
         bodies = [call.body for call in server.calls if call.path == "/chat/completions"]
     assert replies[0].text
@@ -318,7 +318,7 @@ def test_a_server_that_does_not_schedule_by_priority_is_sent_none():
 
 def test_keys_name_the_weights_and_not_where_they_are(tmp_path):
     def model_of(name, **serve):
-        return VLLM(name, Profile(model=f"vllm:{name}", serve=Serve(**serve))).model
+        return VLLMBackend(name, Profile(model=f"vllm:{name}", serve=Serve(**serve))).model
 
     assert model_of("org/m") == "org/m"
     assert model_of("org/m", revision="v2", quantization="fp8", dtype="half") == "org/m@v2+fp8"
@@ -331,15 +331,15 @@ def test_keys_name_the_weights_and_not_where_they_are(tmp_path):
     assert model_of(str(here)) == model_of(str(there))
     (there / "model.safetensors").write_bytes(b"1234")
     assert model_of(str(here)) != model_of(str(there))
-    plain = VLLM("m", Profile(model="vllm:m"))
+    plain = VLLMBackend("m", Profile(model="vllm:m"))
     assert plain.identity == "vllm"
-    warm = VLLM("m", Profile(model="vllm:m", options={"top_p": 0.5}))
+    warm = VLLMBackend("m", Profile(model="vllm:m", options={"top_p": 0.5}))
     assert warm.identity != plain.identity
 
 
 def test_a_name_is_needed():
     with pytest.raises(UsageError, match="needs a model's name"):
-        VLLM("", Profile(model="vllm:"))
+        VLLMBackend("", Profile(model="vllm:"))
 
 
 def test_samples_of_one_prompt_are_asked_for_together():
@@ -360,7 +360,7 @@ def test_samples_of_one_prompt_are_asked_for_together():
             await backend.close()
 
     with attached(several) as server:
-        backend = VLLM("short", Profile(model="vllm:short", base_url=server.url))
+        backend = VLLMBackend("short", Profile(model="vllm:short", base_url=server.url))
         assert isinstance(backend, Sampling)
         replies = asyncio.run(votes(backend))
     assert [reply.text for reply in replies] == ["vote 0", "vote 1", "vote 2"]
@@ -381,7 +381,7 @@ def test_a_model_that_embeds_embeds():
 
     with attached(embedded) as server:
         profile = Profile(model="vllm:short", base_url=server.url, embeddings="short")
-        backend = VLLM("short", profile)
+        backend = VLLMBackend("short", profile)
         assert backend.known.embeddings
         assert backend.embedder == "vllm short"
         found = asyncio.run(vectors(backend)).vectors
@@ -398,7 +398,7 @@ def test_the_log_tells_how_far_the_start_is():
         "\rCapturing CUDA graphs (decode, FULL):  57%|#####7    | 20/35 [00:01<00:01]",
         "(APIServer pid=7) INFO:     Application startup complete.",
     ]
-    log = ServerLog("test")
+    log = VLLMLog("test")
     seen = []
     try:
         for line in lines:
@@ -434,12 +434,12 @@ def test_the_log_tells_how_far_the_start_is():
     ],
 )
 def test_what_the_last_lines_mean(line, cause):
-    log = ServerLog("test")
+    log = VLLMLog("test")
     prefix = "(EngineCore pid=9) ERROR 11-25 19:00:09 [core.py:1100] "
     words = f"{prefix}{line}\n{prefix}RuntimeError: Engine core initialization failed.\n"
     try:
         os.write(log.file.fileno(), words.encode())
-        error = log.failure("some/model", 8000, 1)
+        error = log.explain_exit("some/model", 8000, 1)
     finally:
         log.remove()
     assert cause in error.message

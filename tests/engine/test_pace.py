@@ -10,7 +10,7 @@ from tests.clock import run_virtually
 from tests.engine.desk import Desk, Line
 
 from octavo import protocols
-from octavo.backends.rate_limits import rate_limits
+from octavo.backends.rate_limits import read_rate_limits
 from octavo.engine.limit import ConcurrencyLimiter
 from octavo.engine.pace import CallCost, RateLimiter, Reservation
 from octavo.engine.patience import RetryPolicy
@@ -46,7 +46,7 @@ class Server:
         headers = {}
         for limit in self.limits:
             headers |= limit.headers()
-        return rate_limits(self.tell(headers))
+        return read_rate_limits(self.tell(headers))
 
 
 def drive(server, calls, jobs, *, pace=None, adapts=False, letters=400):
@@ -190,7 +190,7 @@ def test_a_call_larger_than_the_whole_limit_goes_when_the_limit_is_full():
 def test_no_words_of_a_server_end_or_stop_a_run(limit, remaining, cost):
     now = 0.0
     pace = RateLimiter(now=lambda: now)
-    said = rate_limits({**limit, "x-ratelimit-remaining-tokens": remaining})
+    said = read_rate_limits({**limit, "x-ratelimit-remaining-tokens": remaining})
     for _ in range(20):
         for _ in range(1000):
             taken = pace.try_reserve(cost)

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from octavo.backends.shape import count, first, items, record, text
+from octavo.backends.shape import as_count, get_first_object, as_list, as_object, as_text
 from octavo.protocols.backends import Transient
 from octavo.protocols.calls import Finish, Reply, TokenLogprob, Usage
 
-__all__ = ["Draft", "read", "read_all", "scored"]
+__all__ = ["StreamedCompletion", "parse_reply", "parse_replies", "parse_echoed_logprobs"]
 
-_FINISH = {
+_FINISH_REASONS = {
     "length": Finish.LENGTH,
     "max_tokens": Finish.LENGTH,
     "model_length": Finish.LENGTH,
@@ -22,31 +22,31 @@ _FINISH = {
     "safety": Finish.REFUSAL,
     "recitation": Finish.REFUSAL,
 }
-_GIVEN_UP = {"error", "abort", "cancelled", "insufficient_system_resource"}
+_ABORT_REASONS = {"error", "abort", "cancelled", "insufficient_system_resource"}
 """Finish reasons of servers that gave the call up half-way."""
-_NEARBY = 8
+_MAX_TOKEN_GAP = 8
 """Characters that may stand between two tokens: what a token of pieces of them has left out."""
-_THOUGHT = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
+_THINK_BLOCK = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
 
 
-def read(body: Mapping[str, Any]) -> Reply:
+def parse_reply(body: Mapping[str, Any]) -> Reply:
     """Return a completion as a reply, its reasoning apart from its text.
 
     A refusal keeps the server's words as its text. Raises Transient when there is no choice in it.
     """
-    return _read(body, first(body.get("choices")))
+    return _parse_choice(body, get_first_object(body.get("choices")))
 
 
-def read_all(body: Mapping[str, Any], most: int) -> tuple[Reply, ...]:
+def parse_replies(body: Mapping[str, Any], most: int) -> tuple[Reply, ...]:
     """Return the choices of a completion as replies, at most so many, in their order.
 
     Servers tell the tokens of all choices together. The first reply carries those of the prompt;
     those of the replies are shared out by their length. Raises Transient when there is no choice,
     or one was given up.
     """
-    listed = [record(each) for each in items(body.get("choices"))]
-    listed.sort(key=lambda choice: count(choice.get("index")) or 0)
-    head, *rest = [_read(body, choice) for choice in listed[:most]] or [read(body)]
+    listed = [as_object(each) for each in as_list(body.get("choices"))]
+    listed.sort(key=lambda choice: as_count(choice.get("index")) or 0)
+    head, *rest = [_parse_choice(body, choice) for choice in listed[:most]] or [parse_reply(body)]
     total = head.usage.completion
     letters = len(head.text) + sum(len(reply.text) for reply in rest) or 1
     parts = [total and total * len(reply.text) // letters for reply in rest]
@@ -59,83 +59,83 @@ def read_all(body: Mapping[str, Any], most: int) -> tuple[Reply, ...]:
     return head, *shared
 
 
-def _read(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
+def _parse_choice(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
     if not choice:
         raise Transient("the server sent no choices", kind="server")
-    reason = text(choice.get("finish_reason")).lower()
-    if reason in _GIVEN_UP or choice.get("error"):
+    reason = as_text(choice.get("finish_reason")).lower()
+    if reason in _ABORT_REASONS or choice.get("error"):
         raise Transient(f"the server gave the reply up ({reason or 'error'})", kind="server")
-    message = record(choice.get("message"))
-    said, thought = _parts(message.get("content"))
-    thought = text(message.get("reasoning_content")) or text(message.get("reasoning")) or thought
-    if match := _THOUGHT.match(said):
+    message = as_object(choice.get("message"))
+    said, thought = _split_reasoning(message.get("content"))
+    thought = as_text(message.get("reasoning_content")) or as_text(message.get("reasoning")) or thought
+    if match := _THINK_BLOCK.match(said):
         said, thought = said[match.end() :], thought or match[1].strip()
-    finish = _FINISH.get(reason, Finish.STOP)
-    if refusal := text(message.get("refusal")):
+    finish = _FINISH_REASONS.get(reason, Finish.STOP)
+    if refusal := as_text(message.get("refusal")):
         said, finish = said or refusal, Finish.REFUSAL
     return Reply(
         text=said,
         finish=finish,
-        usage=_usage(record(body.get("usage"))),
+        usage=_parse_usage(as_object(body.get("usage"))),
         reasoning=thought or None,
-        logprobs=_logprobs(record(choice.get("logprobs"))),
-        model=text(body.get("model")) or None,
+        logprobs=_parse_logprobs(as_object(choice.get("logprobs"))),
+        model=as_text(body.get("model")) or None,
     )
 
 
-def _parts(content: object) -> tuple[str, str]:
+def _split_reasoning(content: object) -> tuple[str, str]:
     """Return the text and the reasoning of a message's content, a text or a list of parts."""
-    said, thought = text(content), ""
-    for each in items(content):
-        part = record(each)
+    said, thought = as_text(content), ""
+    for each in as_list(content):
+        part = as_object(each)
         if part.get("type") == "thinking":
             thinking = part.get("thinking")
-            thought += text(thinking) or _parts(thinking)[0]
+            thought += as_text(thinking) or _split_reasoning(thinking)[0]
         else:
-            said += text(part.get("text"))
+            said += as_text(part.get("text"))
     return said, thought
 
 
-def _usage(usage: Mapping[str, Any]) -> Usage:
-    prompt = record(usage.get("prompt_tokens_details"))
-    completion = record(usage.get("completion_tokens_details"))
-    cached = count(prompt.get("cached_tokens"))
+def _parse_usage(usage: Mapping[str, Any]) -> Usage:
+    prompt = as_object(usage.get("prompt_tokens_details"))
+    completion = as_object(usage.get("completion_tokens_details"))
+    cached = as_count(prompt.get("cached_tokens"))
     return Usage(
-        prompt=count(usage.get("prompt_tokens")),
-        completion=count(usage.get("completion_tokens")),
-        cached=count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,
-        reasoning=count(completion.get("reasoning_tokens")),
+        prompt=as_count(usage.get("prompt_tokens")),
+        completion=as_count(usage.get("completion_tokens")),
+        cached=as_count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,
+        reasoning=as_count(completion.get("reasoning_tokens")),
     )
 
 
-def _logprobs(logprobs: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
-    tokens = (record(each) for each in items(logprobs.get("content")))
+def _parse_logprobs(logprobs: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
+    tokens = (as_object(each) for each in as_list(logprobs.get("content")))
     return tuple(
         TokenLogprob(
-            token=text(token.get("token")),
+            token=as_text(token.get("token")),
             logprob=float(token.get("logprob") or 0.0),
             top=tuple(
-                (text(other.get("token")), float(other.get("logprob") or 0.0))
-                for other in map(record, items(token.get("top_logprobs")))
+                (as_text(other.get("token")), float(other.get("logprob") or 0.0))
+                for other in map(as_object, as_list(token.get("top_logprobs")))
             ),
         )
         for token in tokens
     )
 
 
-def scored(body: Mapping[str, Any], prompt: str, start: int) -> tuple[TokenLogprob, ...]:
+def parse_echoed_logprobs(body: Mapping[str, Any], prompt: str, start: int) -> tuple[TokenLogprob, ...]:
     """Return the tokens of an echoed prompt from character `start` on, with their probabilities.
 
     Tokens are found in the prompt and not by the offsets that servers tell: those count marks that
     are not in it, and pieces of characters.
     """
-    found = record(first(body.get("choices")).get("logprobs"))
-    tops = items(found.get("top_logprobs"))
+    found = as_object(get_first_object(body.get("choices")).get("logprobs"))
+    tops = as_list(found.get("top_logprobs"))
     tokens: list[TokenLogprob] = []
     position = 0
-    for place, each in enumerate(items(found.get("tokens"))):
-        token = text(each)
-        at = prompt.find(token, position, position + len(token) + _NEARBY)
+    for place, each in enumerate(as_list(found.get("tokens"))):
+        token = as_text(each)
+        at = prompt.find(token, position, position + len(token) + _MAX_TOKEN_GAP)
         if at < 0:
             if "\N{REPLACEMENT CHARACTER}" not in token:
                 continue
@@ -144,15 +144,15 @@ def scored(body: Mapping[str, Any], prompt: str, start: int) -> tuple[TokenLogpr
             break  # the model's own continuation
         else:
             position = at + len(token)
-        logprob = items(found.get("token_logprobs"))[place]
+        logprob = as_list(found.get("token_logprobs"))[place]
         if position > start and isinstance(logprob, (int, float)):
-            top = record(tops[place] if place < len(tops) else None)
+            top = as_object(tops[place] if place < len(tops) else None)
             others = tuple((name, float(value)) for name, value in top.items())
             tokens.append(TokenLogprob(token, float(logprob), others))
     return tuple(tokens)
 
 
-class Draft:
+class StreamedCompletion:
     """Puts a streamed completion together; `started` is called at its first token.
 
     `draft`, when given, is called with the text so far.
@@ -161,52 +161,52 @@ class Draft:
     def __init__(
         self, started: Callable[[], None], draft: Callable[[str], None] | None = None
     ) -> None:
-        self._draft = draft
-        self._said = ""
-        self._started: Callable[[], None] | None = started
+        self._on_text = draft
+        self._text = ""
+        self._on_first_token: Callable[[], None] | None = started
         self._fields: dict[str, list[str]] = {}
         self._logprobs: list[Any] = []
-        self._reason: object = None
+        self._finish_reason: object = None
         self._closed = False
-        self._whole: dict[str, Any] = {}
+        self._other_fields: dict[str, Any] = {}
         self._failure: Mapping[str, Any] | None = None
 
-    def event(self, event: object) -> None:
+    def add_event(self, event: object) -> None:
         """Take one event; None is the stream's closing mark."""
         if event is None:
             self._closed = True
             return
-        body = record(event)
+        body = as_object(event)
         if body.get("error") or body.get("object") == "error":
             self._failure = body
             return
-        self._whole |= {name: body[name] for name in ("usage", "model") if body.get(name)}
-        choice = first(body.get("choices"))
-        delta = record(choice.get("delta"))
-        self._reason = choice.get("finish_reason") or self._reason
-        self._logprobs += items(record(choice.get("logprobs")).get("content"))
+        self._other_fields |= {name: body[name] for name in ("usage", "model") if body.get(name)}
+        choice = get_first_object(body.get("choices"))
+        delta = as_object(choice.get("delta"))
+        self._finish_reason = choice.get("finish_reason") or self._finish_reason
+        self._logprobs += as_list(as_object(choice.get("logprobs")).get("content"))
         for name in ("content", "reasoning_content", "reasoning", "refusal"):
-            said = "".join(_parts(delta.get(name))) if delta.get(name) else ""
+            said = "".join(_split_reasoning(delta.get(name))) if delta.get(name) else ""
             if said:
                 self._fields.setdefault(name, []).append(said)
-                if self._draft is not None and name == "content":
-                    self._said += said
-                    self._draft(self._said)
-                if self._started is not None:
-                    self._started()
-                    self._started = None
+                if self._on_text is not None and name == "content":
+                    self._text += said
+                    self._on_text(self._text)
+                if self._on_first_token is not None:
+                    self._on_first_token()
+                    self._on_first_token = None
 
-    def body(self) -> Mapping[str, Any]:
+    def build_body(self) -> Mapping[str, Any]:
         """Return what an unstreamed answer would have been: a completion or an error.
 
         Raises Transient when the stream broke off, with neither a finish reason nor its mark.
         """
         if self._failure is not None:
             return self._failure
-        if self._reason is None and not self._closed:
+        if self._finish_reason is None and not self._closed:
             raise Transient("the stream broke off", kind="connection")
-        if self._reason is None and not self._fields:
+        if self._finish_reason is None and not self._fields:
             return {"choices": []}
         message = {name: "".join(pieces) for name, pieces in self._fields.items()}
-        choice = {"message": message, "finish_reason": self._reason}
-        return {**self._whole, "choices": [{**choice, "logprobs": {"content": self._logprobs}}]}
+        choice = {"message": message, "finish_reason": self._finish_reason}
+        return {**self._other_fields, "choices": [{**choice, "logprobs": {"content": self._logprobs}}]}

@@ -10,13 +10,13 @@ from octavo.errors import UsageError
 from octavo.protocols.backends import Profile
 from octavo.protocols.calls import JsonSchema, Message, Request
 
-__all__ = ["Dialect", "dialect_of"]
+__all__ = ["Dialect", "build_dialect"]
 
-_OPTIONAL = {"temperature", "seed", "n", "stream", "stream_options", "response_format", "priority"}
+_OPTIONAL_FIELDS = {"temperature", "seed", "n", "stream", "stream_options", "response_format", "priority"}
 """Fields without which a call is still the same question."""
-_LENGTHS = {"minLength", "maxLength"}
-_NAMING = {"properties", "$defs", "definitions"}
-_OURS = {
+_LENGTH_KEYWORDS = {"minLength", "maxLength"}
+_KEYWORDS_WITH_NAMES = {"properties", "$defs", "definitions"}
+_RESERVED_OPTIONS = {
     "model": 'write the model as model = "openai:NAME"',
     "messages": "they come from the pipeline",
     "n": "samples are asked one by one",
@@ -32,33 +32,33 @@ class Dialect:
     schemas may bound texts. Values of `options` stand in every body; None removes a field.
     """
 
-    limits: tuple[str, ...] = ("max_tokens", "max_completion_tokens")
-    roles: tuple[str, ...] = ("system", "developer", "user")
+    max_tokens_fields: tuple[str, ...] = ("max_tokens", "max_completion_tokens")
+    system_roles: tuple[str, ...] = ("system", "developer", "user")
     refused: frozenset[str] = frozenset()
     stream: bool = False
     structured: bool = False
     priority: bool = False
-    lengths: bool = True
+    text_lengths: bool = True
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def body(self, model: str, request: Request) -> dict[str, Any]:
+    def build_body(self, model: str, request: Request) -> dict[str, Any]:
         """Return a request as the JSON body of a chat completion."""
-        role, limit = self._role, self._limit
-        body: dict[str, Any] = {"model": model, "messages": _messages(request.messages, role)}
-        if not self.options.keys() & set(self.limits):
+        role, limit = self._system_role, self._max_tokens_field
+        body: dict[str, Any] = {"model": model, "messages": _build_messages(request.messages, role)}
+        if not self.options.keys() & set(self.max_tokens_fields):
             body[limit] = request.max_tokens
         if request.temperature is not None:
             body["temperature"] = request.temperature
         body["seed"] = request.sample + 1000 * request.attempt
         if request.schema is not None and self.structured:
-            body["response_format"] = _format(request.schema, lengths=self.lengths)
+            body["response_format"] = _build_response_format(request.schema, lengths=self.text_lengths)
         if request.logprobs:
             body |= {"logprobs": True, "top_logprobs": request.logprobs}
         if self.priority and request.priority:
             body["priority"] = request.priority
         if self.stream or request.draft is not None:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-        for name in self.refused & body.keys() & _OPTIONAL:
+        for name in self.refused & body.keys() & _OPTIONAL_FIELDS:
             del body[name]
         if "stream" not in body:
             body.pop("stream_options", None)
@@ -67,27 +67,27 @@ class Dialect:
             body = {name: value for name, value in body.items() if value is not None}
         return body
 
-    def several(self, model: str, request: Request, number: int) -> dict[str, Any]:
+    def build_samples_body(self, model: str, request: Request, number: int) -> dict[str, Any]:
         """Return the body that asks for so many samples, or for one, where the server refuses that.
 
         It has no seed, from which some servers would make all of them the same.
         """
-        body = self.body(model, request)
+        body = self.build_body(model, request)
         if "n" in self.refused:
             return body
         left_out = {"seed", "stream", "stream_options"} - self.options.keys()
         return {name: each for name, each in body.items() if name not in left_out} | {"n": number}
 
-    def without(self, name: str) -> Dialect | None:
+    def drop_field(self, name: str) -> Dialect | None:
         """Return the dialect of a server that refused a field, or None when no other is left.
 
         What the user's options say is not given up; `system` stands for the role of that name.
         """
         if name == "system":
-            refused, left = self._role, self.roles
-        elif name in self.limits:
-            refused, left = name, self.limits
-        elif name in _OPTIONAL:
+            refused, left = self._system_role, self.system_roles
+        elif name in self.max_tokens_fields:
+            refused, left = name, self.max_tokens_fields
+        elif name in _OPTIONAL_FIELDS:
             refused, left = name, ("another",)
         else:
             return None
@@ -96,26 +96,26 @@ class Dialect:
         return replace(self, refused=self.refused | {refused})
 
     @property
-    def _limit(self) -> str:
-        return next(name for name in self.limits if name not in self.refused)
+    def _max_tokens_field(self) -> str:
+        return next(name for name in self.max_tokens_fields if name not in self.refused)
 
     @property
-    def _role(self) -> str:
-        return next(role for role in self.roles if role not in self.refused)
+    def _system_role(self) -> str:
+        return next(role for role in self.system_roles if role not in self.refused)
 
 
-def dialect_of(profile: Profile, *, official: bool) -> Dialect:
+def build_dialect(profile: Profile, *, official: bool) -> Dialect:
     """Return what a profile says of its server; `official` is OpenAI's own.
 
     Raises UsageError for options that would take the request apart.
     """
-    for name, hint in _OURS.items():
+    for name, hint in _RESERVED_OPTIONS.items():
         if name in profile.options:
             raise UsageError(f"options of a profile cannot set {name!r}", hint=hint)
-    limits = ("max_completion_tokens", "max_tokens") if official else Dialect().limits
+    limits = ("max_completion_tokens", "max_tokens") if official else Dialect().max_tokens_fields
     if profile.max_tokens_field != "auto":
         limits = (profile.max_tokens_field,)
-    roles = Dialect().roles if profile.system_role == "auto" else (profile.system_role,)
+    roles = Dialect().system_roles if profile.system_role == "auto" else (profile.system_role,)
     structured = official if profile.structured is None else profile.structured
     return Dialect(
         limits,
@@ -123,12 +123,12 @@ def dialect_of(profile: Profile, *, official: bool) -> Dialect:
         stream=profile.stream,
         structured=structured,
         priority=profile.priority,
-        lengths=not official,
+        text_lengths=not official,
         options=profile.options,
     )
 
 
-def _messages(messages: tuple[Message, ...], role: str) -> list[dict[str, str]]:
+def _build_messages(messages: tuple[Message, ...], role: str) -> list[dict[str, str]]:
     if role != "user":
         return [
             {"role": role if each.role == "system" else each.role, "content": each.content}
@@ -142,35 +142,35 @@ def _messages(messages: tuple[Message, ...], role: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": "\n\n".join(head)}, *rest]
 
 
-def _format(schema: JsonSchema, *, lengths: bool) -> dict[str, Any]:
+def _build_response_format(schema: JsonSchema, *, lengths: bool) -> dict[str, Any]:
     name = "".join(sign for sign in str(schema.get("title", "")) if sign.isalnum())[:64]
-    strict = _strict(schema)
-    sent = dict(schema) if lengths or not strict else _unbounded(schema)
+    strict = _is_strict(schema)
+    sent = dict(schema) if lengths or not strict else _remove_text_lengths(schema)
     form = {"name": name or "record", "schema": sent, "strict": strict}
     return {"type": "json_schema", "json_schema": form}
 
 
-def _unbounded(schema: object, *, names: bool = False) -> Any:  # noqa: ANN401 - a JSON value
+def _remove_text_lengths(schema: object, *, names: bool = False) -> Any:  # noqa: ANN401 - a JSON value
     """Return a schema without the lengths of texts, which the strict subset does not promise.
 
     The prompt states them too, and replies are checked against them. `names` tells that the keys
     are names of fields.
     """
     if isinstance(schema, list):
-        return [_unbounded(each) for each in cast("list[object]", schema)]
+        return [_remove_text_lengths(each) for each in cast("list[object]", schema)]
     if not isinstance(schema, dict):
         return schema
     return {
-        key: _unbounded(each, names=not names and key in _NAMING)
+        key: _remove_text_lengths(each, names=not names and key in _KEYWORDS_WITH_NAMES)
         for key, each in cast("dict[str, object]", schema).items()
-        if names or key not in _LENGTHS
+        if names or key not in _LENGTH_KEYWORDS
     }
 
 
-def _strict(schema: object) -> bool:
+def _is_strict(schema: object) -> bool:
     """Tell whether a schema keeps to the strict subset: closed objects, every field required."""
     if isinstance(schema, list):
-        return all(_strict(each) for each in cast("list[object]", schema))
+        return all(_is_strict(each) for each in cast("list[object]", schema))
     if not isinstance(schema, dict):
         return True
     node = cast("dict[str, Any]", schema)
@@ -180,4 +180,4 @@ def _strict(schema: object) -> bool:
             return False
         if set(node.get("required", ())) != set(fields):
             return False
-    return all(_strict(each) for each in node.values())
+    return all(_is_strict(each) for each in node.values())

@@ -9,7 +9,7 @@ from typing import Any
 from octavo.errors import UsageError
 from octavo.protocols.calls import Reply, Request
 
-__all__ = ["Handler", "Scripted", "echo", "prompt_text", "sentences", "split_sentences"]
+__all__ = ["Handler", "Scripted", "echo", "join_messages", "sentences", "split_sentences"]
 
 Scripted = str | Mapping[str, Any] | Reply
 """What a handler may give: a text, a record (sent as JSON), or everything of a reply."""
@@ -27,14 +27,14 @@ _SENTENCE_END = re.compile(
 )
 
 
-def prompt_text(request: Request) -> str:
+def join_messages(request: Request) -> str:
     """Return the contents of a request's messages, joined by empty lines."""
     return "\n\n".join(message.content for message in request.messages)
 
 
 def echo(request: Request) -> str:
     """Answer with the fenced texts of the prompt, or its last message when nothing is fenced."""
-    return "\n\n".join(_texts(request))
+    return "\n\n".join(_find_fenced_texts(request))
 
 
 def sentences(count: int) -> Callable[[Request], str]:
@@ -47,7 +47,7 @@ def sentences(count: int) -> Callable[[Request], str]:
         raise UsageError(f"sentences({count}) would leave nothing to say")
 
     def summarize(request: Request) -> str:
-        parts = [split_sentences(text) for text in _texts(request)]
+        parts = [split_sentences(text) for text in _find_fenced_texts(request)]
         turns = sorted((turn, part) for part, own in enumerate(parts) for turn in range(len(own)))
         return " ".join(
             parts[part][turn] for part, turn in sorted((p, t) for t, p in turns[:count])
@@ -70,7 +70,7 @@ def split_sentences(text: str) -> list[str]:
     return [piece for piece in joined if piece]
 
 
-def _texts(request: Request) -> list[str]:
+def _find_fenced_texts(request: Request) -> list[str]:
     """Return what the prompt's fences hold, in order; its last message when it has none."""
-    fenced = [found[3] for found in _FENCED.finditer(prompt_text(request))]
+    fenced = [found[3] for found in _FENCED.finditer(join_messages(request))]
     return fenced or [message.content for message in request.messages[-1:]]

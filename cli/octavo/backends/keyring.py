@@ -14,7 +14,7 @@ from octavo.errors import MissingKeyError
 
 __all__ = ["KeySource"]
 
-_PATIENCE = 120.0
+_COMMAND_TIMEOUT = 120.0
 """Seconds that a key command may take: it may ask a person for a password."""
 
 
@@ -27,14 +27,14 @@ class KeySource:
 
     env: str | None = None
     command: str | None = None
-    needed: bool = False
+    required: bool = False
 
     @property
-    def tried(self) -> str:
+    def description(self) -> str:
         """What was asked for the key, in words; empty when nothing is configured."""
         tried = [f"the environment variable {self.env}"] if self.env else []
         if self.command:
-            tried.append(f"the key command {self._program!r}")
+            tried.append(f"the key command {self._command_name!r}")
         return " and ".join(tried)
 
     async def read(self, environ: Mapping[str, str]) -> Secret | None:
@@ -45,16 +45,16 @@ class KeySource:
         """
         value = environ.get(self.env, "").strip() if self.env else ""
         if not value and self.command:
-            value = await self._run(self.command, environ)
+            value = await self._run_command(self.command, environ)
         if not value:
-            if self.needed:
-                self._missing("has no key")
+            if self.required:
+                self._raise_missing("has no key")
             return None
         if not (value.isascii() and value.isprintable() and " " not in value):
-            self._missing("gives something that cannot be a key: it has spaces or odd characters")
+            self._raise_missing("gives something that cannot be a key: it has spaces or odd characters")
         return Secret(value)
 
-    async def _run(self, command: str, environ: Mapping[str, str]) -> str:
+    async def _run_command(self, command: str, environ: Mapping[str, str]) -> str:
         process = await asyncio.create_subprocess_shell(
             command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -63,31 +63,31 @@ class KeySource:
             env=dict(environ),
         )
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_COMMAND_TIMEOUT):
                 said, _ = await process.communicate()
         except TimeoutError:
-            self._missing(f"gave nothing for {_PATIENCE:.0f} s")
+            self._raise_missing(f"gave nothing for {_COMMAND_TIMEOUT:.0f} s")
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
         if process.returncode:
-            self._missing(f"failed with exit code {process.returncode}")
+            self._raise_missing(f"failed with exit code {process.returncode}")
         return said.decode("utf-8", "replace").strip()
 
     @property
-    def _program(self) -> str:
+    def _command_name(self) -> str:
         """The command's first word: the rest may tell more than an error should."""
         try:
             return shlex.split(self.command or "")[0]
         except (ValueError, IndexError):
             return (self.command or "").partition(" ")[0]
 
-    def _missing(self, what: str) -> NoReturn:
+    def _raise_missing(self, what: str) -> NoReturn:
         hint = (
             "run the command of `api_key_cmd` in a shell to see what it says"
             if self.command
             else f"export {self.env}=… in the shell that runs octavo"
         )
-        raise MissingKeyError(f"{self.tried} {what}", hint=hint)
+        raise MissingKeyError(f"{self.description} {what}", hint=hint)

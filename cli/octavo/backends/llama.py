@@ -18,9 +18,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from octavo.backends.llama_process import LlamaProcess, Settings, available_cores
-from octavo.backends.model_file import DEFAULT, ModelFile, find_model
-from octavo.backends.weights import SMOLLM2, fetch, models_directory
+from octavo.backends.llama_process import LlamaProcess, LlamaSettings, count_available_cores
+from octavo.backends.model_file import DEFAULT_MODEL, ModelFile, find_model
+from octavo.backends.weights import SMOLLM2, fetch_weights, find_models_directory
 from octavo.errors import BackendError, ContextError, RequestError, UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile
 from octavo.protocols.calls import Finish, Reply, Request, TokenLogprob, Usage
@@ -30,7 +30,7 @@ from octavo.tokens.sendable import to_sendable
 
 __all__ = ["BACKEND", "LlamaBackend"]
 
-_WIDEST = 8192
+_MAX_UNASKED_WINDOW = 8192
 """Tokens of window that are taken unasked: the memory for it grows with it, for large models to
 many gigabytes."""
 
@@ -46,11 +46,11 @@ _SMOLLM2_OPTIONS: Mapping[str, Any] = {
 (a longer memory would hold the words of the document against it), and from going on behind a
 repeated end of the fenced text. Other models need no such help."""
 
-_EMBEDDED = 2048
+_EMBEDDING_WINDOW = 2048
 """Tokens of a text that is embedded: all of it is computed at once, in memory that grows with the
 square."""
 
-_VARIED = 0.7
+_VARIED_TEMPERATURE = 0.7
 """The temperature of further samples and attempts, which greedily would all be the same."""
 
 
@@ -89,8 +89,8 @@ class LlamaBackend:
 
     async def check(self) -> str:
         """Return whether the model's file is here; raises UsageError without llama.cpp."""
-        _demand_library()
-        place = models_directory()
+        _require_library()
+        place = find_models_directory()
         if self._file.path is None and not (place / SMOLLM2.file).exists():
             return f"ready; the first run fetches the model, {SMOLLM2.size / 1e6:,.0f} MB"
         return "ready"
@@ -103,13 +103,13 @@ class LlamaBackend:
         """
         async with self._lock:
             if self._process is None or not self._process.alive:
-                await _ended(self._process)
+                await _close_process(self._process)
                 self._process = await self._start(self._file)
-            body = await asyncio.to_thread(self._scoring if request.scores else self._body, request)
+            body = await asyncio.to_thread(self._build_scoring_body if request.scores else self._build_body, request)
             answer = await self._process.ask(body, started, self._profile.timeout, request.draft)
         if "error" in answer:
-            raise _refusal(answer["error"])
-        reply = _reply(answer["reply"], self._file.name)
+            raise _build_call_error(answer["error"])
+        reply = _parse_reply(answer["reply"], self._file.name)
         if request.scores:
             tokens = tuple(TokenLogprob(t.token, t.logprob) for t in reply.logprobs if t.token)
             return replace(reply, text="", logprobs=tokens)
@@ -119,7 +119,7 @@ class LlamaBackend:
     def embedder(self) -> str:
         """The SHA-256 of the file that embeds, and how its vectors are made."""
         file = self._embedding_file
-        return f"llama:{file.digest} {'own' if file.pools else 'mean'}"
+        return f"llama:{file.digest} {'own' if file.has_pooling else 'mean'}"
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """Return a vector for each text: the mean of its tokens' in a model that writes.
@@ -129,13 +129,13 @@ class LlamaBackend:
         """
         async with self._lock:
             if self._embedding is None or not self._embedding.alive:
-                await _ended(self._embedding)
+                await _close_process(self._embedding)
                 self._embedding = await self._start(self._embedding_file, embeds=True)
             # The library embeds no empty text; a blank has a vector.
             body = {"texts": [text or " " for text in texts]}
             answer = await self._embedding.ask(body, lambda: None, self._profile.timeout)
         if "error" in answer:
-            raise _unembedded(answer["error"])
+            raise _build_embedding_error(answer["error"])
         vectors = tuple(to_vector(each) for each in answer["vectors"])
         return Embedded(vectors, Usage(prompt=answer["tokens"]))
 
@@ -144,7 +144,7 @@ class LlamaBackend:
         processes = (self._process, self._embedding)
         self._process = self._embedding = None
         for process in processes:
-            await _ended(process)
+            await _close_process(process)
 
     @cached_property
     def _embedding_file(self) -> ModelFile:
@@ -176,29 +176,29 @@ class LlamaBackend:
             structured=True,
             logprobs=True,
             embeddings=True,
-            prompt_logprobs=self._file.path is None or self._words is not None,
+            prompt_logprobs=self._file.path is None or self._split_words is not None,
             cached_usage=True,
             parallel=1,
         )
 
     @cached_property
-    def _words(self) -> Callable[[str], Iterable[tuple[str, list[int] | None]]] | None:
+    def _split_words(self) -> Callable[[str], Iterable[tuple[str, list[int] | None]]] | None:
         from octavo.tokens.gguf import get_word_tokenizer  # noqa: PLC0415 - few runs score texts
 
-        return get_word_tokenizer(self._file.path or models_directory() / SMOLLM2.file)
+        return get_word_tokenizer(self._file.path or find_models_directory() / SMOLLM2.file)
 
-    def _scoring(self, request: Request) -> dict[str, Any]:
+    def _build_scoring_body(self, request: Request) -> dict[str, Any]:
         """Return the request that has the model write a given text and say how likely it was.
 
         The library gives no probabilities of a prompt's tokens, so the text is forced as a reply
         by a grammar, token by token; a word with tokens that are pieces of characters, as a word.
         That takes as long as writing it would.
         """
-        assert self._words is not None
+        assert self._split_words is not None
         given, text = (message.content for message in request.messages)
         grammar: list[str] = []
         most = 1
-        for word, numbers in self._words(to_sendable(text)):
+        for word, numbers in self._split_words(to_sendable(text)):
             if numbers is None:
                 grammar.append(json.dumps(word, ensure_ascii=False))
                 most += len(word.encode())
@@ -217,8 +217,8 @@ class LlamaBackend:
 
     @property
     def _window(self) -> int:
-        trained = self._file.trained_window or _WIDEST
-        wanted = self._profile.window or min(trained, _WIDEST)
+        trained = self._file.trained_window or _MAX_UNASKED_WINDOW
+        wanted = self._profile.window or min(trained, _MAX_UNASKED_WINDOW)
         if wanted > trained:
             raise UsageError(
                 f"the profile's window of {wanted} tokens is more than the {trained} that "
@@ -234,31 +234,31 @@ class LlamaBackend:
         return str(path.absolute()) if path and path.suffix.lower() == ".gguf" else "estimate"
 
     async def _start(self, file: ModelFile, *, embeds: bool = False) -> LlamaProcess:
-        _demand_library()
-        path = file.path or await self._default()
-        cores = available_cores()
+        _require_library()
+        path = file.path or await self._fetch_default()
+        cores = count_available_cores()
         if not embeds:
-            return await LlamaProcess.start(Settings(path, self._window, cores))
-        window = min(file.trained_window or _EMBEDDED, _EMBEDDED)
-        pools = not file.pools
-        return await LlamaProcess.start(Settings(path, window, cores, embeds=True, pools=pools))
+            return await LlamaProcess.start(LlamaSettings(path, self._window, cores))
+        window = min(file.trained_window or _EMBEDDING_WINDOW, _EMBEDDING_WINDOW)
+        pools = not file.has_pooling
+        return await LlamaProcess.start(LlamaSettings(path, window, cores, embeds=True, pools=pools))
 
-    async def _default(self) -> Path:
+    async def _fetch_default(self) -> Path:
         """Return the default model's file, fetched if need be and checked in any case."""
-        path = await fetch(SMOLLM2, models_directory(), self.progress)
-        if await asyncio.to_thread(lambda: ModelFile(DEFAULT, path).digest) != SMOLLM2.sha256:
+        path = await fetch_weights(SMOLLM2, find_models_directory(), self.progress)
+        if await asyncio.to_thread(lambda: ModelFile(DEFAULT_MODEL, path).digest) != SMOLLM2.sha256:
             raise BackendError(
-                f"{path} is not the model that {DEFAULT} stands for",
+                f"{path} is not the model that {DEFAULT_MODEL} stands for",
                 hint="remove the file, and it is fetched again",
             )
         return path
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _build_body(self, request: Request) -> dict[str, Any]:
         """Return the request as llama.cpp's server takes it."""
         again = request.sample > 0 or request.attempt > 0
         temperature = request.temperature
         if temperature is None:
-            temperature = _VARIED if again else 0.0
+            temperature = _VARIED_TEMPERATURE if again else 0.0
         body: dict[str, Any] = {
             "messages": [
                 {"role": message.role, "content": message.content} for message in request.messages
@@ -284,7 +284,7 @@ class LlamaBackend:
         return body
 
 
-def _refusal(error: Mapping[str, Any]) -> ContextError | RequestError:
+def _build_call_error(error: Mapping[str, Any]) -> ContextError | RequestError:
     """Return what the library's refusal means; asking the same again would change nothing."""
     message = str(error.get("message", error))
     if error.get("type") == "exceed_context_size_error":
@@ -292,7 +292,7 @@ def _refusal(error: Mapping[str, Any]) -> ContextError | RequestError:
     return RequestError(f"the embedded model refused the request: {message}")
 
 
-def _unembedded(error: Mapping[str, Any]) -> ContextError | RequestError:
+def _build_embedding_error(error: Mapping[str, Any]) -> ContextError | RequestError:
     """Return what the library's refusal to embed a text means."""
     message = str(error.get("message", error))
     if "too large" in message or error.get("type") == "exceed_context_size_error":
@@ -302,12 +302,12 @@ def _unembedded(error: Mapping[str, Any]) -> ContextError | RequestError:
     return RequestError(f"the embedded model does not embed: {message}")
 
 
-async def _ended(process: LlamaProcess | None) -> None:
+async def _close_process(process: LlamaProcess | None) -> None:
     if process is not None:
         await process.close()
 
 
-def _reply(answer: Mapping[str, Any], model: str) -> Reply:
+def _parse_reply(answer: Mapping[str, Any], model: str) -> Reply:
     """Return an answer of the process as a reply."""
     usage: Mapping[str, Any] = answer["usage"] or {}
     details: Mapping[str, Any] = usage.get("prompt_tokens_details") or {}
@@ -336,7 +336,7 @@ def _open(name: str, profile: Profile) -> LlamaBackend:
     return LlamaBackend(find_model(name), profile)
 
 
-def _demand_library() -> None:
+def _require_library() -> None:
     if importlib.util.find_spec("xllamacpp") is None:
         raise UsageError(
             "the embedded model needs the package xllamacpp, which is not installed",

@@ -6,15 +6,15 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["Log"]
+__all__ = ["LlamaLog"]
 
-_FULL = 1_000_000
+_MAX_BYTES = 1_000_000
 """Bytes from which on a log begins anew."""
 
-_LINES = 3
+_LAST_LINES = 3
 
 
-class Log:
+class LlamaLog:
     """The end of a file in the state directory, shared by all processes; `file` is open to append.
 
     Where that directory cannot be written, an unnamed file takes its place.
@@ -33,17 +33,17 @@ class Log:
             Path(unkept).unlink()
             self.where = "its log could not be kept"
         self.file = os.fdopen(handle, "a+b")
-        if self.file.seek(0, os.SEEK_END) > _FULL:
+        if self.file.seek(0, os.SEEK_END) > _MAX_BYTES:
             self.file.truncate(0)
-        self._begin = self.file.seek(0, os.SEEK_END)
+        self._start_offset = self.file.seek(0, os.SEEK_END)
 
-    def end(self) -> str:
+    def read_last_lines(self) -> str:
         """Return the last lines since this log was opened, joined, or an empty text."""
         if self.file.closed:
             return ""
-        self.file.seek(self._begin)
+        self.file.seek(self._start_offset)
         lines = self.file.read().decode("utf-8", "replace").splitlines()
-        return " | ".join([" ".join(line.split()) for line in lines if line.strip()][-_LINES:])
+        return " | ".join([" ".join(line.split()) for line in lines if line.strip()][-_LAST_LINES:])
 
     def close(self) -> None:
         """Close the file; what it says stays."""

@@ -15,21 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from octavo.backends.llama_log import Log
+from octavo.backends.llama_log import LlamaLog
 from octavo.errors import BackendError, ModelError
 from octavo.protocols.backends import Transient
 
-__all__ = ["LlamaProcess", "Settings", "available_cores"]
+__all__ = ["LlamaProcess", "LlamaSettings", "count_available_cores"]
 
 _LONGEST_LINE = 1 << 26
 """Bytes of one answer: a long reply with log probabilities takes megabytes."""
 
-_FAREWELL = 5.0
+_SHUTDOWN_TIMEOUT = 5.0
 """Seconds that a process has to end by itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class LlamaSettings:
     """How to load a model: its file, its window in tokens, and the threads that compute.
 
     `embeds` loads it for embeddings instead of replies; `pools` then makes a text's vector the
@@ -54,7 +54,7 @@ class Settings:
         return max(32, min(512, 512 * 8192 // self.window))
 
     @property
-    def argument(self) -> str:
+    def as_json(self) -> str:
         """The settings as the process reads them."""
         return json.dumps(
             {
@@ -71,33 +71,33 @@ class Settings:
 class LlamaProcess:
     """A loaded model that answers one request at a time; made by `start`."""
 
-    def __init__(self, process: Process, log: Log, place: str) -> None:
+    def __init__(self, process: Process, log: LlamaLog, place: str) -> None:
         self._process = process
         self._log = log
-        self._place = place
-        self._number = 0
+        self._directory = place
+        self._last_id = 0
 
     @classmethod
-    async def start(cls, settings: Settings) -> LlamaProcess:
+    async def start(cls, settings: LlamaSettings) -> LlamaProcess:
         """Load a model; raises ModelError when it cannot be."""
-        log = Log()
+        log = LlamaLog()
         place = tempfile.mkdtemp(prefix="octavo-")
         # Threads that wait by spinning take the processor from those they wait for as soon as
         # anything else runs: on two busy cores that is a hundred times slower.
         environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", str(Path(__file__).with_name("llama_worker.py")),
-            settings.argument, place, stdin=PIPE, stdout=PIPE, stderr=log.file, env=environment,
+            settings.as_json, place, stdin=PIPE, stdout=PIPE, stderr=log.file, env=environment,
             limit=_LONGEST_LINE, start_new_session=True,
         )  # fmt: skip
         started = cls(process, log, place)
         try:
-            first = await started._line()
+            first = await started._read_message()
         except BaseException:
             await started.close()
             raise
         if "ready" not in first:
-            reason = log.end() or first.get("failed")
+            reason = log.read_last_lines() or first.get("failed")
             await started.close()
             raise ModelError(
                 f"{settings.model} could not be loaded: {reason}",
@@ -119,14 +119,14 @@ class LlamaProcess:
         Calls `started` at the first token, and `draft` with the text so far. Raises Transient when
         nothing is heard for `patience` seconds, BackendError when the process ends.
         """
-        self._number += 1
-        number = self._number
-        self._send({"id": number, "body": body})
+        self._last_id += 1
+        number = self._last_id
+        self._write_message({"id": number, "body": body})
         text = ""
         try:
             while True:
                 async with asyncio.timeout(patience):
-                    message = await self._line()
+                    message = await self._read_message()
                 if message.get("id") != number:
                     continue  # the rest of a call that was cancelled
                 if "began" in message:
@@ -140,7 +140,7 @@ class LlamaProcess:
             silence = f"the embedded model said nothing for {patience:g} s"
             raise Transient(silence, kind="timeout") from None
         except asyncio.CancelledError:
-            self._send({"cancel": number})
+            self._write_message({"cancel": number})
             raise
 
     @property
@@ -153,35 +153,35 @@ class LlamaProcess:
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            async with asyncio.timeout(_FAREWELL):
+            async with asyncio.timeout(_SHUTDOWN_TIMEOUT):
                 await self._process.wait()
         except TimeoutError:
             with suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
         self._log.close()
-        shutil.rmtree(self._place, ignore_errors=True)
+        shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _send(self, message: Mapping[str, Any]) -> None:
+    def _write_message(self, message: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
         if not self._process.stdin.is_closing():
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
 
-    async def _line(self) -> dict[str, Any]:
+    async def _read_message(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         if line.endswith(b"\n"):
             return json.loads(line)
         await self._process.wait()
         where = self._log.where
-        end = self._log.end() or "it left no word"
+        end = self._log.read_last_lines() or "it left no word"
         raise BackendError(
             f"the embedded model's process ended with {self._process.returncode}: {end}",
             hint=f"run the same command again: what was answered is kept; {where}",
         )
 
 
-def available_cores() -> int:
+def count_available_cores() -> int:
     """Return how many processors this process may use, at most 16."""
     try:
         cores = len(os.sched_getaffinity(0))

@@ -25,13 +25,13 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
-_SOCKET_LENGTH = 100
+_MAX_SOCKET_PATH = 100
 """Longest path of a Unix socket that every system takes."""
 
-_LEAST = 4
+_MIN_BATCH = 4
 """Tokens that a batch has at least where all batches shall be computed alike."""
 
-_LAST_WORDS = 0.1
+_LOG_DELAY = 0.1
 """Seconds after which the library's own thread has written its log."""
 
 
@@ -57,20 +57,20 @@ def main() -> None:
     place = sys.argv[2]
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     cancelled: set[int] = set()
-    threading.Thread(target=_read, args=(requests, cancelled, place), daemon=True).start()
+    threading.Thread(target=_read_requests, args=(requests, cancelled, place), daemon=True).start()
     try:
-        server = _load(settings, place)
+        server = _load_server(settings, place)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent tells the user
-        time.sleep(_LAST_WORDS)
-        _say(answers, {"failed": str(error)})
+        time.sleep(_LOG_DELAY)
+        _write_message(answers, {"failed": str(error)})
         os._exit(1)
-    _say(answers, {"ready": True})
-    seat = _Seat(server, answers, cancelled, settings["batch"])
+    _write_message(answers, {"ready": True})
+    seat = _RequestHandler(server, answers, cancelled, settings["batch"])
     while True:
-        seat.answer(requests.get())
+        seat.answer_request(requests.get())
 
 
-def _read(requests: queue.SimpleQueue[dict[str, Any]], cancelled: set[int], place: str) -> None:
+def _read_requests(requests: queue.SimpleQueue[dict[str, Any]], cancelled: set[int], place: str) -> None:
     """Take requests in until the input ends, and the process with it."""
     for line in sys.stdin.buffer:
         message = json.loads(line)
@@ -82,7 +82,7 @@ def _read(requests: queue.SimpleQueue[dict[str, Any]], cancelled: set[int], plac
     os._exit(0)  # the library's own end waits for calls under way
 
 
-def _load(settings: dict[str, Any], place: str) -> _Server:
+def _load_server(settings: dict[str, Any], place: str) -> _Server:
     """Load the model and return its server, which nobody else can reach."""
     xllamacpp: Any = importlib.import_module("xllamacpp")  # after standard output was put aside
     params = xllamacpp.CommonParams()
@@ -104,7 +104,7 @@ def _load(settings: dict[str, Any], place: str) -> _Server:
     # The library cannot be kept from listening: where it can be a socket in a directory of ours,
     # no port is opened, and in any case nobody knows the key.
     socket = os.path.join(place, "llama.sock")  # noqa: PTH118 - a string is asked for
-    if sys.platform != "win32" and len(socket) <= _SOCKET_LENGTH:
+    if sys.platform != "win32" and len(socket) <= _MAX_SOCKET_PATH:
         params.hostnames = [socket]
     params.port = 0
     params.api_keys = [secrets.token_urlsafe(32)]
@@ -115,7 +115,7 @@ def _load(settings: dict[str, Any], place: str) -> _Server:
     return xllamacpp.Server(params)
 
 
-class _Kept:
+class _PrefixCache:
     """How much of the last prompt the model keeps, and whether using it would change a reply.
 
     A prompt is computed in batches, and a batch of one token by another routine than larger ones,
@@ -125,37 +125,37 @@ class _Kept:
 
     def __init__(self, batch: int) -> None:
         self._batch = batch
-        self._sound = 0
+        self._reusable = 0
 
-    def usable(self, total: int, cached: int) -> bool:
+    def is_reusable(self, total: int, cached: int) -> bool:
         """Tell whether `cached` of the `total` tokens of a prompt may be taken as they are."""
-        return cached <= self._sound and not (
-            self._remainder(total) or self._remainder(total - cached)
+        return cached <= self._reusable and not (
+            self._compute_small_remainder(total) or self._compute_small_remainder(total - cached)
         )
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Take nothing for granted: a prompt is being computed and may be given up."""
-        self._sound = 0
+        self._reusable = 0
 
-    def keep(self, total: int) -> None:
+    def mark_computed(self, total: int) -> None:
         """Take note of a prompt that was computed to its end; replies are not kept."""
-        self._sound = total - self._remainder(total)
+        self._reusable = total - self._compute_small_remainder(total)
 
-    def _remainder(self, tokens: int) -> int:
+    def _compute_small_remainder(self, tokens: int) -> int:
         left = tokens % self._batch
-        return left if left < _LEAST else 0
+        return left if left < _MIN_BATCH else 0
 
 
-class _Seat:
+class _RequestHandler:
     """Answers one request after the other."""
 
     def __init__(self, server: _Server, answers: BinaryIO, cancelled: set[int], batch: int) -> None:
         self._server = server
         self._answers = answers
         self._cancelled = cancelled
-        self._kept = _Kept(batch)
+        self._prefix_cache = _PrefixCache(batch)
 
-    def answer(self, message: dict[str, Any]) -> None:
+    def answer_request(self, message: dict[str, Any]) -> None:
         """Answer one request; the last line is the whole answer, also when it fails."""
         number: int = message["id"]
         if "texts" in message["body"]:
@@ -166,7 +166,7 @@ class _Seat:
         if gathered is None:
             gathered = self._ask(number, message["body"], reuse=False)
         self._cancelled.discard(number)
-        _say(self._answers, {"id": number, **(gathered or _Gathered()).result()})
+        _write_message(self._answers, {"id": number, **(gathered or _StreamedReply()).build_message()})
 
     def _embed(self, number: int, texts: list[str]) -> None:
         """Give the vector of each text, one after the other: so none depends on its neighbours."""
@@ -181,39 +181,39 @@ class _Seat:
             except Exception as error:  # noqa: BLE001 - told to the parent, which knows what to do
                 answer = {"error": {"message": str(error), "type": "exception"}}
             if "error" in answer:
-                _say(self._answers, {"id": number, "error": answer["error"]})
+                _write_message(self._answers, {"id": number, "error": answer["error"]})
                 return
             vectors.append(answer["data"][0]["embedding"])
             tokens += answer["usage"]["prompt_tokens"]
-            _say(self._answers, {"id": number})
+            _write_message(self._answers, {"id": number})
         self._cancelled.discard(number)
-        _say(self._answers, {"id": number, "vectors": vectors, "tokens": tokens})
+        _write_message(self._answers, {"id": number, "vectors": vectors, "tokens": tokens})
 
-    def _ask(self, number: int, body: dict[str, Any], *, reuse: bool) -> _Gathered | None:
+    def _ask(self, number: int, body: dict[str, Any], *, reuse: bool) -> _StreamedReply | None:
         """Return a reply, or None when what is kept of the last prompt must not be used."""
-        gathered = _Gathered()
+        gathered = _StreamedReply()
         total = 0
         unusable = False
 
-        def take(chunk: dict[str, Any]) -> bool:
+        def on_chunk(chunk: dict[str, Any]) -> bool:
             nonlocal total, unusable
             if number in self._cancelled:
                 return True
             progress = chunk.get("prompt_progress")
             if progress and not total:
                 total = progress["total"]
-                unusable = progress["cache"] > 0 and not kept.usable(total, progress["cache"])
-                kept.forget()
+                unusable = progress["cache"] > 0 and not kept.is_reusable(total, progress["cache"])
+                kept.invalidate()
             if unusable:
                 return True
-            began = gathered.add(chunk)
+            began = gathered.add_chunk(chunk)
             sign: dict[str, Any] = {"id": number, "began": True} if began else {"id": number}
-            if said := gathered.latest:
+            if said := gathered.new_text:
                 sign["said"] = said
-            _say(self._answers, sign)
+            _write_message(self._answers, sign)
             return False
 
-        kept = self._kept
+        kept = self._prefix_cache
         if number in self._cancelled:
             return gathered
         try:
@@ -221,22 +221,22 @@ class _Seat:
             handle = (
                 server.handle_completions if "prompt" in body else server.handle_chat_completions
             )
-            handle({**body, "cache_prompt": reuse}, take)
+            handle({**body, "cache_prompt": reuse}, on_chunk)
         except Exception as error:  # noqa: BLE001 - told to the parent, which knows what to do
             gathered.error = {"message": str(error), "type": "exception"}
         if unusable:
             return None
-        if gathered.ended:
-            kept.keep(total)
+        if gathered.finished:
+            kept.mark_computed(total)
         return gathered
 
 
-class _Gathered:
+class _StreamedReply:
     """A reply that arrives in pieces."""
 
     def __init__(self) -> None:
         self.error: Any = None
-        self.latest = ""
+        self.new_text = ""
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._logprobs: list[Any] = []
@@ -244,23 +244,23 @@ class _Gathered:
         self._usage: Any = None
 
     @property
-    def ended(self) -> bool:
+    def finished(self) -> bool:
         """Whether the reply came to its end."""
         return self._finish is not None
 
-    def add(self, chunk: dict[str, Any]) -> bool:
+    def add_chunk(self, chunk: dict[str, Any]) -> bool:
         """Take a piece in; tell whether it is the first with any text."""
         if "error" in chunk:
             self.error = chunk["error"]
             return False
         self._usage = chunk.get("usage") or self._usage
         first = not self._text and not self._reasoning
-        self.latest = ""
+        self.new_text = ""
         for choice in chunk.get("choices", ()):
             delta = choice.get("delta", {})
             if text := delta.get("content") or choice.get("text"):
                 self._text.append(text)
-                self.latest += text
+                self.new_text += text
             if text := delta.get("reasoning_content"):
                 self._reasoning.append(text)
             logprobs: dict[str, Any] = choice.get("logprobs") or {}
@@ -268,7 +268,7 @@ class _Gathered:
             self._finish = choice.get("finish_reason") or self._finish
         return first and bool(self._text or self._reasoning)
 
-    def result(self) -> dict[str, Any]:
+    def build_message(self) -> dict[str, Any]:
         """Return the last line about a request."""
         if self.error is not None:
             return {"error": self.error}
@@ -283,7 +283,7 @@ class _Gathered:
         }
 
 
-def _say(answers: BinaryIO, message: dict[str, Any]) -> None:
+def _write_message(answers: BinaryIO, message: dict[str, Any]) -> None:
     try:
         answers.write(json.dumps(message).encode() + b"\n")
         answers.flush()

@@ -8,12 +8,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from octavo.backends.weights import SMOLLM2, models_directory
+from octavo.backends.weights import SMOLLM2, find_models_directory
 from octavo.errors import UsageError
 
-__all__ = ["DEFAULT", "ModelFile", "find_model"]
+__all__ = ["DEFAULT_MODEL", "ModelFile", "find_model"]
 
-DEFAULT = "smollm2"
+DEFAULT_MODEL = "smollm2"
 """The name of the model that comes with Octavo."""
 
 _DEFAULT_WINDOW = 8192
@@ -29,22 +29,22 @@ class ModelFile:
     @property
     def digest(self) -> str:
         """The file's SHA-256, which a file that did not change since the last look keeps."""
-        return SMOLLM2.sha256 if self.path is None else _digest(self.path)
+        return SMOLLM2.sha256 if self.path is None else _hash_file(self.path)
 
     @property
     def trained_window(self) -> int | None:
         """Tokens of prompt and reply that the model was made for, as its file says."""
         if self.path is None:
             return _DEFAULT_WINDOW
-        value = self._said("context_length")
+        value = self._read_metadata_value("context_length")
         return value if isinstance(value, int) and value > 0 else None
 
     @property
-    def pools(self) -> bool:
+    def has_pooling(self) -> bool:
         """Whether the file says how a text's vector is made: then it is a model for embeddings."""
-        return self.path is not None and self._said("pooling_type") is not None
+        return self.path is not None and self._read_metadata_value("pooling_type") is not None
 
-    def _said(self, name: str) -> object:
+    def _read_metadata_value(self, name: str) -> object:
         """Return what the file says of its architecture under a name."""
         from octavo.tokens.metadata import read_metadata  # noqa: PLC0415 - the default needs none
 
@@ -58,38 +58,38 @@ def find_model(name: str) -> ModelFile:
 
     Raises UsageError when there is no such file.
     """
-    if name == DEFAULT:
+    if name == DEFAULT_MODEL:
         return ModelFile(name)
     path = Path(name).expanduser()
     looks_like_a_path = path.suffix == ".gguf" or len(path.parts) > 1
-    for candidate in (path, *_kept(name)):
+    for candidate in (path, *_list_candidates(name)):
         if candidate.is_file():
             return ModelFile(candidate.stem, candidate)
     if looks_like_a_path:
         raise UsageError(
             f"there is no model file {name!r}",
-            hint=f"use -m llama:{DEFAULT}, or a path that exists",
+            hint=f"use -m llama:{DEFAULT_MODEL}, or a path that exists",
         )
-    known = ", ".join([DEFAULT, *sorted(file.stem for file in models_directory().glob("*.gguf"))])
+    known = ", ".join([DEFAULT_MODEL, *sorted(file.stem for file in find_models_directory().glob("*.gguf"))])
     raise UsageError(
         f"there is no model {name!r}; there are: {known}",
         hint="write -m llama:PATH with the path of a .gguf file",
     )
 
 
-def _kept(name: str) -> tuple[Path, ...]:
+def _list_candidates(name: str) -> tuple[Path, ...]:
     if not name or Path(name).name != name:
         return ()
-    place = models_directory()
+    place = find_models_directory()
     return (place / name, place / f"{name}.gguf")
 
 
-def _digest(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     """Return a file's SHA-256; large files are read once and then known by size and time."""
     try:
         stat = path.stat()
         mark = f"{path.resolve()}\n{stat.st_size}\n{stat.st_mtime_ns}\n{stat.st_ino}"
-        memory = models_directory() / "digests" / hashlib.sha256(os.fsencode(mark)).hexdigest()
+        memory = find_models_directory() / "digests" / hashlib.sha256(os.fsencode(mark)).hexdigest()
         try:
             known = memory.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError):
@@ -103,11 +103,11 @@ def _digest(path: Path) -> str:
             f"model file {path} cannot be read: {error.strerror or error}",
             hint="name a .gguf file that can be read",
         ) from error
-    _remember(memory, found)
+    _cache_digest(memory, found)
     return found
 
 
-def _remember(memory: Path, digest: str) -> None:
+def _cache_digest(memory: Path, digest: str) -> None:
     """Keep a digest if that is possible; a place that cannot be written costs only time."""
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)

@@ -14,36 +14,36 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from octavo.backends.completion import Draft, read, read_all, scored
-from octavo.backends.dialect import Dialect, dialect_of
-from octavo.backends.endpoint import Endpoint, locate
-from octavo.backends.faults import fault, filtered, named, said, status_of, too_long
-from octavo.backends.rate_limits import rate_limits
-from octavo.backends.shape import count, items, record, text
-from octavo.backends.vectors import read_vectors
+from octavo.backends.completion import StreamedCompletion, parse_reply, parse_replies, parse_echoed_logprobs
+from octavo.backends.dialect import Dialect, build_dialect
+from octavo.backends.endpoint import Endpoint, resolve_endpoint
+from octavo.backends.faults import build_exception, is_filtered, find_refused_field, read_message, read_status, is_too_long
+from octavo.backends.rate_limits import read_rate_limits
+from octavo.backends.shape import as_count, as_list, as_object, as_text
+from octavo.backends.vectors import parse_embeddings
 from octavo.errors import BackendError, ContextError, ModelError, UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile, Transient
 from octavo.protocols.calls import Finish, Reply, Request, TokenLogprob
 from octavo.protocols.embeddings import Embedded
 from octavo.protocols.transport import Transport, TransportReply
 
-__all__ = ["BACKEND", "OpenAI"]
+__all__ = ["BACKEND", "OpenAIBackend"]
 
-_CHAT = "/chat/completions"
-_PLAIN = "/completions"
-_MODELS = "/models"
-_EMBEDDINGS = "/embeddings"
-_GLANCE = 20.0
+_CHAT_PATH = "/chat/completions"
+_COMPLETIONS_PATH = "/completions"
+_MODELS_PATH = "/models"
+_EMBEDDINGS_PATH = "/embeddings"
+_MODELS_TIMEOUT = 20.0
 """Seconds that a server may take to list its models, which nothing depends on."""
-_SHOWN = 12
+_SHOWN_MODELS = 12
 """Models that an error lists."""
-_WINDOWS = ("max_model_len", "context_length", "context_window", "max_context_length", "n_ctx")
+_WINDOW_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length", "n_ctx")
 
-_learnt: dict[tuple[str, str], Dialect] = {}
+_learned_dialects: dict[tuple[str, str], Dialect] = {}
 """Dialects that servers have taught, by base URL, profile and model."""
 
 
-class OpenAI:
+class OpenAIBackend:
     """A model behind an OpenAI-compatible server.
 
     Nothing is imported, read or connected before the first request. Raises UsageError for an
@@ -55,13 +55,13 @@ class OpenAI:
             raise UsageError("`openai:` needs a model's name", hint="write -m openai:gpt-5-mini")
         self._name = name
         self._profile = profile
-        self._endpoint = locate(profile, os.environ)
-        plain = dialect_of(profile, official=self._endpoint.official)
-        self._memory = (self._endpoint.base_url, f"{name} {plain!r}")
-        self._dialect = _learnt.get(self._memory, plain)
+        self._endpoint = resolve_endpoint(profile, os.environ)
+        plain = build_dialect(profile, official=self._endpoint.is_openai)
+        self._dialect_key = (self._endpoint.base_url, f"{name} {plain!r}")
+        self._dialect = _learned_dialects.get(self._dialect_key, plain)
         self._transport: Transport | None = None
-        self._opening = asyncio.Lock()
-        self._listing: tuple[Mapping[str, Any], ...] | None = None
+        self._open_lock = asyncio.Lock()
+        self._models: tuple[Mapping[str, Any], ...] | None = None
 
     @property
     def identity(self) -> str:
@@ -97,7 +97,7 @@ class OpenAI:
             prompt_logprobs=bool(profile.prompt_logprobs),
             embeddings=isinstance(profile.embeddings, str),
             samples=True,
-            cached_usage=self._endpoint.official,
+            cached_usage=self._endpoint.is_openai,
             parallel=profile.parallel,
         )
 
@@ -110,21 +110,21 @@ class OpenAI:
         known = self.known
         if known.window is not None:
             return known
-        models = await self.models()
+        models = await self.list_models()
         mine = next((each for each in models if each.get("id") == self._name), None)
         if mine is None and len(models) == 1:
             mine = models[0]  # a server of one model answers to any name
-        return replace(known, window=_window(mine)) if mine is not None else known
+        return replace(known, window=_find_window(mine)) if mine is not None else known
 
     async def check(self) -> str:
         """Return whether the server answers and has the model, by its list of models.
 
         Raises Transient, MissingKeyError and AuthError as `contact` does, and ModelError.
         """
-        names = await self._names()
+        names = await self._list_model_names()
         # A server of one model answers to any name.
         if len(names) > 1 and self._name not in names:
-            raise self._lacks(names)
+            raise self._build_model_error(names)
         return "it answers and has the model" if names else "it answers and lists no models"
 
     async def send(self, request: Request, started: Callable[[], None]) -> Reply:
@@ -138,12 +138,12 @@ class OpenAI:
             tokens = await self.score(text, given=given)
             started()
             return Reply("", logprobs=tuple(TokenLogprob(t.token, t.logprob) for t in tokens))
-        reply = await self._answer(
-            lambda dialect: dialect.body(self._name, request), started, request.draft
+        reply = await self._request_chat(
+            lambda dialect: dialect.build_body(self._name, request), started, request.draft
         )
-        if filtered(reply):
-            return Reply(said(reply.body), finish=Finish.REFUSAL)
-        return _metered(read(record(reply.body)), reply.headers)
+        if is_filtered(reply):
+            return Reply(read_message(reply.body), finish=Finish.REFUSAL)
+        return _with_rate_limits(parse_reply(as_object(reply.body)), reply.headers)
 
     async def sample(
         self, requests: Sequence[Request], started: Callable[[], None]
@@ -153,54 +153,54 @@ class OpenAI:
         A server that refuses `n`, or does as if it were not there, answers the first alone.
         """
         request, most = requests[0], len(requests)
-        reply = await self._answer(
-            lambda dialect: dialect.several(self._name, request, most), started
+        reply = await self._request_chat(
+            lambda dialect: dialect.build_samples_body(self._name, request, most), started
         )
-        if filtered(reply):
-            return [Reply(said(reply.body), finish=Finish.REFUSAL)] * most
-        replies = read_all(record(reply.body), most)
+        if is_filtered(reply):
+            return [Reply(read_message(reply.body), finish=Finish.REFUSAL)] * most
+        replies = parse_replies(as_object(reply.body), most)
         if len(replies) < most and "n" not in self._dialect.refused:
-            self._learn(self._dialect, "n")
-        return [_metered(each, reply.headers) for each in replies]
+            self._learn_refused_field(self._dialect, "n")
+        return [_with_rate_limits(each, reply.headers) for each in replies]
 
-    async def _answer(
+    async def _request_chat(
         self,
         body_of: Callable[[Dialect], Mapping[str, Any]],
         started: Callable[[], None],
         draft: Callable[[str], None] | None = None,
     ) -> TransportReply:
         """Return what a chat was answered: a completion, or that its prompt was filtered."""
-        transport = await self._open()
+        transport = await self._open_transport()
         while True:
             dialect = self._dialect
             body = body_of(dialect)
-            reply = await self._post(transport, body, started, draft)
-            if status_of(reply) < 300:
-                if record(reply.body):
+            reply = await self._post_chat(transport, body, started, draft)
+            if read_status(reply) < 300:
+                if as_object(reply.body):
                     return reply
                 kind = reply.headers.get("content-type", "no type")
                 raise Transient(
-                    f"{self._endpoint.place}: the answer is no JSON but {kind}", kind="server"
+                    f"{self._endpoint.netloc}: the answer is no JSON but {kind}", kind="server"
                 )
-            if filtered(reply):
+            if is_filtered(reply):
                 return reply
-            name = named(reply, body)
-            if name is None or not self._learn(dialect, name):
-                raise await self._fault(reply)
+            name = find_refused_field(reply, body)
+            if name is None or not self._learn_refused_field(dialect, name):
+                raise await self._explain_error(reply)
 
     async def score(self, text: str, *, given: str = "") -> tuple[TokenLogprob, ...]:
         """Return the tokens of a text with their log probabilities; see protocols.Request."""
         body = {"prompt": given + text, "echo": True, "logprobs": 1, "max_tokens": 1}
-        transport = await self._open()
-        reply = await transport.post(_PLAIN, {"model": self._name, **body})
-        if status_of(reply) == 404:
+        transport = await self._open_transport()
+        reply = await transport.post(_COMPLETIONS_PATH, {"model": self._name, **body})
+        if read_status(reply) == 404:
             raise BackendError(
-                f"{self._endpoint.place} scores no texts: {said(reply.body) or 'no completions'}",
+                f"{self._endpoint.netloc} scores no texts: {read_message(reply.body) or 'no completions'}",
                 hint="remove prompt_logprobs from the profile",
             )
-        if status_of(reply) >= 300:
-            raise await self._fault(reply)
-        return scored(record(reply.body), given + text, len(given))
+        if read_status(reply) >= 300:
+            raise await self._explain_error(reply)
+        return parse_echoed_logprobs(as_object(reply.body), given + text, len(given))
 
     @property
     def embedder(self) -> str:
@@ -212,22 +212,22 @@ class OpenAI:
 
         Raises Transient for what may be tried again, and what else `send` raises.
         """
-        transport = await self._open()
+        transport = await self._open_transport()
         model = self._profile.embeddings
-        reply = await transport.post(_EMBEDDINGS, {"model": model, "input": list(texts)})
-        if status_of(reply) >= 300:
-            if too_long(reply):
+        reply = await transport.post(_EMBEDDINGS_PATH, {"model": model, "input": list(texts)})
+        if read_status(reply) >= 300:
+            if is_too_long(reply):
                 raise ContextError(
-                    f"{model} does not embed texts this long: {said(reply.body)}",
+                    f"{model} does not embed texts this long: {read_message(reply.body)}",
                     hint="split to fewer tokens",
                 )
-            if status_of(reply) == 404:
+            if read_status(reply) == 404:
                 raise ModelError(
-                    f"{self._endpoint.place} does not embed by {model!r}: {said(reply.body)}",
+                    f"{self._endpoint.netloc} does not embed by {model!r}: {read_message(reply.body)}",
                     hint="name a model that the server embeds by: embeddings in the profile",
                 )
-            raise fault(reply, self._endpoint, str(model))
-        return read_vectors(record(reply.body), len(texts))
+            raise build_exception(reply, self._endpoint, str(model))
+        return parse_embeddings(as_object(reply.body), len(texts))
 
     async def close(self) -> None:
         """Close all connections; safe to call twice."""
@@ -235,7 +235,7 @@ class OpenAI:
         if transport is not None:
             await transport.close()
 
-    async def _post(
+    async def _post_chat(
         self,
         transport: Transport,
         body: Mapping[str, Any],
@@ -243,94 +243,94 @@ class OpenAI:
         draft: Callable[[str], None] | None,
     ) -> TransportReply:
         if not body.get("stream"):
-            return await transport.post(_CHAT, body)
-        whole = Draft(started, draft)
-        reply = await transport.post(_CHAT, body, whole.event)
-        return reply if reply.body is not None else replace(reply, body=whole.body())
+            return await transport.post(_CHAT_PATH, body)
+        whole = StreamedCompletion(started, draft)
+        reply = await transport.post(_CHAT_PATH, body, whole.add_event)
+        return reply if reply.body is not None else replace(reply, body=whole.build_body())
 
-    def _learn(self, used: Dialect, name: str) -> bool:
+    def _learn_refused_field(self, used: Dialect, name: str) -> bool:
         """Tell whether there is another way to write what was refused, and take it from now on."""
         if self._dialect.refused > used.refused:
             return True  # a call beside this one has learnt something since
-        other = used.without(name)
+        other = used.drop_field(name)
         if other is None:
             return False
-        self._dialect = _learnt[self._memory] = other
+        self._dialect = _learned_dialects[self._dialect_key] = other
         return True
 
-    async def _fault(self, reply: TransportReply) -> Exception:
-        error = fault(reply, self._endpoint, self._name)
-        if status_of(reply) != 404 and not isinstance(error, ModelError):
+    async def _explain_error(self, reply: TransportReply) -> Exception:
+        error = build_exception(reply, self._endpoint, self._name)
+        if read_status(reply) != 404 and not isinstance(error, ModelError):
             return error
-        place = self._endpoint.place
+        place = self._endpoint.netloc
         try:
-            names = await self._names()
+            names = await self._list_model_names()
         except (Transient, BackendError):
             names = []
         if names and self._name not in names:
-            return self._lacks(names)
+            return self._build_model_error(names)
         if names or isinstance(error, ModelError):
-            said_so = said(reply.body)
+            said_so = read_message(reply.body)
             return ModelError(f"{place} does not serve the model {self._name!r}: {said_so}")
         return BackendError(
             f"there are no chat completions at {self._endpoint.base_url}",
             hint="check base_url: it usually ends in /v1",
         )
 
-    def _lacks(self, names: list[str]) -> ModelError:
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    def _build_model_error(self, names: list[str]) -> ModelError:
+        more = f" and {len(names) - _SHOWN_MODELS} more" if len(names) > _SHOWN_MODELS else ""
         return ModelError(
-            f"{self._endpoint.place} does not have the model {self._name!r}",
-            hint=f"choose one of: {', '.join(names[:_SHOWN])}{more}",
+            f"{self._endpoint.netloc} does not have the model {self._name!r}",
+            hint=f"choose one of: {', '.join(names[:_SHOWN_MODELS])}{more}",
         )
 
-    async def _names(self) -> list[str]:
-        return sorted(text(each.get("id")) for each in await self.models())
+    async def _list_model_names(self) -> list[str]:
+        return sorted(as_text(each.get("id")) for each in await self.list_models())
 
-    async def models(self) -> tuple[Mapping[str, Any], ...]:
+    async def list_models(self) -> tuple[Mapping[str, Any], ...]:
         """Return the server's list of models, asked for once; empty when it gives none.
 
         Raises what `contact` raises.
         """
-        transport = await self._open()
-        if self._listing is None:
+        transport = await self._open_transport()
+        if self._models is None:
             try:
-                async with asyncio.timeout(_GLANCE):
-                    reply = await transport.get(_MODELS)
+                async with asyncio.timeout(_MODELS_TIMEOUT):
+                    reply = await transport.get(_MODELS_PATH)
             except TimeoutError:
-                fault = f"{self._endpoint.place}: no list of models within {_GLANCE:g} s"
+                fault = f"{self._endpoint.netloc}: no list of models within {_MODELS_TIMEOUT:g} s"
                 raise Transient(fault, kind="timeout") from None
-            self._listing = self._listed(reply)
-        return self._listing
+            self._models = self._parse_models(reply)
+        return self._models
 
-    def _listed(self, reply: TransportReply) -> tuple[Mapping[str, Any], ...]:
-        if status_of(reply) < 300:
-            found = items(record(reply.body).get("data"))
-            return tuple(record(each) for each in found if record(each).get("id"))
-        error = fault(reply, self._endpoint, self._name)
+    def _parse_models(self, reply: TransportReply) -> tuple[Mapping[str, Any], ...]:
+        if read_status(reply) < 300:
+            found = as_list(as_object(reply.body).get("data"))
+            return tuple(as_object(each) for each in found if as_object(each).get("id"))
+        error = build_exception(reply, self._endpoint, self._name)
         # A key may be good for calls and not for lists; then servers speak of scopes.
-        unknown = status_of(reply) == 401 and "scope" not in said(reply.body)
+        unknown = read_status(reply) == 401 and "scope" not in read_message(reply.body)
         if isinstance(error, Transient) or unknown:
             raise error
         return ()
 
-    async def _open(self) -> Transport:
+    async def _open_transport(self) -> Transport:
         """Return the transport; the key is read and the client imported for the first one."""
-        async with self._opening:
+        async with self._open_lock:
             if self._transport is None:
-                key = await self._endpoint.source.read(os.environ)
+                key = await self._endpoint.key_source.read(os.environ)
                 self._endpoint = replace(self._endpoint, key=key)
-                self._transport = _transport(self._profile.client, self._endpoint)
+                self._transport = _create_transport(self._profile.client, self._endpoint)
             return self._transport
 
 
-def _metered(reply: Reply, headers: Mapping[str, str]) -> Reply:
+def _with_rate_limits(reply: Reply, headers: Mapping[str, str]) -> Reply:
     """Return a reply with what the server said of its rate limits, if it did."""
-    told = rate_limits(headers)
+    told = read_rate_limits(headers)
     return replace(reply, limits=told) if told else reply
 
 
-def _transport(client: str, endpoint: Endpoint) -> Transport:
+def _create_transport(client: str, endpoint: Endpoint) -> Transport:
     if client == "openai":
         from octavo.backends.transports.openai import (  # noqa: PLC0415 - only at the first call
             OpenAITransport,
@@ -344,11 +344,11 @@ def _transport(client: str, endpoint: Endpoint) -> Transport:
     return AiohttpTransport(endpoint)
 
 
-def _window(model: Mapping[str, Any]) -> int | None:
+def _find_window(model: Mapping[str, Any]) -> int | None:
     """Return the tokens that a model takes, in one of the words that servers have for it."""
-    for place in (record(model.get("top_provider")), model, record(model.get("meta"))):
-        for name in _WINDOWS:
-            if tokens := count(place.get(name)):
+    for place in (as_object(model.get("top_provider")), model, as_object(model.get("meta"))):
+        for name in _WINDOW_FIELDS:
+            if tokens := as_count(place.get(name)):
                 return tokens
     return None
 
@@ -356,6 +356,6 @@ def _window(model: Mapping[str, Any]) -> int | None:
 BACKEND = BackendType(
     name="openai",
     about="any OpenAI-compatible server: OPENAI_BASE_URL, or base_url in a profile",
-    open=OpenAI,
+    open=OpenAIBackend,
 )
 """The backend of `-m openai:gpt-5-mini`."""

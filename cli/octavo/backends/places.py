@@ -6,34 +6,34 @@ import re
 import tomllib
 from pathlib import Path
 
-__all__ = ["FILE", "SHARED", "config_files"]
+__all__ = ["CONFIG_FILE", "PYPROJECT_FILE", "find_config_files"]
 
-FILE = "octavo.toml"
-SHARED = "pyproject.toml"
+CONFIG_FILE = "octavo.toml"
+PYPROJECT_FILE = "pyproject.toml"
 """A file that others share: ours is its table `tool.octavo`."""
 
 
-def config_files(cwd: Path) -> list[Path]:
+def find_config_files(cwd: Path) -> list[Path]:
     """Return the project's file and the user's, those that exist, the nearer one first."""
     from platformdirs import user_config_path  # noqa: PLC0415 - not needed by --help
 
-    paths = [path for path in (_above(cwd), user_config_path("octavo") / FILE) if path is not None]
+    paths = [path for path in (_find_project_file(cwd), user_config_path("octavo") / CONFIG_FILE) if path is not None]
     return [path for path in dict.fromkeys(paths) if path.is_file()]
 
 
-def _above(cwd: Path) -> Path | None:
+def _find_project_file(cwd: Path) -> Path | None:
     home = Path.home()
     for folder in (cwd, *cwd.parents):
-        if (folder / FILE).is_file():
-            return folder / FILE
-        if _speaks_of_octavo(folder / SHARED):
-            return folder / SHARED
+        if (folder / CONFIG_FILE).is_file():
+            return folder / CONFIG_FILE
+        if _has_octavo_table(folder / PYPROJECT_FILE):
+            return folder / PYPROJECT_FILE
         if folder == home or (folder / ".git").exists():
             return None
     return None
 
 
-def _speaks_of_octavo(path: Path) -> bool:
+def _has_octavo_table(path: Path) -> bool:
     """Tell whether a pyproject.toml has our table, without reading others' faults as ours."""
     try:
         text = path.read_bytes()

@@ -12,24 +12,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from octavo.backends.endpoint import clear_text
-from octavo.backends.places import FILE, config_files
+from octavo.backends.endpoint import build_clear_text_warning
+from octavo.backends.places import CONFIG_FILE, find_config_files
 from octavo.backends.profile_file import (
     ProfileFile,
-    anchored_profile,
-    read_profiles,
+    resolve_profile_paths,
+    read_profile_file,
 )
 from octavo.errors import Position, SpecError, SpecErrors, UsageError
 from octavo.pipeline.spelling import suggest
 from octavo.protocols.backends import Profile
 
-__all__ = ["EMBEDDED", "FILE", "Choice", "Setting", "files", "profiles", "resolve", "settings"]
+__all__ = ["EMBEDDED_MODEL", "CONFIG_FILE", "ModelChoice", "ConfigValue", "read_config_files", "list_profiles", "resolve_model", "read_settings"]
 
-EMBEDDED = "llama:smollm2"
+EMBEDDED_MODEL = "llama:smollm2"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ModelChoice:
     """The chosen profile: the name it was chosen by and where that name comes from.
 
     `origin` is `-m`, a file's path, or empty for the embedded model. `notices` are lines for the
@@ -52,87 +52,87 @@ class Choice:
         return self.profile.model.partition(":")[2]
 
     @property
-    def embedded(self) -> bool:
+    def is_embedded(self) -> bool:
         """Whether nothing was configured, so that the embedded model is used."""
         return not self.origin
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ConfigValue:
     """A value that a file says, and where."""
 
     value: object
     position: Position
 
 
-def resolve(model: str | None, *, cwd: Path, env: Mapping[str, str]) -> Choice:
+def resolve_model(model: str | None, *, cwd: Path, env: Mapping[str, str]) -> ModelChoice:
     """Return the profile for a `-m BACKEND:NAME`, a profile's name, or nothing.
 
     Files are read only when the answer depends on them. Raises SpecErrors for a wrong file, and
     UsageError for a name that is no profile.
     """
     if model is not None and ":" in model:
-        return _choice(model, Profile(model=model), "-m", env)
-    found = files(cwd)
+        return _build_choice(model, Profile(model=model), "-m", env)
+    found = read_config_files(cwd)
     if model is not None:
-        return _named(model, found, env)
+        return _choose_profile(model, found, env)
     for file in found:
         if file.default is None:
             continue
         if ":" in file.default:
-            profile = anchored_profile(Profile(model=file.default), file.path.parent)
-            return _choice(file.default, profile, str(file.path), env)
+            profile = resolve_profile_paths(Profile(model=file.default), file.path.parent)
+            return _build_choice(file.default, profile, str(file.path), env)
         try:
-            return _named(file.default, found, env)
+            return _choose_profile(file.default, found, env)
         except UsageError as error:
-            assert file.position is not None
+            assert file.default_position is not None
             wrong = SpecError(
-                error.message, code="no-profile", position=file.position, hint=error.hint
+                error.message, code="no-profile", position=file.default_position, hint=error.hint
             )
             raise SpecErrors((wrong,)) from None
-    notice = f"no model is configured: using the embedded {EMBEDDED} (choose one with -m)"
-    return Choice(EMBEDDED, Profile(model=EMBEDDED), "", (notice,))
+    notice = f"no model is configured: using the embedded {EMBEDDED_MODEL} (choose one with -m)"
+    return ModelChoice(EMBEDDED_MODEL, Profile(model=EMBEDDED_MODEL), "", (notice,))
 
 
-def profiles(cwd: Path) -> dict[str, tuple[Profile, Path]]:
+def list_profiles(cwd: Path) -> dict[str, tuple[Profile, Path]]:
     """Return all profiles by name, each with the file that says it."""
     found: dict[str, tuple[Profile, Path]] = {}
-    for file in reversed(files(cwd)):
+    for file in reversed(read_config_files(cwd)):
         found |= {name: (profile, file.path) for name, profile in file.profiles.items()}
     return found
 
 
-def settings(cwd: Path) -> dict[str, Setting]:
+def read_settings(cwd: Path) -> dict[str, ConfigValue]:
     """Return the defaults of options that the files say; `model` is among them.
 
     Raises SpecErrors for a wrong file.
     """
-    found: dict[str, Setting] = {}
-    for file in reversed(files(cwd)):
+    found: dict[str, ConfigValue] = {}
+    for file in reversed(read_config_files(cwd)):
         for name, value in file.settings.model_dump(exclude_unset=True).items():
-            found[name] = Setting(value, file.places[name])
-        if file.default is not None and file.position is not None:
-            found["model"] = Setting(file.default, file.position)
+            found[name] = ConfigValue(value, file.positions[name])
+        if file.default is not None and file.default_position is not None:
+            found["model"] = ConfigValue(file.default, file.default_position)
     return found
 
 
-def files(cwd: Path) -> list[ProfileFile]:
+def read_config_files(cwd: Path) -> list[ProfileFile]:
     """Return the project's file and the user's, those that exist, the nearer one first.
 
     Raises SpecErrors for a wrong file, UsageError for one that cannot be read.
     """
-    return [read_profiles(path) for path in config_files(cwd)]
+    return [read_profile_file(path) for path in find_config_files(cwd)]
 
 
-def _named(name: str, found: list[ProfileFile], env: Mapping[str, str]) -> Choice:
+def _choose_profile(name: str, found: list[ProfileFile], env: Mapping[str, str]) -> ModelChoice:
     for file in found:
         if name in file.profiles:
-            return _choice(name, file.profiles[name], str(file.path), env)
+            return _build_choice(name, file.profiles[name], str(file.path), env)
     known = {each for file in found for each in file.profiles}
-    hint = suggest(name, known) if known else f"write -m openai:{name}, or a profile in {FILE}"
+    hint = suggest(name, known) if known else f"write -m openai:{name}, or a profile in {CONFIG_FILE}"
     raise UsageError(f"there is no profile {name!r}", hint=hint)
 
 
-def _choice(name: str, profile: Profile, origin: str, env: Mapping[str, str]) -> Choice:
-    warning = clear_text(profile, env) if profile.model.startswith(("openai:", "vllm:")) else None
-    return Choice(name, profile, origin, (warning,) if warning else ())
+def _build_choice(name: str, profile: Profile, origin: str, env: Mapping[str, str]) -> ModelChoice:
+    warning = build_clear_text_warning(profile, env) if profile.model.startswith(("openai:", "vllm:")) else None
+    return ModelChoice(name, profile, origin, (warning,) if warning else ())

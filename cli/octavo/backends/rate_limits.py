@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from octavo.backends.pause import number, seconds_until
+from octavo.backends.pause import parse_number, parse_seconds_until
 from octavo.protocols.calls import RateLimit
 
-__all__ = ["rate_limits"]
+__all__ = ["read_rate_limits"]
 
 _Kind = Literal["requests", "tokens", "input", "output"]
-_Said = _Kind | None
+_StatedKind = _Kind | None
 _KINDS: Mapping[str, _Kind] = {
     "requests": "requests", "request": "requests", "req": "requests", "tokens": "tokens",
     "token": "tokens", "input": "input", "prompt": "input", "output": "output",
@@ -28,37 +28,37 @@ _KINDS: Mapping[str, _Kind] = {
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0,
             "1s": 1.0, "1m": 60.0, "1h": 3600.0, "1d": 86400.0}  # fmt: skip
 _ROLES = {"limit", "remaining", "reset"}
-_SILENT = {"x", "anthropic", "ratelimit"}
+_IGNORED_WORDS = {"x", "anthropic", "ratelimit"}
 
 
-class _Name(NamedTuple):
+class _HeaderName(NamedTuple):
     """What a header's name says; the kind where it says one."""
 
     role: str
-    kind: _Said
+    kind: _StatedKind
     window: str
 
 
-def rate_limits(
+def read_rate_limits(
     headers: Mapping[str, str], now: Callable[[], float] = time.time
 ) -> tuple[RateLimit, ...]:
     """Return the rate limits that headers, in lower case, tell of, each with what remains of it.
 
     A limit that does not say of what it is one is of requests.
     """
-    found: dict[tuple[_Said, str], dict[str, str]] = {}
+    found: dict[tuple[_StatedKind, str], dict[str, str]] = {}
     for header, value in headers.items():
-        if "ratelimit" in header and (name := _read(header)) is not None:
+        if "ratelimit" in header and (name := _parse_header_name(header)) is not None:
             found.setdefault((name.kind, name.window), {})[name.role] = value
     return tuple(
         found_limit
         for (kind, window), values in found.items()
-        if (found_limit := _rate_limit(kind, window, values, now())) is not None
+        if (found_limit := _build_rate_limit(kind, window, values, now())) is not None
     )
 
 
 @lru_cache(maxsize=256)
-def _read(header: str) -> _Name | None:
+def _parse_header_name(header: str) -> _HeaderName | None:
     role, window = "", ""
     kinds: list[_Kind] = []
     for word in header.split("-"):
@@ -68,30 +68,30 @@ def _read(header: str) -> _Name | None:
             kinds.append(_KINDS[word])
         elif word in _PERIODS:
             window = word
-        elif word not in _SILENT:
+        elif word not in _IGNORED_WORDS:
             return None
     if not role:
         return None
     # "input-tokens" are tokens of one sort.
     kinds.sort(key=lambda kind: kind == "tokens")
     kind = kinds[0] if kinds else None
-    return _Name(role, kind, window)
+    return _HeaderName(role, kind, window)
 
 
-def _rate_limit(
-    said: _Said, window: str, values: Mapping[str, str], now: float
+def _build_rate_limit(
+    said: _StatedKind, window: str, values: Mapping[str, str], now: float
 ) -> RateLimit | None:
     kind = said or "requests"
-    remaining = number(values.get("remaining", ""))
+    remaining = parse_number(values.get("remaining", ""))
     if remaining is None or remaining < 0:
         return None
-    limit = number(values.get("limit", ""))
+    limit = parse_number(values.get("limit", ""))
     return RateLimit(
         kind=kind,
         name=f"{kind} {window}".strip(),
         remaining=remaining,
         limit=limit if limit and limit > 0 else None,  # some say -1 for none
-        reset=seconds_until(values.get("reset", ""), now),
+        reset=parse_seconds_until(values.get("reset", ""), now),
         # Where the kind is said and no window, it is a minute, or `reset` shows that it is longer.
         period=_PERIODS.get(window, 60.0 if said else None),
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_rules"]
 
-_Path = tuple[str | int, ...]
+_ValuePath = tuple[str | int, ...]
 
 
 def read_rules(path: Path) -> tuple[Rules, str]:
@@ -38,24 +38,24 @@ def read_rules(path: Path) -> tuple[Rules, str]:
             f"the rules {str(path)!r} are not UTF-8 at byte {error.start}",
             hint="save the file as UTF-8",
         ) from None
-    source = _Source(str(path), text)
+    source = _RuleSource(str(path), text)
     data = source.load()
     try:
         rules = Rules.model_validate(data)
     except ValidationError as error:
-        raise SpecErrors(tuple(sorted(source.problems(error), key=_order))) from None
+        raise SpecErrors(tuple(sorted(source.list_problems(error), key=_get_sort_key))) from None
     plain = json.dumps(data, ensure_ascii=False, sort_keys=True)
     return rules, hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class _Source:
+class _RuleSource:
     """The text of a file and where in it each value stands."""
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.lines = text.splitlines()
         self.text = text
-        self.places: dict[_Path, Position] = {}
+        self.positions: dict[_ValuePath, Position] = {}
 
     def load(self) -> object:
         """Return the file's values; raises SpecErrors for bad YAML and repeated keys."""
@@ -66,53 +66,53 @@ class _Source:
             node = loader.get_single_node()
             if node is None:
                 return {}
-            repeated = tuple(self.walk(node, ()))
+            repeated = tuple(self.index_positions(node, ()))
             if repeated:
                 raise SpecErrors(repeated)
             return loader.construct_document(node)
         except yaml.YAMLError as error:
             mark: Any = getattr(error, "problem_mark", None)
-            place = self.place(mark.line, mark.column) if mark else self.place(0, 0)
+            place = self.build_position(mark.line, mark.column) if mark else self.build_position(0, 0)
             problem = getattr(error, "problem", None) or str(error)
             message = f"this is not YAML: {problem}"
             raise SpecErrors((SpecError(message, code="yaml", position=place),)) from None
         except ValueError as error:
             message = f"a value cannot be read: {error}"
-            place = self.place(0, 0)
+            place = self.build_position(0, 0)
             raise SpecErrors((SpecError(message, code="yaml", position=place),)) from None
         finally:
             loader.dispose()
 
-    def walk(self, node: Node, path: _Path) -> Iterator[SpecError]:
+    def index_positions(self, node: Node, path: _ValuePath) -> Iterator[SpecError]:
         """Note where values stand; yield an error for each repeated key."""
         mark: Any = node.start_mark
-        self.places.setdefault(path, self.place(mark.line, mark.column))
+        self.positions.setdefault(path, self.build_position(mark.line, mark.column))
         kind: str = cast("Any", node).id
         if kind == "mapping":
             seen: set[str] = set()
             for key, value in cast("MappingNode", node).value:
                 mark = key.start_mark
-                place = self.place(mark.line, mark.column)
+                place = self.build_position(mark.line, mark.column)
                 if key.value in seen:
                     message = f"`{key.value}` stands twice"
                     yield SpecError(message, code="duplicate-key", position=place)
                 seen.add(key.value)
-                self.places[(*path, key.value)] = place
-                yield from self.walk(value, (*path, key.value))
+                self.positions[(*path, key.value)] = place
+                yield from self.index_positions(value, (*path, key.value))
         elif kind == "sequence":
             for index, value in enumerate(cast("SequenceNode", node).value):
-                yield from self.walk(value, (*path, index))
+                yield from self.index_positions(value, (*path, index))
 
-    def place(self, line: int, column: int) -> Position:
+    def build_position(self, line: int, column: int) -> Position:
         """Return a position from 0-based line and column."""
         source = self.lines[line] if line < len(self.lines) else ""
         return Position(self.path, line + 1, column + 1, source)
 
-    def problems(self, error: ValidationError) -> Iterator[SpecError]:
+    def list_problems(self, error: ValidationError) -> Iterator[SpecError]:
         """Yield what the model found, each at its value or the nearest one around it."""
         for problem in error.errors(include_url=False, include_context=False):
             path = problem["loc"]
-            while path not in self.places and path:
+            while path not in self.positions and path:
                 path = path[:-1]
             code, message, hint = problem["type"], problem["msg"], None
             if code == "extra_forbidden":
@@ -121,9 +121,9 @@ class _Source:
                 hint = "one of " + ", ".join(model.model_fields)
             elif code == "value_error":
                 code, message = "rule", message.removeprefix("Value error, ")
-            place = self.places.get(path) or self.place(0, 0)
+            place = self.positions.get(path) or self.build_position(0, 0)
             yield SpecError(message, code=code.replace("_", "-"), position=place, hint=hint)
 
 
-def _order(error: SpecError) -> tuple[int, int]:
+def _get_sort_key(error: SpecError) -> tuple[int, int]:
     return error.position.line, error.position.column

@@ -47,7 +47,7 @@ FaultName = Literal[
 """What a server may do instead of answering: states that pass, ends of the run, ends of one
 call, and replies that cannot be used."""
 
-_ANSWERS = ("reply", "record", "sentences", "fail")
+_ANSWER_FIELDS = ("reply", "record", "sentences", "fail")
 
 
 class Rule(BaseModel):
@@ -81,12 +81,12 @@ class Rule(BaseModel):
 
     @field_validator("reply")
     @classmethod
-    def _groups_exist(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _require_groups(cls, value: str | None, info: ValidationInfo) -> str | None:
         """Refuse a group that the expression lacks; `match` is validated before `reply`."""
         pattern: re.Pattern[str] | None = info.data.get("match")
         if value is None or pattern is None:
             return value
-        template = _Groups(value)
+        template = _GroupTemplate(value)
         if not template.is_valid():
             raise ValueError("a `$` stands alone: write `$$` for a dollar sign")
         known = {str(number) for number in range(pattern.groups + 1)} | set(pattern.groupindex)
@@ -96,11 +96,11 @@ class Rule(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _one_of_each(self) -> Rule:
+    def _require_one_answer(self) -> Rule:
         given = self.model_fields_set
         if {"match", "contains"} <= given:
             raise ValueError("a rule has `match` or `contains`, not both")
-        if sum(name in given for name in _ANSWERS) != 1:
+        if sum(name in given for name in _ANSWER_FIELDS) != 1:
             raise ValueError("a rule has one of `reply`, `record`, `sentences` and `fail`")
         for name, needed in (("finish", "reply"), ("times", "fail"), ("retry_after", "fail")):
             if name in given and needed not in given:
@@ -111,11 +111,11 @@ class Rule(BaseModel):
     def _pattern(self) -> re.Pattern[str]:
         return self.match or re.compile(re.escape(self.contains or ""))
 
-    def found(self, prompt: str) -> re.Match[str] | None:
+    def find_match(self, prompt: str) -> re.Match[str] | None:
         """Return where the rule applies to a prompt, or None."""
         return self._pattern.search(prompt)
 
-    def text(self, found: re.Match[str]) -> str:
+    def render_reply(self, found: re.Match[str]) -> str:
         """Return the reply or the record, with the groups of a match; an untaken one is empty."""
         if self.reply is None:
             return json.dumps(self.record, ensure_ascii=False)
@@ -123,7 +123,7 @@ class Rule(BaseModel):
             return self.reply
         groups = {str(number): found[number] or "" for number in range(found.re.groups + 1)}
         groups.update({name: text or "" for name, text in found.groupdict().items()})
-        return _Groups(self.reply).substitute(groups)
+        return _GroupTemplate(self.reply).substitute(groups)
 
 
 class Rules(BaseModel):
@@ -141,11 +141,11 @@ class Rules(BaseModel):
 
     @field_validator("default", mode="before")
     @classmethod
-    def _text_is_a_reply(cls, value: object) -> object:
+    def _wrap_text(cls, value: object) -> object:
         return {"reply": value} if isinstance(value, str | int | float) else value
 
     @model_validator(mode="after")
-    def _not_empty(self) -> Rules:
+    def _require_rules(self) -> Rules:
         if not self.rules and self.default is None:
             raise ValueError("the file has no rules: write `default: TEXT` at least")
         if self.default and self.default.model_fields_set & {"match", "contains"}:
@@ -164,6 +164,6 @@ class Rules(BaseModel):
         )
 
 
-class _Groups(string.Template):
+class _GroupTemplate(string.Template):
     flags = re.ASCII
     idpattern = r"(?:[0-9]+|[A-Za-z_][A-Za-z0-9_]*)"

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from octavo.backends.handlers import Handler, Scripted, echo, sentences
 from octavo.backends.rule_file import read_rules
-from octavo.backends.rulebook import RuleBook
+from octavo.backends.rulebook import RuleHandler
 from octavo.errors import UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile
 from octavo.protocols.calls import Reply, Request, TokenLogprob, Usage
@@ -95,12 +95,12 @@ class ScriptedBackend:
         if request.scores:
             started()
             before, text = (message.content for message in request.messages)
-            return Reply("", logprobs=_likelihood(text, before))
+            return Reply("", logprobs=_score_words(text, before))
         given = self._handler(request)
         if inspect.isawaitable(given):
             given = await given
         started()
-        reply = _reply(given, request)
+        reply = _build_reply(given, request)
         if request.draft is not None:
             request.draft(reply.text)
         return reply
@@ -121,7 +121,7 @@ class ScriptedBackend:
         """Do nothing: there is nothing to release."""
 
 
-def _likelihood(text: str, before: str) -> tuple[TokenLogprob, ...]:
+def _score_words(text: str, before: str) -> tuple[TokenLogprob, ...]:
     """Return log probabilities of a text's words by what stands before: known words are likely."""
     seen = Counter(re.findall(r"\w+", before.casefold()))
     tokens: list[TokenLogprob] = []
@@ -132,7 +132,7 @@ def _likelihood(text: str, before: str) -> tuple[TokenLogprob, ...]:
     return tuple(tokens)
 
 
-def _reply(given: object, request: Request) -> Reply:
+def _build_reply(given: object, request: Request) -> Reply:
     """Return a handler's value as a reply with usage."""
     if isinstance(given, str):
         given = Reply(given)
@@ -161,7 +161,7 @@ def _open(name: str, profile: Profile) -> ScriptedBackend:
         tokenizer=profile.tokenizer or rules.tokenizer,
         parallel=profile.parallel or rules.parallel,
     )
-    book = RuleBook(rules, name)
+    book = RuleHandler(rules, name)
     return ScriptedBackend(book, identity=f"scripted:{digest}", known=known, keep_requests=False)
 
 

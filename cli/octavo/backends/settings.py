@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Settings", "anchored"]
+__all__ = ["Settings", "resolve_setting_paths"]
 
-Positive = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
 
-_PATHS = ("events", "journal")
+_PATH_SETTINGS = ("events", "journal")
 """Settings that name files, which are relative to the file that says them."""
 
 
@@ -26,13 +26,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    jobs: Positive | None = None
+    jobs: PositiveInt | None = None
     timeout: Annotated[float, Field(gt=0)] | None = None
     hedge: Annotated[float, Field(gt=0)] | None = None
     lock: bool | None = None
     allow_partial: Annotated[float, Field(gt=0, le=1)] | None = None
-    max_calls: Positive | None = None
-    max_tokens: Positive | None = None
+    max_calls: PositiveInt | None = None
+    max_tokens: PositiveInt | None = None
     max_cost: Annotated[float, Field(ge=0)] | None = None
     max_minutes: Annotated[float, Field(gt=0)] | None = None
     keep_going: bool | None = None
@@ -54,11 +54,11 @@ class Settings(BaseModel):
     journal: str | None = None
 
 
-def anchored(settings: Settings, folder: Path) -> Settings:
+def resolve_setting_paths(settings: Settings, folder: Path) -> Settings:
     """Return the settings with their files as seen from the folder they were read in."""
     changes = {
         name: str(folder / Path(value).expanduser())
-        for name in _PATHS
+        for name in _PATH_SETTINGS
         if (value := getattr(settings, name)) is not None
     }
     return settings.model_copy(update=changes)

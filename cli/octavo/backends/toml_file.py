@@ -15,9 +15,9 @@ from octavo.pipeline.credentials import find_credentials
 from octavo.pipeline.source import Source
 from octavo.pipeline.spelling import suggest
 
-__all__ = ["Keys", "TomlFile", "read_text"]
+__all__ = ["TomlKeys", "TomlFile", "read_config_text"]
 
-_WANTED = {
+_EXPECTED_TYPES = {
     "string_type": "text in quotes",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -36,12 +36,12 @@ _WANTED = {
 _NAME = re.compile(r'"([^"]*)"|\'([^\']*)\'|([A-Za-z0-9_-]+)')
 _HEADER = re.compile(r"\s*\[{1,2}\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r'\s*((?:"[^"]*"|\'[^\']*\'|[A-Za-z0-9_.\s-])+?)\s*=')
-_FAILED = re.compile(r"^(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
+_DECODE_ERROR = re.compile(r"^(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 
-Keys = tuple[str | int, ...]
+TomlKeys = tuple[str | int, ...]
 
 
-def read_text(path: Path) -> str:
+def read_config_text(path: Path) -> str:
     """Return a file's text; raises UsageError when it cannot be read."""
     try:
         return path.read_bytes().decode("utf-8-sig")
@@ -63,15 +63,15 @@ class TomlFile:
         self._prefix = prefix
         self._errors: list[SpecError] = []
 
-    def error(self, code: str, message: str, keys: Keys, hint: str) -> SpecError:
+    def build_error(self, code: str, message: str, keys: TomlKeys, hint: str) -> SpecError:
         """Return an error at the place of a key."""
-        return SpecError(message, code=code, position=self.place(keys), hint=hint)
+        return SpecError(message, code=code, position=self.find_position(keys), hint=hint)
 
-    def add(self, code: str, message: str, keys: Keys, hint: str) -> None:
+    def report(self, code: str, message: str, keys: TomlKeys, hint: str) -> None:
         """Note a problem at the place of a key."""
-        self.take(self.error(code, message, keys, hint))
+        self.report_error(self.build_error(code, message, keys, hint))
 
-    def take(self, error: SpecError) -> None:
+    def report_error(self, error: SpecError) -> None:
         """Note a problem that knows its place."""
         self._errors.append(error)
 
@@ -85,11 +85,11 @@ class TomlFile:
         """Refuse a file with keys before anything else: other errors would quote its lines."""
         for offset in find_credentials(self._source.text):
             position = self._source.locate_offset(offset)
-            if not self._ours(position.line):
+            if not self._is_own_line(position.line):
                 continue
             message = "this looks like an API key, and files get shared"
             hint = "put it into an environment variable and name that with api_key_env"
-            self.take(SpecError(message, code="key-in-file", position=position, hint=hint))
+            self.report_error(SpecError(message, code="key-in-file", position=position, hint=hint))
         self.raise_if_any()
 
     def parse(self) -> dict[str, Any]:
@@ -97,12 +97,12 @@ class TomlFile:
         try:
             data: object = tomllib.loads(self._source.text)
         except tomllib.TOMLDecodeError as error:
-            found = _FAILED.match(str(error))
+            found = _DECODE_ERROR.match(str(error))
         else:
             for name in self._prefix:
                 data = cast("dict[str, object]", data).get(name, {})
                 if not isinstance(data, dict):
-                    self.add("wrong-type", f"{name!r} must be a table", (), f"write [{self.name}]")
+                    self.report("wrong-type", f"{name!r} must be a table", (), f"write [{self.name}]")
                     self.raise_if_any()
             return dict(cast("dict[str, Any]", data))
         message, line, column = found.groups() if found else ("not TOML", None, None)
@@ -111,31 +111,31 @@ class TomlFile:
         error = SpecError(message, code="toml", position=position, hint="correct the TOML")
         raise SpecErrors((error,))
 
-    def complain(self, what: str, known: object, keys: Keys, detail: ErrorDetails) -> None:
+    def report_validation_error(self, what: str, known: object, keys: TomlKeys, detail: ErrorDetails) -> None:
         """Note what pydantic found wrong; `what` has the keys `known`."""
         name, kind = str(keys[-1]), detail["type"]
         if kind == "extra_forbidden":
             hint = suggest(name, cast("dict[str, object]", known))
-            self.add("unknown-key", f"{what} has no {name!r}", keys, hint)
+            self.report("unknown-key", f"{what} has no {name!r}", keys, hint)
         elif kind == "missing":
             message = f"the profile {keys[1]!r} needs {name!r}"
-            self.add("missing-key", message, keys, f'add {name} = "openai:NAME"')
+            self.report("missing-key", message, keys, f'add {name} = "openai:NAME"')
         elif kind in {"literal_error", "enum"}:
             choices = str(detail.get("ctx", {}).get("expected", ""))
-            self.add("wrong-value", f"{name!r} cannot be that", keys, f"write {choices}")
+            self.report("wrong-value", f"{name!r} cannot be that", keys, f"write {choices}")
         else:
-            wanted = _WANTED.get(kind, "a table" if len(keys) == 2 else "something else")
+            wanted = _EXPECTED_TYPES.get(kind, "a table" if len(keys) == 2 else "something else")
             message = f"{name!r} must be {wanted}"
-            self.add("wrong-type", message, keys, f"write {wanted}")
+            self.report("wrong-type", message, keys, f"write {wanted}")
 
-    def place(self, keys: Keys) -> Position:
+    def find_position(self, keys: TomlKeys) -> Position:
         """Return where a key is written, or the nearest table around it.
 
         The TOML reader of the standard library tells no positions, so the lines are searched.
         """
         keys = (*self._prefix, *keys)
         best, line, column = 0, 1, 1
-        for number, source, header, path, start, end in self._written():
+        for number, source, header, path, start, end in self._iter_key_lines():
             shared = min(len(path), len(keys))
             if path[:shared] == keys[:shared] and shared > best:
                 best, line, column = shared, number, start + 1
@@ -144,22 +144,22 @@ class TomlFile:
                     column = end + inner.start() + 1
         return self._source.locate_line(line, column)
 
-    def _ours(self, line: int) -> bool:
+    def _is_own_line(self, line: int) -> bool:
         """Tell whether a line stands in our table."""
         path: tuple[str, ...] = ()
-        for number, _, _, written, _, _ in self._written():
+        for number, _, _, written, _, _ in self._iter_key_lines():
             if number > line:
                 break
             path = written
         return path[: len(self._prefix)] == self._prefix
 
-    def _written(self) -> Iterator[tuple[int, str, bool, tuple[str, ...], int, int]]:
+    def _iter_key_lines(self) -> Iterator[tuple[int, str, bool, tuple[str, ...], int, int]]:
         """Yield each line that names a key: number, text, whether a table, path, start and end."""
         table: tuple[str, ...] = ()
         for number, source in enumerate(self._source.lines, 1):
             header = _HEADER.match(source)
             if found := header or _KEY.match(source):
-                path = _names(found[1])
+                path = _split_dotted_key(found[1])
                 if header:
                     table = path
                 else:
@@ -167,5 +167,5 @@ class TomlFile:
                 yield number, source, bool(header), path, found.start(1), found.end()
 
 
-def _names(dotted: str) -> tuple[str, ...]:
+def _split_dotted_key(dotted: str) -> tuple[str, ...]:
     return tuple("".join(groups) for groups in _NAME.findall(dotted))

@@ -10,10 +10,10 @@ import sys
 from octavo.errors import UsageError
 from octavo.protocols.backends import Serve
 
-__all__ = ["command", "free_port"]
+__all__ = ["build_command", "find_free_port"]
 
 _HOST = "127.0.0.1"
-_OURS = (
+_OWN_ARGUMENTS = (
     "--enable-prefix-caching",
     "--enable-prompt-tokens-details",  # or a reply doesn't tell which tokens were cached
     "--scheduling-policy=priority",
@@ -22,7 +22,7 @@ _OURS = (
     "--stream-interval=16",
     "--disable-uvicorn-access-log",
 )
-_NAMED = (
+_SERVE_OPTIONS = (
     "revision",
     "dtype",
     "quantization",
@@ -34,34 +34,34 @@ _NAMED = (
 )
 
 
-def command(model: str, served: str, serve: Serve, port: int) -> list[str]:
+def build_command(model: str, served: str, serve: Serve, port: int) -> list[str]:
     """Return the command that serves `model` under the name `served` on a loopback port.
 
     The profile's own arguments come last and so win. Raises UsageError when there is no vLLM.
     """
     return [
-        *_program(serve, model),
+        *_find_program(serve, model),
         f"--host={_HOST}",
         f"--port={port}",
         f"--served-model-name={served}",
-        *_OURS,
+        *_OWN_ARGUMENTS,
         *(
             f"--{name.replace('_', '-')}={value}"
-            for name in _NAMED
+            for name in _SERVE_OPTIONS
             if (value := getattr(serve, name)) is not None
         ),
         *serve.arguments,
     ]
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """Return a port that is free on this machine now."""
     with socket.socket() as listener:
         listener.bind((_HOST, 0))
         return listener.getsockname()[1]
 
 
-def _program(serve: Serve, model: str) -> list[str]:
+def _find_program(serve: Serve, model: str) -> list[str]:
     if serve.command:
         return [*serve.command, model]
     if importlib.util.find_spec("vllm") is not None:

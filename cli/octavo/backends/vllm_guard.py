@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-_FAREWELL = 8.0
+_SHUTDOWN_TIMEOUT = 8.0
 """Seconds that the server has to end by itself."""
 
 _PR_SET_PDEATHSIG = 1
@@ -31,7 +31,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 def main() -> int:
     """Run the server until it ends or nobody wants it any more; return its exit code."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _set_process_attribute(_PR_SET_CHILD_SUBREAPER, 1)
     server = subprocess.Popen(  # noqa: S603 - the command is the user's own
         sys.argv[1:],
         stdin=subprocess.DEVNULL,
@@ -42,44 +42,44 @@ def main() -> int:
     sys.stdout.write(f"{server.pid}\n")
     sys.stdout.flush()
 
-    def begin_to_end(number: int, frame: object) -> None:
+    def terminate_server(number: int, frame: object) -> None:
         del number, frame
-        _signal(server.pid, signal.SIGTERM)
+        _signal_group(server.pid, signal.SIGTERM)
 
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(each, begin_to_end)
-    threading.Thread(target=_end_with_input, args=(server,), daemon=True).start()
+        signal.signal(each, terminate_server)
+    threading.Thread(target=_stop_when_input_ends, args=(server,), daemon=True).start()
     code = server.wait()
     _kill_all(server.pid)
     return code if code >= 0 else 128 - code
 
 
-def _end_with_input(server: subprocess.Popen[bytes]) -> None:
+def _stop_when_input_ends(server: subprocess.Popen[bytes]) -> None:
     """Wait until standard input ends; then ask the server to end, and make it."""
     with suppress(OSError):
         while os.read(0, 1024):
             pass
-    _signal(server.pid, signal.SIGTERM)
+    _signal_group(server.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
-        server.wait(_FAREWELL)
+        server.wait(_SHUTDOWN_TIMEOUT)
         return
-    _signal(server.pid, signal.SIGKILL)
+    _signal_group(server.pid, signal.SIGKILL)
 
 
-def _signal(group: int, number: signal.Signals) -> None:
+def _signal_group(group: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 
 
 def _kill_all(group: int) -> None:
     """Kill what is left of the server's processes, those in other sessions too, and wait."""
-    _signal(group, signal.SIGKILL)
-    until = time.monotonic() + _FAREWELL
+    _signal_group(group, signal.SIGKILL)
+    until = time.monotonic() + _SHUTDOWN_TIMEOUT
     while time.monotonic() < until:
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG) != (0, 0):
                 pass
-        left = _children()
+        left = _list_children()
         if not left:
             return
         for process in left:
@@ -88,7 +88,7 @@ def _kill_all(group: int) -> None:
         time.sleep(0.02)
 
 
-def _children() -> list[int]:
+def _list_children() -> list[int]:
     """Return the children that this process has, adopted ones too; none where that isn't told."""
     me = os.getpid()
     try:
@@ -99,10 +99,10 @@ def _children() -> list[int]:
 
 
 def _die_with_parent() -> None:
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _set_process_attribute(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _prctl(option: int, value: int) -> None:
+def _set_process_attribute(option: int, value: int) -> None:
     """Set an attribute of this process where there is such a thing (Linux)."""
     with suppress(OSError, AttributeError):
         call: Callable[..., object] = ctypes.CDLL(None).prctl

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from octavo.errors import BackendError, ModelError
 
-__all__ = ["ServerLog"]
+__all__ = ["VLLMLog"]
 
 _STAGES = (
     (re.compile(r"Capturing (?:CUDA|cuda) graphs.*?(\d+)%"), "capturing CUDA graphs, {} %"),
@@ -37,13 +37,13 @@ _NOISE = re.compile(
 )
 """Errors that only tell of another one."""
 
-_OLD = 7 * 86400
+_RETENTION = 7 * 86400
 """Seconds for which the logs of failed servers are kept."""
-_LONGEST = 300
-_LAST = 3
+_MAX_MESSAGE = 300
+_LAST_LINES = 3
 
 
-class _Cause(NamedTuple):
+class _FailureCause(NamedTuple):
     """What a line means: the words for it, the one thing to do, and the kind of error."""
 
     pattern: re.Pattern[str]
@@ -53,7 +53,7 @@ class _Cause(NamedTuple):
 
 
 _CAUSES = (
-    _Cause(
+    _FailureCause(
         re.compile(
             r"No CUDA GPUs are available|Failed to infer device type|Found no NVIDIA driver"
             r"|no CUDA-capable device|libcuda\.so|NVML Shared Library Not Found"
@@ -62,7 +62,7 @@ _CAUSES = (
         "vLLM found no GPU that it can use",
         "see what nvidia-smi lists, or name the server of another machine with base_url",
     ),
-    _Cause(
+    _FailureCause(
         re.compile(
             r"Free memory on device .* is less than desired|(?:CUDA|HIP) out of memory"
             r"|OutOfMemoryError|No available memory for the cache blocks"
@@ -72,7 +72,7 @@ _CAUSES = (
         "lower max_model_len, or set gpu_memory_utilization to what is free, in the profile's"
         " `serve`; nvidia-smi shows who holds the GPU",
     ),
-    _Cause(
+    _FailureCause(
         re.compile(
             r"is not a local folder and is not a valid model identifier|Repository Not Found"
             r"|RepositoryNotFoundError|GatedRepoError|does not appear to have a file named"
@@ -85,17 +85,17 @@ _CAUSES = (
         " have been fetched before",
         ModelError,
     ),
-    _Cause(
+    _FailureCause(
         re.compile(r"[Aa]ddress already in use"),
         "the port {port} is taken",
         "leave `port` out of the profile's `serve`, and a free one is used",
     ),
-    _Cause(
+    _FailureCause(
         re.compile(r"error: (?:unrecognized arguments|argument |ambiguous option)"),
         "vLLM does not take its arguments",
         "correct the profile's `serve`",
     ),
-    _Cause(
+    _FailureCause(
         re.compile(r"No module named '?vllm"),
         "vLLM is not installed where it was started",
         "pip install 'octavo[vllm]'",
@@ -103,7 +103,7 @@ _CAUSES = (
 )
 
 
-class ServerLog:
+class VLLMLog:
     """A server's log in the state directory, read as it grows; removed with `remove`.
 
     Where that directory cannot be written, an unnamed file takes its place.
@@ -116,7 +116,7 @@ class ServerLog:
         self._path: Path | None = folder / f"vllm-{name}.log"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _forget_old(folder)
+            _delete_old_logs(folder)
             flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
             self.file = os.fdopen(os.open(self._path, flags, 0o600), "r+b")
         except OSError:
@@ -126,7 +126,7 @@ class ServerLog:
             self.file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `remove`
         self.stage = ""
         self.capacity: int | None = None
-        self.grown = time.monotonic()
+        self.last_growth = time.monotonic()
         self._read = 0
         self._rest = ""
         self._lines: list[str] = []
@@ -142,35 +142,35 @@ class ServerLog:
         if not data:
             return
         self._read += len(data)
-        self.grown = time.monotonic()
+        self.last_growth = time.monotonic()
         # Progress bars end their lines with a carriage return.
         text = self._rest + data.decode("utf-8", "replace").replace("\r", "\n")
         *lines, self._rest = text.split("\n")
         for line in lines:
-            self._take(line)
+            self._parse_line(line)
         del self._lines[:-2000]
 
-    def failure(self, model: str, port: int, code: int) -> BackendError:
+    def explain_exit(self, model: str, port: int, code: int) -> BackendError:
         """Return what made the server end, as far as its last lines tell."""
         self.read()
         if self._rest:
-            self._take(self._rest)
+            self._parse_line(self._rest)
             self._rest = ""
         plain = [words for line in self._lines if (words := _PREFIX.sub("", line).strip())]
         for cause in _CAUSES:
             line = next((line for line in plain if cause.pattern.search(line)), None)
             if line is not None:
                 message = cause.message.format(model=model, port=port)
-                return cause.error(f"{message}: {_short(line)}", hint=f"{cause.hint}; {self.where}")
+                return cause.error(f"{message}: {_shorten(line)}", hint=f"{cause.hint}; {self.where}")
         return BackendError(
-            f"vLLM ended with {code} before it answered: {self._end(plain)}",
+            f"vLLM ended with {code} before it answered: {self._find_last_error(plain)}",
             hint=f"correct what it says; {self.where}",
         )
 
-    def end(self) -> str:
+    def read_last_error(self) -> str:
         """Return the last error in the log, else its last lines."""
         self.read()
-        return self._end(
+        return self._find_last_error(
             [words for line in self._lines if (words := _PREFIX.sub("", line).strip())]
         )
 
@@ -184,7 +184,7 @@ class ServerLog:
         """Close the log and keep it."""
         self.file.close()
 
-    def _take(self, line: str) -> None:
+    def _parse_line(self, line: str) -> None:
         self._lines.append(line)
         if found := _CAPACITY.search(line):
             self.capacity = int(found[1].replace(",", ""))
@@ -194,21 +194,21 @@ class ServerLog:
                 return
 
     @staticmethod
-    def _end(lines: list[str]) -> str:
+    def _find_last_error(lines: list[str]) -> str:
         errors = [line for line in lines if _ERROR.match(line) and not _NOISE.search(line)]
         if errors:
-            return _short(errors[-1])
-        return _short(" | ".join(lines[-_LAST:])) or "it left no word"
+            return _shorten(errors[-1])
+        return _shorten(" | ".join(lines[-_LAST_LINES:])) or "it left no word"
 
 
-def _short(words: str) -> str:
+def _shorten(words: str) -> str:
     plain = " ".join("".join(sign if sign.isprintable() else " " for sign in words).split())
-    return plain if len(plain) <= _LONGEST else plain[:_LONGEST] + "…"
+    return plain if len(plain) <= _MAX_MESSAGE else plain[:_MAX_MESSAGE] + "…"
 
 
-def _forget_old(folder: Path) -> None:
+def _delete_old_logs(folder: Path) -> None:
     """Delete the logs that servers left which failed long ago."""
     for path in folder.glob("vllm-*.log"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _OLD:
+            if time.time() - path.stat().st_mtime > _RETENTION:
                 path.unlink()

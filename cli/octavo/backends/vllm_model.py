@@ -9,19 +9,19 @@ from pathlib import Path
 
 from octavo.protocols.backends import Serve
 
-__all__ = ["named", "served_name", "tokenizer_file"]
+__all__ = ["identify_model", "get_served_name", "find_tokenizer_file"]
 
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 
 
-def named(model: str, serve: Serve) -> str:
+def identify_model(model: str, serve: Serve) -> str:
     """Return what stands for the weights in keys: model, revision and quantization.
 
     A directory is known by its last name and a hash of its configuration and of the names and sizes
     of its weights, so that it is the same model wherever it lies.
     """
-    folder = _folder(model)
-    name = model if folder is None else f"{folder.name}:{_fingerprint(folder)}"
+    folder = _find_folder(model)
+    name = model if folder is None else f"{folder.name}:{_fingerprint_weights(folder)}"
     if serve.revision:
         name += f"@{serve.revision}"
     if serve.quantization:
@@ -31,27 +31,27 @@ def named(model: str, serve: Serve) -> str:
     return name
 
 
-def served_name(model: str) -> str:
+def get_served_name(model: str) -> str:
     """Return the name under which Octavo's own server offers a model."""
-    folder = _folder(model)
+    folder = _find_folder(model)
     return model if folder is None else folder.name
 
 
-def tokenizer_file(model: str, serve: Serve) -> str | None:
+def find_tokenizer_file(model: str, serve: Serve) -> str | None:
     """Return the model's tokenizer.json, if it is on this machine and can be counted with."""
     if importlib.util.find_spec("tokenizers") is None:
         return None
-    folder = _folder(model) or _fetched(model, serve.revision or "main")
+    folder = _find_folder(model) or _find_cached_snapshot(model, serve.revision or "main")
     file = folder / "tokenizer.json" if folder is not None else None
     return str(file.absolute()) if file is not None and file.is_file() else None
 
 
-def _folder(model: str) -> Path | None:
+def _find_folder(model: str) -> Path | None:
     path = Path(model).expanduser()
     return path.resolve() if path.is_dir() else None
 
 
-def _fetched(model: str, revision: str) -> Path | None:
+def _find_cached_snapshot(model: str, revision: str) -> Path | None:
     """Return where Hugging Face's cache holds a model, if it does."""
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
     hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
@@ -64,7 +64,7 @@ def _fetched(model: str, revision: str) -> Path | None:
     return snapshot if snapshot.is_dir() else None
 
 
-def _fingerprint(folder: Path) -> str:
+def _fingerprint_weights(folder: Path) -> str:
     digest = hashlib.sha256()
     config = folder / "config.json"
     if config.is_file():

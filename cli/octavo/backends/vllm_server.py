@@ -14,29 +14,29 @@ from contextlib import suppress
 from pathlib import Path
 
 from octavo.backends.endpoint import Endpoint
-from octavo.backends.vllm_command import command, free_port
-from octavo.backends.vllm_log import ServerLog
-from octavo.backends.vllm_model import served_name
+from octavo.backends.vllm_command import build_command, find_free_port
+from octavo.backends.vllm_log import VLLMLog
+from octavo.backends.vllm_model import get_served_name
 from octavo.errors import BackendError, UsageError
 from octavo.protocols.backends import Profile, Transient
 from octavo.protocols.transport import Transport
 
-__all__ = ["VLLMServer", "root_transport"]
+__all__ = ["VLLMServer", "create_root_transport"]
 
 _ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     # A connection that the server closes while a call is on its way to it would lose the call.
     "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "3600",
 }
-_FAREWELL = 20.0
+_SHUTDOWN_TIMEOUT = 20.0
 """Seconds for the guard to end everything, before it is killed itself."""
-_MOMENT = 0.3
+_EXIT_GRACE = 0.3
 """Seconds in which a process whose connections broke off is seen to have ended."""
-_DYING = 7.0
+_ENGINE_EXIT_TIMEOUT = 7.0
 """Seconds in which a server that lost its engine ends: vLLM looks for that every five."""
-_BEAT = 0.2
+_POLL_INTERVAL = 0.2
 """Seconds between two looks at a server that starts."""
-_GLANCE = 5.0
+_HEALTH_TIMEOUT = 5.0
 """Seconds that a server may take to say that it is well."""
 
 
@@ -46,8 +46,8 @@ class VLLMServer:
     `capacity` is the tokens that its cache holds, if it said so. Only who has `headers` may ask.
     """
 
-    def __init__(self, process: Process, log: ServerLog, model: str, port: int, key: str) -> None:
-        self.name = served_name(model)
+    def __init__(self, process: Process, log: VLLMLog, model: str, port: int, key: str) -> None:
+        self.name = get_served_name(model)
         self.headers = {"Authorization": f"Bearer {key}"}
         self.base_url = f"http://127.0.0.1:{port}/v1"
         self._process = process
@@ -64,9 +64,9 @@ class VLLMServer:
         the end of the server's log when it does not come up.
         """
         serve = profile.serve
-        port = serve.port or free_port()
-        argv = command(model, served_name(model), serve, port)
-        log = ServerLog(f"{os.getpid()}-{port}")
+        port = serve.port or find_free_port()
+        argv = build_command(model, get_served_name(model), serve, port)
+        log = VLLMLog(f"{os.getpid()}-{port}")
         key = secrets.token_hex(16)
         guard = str(Path(__file__).with_name("vllm_guard.py"))
         try:
@@ -82,10 +82,10 @@ class VLLMServer:
             raise
         started = cls(process, log, model, port, key)
         try:
-            await started._come_up(stage, profile.timeout)
+            await started._wait_until_ready(stage, profile.timeout)
         except BaseException as error:
             # What the log says is only needed where the server failed.
-            await started._end(keep_log=isinstance(error, BackendError))
+            await started._stop(keep_log=isinstance(error, BackendError))
             raise
         return started
 
@@ -100,21 +100,21 @@ class VLLMServer:
         return self._log.capacity
 
     @property
-    def last_words(self) -> str:
+    def last_error(self) -> str:
         """What the log says last, and where it lies."""
-        return f"{self._log.end()} ({self._log.where})"
+        return f"{self._log.read_last_error()} ({self._log.where})"
 
-    async def died(self) -> bool:
+    async def is_dying(self) -> bool:
         """Tell whether a server that lost a call has ended or is about to."""
-        if await self.ended(_MOMENT):
+        if await self.wait_for_exit(_EXIT_GRACE):
             return True
-        root = root_transport(self.base_url, self.headers, _GLANCE)
+        root = create_root_transport(self.base_url, self.headers, _HEALTH_TIMEOUT)
         try:
-            return not await _healthy(root) and await self.ended(_DYING)
+            return not await _is_healthy(root) and await self.wait_for_exit(_ENGINE_EXIT_TIMEOUT)
         finally:
             await root.close()
 
-    async def ended(self, within: float) -> bool:
+    async def wait_for_exit(self, within: float) -> bool:
         """Tell whether the server has ended, waiting up to `within` seconds for it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
@@ -123,13 +123,13 @@ class VLLMServer:
 
     async def close(self, *, keep_log: bool = False) -> None:
         """End the server and all its processes; safe to call twice."""
-        await self._end(keep_log=keep_log)
+        await self._stop(keep_log=keep_log)
 
-    async def _come_up(self, stage: Callable[[str], None], patience: float) -> None:
+    async def _wait_until_ready(self, stage: Callable[[str], None], patience: float) -> None:
         assert self._process.stdout is not None
         first = await self._process.stdout.readline()
         self._group = int(first) if first.strip().isdigit() else 0
-        root = root_transport(self.base_url, self.headers, _GLANCE)
+        root = create_root_transport(self.base_url, self.headers, _HEALTH_TIMEOUT)
         told: str | None = None
         try:
             while True:
@@ -137,33 +137,33 @@ class VLLMServer:
                 if told != self._log.stage:
                     told = self._log.stage
                     stage(f"starting vLLM for {self.name}" + (f": {told}" if told else ""))
-                if await self.ended(_BEAT):
+                if await self.wait_for_exit(_POLL_INTERVAL):
                     code = self._process.returncode or 0
-                    raise self._failed(code, first)
-                if await _healthy(root):
+                    raise self._explain_exit(code, first)
+                if await _is_healthy(root):
                     self._log.read()
                     return
-                if time.monotonic() - self._log.grown > patience:
+                if time.monotonic() - self._log.last_growth > patience:
                     raise BackendError(
                         f"vLLM said nothing for {patience:g} s while it started;"
-                        f" its last words: {self.last_words}",
+                        f" its last words: {self.last_error}",
                         hint="raise `timeout` in the profile if it needs longer",
                     )
         finally:
             await root.close()
 
-    def _failed(self, code: int, first: bytes) -> BackendError | UsageError:
-        error = self._log.failure(self._model, self._port, code)
+    def _explain_exit(self, code: int, first: bytes) -> BackendError | UsageError:
+        error = self._log.explain_exit(self._model, self._port, code)
         if not first:  # the guard never got to start it
-            return UsageError(f"vLLM could not be started: {self._log.end()}", hint=error.hint)
+            return UsageError(f"vLLM could not be started: {self._log.read_last_error()}", hint=error.hint)
         return error
 
-    async def _end(self, *, keep_log: bool) -> None:
+    async def _stop(self, *, keep_log: bool) -> None:
         process = self._process
         if process.stdin is not None:
             process.stdin.close()
         try:
-            async with asyncio.timeout(_FAREWELL):
+            async with asyncio.timeout(_SHUTDOWN_TIMEOUT):
                 await process.wait()
         except TimeoutError:
             with suppress(ProcessLookupError):
@@ -178,7 +178,7 @@ class VLLMServer:
             self._log.remove()
 
 
-def root_transport(base_url: str, headers: dict[str, str], timeout: float) -> Transport:
+def create_root_transport(base_url: str, headers: dict[str, str], timeout: float) -> Transport:
     """Return a transport for the routes of vLLM that are not below `/v1`."""
     from octavo.backends.transports.aiohttp import (  # noqa: PLC0415 - only at the first call
         AiohttpTransport,
@@ -187,7 +187,7 @@ def root_transport(base_url: str, headers: dict[str, str], timeout: float) -> Tr
     return AiohttpTransport(Endpoint(base_url.removesuffix("/v1"), timeout, headers))
 
 
-async def _healthy(root: Transport) -> bool:
+async def _is_healthy(root: Transport) -> bool:
     try:
         return (await root.get("/health")).status == 200
     except Transient:

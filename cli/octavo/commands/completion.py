@@ -183,13 +183,13 @@ def _as_option(name: str, spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
 def _models() -> Iterator[_Item]:
     import tomllib  # noqa: PLC0415 - only where needed
 
-    from octavo.backends.places import SHARED, config_files  # noqa: PLC0415 - the same
+    from octavo.backends.places import PYPROJECT_FILE, find_config_files  # noqa: PLC0415 - the same
 
     seen: set[str] = set()
-    for path in config_files(Path.cwd()):
+    for path in find_config_files(Path.cwd()):
         try:
             data: Any = tomllib.loads(path.read_text("utf-8-sig"))
-            data = data["tool"]["octavo"] if path.name == SHARED else data
+            data = data["tool"]["octavo"] if path.name == PYPROJECT_FILE else data
             profiles: Mapping[str, Any] = data.get("profiles", {})
             items = [_Item(name, str(each["model"])) for name, each in profiles.items()]
         except (OSError, ValueError, AttributeError, KeyError, TypeError):

@@ -15,8 +15,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from octavo.backends.endpoint import locate
-from octavo.backends.profiles import Choice, files, resolve
+from octavo.backends.endpoint import resolve_endpoint
+from octavo.backends.profiles import ModelChoice, read_config_files, resolve_model
 from octavo.commands.invocation import Invocation
 from octavo.commands.order import options
 from octavo.commands.redaction import redact
@@ -69,13 +69,13 @@ def _show(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as p
     invocation = context.find_object(Invocation) or Invocation()
     places = {name: each.position for name, each in invocation.settings.items()}
     shown = [_option(context, name, values[name], places) for name in values if name not in _ASKED]
-    choice = resolve(values["model"], cwd=Path.cwd(), env=os.environ)
+    choice = resolve_model(values["model"], cwd=Path.cwd(), env=os.environ)
     if values["model"] is None:
         origin = _place(str(places["model"])) if "model" in places else "default"
         shown = [Origin("model", choice.name, origin) if o.name == "model" else o for o in shown]
     shown.append(Origin("journal", str(find_journal_path()), _journal(context, places.get("journal"))))
     profile = list(profile_values(choice))
-    read = [str(file.path) for file in files(Path.cwd())]
+    read = [str(file.path) for file in read_config_files(Path.cwd())]
     if values["json"]:
         text = json.dumps(
             {"settings": _as_object(shown), "profile": _as_object(profile), "files": read},
@@ -86,13 +86,13 @@ def _show(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as p
     sys.stdout.write(text + "\n")
 
 
-def profile_values(choice: Choice) -> Iterator[Origin]:
+def profile_values(choice: ModelChoice) -> Iterator[Origin]:
     """Yield what is said of the chosen model: its profile's values, its address and its key."""
     profile = choice.profile
     places = {
         name.removeprefix(prefix): position
-        for file in reversed(files(Path.cwd()))
-        for name, position in file.places.items()
+        for file in reversed(read_config_files(Path.cwd()))
+        for name, position in file.positions.items()
         if name.startswith(prefix := f"profiles.{choice.name}.")
     }
     shown = profile.model_dump(mode="json", exclude={"api_key_env", "api_key_cmd", "base_url"})
@@ -102,11 +102,11 @@ def profile_values(choice: Choice) -> Iterator[Origin]:
             yield Origin(name, "<hidden>" if name == "headers" else value, _place(origin))
     if choice.backend != "openai":
         return
-    endpoint = locate(profile, os.environ)
+    endpoint = resolve_endpoint(profile, os.environ)
     origin = "env OPENAI_BASE_URL" if os.environ.get("OPENAI_BASE_URL") else "default"
     written = places.get("base_url")
     yield Origin("base_url", endpoint.base_url, _place(str(written)) if written else origin)
-    source = endpoint.source
+    source = endpoint.key_source
     if source.env and os.environ.get(source.env):
         yield Origin("key", "set", f"env {source.env}")
     elif source.command:

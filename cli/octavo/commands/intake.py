@@ -189,9 +189,9 @@ def counter_for(tokenizer: str | None, model: str | None, context: typer.Context
 def _of_model(model: str | None) -> str | None:
     if model is None:
         return None
-    from octavo.backends.profiles import resolve  # noqa: PLC0415 - reads configuration files
+    from octavo.backends.profiles import resolve_model  # noqa: PLC0415 - reads configuration files
 
-    choice = resolve(model, cwd=Path.cwd(), env=os.environ)
+    choice = resolve_model(model, cwd=Path.cwd(), env=os.environ)
     backend = Registry().get_backend(choice.backend).open(choice.model, choice.profile)
     return backend.known.tokenizer or find_tokenizer(backend.model)
 

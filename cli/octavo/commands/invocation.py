@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from octavo.backends.profiles import Setting
+    from octavo.backends.profiles import ConfigValue
 
 __all__ = ["Invocation"]
 
@@ -25,6 +25,6 @@ class Invocation:
     generation: int = 0
     base: int | None = None
     retry: bool = False
-    settings: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
+    settings: Mapping[str, ConfigValue] = field(default_factory=dict[str, "ConfigValue"])
     debug: bool = False
     private: bool = False

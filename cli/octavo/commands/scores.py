@@ -45,10 +45,10 @@ def show_scores(
 def _scores(document: Document, ways: Sequence[SplitMethod], model: str | None) -> list[Scores]:
     if model is None:
         return [run_blocking(way.score_document(document)) for way in ways]
-    from octavo.backends.profiles import resolve  # noqa: PLC0415 - reads configuration files
+    from octavo.backends.profiles import resolve_model  # noqa: PLC0415 - reads configuration files
     from octavo.pipeline.registry import Registry  # noqa: PLC0415 - the same
 
-    choice = resolve(model, cwd=Path.cwd(), env=os.environ)
+    choice = resolve_model(model, cwd=Path.cwd(), env=os.environ)
     backend = Registry().get_backend(choice.backend).open(choice.model, choice.profile)
     return run_blocking(score_methods(ways, document, backend, private=False))
 

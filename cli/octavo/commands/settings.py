@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from octavo.errors import UsageError
 
 if TYPE_CHECKING:
-    from octavo.backends.profiles import Setting
+    from octavo.backends.profiles import ConfigValue
 
 __all__ = ["PREFIX", "bind", "from_files", "load_env_file", "on_command_line", "variable"]
 
@@ -55,11 +55,11 @@ def on_command_line(context: Any, name: str) -> bool:  # noqa: ANN401 - the same
     return source is not None and source.name == "COMMANDLINE"
 
 
-def from_files() -> dict[str, Setting]:
+def from_files() -> dict[str, ConfigValue]:
     """Return what the configuration files say; raises SpecErrors for wrong ones."""
-    from octavo.backends.profiles import settings  # noqa: PLC0415 - reads configuration files
+    from octavo.backends.profiles import read_settings  # noqa: PLC0415 - reads configuration files
 
-    return settings(Path.cwd())
+    return read_settings(Path.cwd())
 
 
 def load_env_file(path: str) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol, cast
 
-__all__ = ["Counter", "LineCounter", "crossing"]
+__all__ = ["Counter", "LineCounter", "find_crossing"]
 
 
 class Counter(Protocol):
@@ -41,7 +41,7 @@ class LineCounter(Counter, Protocol):
     def crossing(self) -> re.Pattern[str]: ...
 
 
-def crossing(counter: Counter) -> re.Pattern[str] | None:
+def find_crossing(counter: Counter) -> re.Pattern[str] | None:
     """Return what a `LineCounter` says of the beginnings of lines, None for any other counter."""
     # Asking for the whole protocol takes as long as counting a page.
     return cast("re.Pattern[str] | None", getattr(counter, "crossing", None))

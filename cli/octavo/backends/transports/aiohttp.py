@@ -17,23 +17,23 @@ import aiohttp
 from yarl import URL
 
 from octavo.backends.endpoint import Endpoint
-from octavo.backends.transports.proxy import proxy_for
+from octavo.backends.transports.proxy import find_proxy
 from octavo.backends.transports.wire import (
     EventReader,
-    cut_off,
-    decode,
-    encode,
-    listen,
-    silent,
-    untrusted,
+    build_connection_fault,
+    decode_json,
+    encode_json,
+    read_events,
+    build_timeout_fault,
+    build_tls_error,
 )
 from octavo.protocols.transport import TransportReply
 
 __all__ = ["AiohttpTransport"]
 
-_CONNECT = 30.0
+_CONNECT_TIMEOUT = 30.0
 """Seconds for a connection; `timeout` is the patience with an answer."""
-_LARGE = 2**20
+_LARGE_BODY = 2**20
 """Bytes from which aiohttp wants a body as a file, to write it in pieces."""
 
 
@@ -56,7 +56,7 @@ class AiohttpTransport:
         self, path: str, body: Mapping[str, Any], event: Callable[[Any], None] | None = None
     ) -> TransportReply:
         """Post a body; a stream's events go to `event`."""
-        return await self._send("POST", path, encode(body), event)
+        return await self._send("POST", path, encode_json(body), event)
 
     async def close(self) -> None:
         """Close all connections; safe to call twice."""
@@ -67,9 +67,9 @@ class AiohttpTransport:
     async def _send(
         self, method: str, path: str, raw: bytes | None, event: Callable[[Any], None] | None
     ) -> TransportReply:
-        session = self._session or self._open()
-        url = self._urls.get(path) or self._url(path)
-        data = io.BytesIO(raw) if raw is not None and len(raw) > _LARGE else raw
+        session = self._session or self._open_session()
+        url = self._urls.get(path) or self._build_url(path)
+        data = io.BytesIO(raw) if raw is not None and len(raw) > _LARGE_BODY else raw
         reader = EventReader(self._endpoint)
         # The fault is made inside and raised outside, so that it doesn't drag along a library's
         # exception with the request, its headers and the key.
@@ -89,27 +89,27 @@ class AiohttpTransport:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 if event is not None and "event-stream" in headers.get("content-type", ""):
                     pieces = response.content.iter_any()
-                    await listen(pieces, reader, event, limit)
+                    await read_events(pieces, reader, event, limit)
                     return TransportReply(response.status, headers, None)
                 read = await response.read()
-                return TransportReply(response.status, headers, decode(read, self._endpoint))
+                return TransportReply(response.status, headers, decode_json(read, self._endpoint))
         except aiohttp.ClientSSLError:
-            fault = untrusted(self._endpoint)
+            fault = build_tls_error(self._endpoint)
         except aiohttp.ConnectionTimeoutError:
-            fault = cut_off(self._endpoint, f"no connection within {_CONNECT:g} s")
+            fault = build_connection_fault(self._endpoint, f"no connection within {_CONNECT_TIMEOUT:g} s")
         except TimeoutError:
             if reader.done:
                 return TransportReply(200, {}, None)
-            fault = silent(self._endpoint)
+            fault = build_timeout_fault(self._endpoint)
         except aiohttp.ClientConnectorError as error:
-            fault = cut_off(self._endpoint, error.os_error.strerror or "no connection")
+            fault = build_connection_fault(self._endpoint, error.os_error.strerror or "no connection")
         except (aiohttp.ClientError, OSError) as error:
-            fault = cut_off(self._endpoint, f"the connection broke off ({type(error).__name__})")
+            fault = build_connection_fault(self._endpoint, f"the connection broke off ({type(error).__name__})")
         raise fault
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         endpoint = self._endpoint
-        proxy = proxy_for(endpoint.base_url)
+        proxy = find_proxy(endpoint.base_url)
         self._headers = {"Content-Type": "application/json", "User-Agent": "octavo"}
         self._headers |= endpoint.headers
         if endpoint.key is not None:
@@ -122,12 +122,12 @@ class AiohttpTransport:
                 carrier["Proxy-Authorization"] = proxy.authorization
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("Accept-Encoding",),
         )
         return self._session
 
-    def _url(self, path: str) -> URL:
+    def _build_url(self, path: str) -> URL:
         url = self._urls[path] = URL(self._endpoint.base_url + path)
         return url

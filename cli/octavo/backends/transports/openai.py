@@ -20,25 +20,25 @@ import openai
 from octavo.backends.endpoint import Endpoint
 from octavo.backends.transports.wire import (
     EventReader,
-    cut_off,
-    decode,
-    encode,
-    listen,
-    silent,
-    untrusted,
+    build_connection_fault,
+    decode_json,
+    encode_json,
+    read_events,
+    build_timeout_fault,
+    build_tls_error,
 )
 from octavo.errors import BackendError, OctavoError, Outcome, ReplyError
 from octavo.protocols.backends import Transient
 from octavo.protocols.transport import TransportReply
 
-__all__ = ["OpenAITransport", "outcome"]
+__all__ = ["OpenAITransport", "translate_exception"]
 
-_CONNECT = 30.0
-_MANY = 2**16
+_CONNECT_TIMEOUT = 30.0
+_MAX_CONNECTIONS = 2**16
 """Connections at most: its transport on aiohttp reads None as 100."""
 
 
-_LOST = (
+_CONNECTION_ERRORS = (
     openai.APIConnectionError,
     openai.WebSocketConnectionClosedError,
     openai.WebSocketQueueFullError,
@@ -47,7 +47,7 @@ _LOST = (
     OSError,
 )
 """What means that there was no connection, or that it broke off."""
-_CUT: Mapping[type[Exception], Outcome] = {
+_FINISH_ERRORS: Mapping[type[Exception], Outcome] = {
     openai.LengthFinishReasonError: Outcome.TRUNCATED,
     openai.ContentFilterFinishReasonError: Outcome.REFUSED,
 }
@@ -69,7 +69,7 @@ class OpenAITransport:
         self, path: str, body: Mapping[str, Any], event: Callable[[Any], None] | None = None
     ) -> TransportReply:
         """Post a body; a stream's events go to `event`."""
-        return await self._send(path, encode(body), event)
+        return await self._send(path, encode_json(body), event)
 
     async def close(self) -> None:
         """Close all connections; safe to call twice."""
@@ -80,7 +80,7 @@ class OpenAITransport:
     async def _send(
         self, path: str, raw: bytes | None, event: Callable[[Any], None] | None
     ) -> TransportReply:
-        client = self._client or self._open()
+        client = self._client or self._open_client()
         reader = EventReader(self._endpoint)
         # The fault is made inside and raised outside, so that it doesn't drag along a library's
         # exception with the request, its headers and the key.
@@ -108,26 +108,26 @@ class OpenAITransport:
                     if "event-stream" in response.headers.get("content-type", ""):
                         pieces = response.aiter_bytes()
                         try:
-                            await listen(pieces, reader, event, limit)
+                            await read_events(pieces, reader, event, limit)
                         finally:
                             await response.aclose()
                         return TransportReply(response.status_code, dict(response.headers), None)
                     await response.aread()
-                return _reply(response, self._endpoint)
+                return _build_reply(response, self._endpoint)
         except TimeoutError:
             if reader.done:
                 return TransportReply(200, {}, None)
-            fault = silent(self._endpoint)
+            fault = build_timeout_fault(self._endpoint)
         except (openai.OpenAIError, httpx2.RequestError, aiohttp.ClientError, OSError) as error:
-            fault = outcome(error, self._endpoint)
+            fault = translate_exception(error, self._endpoint)
             if isinstance(fault, TransportReply):
                 return fault
         raise fault
 
-    def _open(self) -> openai.AsyncOpenAI:
+    def _open_client(self) -> openai.AsyncOpenAI:
         endpoint = self._endpoint
-        timeout = openai.Timeout(None, connect=_CONNECT)
-        limits = httpx2.Limits(max_connections=_MANY, max_keepalive_connections=_MANY)
+        timeout = openai.Timeout(None, connect=_CONNECT_TIMEOUT)
+        limits = httpx2.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS)
         try:
             http = openai.DefaultAioHttpClient(
                 timeout=timeout, limits=limits, follow_redirects=False
@@ -139,8 +139,8 @@ class OpenAITransport:
         headers: dict[str, Any] = {**endpoint.headers}
         if endpoint.key is None:
             self._options = {"headers": {"Authorization": openai.Omit()}}
-        if not endpoint.ambient:
-            headers = {**_kept_home(), **headers}
+        if not endpoint.from_environment:
+            headers = {**_omit_ambient_headers(), **headers}
         client = self._client = openai.AsyncOpenAI(
             # Without one given, the client would send OPENAI_API_KEY to whatever server this is.
             api_key=endpoint.key.reveal() if endpoint.key is not None else "none",
@@ -150,43 +150,43 @@ class OpenAITransport:
             http_client=http,
             default_headers=headers,
         )
-        if not endpoint.ambient:
+        if not endpoint.from_environment:
             client.organization = client.project = None
         return client
 
 
-def _kept_home() -> dict[str, openai.Omit]:
+def _omit_ambient_headers() -> dict[str, openai.Omit]:
     """Return what leaves out the headers that the environment wants sent to another server."""
     lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
     return {line.partition(":")[0].strip(): openai.Omit() for line in lines if ":" in line}
 
 
-def _reply(response: httpx2.Response, endpoint: Endpoint) -> TransportReply:
-    body = decode(response.content, endpoint)
+def _build_reply(response: httpx2.Response, endpoint: Endpoint) -> TransportReply:
+    body = decode_json(response.content, endpoint)
     return TransportReply(response.status_code, dict(response.headers), body)
 
 
-def outcome(error: Exception, endpoint: Endpoint) -> TransportReply | Transient | OctavoError:
+def translate_exception(error: Exception, endpoint: Endpoint) -> TransportReply | Transient | OctavoError:
     """Return what an exception of the client means.
 
     A status is a reply like any other, which the backend reads; the rest are faults. Those that
     only its typed methods raise are told too, so that none is unknown.
     """
     if isinstance(error, openai.APIStatusError):
-        return _reply(error.response, endpoint)
-    if isinstance(error, _LOST):
-        if _insecure(error):
-            return untrusted(endpoint)
+        return _build_reply(error.response, endpoint)
+    if isinstance(error, _CONNECTION_ERRORS):
+        if _is_tls_failure(error):
+            return build_tls_error(endpoint)
         cause = error.__cause__ or error
-        return cut_off(endpoint, f"no connection, or it broke off ({type(cause).__name__})")
-    if cut := _CUT.get(type(error)):
+        return build_connection_fault(endpoint, f"no connection, or it broke off ({type(cause).__name__})")
+    if cut := _FINISH_ERRORS.get(type(error)):
         return ReplyError(f"the reply was {cut}", outcome=cut)
     if isinstance(error, openai.APIError):
-        return Transient(f"{endpoint.place}: the reply cannot be read", kind="server")
-    return BackendError(f"{endpoint.place}: the client failed ({type(error).__name__})")
+        return Transient(f"{endpoint.netloc}: the reply cannot be read", kind="server")
+    return BackendError(f"{endpoint.netloc}: the client failed ({type(error).__name__})")
 
 
-def _insecure(error: BaseException) -> bool:
+def _is_tls_failure(error: BaseException) -> bool:
     """Tell whether TLS is at the bottom of it."""
     cause: BaseException | None = error
     while cause is not None:

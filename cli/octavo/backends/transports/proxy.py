@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-__all__ = ["Proxy", "proxy_for"]
+__all__ = ["Proxy", "find_proxy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Proxy:
         return f"Proxy({self.url!r})"
 
 
-def proxy_for(url: str) -> Proxy | None:
+def find_proxy(url: str) -> Proxy | None:
     """Return what HTTP_PROXY, HTTPS_PROXY and NO_PROXY (in either case) say for this URL."""
     parts = urlsplit(url)
     named = getproxies().get(parts.scheme)

@@ -13,13 +13,13 @@ from octavo.backends.endpoint import Endpoint
 from octavo.errors import UnreachableError
 from octavo.protocols.backends import Transient
 
-__all__ = ["EventReader", "cut_off", "decode", "encode", "listen", "silent", "untrusted"]
+__all__ = ["EventReader", "build_connection_fault", "decode_json", "encode_json", "read_events", "build_timeout_fault", "build_tls_error"]
 
-_GRACE = 1.0
+_CLOSE_TIMEOUT = 1.0
 """Seconds for a stream to end after its last event, so that its connection can be used again."""
 
 
-def encode(body: object) -> bytes:
+def encode_json(body: object) -> bytes:
     """Return a body as JSON.
 
     A lone surrogate, which no UTF-8 can say, is sent as its JSON escape.
@@ -30,7 +30,7 @@ def encode(body: object) -> bytes:
         return json.dumps(body).encode()
 
 
-def decode(raw: bytes, endpoint: Endpoint) -> Any:  # noqa: ANN401 - JSON
+def decode_json(raw: bytes, endpoint: Endpoint) -> Any:  # noqa: ANN401 - JSON
     """Return a body's JSON, or its text when it is none: pages of proxies, say.
 
     NaN and Infinity, which some servers write, are read; a key that the server quotes is not.
@@ -68,25 +68,25 @@ class EventReader:
             if text.startswith(b"data:"):
                 self._data.append(text[5:].strip())
             elif not text and self._data:
-                events += self._complete()
+                events += self._complete_event()
         return events
 
     def finish(self) -> list[Any]:
         """Return the event that the stream's end completes, when its empty line is missing."""
         return self.feed(b"\n\n")
 
-    def _complete(self) -> list[Any]:
+    def _complete_event(self) -> list[Any]:
         data, self._data = b"\n".join(self._data), []
         if data == b"[DONE]":
             self.done = True
             return []
-        event = decode(data, self.endpoint)
+        event = decode_json(data, self.endpoint)
         if isinstance(event, str):
             raise Transient("the server sent an event that is no JSON", kind="server")
         return [event]
 
 
-async def listen(
+async def read_events(
     pieces: AsyncIterable[bytes],
     reader: EventReader,
     event: Callable[[Any], None],
@@ -107,7 +107,7 @@ async def listen(
             event(each)
         if reader.done:
             event(None)
-            limit.reschedule(now() + _GRACE)
+            limit.reschedule(now() + _CLOSE_TIMEOUT)
         elif events:
             limit.reschedule(now() + patience)
     if not reader.done:
@@ -117,19 +117,19 @@ async def listen(
             event(None)
 
 
-def silent(endpoint: Endpoint) -> Transient:
+def build_timeout_fault(endpoint: Endpoint) -> Transient:
     """Return the fault of a server that did not answer in time."""
-    return Transient(f"{endpoint.place}: no answer for {endpoint.timeout:g} s", kind="timeout")
+    return Transient(f"{endpoint.netloc}: no answer for {endpoint.timeout:g} s", kind="timeout")
 
 
-def cut_off(endpoint: Endpoint, why: str) -> Transient:
+def build_connection_fault(endpoint: Endpoint, why: str) -> Transient:
     """Return the fault of a connection that could not be made or was lost."""
-    return Transient(f"{endpoint.place}: {why}", kind="connection")
+    return Transient(f"{endpoint.netloc}: {why}", kind="connection")
 
 
-def untrusted(endpoint: Endpoint) -> UnreachableError:
+def build_tls_error(endpoint: Endpoint) -> UnreachableError:
     """Return the error of a server with which no secure connection can be made."""
     return UnreachableError(
-        f"{endpoint.place}: no secure connection, its certificate or protocol is not accepted",
+        f"{endpoint.netloc}: no secure connection, its certificate or protocol is not accepted",
         hint="check https or http in base_url; SSL_CERT_FILE names a file of further certificates",
     )
