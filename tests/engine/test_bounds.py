@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from octavo.engine.bounds import Truncated, bound_schema, trim_to_bounds, ends_at_bound
-from octavo.strategies.listing import listing
+from octavo.strategies.listing import list_schema
 from octavo.text.addresses import measure_depth
 from octavo.text.revision_schema import build_revision_schema
 
@@ -98,7 +98,7 @@ def test_the_longest_record_within_bounds_is_shorter_than_the_reply_that_was_cut
 
 @pytest.mark.parametrize(
     "schema",
-    [listing(PERSON), LIST, build_revision_schema(MEMORY, updates=True)],
+    [list_schema(PERSON), LIST, build_revision_schema(MEMORY, updates=True)],
     ids=["records", "list", "revisions"],
 )
 def test_what_fits_within_bounds_fits_the_schema(schema):

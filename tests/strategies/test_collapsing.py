@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octavo.errors import ReplyError
-from octavo.strategies.collapsing import Collapsing
-from octavo.strategies.fit import FENCE
+from octavo.strategies.collapsing import NoteCollapser
+from octavo.strategies.fit import FENCE_TOKENS
 from octavo.text.note import Note, PendingNote
 from octavo.text.ready import to_awaitable
 from octavo.text.span import Span
@@ -50,21 +50,21 @@ def slot(place, size):
 )
 @settings(max_examples=200, deadline=None)
 def test_notes_within_their_bounds_always_come_to_fit(sizes, size, spare, replies):
-    room = 2 * (max([*sizes, size]) + FENCE) + spare
+    room = 2 * (max([*sizes, size]) + FENCE_TOKENS) + spare
     calls = []
 
     async def make(notes, node, levels):
-        calls.append([len(note.text.split()) + FENCE for note in notes])
+        calls.append([len(note.text.split()) + FENCE_TOKENS for note in notes])
         spans = tuple(span for note in notes for span in note.spans)
         return Note("w " * min(size, replies[len(calls) % len(replies)]), spans)
 
     async def scenario():
         slots = [slot(place, each) for place, each in enumerate(sizes)]
-        return await Collapsing(room, size, 12, make, Words()).fitting(slots)
+        return await NoteCollapser(room, size, 12, make, Words()).collapse_to_fit(slots)
 
     notes = asyncio.run(scenario())
-    assert sum(len(note.text.split()) + FENCE for note in notes) <= room
-    assert all(len(group) > 1 and size + FENCE < sum(group) <= room for group in calls)
+    assert sum(len(note.text.split()) + FENCE_TOKENS for note in notes) <= room
+    assert all(len(group) > 1 and size + FENCE_TOKENS < sum(group) <= room for group in calls)
     assert len(calls) < max(1, len(sizes))
     spans = [span for note in notes for span in note.spans]
     assert spans == [Span(10 * place, 10 * place + 10) for place in range(len(sizes))]
@@ -88,7 +88,7 @@ def test_notes_over_their_bounds_end_in_an_error_and_not_in_a_loop(sizes, grown,
         slots = [slot(place, each) for place, each in enumerate(sizes)]
         work = Words()
         try:
-            return await Collapsing(300, 100, rounds, make, work).fitting(slots)
+            return await NoteCollapser(300, 100, rounds, make, work).collapse_to_fit(slots)
         except ReplyError as error:
             await asyncio.gather(*work.tasks)
             return error
@@ -96,4 +96,4 @@ def test_notes_over_their_bounds_end_in_an_error_and_not_in_a_loop(sizes, grown,
     found = asyncio.run(scenario())
     assert len(calls) <= rounds * len(sizes)
     if not isinstance(found, ReplyError):
-        assert sum(len(note.text.split()) + FENCE for note in found) <= 300
+        assert sum(len(note.text.split()) + FENCE_TOKENS for note in found) <= 300

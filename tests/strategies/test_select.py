@@ -19,7 +19,7 @@ from octavo.errors import (
     UsageError,
 )
 from octavo.protocols import Finish, Reply, TokenLogprob
-from octavo.strategies.ranking import Candidate, Limits, chosen
+from octavo.strategies.ranking import Candidate, ChoiceLimits, choose_positions
 from octavo.text.entropy import estimate_entropy
 
 SELECT = """
@@ -141,24 +141,24 @@ PIECES = [
 @pytest.mark.parametrize(
     ("limits", "places"),
     [
-        (Limits(), {0, 1, 2, 3}),
-        (Limits(keep=2), {1, 2}),
-        (Limits(drop=0.5), {1, 2}),
-        (Limits(drop=0.3), {0, 1, 2, 3}),
-        (Limits(drop=0.5, least=3), {1, 2, 3}),
-        (Limits(tokens=25), {1, 2}),
-        (Limits(keep=1, neighbours=1), {0, 1, 2}),
-        (Limits(keep=1, neighbours=9), {0, 1, 2, 3}),
-        (Limits(keep=1, neighbours=1, tokens=25), {0, 1}),
+        (ChoiceLimits(), {0, 1, 2, 3}),
+        (ChoiceLimits(keep=2), {1, 2}),
+        (ChoiceLimits(drop=0.5), {1, 2}),
+        (ChoiceLimits(drop=0.3), {0, 1, 2, 3}),
+        (ChoiceLimits(drop=0.5, least=3), {1, 2, 3}),
+        (ChoiceLimits(tokens=25), {1, 2}),
+        (ChoiceLimits(keep=1, neighbours=1), {0, 1, 2}),
+        (ChoiceLimits(keep=1, neighbours=9), {0, 1, 2, 3}),
+        (ChoiceLimits(keep=1, neighbours=1, tokens=25), {0, 1}),
     ],
 )
 def test_the_best_are_taken_until_scores_fall_or_the_budget_is_spent(limits, places):
-    assert chosen(PIECES, limits) == places
+    assert choose_positions(PIECES, limits) == places
 
 
 def test_of_equal_scores_the_earlier_place_comes_first():
     same = [Candidate(place, 1.0) for place in (3, 1, 2)]
-    assert chosen(same, Limits(keep=2)) == {1, 2}
+    assert choose_positions(same, ChoiceLimits(keep=2)) == {1, 2}
 
 
 @given(
@@ -172,13 +172,13 @@ def test_of_equal_scores_the_earlier_place_comes_first():
 def test_bounds_hold_whatever_the_scores(pieces, keep, least, tokens, drop, neighbours):
     candidates = [Candidate(place, *piece) for place, piece in enumerate(pieces)]
     least = min(least, keep)
-    places = chosen(candidates, Limits(keep, least, drop, tokens, neighbours))
+    places = choose_positions(candidates, ChoiceLimits(keep, least, drop, tokens, neighbours))
     assert sum(pieces[place][1] for place in places) <= tokens
     assert len(places) <= keep * (2 * neighbours + 1)
-    assert chosen(candidates[::-1], Limits(keep, least, drop, tokens, neighbours)) == places
-    core = chosen(candidates, Limits(keep, least, drop, tokens))
+    assert choose_positions(candidates[::-1], ChoiceLimits(keep, least, drop, tokens, neighbours)) == places
+    core = choose_positions(candidates, ChoiceLimits(keep, least, drop, tokens))
     assert core <= places
-    assert core <= chosen(candidates, Limits(keep, least, drop, tokens + 5))
+    assert core <= choose_positions(candidates, ChoiceLimits(keep, least, drop, tokens + 5))
     if tokens >= 9 * least:
         assert len(core) >= min(least, len(pieces))
 

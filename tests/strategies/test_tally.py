@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 from octavo.errors import CallError, SpecErrors
-from octavo.strategies.rows import Item, grouped
+from octavo.strategies.rows import TallyItem, group_items
 from octavo.text.alike import Equality, to_canonical_form, to_sort_key
 
 SCHEMA = {
@@ -221,9 +221,9 @@ def test_a_plan_adds_no_call(tmp_path, options):
 
 @given(st.lists(st.tuples(st.text(max_size=4), st.integers(0, 10**40)), max_size=30))
 def test_the_order_of_items_changes_no_sum(pairs):
-    made = [Item(name, to_canonical_form(name, Equality.EXACT), count) for name, count in pairs]
+    made = [TallyItem(name, to_canonical_form(name, Equality.EXACT), count) for name, count in pairs]
     mixed = random.Random(3).sample(made, len(made))
-    before, after = ([(g.value, g.weight) for g in grouped(each)] for each in (made, mixed))
+    before, after = ([(g.value, g.weight) for g in group_items(each)] for each in (made, mixed))
     assert before == after
     assert sum(weight for _, weight in before) == sum(count for _, count in pairs)
 

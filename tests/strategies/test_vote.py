@@ -21,7 +21,7 @@ from octavo.commands.main import shell
 from octavo.errors import FitError, Outcome, ReplyError, RequestError, SpecErrors, UsageError
 from octavo.protocols import Capabilities, Finish, Reply
 from octavo.strategies.ballot import Ballot
-from octavo.strategies.reliability import lead_for, reliability_of, votes_expected
+from octavo.strategies.reliability import compute_required_lead, compute_reliability, estimate_votes
 
 SCHEMA = {
     "type": "object",
@@ -316,7 +316,7 @@ def test_a_plan_shows_the_votes_that_a_reliability_takes(tmp_path):
     low, high = calls(kit.plan(text))
     only(kit, text)
     parts = len({fenced(request)[0] for request in kit.requests})
-    lead = lead_for(0.999, 0.8, parts)
+    lead = compute_required_lead(0.999, 0.8, parts)
     assert lead > 5
     assert (low, high) == (lead * parts, 10 * lead * parts)
     assert len(kit.requests) == lead * parts
@@ -347,20 +347,20 @@ def test_a_vote_that_cannot_fit_is_refused_before_anything_is_sent(tmp_path):
 
 
 def test_the_papers_reliabilities():
-    errors = [1 - reliability_of(3, accuracy) for accuracy in (0.95, 0.9, 0.8)]
+    errors = [1 - compute_reliability(3, accuracy) for accuracy in (0.95, 0.9, 0.8)]
     assert errors == pytest.approx([1.5e-4, 1.4e-3, 1.5e-2], rel=0.05)
-    assert votes_expected(3, 0.8) == pytest.approx(5)
+    assert estimate_votes(3, 0.8) == pytest.approx(5)
 
 
 @given(st.floats(0.5, 0.9999999), st.floats(0.52, 0.999), st.integers(1, 1_000_000))
 def test_a_lead_is_the_least_that_is_reliable_enough(wanted, accuracy, items):
-    lead = lead_for(wanted, accuracy, items)
-    assert reliability_of(lead, accuracy, items) >= wanted - 1e-9
-    assert lead == 1 or reliability_of(lead - 1, accuracy, items) < wanted + 1e-9
+    lead = compute_required_lead(wanted, accuracy, items)
+    assert compute_reliability(lead, accuracy, items) >= wanted - 1e-9
+    assert lead == 1 or compute_reliability(lead - 1, accuracy, items) < wanted + 1e-9
 
 
 def test_the_lead_grows_as_the_logarithm_of_the_items():
-    leads = [lead_for(0.99, 0.9, 10**digits) for digits in range(1, 8)]
+    leads = [compute_required_lead(0.99, 0.9, 10**digits) for digits in range(1, 8)]
     steps = [after - before for before, after in pairwise(leads)]
     assert set(steps) == {1}
 
@@ -374,13 +374,13 @@ def test_a_biased_voter_is_as_reliable_as_the_formula_says(accuracy):
     for _ in range(rounds):
         ballot = Ballot(lead, 10_000)
         while ballot.winner is None:
-            ballot.vote("right" if chance.random() < accuracy else "wrong")
+            ballot.add_vote("right" if chance.random() < accuracy else "wrong")
         right += ballot.winner == "right"
-        used += ballot.counted
-    expected = reliability_of(lead, accuracy)
+        used += ballot.sample_count
+    expected = compute_reliability(lead, accuracy)
     deviation = (expected * (1 - expected) / rounds) ** 0.5
     assert abs(right / rounds - expected) < 4 * deviation
-    assert used / rounds <= votes_expected(lead, accuracy) * 1.03
+    assert used / rounds <= estimate_votes(lead, accuracy) * 1.03
 
 
 def test_a_biased_model_is_as_reliable_as_the_formula_says(tmp_path):
@@ -397,25 +397,25 @@ def test_a_biased_model_is_as_reliable_as_the_formula_says(tmp_path):
     texts = [f"Ship number {number} sails." for number in range(documents)]
     results = kit.run(*texts, private=True).results
     right = sum(result.value["value"] == ship("Pequod") for result in results)
-    expected = reliability_of(lead, accuracy)
+    expected = compute_reliability(lead, accuracy)
     deviation = (expected * (1 - expected) / documents) ** 0.5
     assert abs(right / documents - expected) < 3 * deviation
-    assert len(kit.requests) / documents <= votes_expected(lead, accuracy) / 0.9
+    assert len(kit.requests) / documents <= estimate_votes(lead, accuracy) / 0.9
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", None]), max_size=60), st.integers(1, 4))
 def test_a_ballot_wants_no_sample_that_the_decision_does_not_need(votes, lead):
     ballot = Ballot(lead, 40)
-    sent = ballot.wanted
+    sent = ballot.required_samples
     for vote in votes[:sent]:
-        if ballot.counted == sent:
+        if ballot.sample_count == sent:
             break
-        ballot.flag() if vote is None else ballot.vote(vote)
-        sent = max(sent, ballot.wanted)
+        ballot.add_flagged() if vote is None else ballot.add_vote(vote)
+        sent = max(sent, ballot.required_samples)
     assert sent <= 40
     if ballot.winner is not None:
-        counts = Counter(vote for vote in votes[: ballot.counted] if vote)
+        counts = Counter(vote for vote in votes[: ballot.sample_count] if vote)
         (winner, most), *rest = [*counts.most_common(2)]
         assert winner == ballot.winner
         assert most - (rest[0][1] if rest else 0) == lead
-        assert sent == ballot.counted
+        assert sent == ballot.sample_count

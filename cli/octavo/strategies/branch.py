@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from octavo.strategies.fit import FENCE
+from octavo.strategies.fit import FENCE_TOKENS
 from octavo.text.doctree import Section
 from octavo.text.grouping import build_tree
 from octavo.text.note import PendingNote
 from octavo.text.span import Span
 
-__all__ = ["TITLE", "Branch", "Joints", "branch", "join"]
+__all__ = ["TITLE_TOKENS", "Branch", "JoinLimits", "build_branch", "join_branches"]
 
-TITLE = 8
+TITLE_TOKENS = 8
 """Tokens that a title's place in a prompt takes beside the title."""
 
 
@@ -27,7 +27,7 @@ class Branch:
     title: str | None
     headings: tuple[str, ...]
     span: Span
-    border: int
+    boundary_hash: int
     parts: tuple[Branch, ...] = ()
     leaf: PendingNote | None = None
 
@@ -38,9 +38,9 @@ class Branch:
         return above + max((part.height for part in self.parts), default=0)
 
     @property
-    def paths(self) -> list[tuple[str, ...]]:
+    def heading_paths(self) -> list[tuple[str, ...]]:
         """The heading paths of this branch and all below it."""
-        return [self.headings, *(path for part in self.parts for path in part.paths)]
+        return [self.headings, *(path for part in self.parts for path in part.heading_paths)]
 
     @property
     def leaves(self) -> list[PendingNote]:
@@ -50,50 +50,50 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
-class Joints:
+class JoinLimits:
     """What bounds a call that joins notes: each has `size` tokens at most, `most` of them fit.
 
     `room` is the tokens that the prompt leaves for notes and titles, `count` counts a title's.
     """
 
-    size: int
-    most: int
+    note_tokens: int
+    max_notes: int
     room: int | None
-    count: Callable[[str], int]
+    count_tokens: Callable[[str], int]
 
     @property
-    def width(self) -> int:
+    def max_untitled_notes(self) -> int:
         """How many notes without a title one call joins at most."""
         if self.room is None:
-            return self.most
-        return min(self.most, self.room // (self.size + FENCE))
+            return self.max_notes
+        return min(self.max_notes, self.room // (self.note_tokens + FENCE_TOKENS))
 
 
-def branch(section: Section, piece: Callable[[Span, Section], PendingNote], joints: Joints) -> Branch:
+def build_branch(section: Section, piece: Callable[[Span, Section], PendingNote], joints: JoinLimits) -> Branch:
     """Return the branch of a section; sections without any text of their own or below are not in.
 
     `piece` makes the slot of a piece of a section's text. Raises FitError when no two notes fit
     one call.
     """
-    parts = [_piece(piece(span, section)) for span in section.pieces]
-    below = (branch(each, piece, joints) for each in section.sections)
+    parts = [_build_leaf(piece(span, section)) for span in section.pieces]
+    below = (build_branch(each, piece, joints) for each in section.sections)
     parts += [part for part in below if part.parts]
-    return join(section.title, section.headings, section.span, parts, joints)
+    return join_branches(section.title, section.headings, section.span, parts, joints)
 
 
-def join(
+def join_branches(
     title: str | None,
     headings: tuple[str, ...],
     span: Span,
     parts: Sequence[Branch],
-    joints: Joints,
+    joints: JoinLimits,
 ) -> Branch:
     """Return a branch over parts, in groups where they are too many or too long for one call."""
     levels = build_tree(
-        [part.border for part in parts],
-        [joints.size + FENCE + _title_size(part, joints) for part in parts],
-        size=joints.size + FENCE,
-        most=joints.most,
+        [part.boundary_hash for part in parts],
+        [joints.note_tokens + FENCE_TOKENS + _count_title_tokens(part, joints) for part in parts],
+        size=joints.note_tokens + FENCE_TOKENS,
+        most=joints.max_notes,
         room=joints.room,
     )
     level = list(parts)
@@ -101,20 +101,20 @@ def join(
         level = [
             level[group.start]
             if len(group) == 1
-            else _group(headings, [level[number] for number in group])
+            else _group_branches(headings, [level[number] for number in group])
             for group in groups
         ]
-    return Branch(title, headings, span, level[0].border if level else 0, tuple(level))
+    return Branch(title, headings, span, level[0].boundary_hash if level else 0, tuple(level))
 
 
-def _title_size(part: Branch, joints: Joints) -> int:
-    return joints.count(part.title) + TITLE if part.title else 0
+def _count_title_tokens(part: Branch, joints: JoinLimits) -> int:
+    return joints.count_tokens(part.title) + TITLE_TOKENS if part.title else 0
 
 
-def _group(headings: tuple[str, ...], parts: Sequence[Branch]) -> Branch:
+def _group_branches(headings: tuple[str, ...], parts: Sequence[Branch]) -> Branch:
     span = Span(parts[0].span.start, parts[-1].span.end)
-    return Branch(None, headings, span, parts[0].border, tuple(parts))
+    return Branch(None, headings, span, parts[0].boundary_hash, tuple(parts))
 
 
-def _piece(leaf: PendingNote) -> Branch:
+def _build_leaf(leaf: PendingNote) -> Branch:
     return Branch(None, leaf.headings, leaf.spans[0], leaf.boundary_hash, leaf=leaf)

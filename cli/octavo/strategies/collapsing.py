@@ -14,25 +14,25 @@ from dataclasses import dataclass
 
 from octavo.errors import Outcome, ReplyError
 from octavo.protocols import Work
-from octavo.strategies.fit import FENCE
+from octavo.strategies.fit import FENCE_TOKENS
 from octavo.text.note import Note, Prediction, PendingNote
 from octavo.text.ready import to_awaitable
 from octavo.text.union import merge_spans
 
-__all__ = ["Collapsing"]
+__all__ = ["NoteCollapser"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class _NoteGroup:
     """Consecutive notes that fit one call, and the tokens of each; `last` when none follows."""
 
     notes: Sequence[Note]
     sizes: Sequence[int]
-    last: bool
+    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Collapsing:
+class NoteCollapser:
     """How notes are collapsed.
 
     `room` is the most tokens of notes in one call, `size` the most of the note that comes of it,
@@ -40,12 +40,12 @@ class Collapsing:
     """
 
     room: int
-    size: int
-    rounds: int
-    make: Callable[[Sequence[Note], str, int], Awaitable[Note | None]]
+    note_tokens: int
+    max_rounds: int
+    collapse_notes: Callable[[Sequence[Note], str, int], Awaitable[Note | None]]
     work: Work
 
-    async def fitting(self, level: Sequence[PendingNote]) -> Sequence[Note]:
+    async def collapse_to_fit(self, level: Sequence[PendingNote]) -> Sequence[Note]:
         """Return notes that fit one call together, in order.
 
         A group is asked about only if its note will be shorter than it is. A full group always is:
@@ -54,28 +54,28 @@ class Collapsing:
 
         Raises ReplyError before a round that is one too many, or after one that changed nothing.
         """
-        for number in range(1, self.rounds + 2):
+        for number in range(1, self.max_rounds + 2):
             passed: list[PendingNote] = []
             asked = 0
-            async for group in self._groups(level):
-                if group.last and not passed:
+            async for group in self._group_notes(level):
+                if group.is_last and not passed:
                     return group.notes
-                if number > self.rounds:
-                    after = f"after {self.rounds} rounds of collapsing"
-                    raise self._failure(after if self.rounds else "and nothing collapses them")
-                if len(group.notes) > 1 and sum(group.sizes) > self.size + FENCE:
+                if number > self.max_rounds:
+                    after = f"after {self.max_rounds} rounds of collapsing"
+                    raise self._build_error(after if self.max_rounds else "and nothing collapses them")
+                if len(group.notes) > 1 and sum(group.sizes) > self.note_tokens + FENCE_TOKENS:
                     asked += 1
-                    passed.append(self._collapsed(group.notes, number))
+                    passed.append(self._start_collapse(group.notes, number))
                 else:
-                    passed += map(_as_it_is, group.notes, group.sizes)
+                    passed += map(_keep_unchanged, group.notes, group.sizes)
             if not passed:
                 return ()
             if not asked:
-                raise self._failure("and none of them can be collapsed with its neighbour")
+                raise self._build_error("and none of them can be collapsed with its neighbour")
             level = passed
         raise AssertionError  # the last round has returned or raised
 
-    async def _groups(self, level: Sequence[PendingNote]) -> AsyncIterator[_Group]:
+    async def _group_notes(self, level: Sequence[PendingNote]) -> AsyncIterator[_NoteGroup]:
         """Yield groups of consecutive notes that fit the room, each as soon as it is settled.
 
         One is settled when the next note does not fit, the last when all notes are there.
@@ -88,30 +88,30 @@ class Collapsing:
                 continue
             # What a plan made up is as long as it may be, however a tokenizer counts its words.
             long = note.predicted is Prediction.LONG
-            tokens = (slot.max_tokens if long else self.work.counter.count(note.text)) + FENCE
+            tokens = (slot.max_tokens if long else self.work.counter.count(note.text)) + FENCE_TOKENS
             if tokens > self.room:
-                raise self._failure(f"as one of them has {tokens:,} tokens")
+                raise self._build_error(f"as one of them has {tokens:,} tokens")
             if notes and sum(sizes) + tokens > self.room:
-                yield _Group(tuple(notes), tuple(sizes), last=False)
+                yield _NoteGroup(tuple(notes), tuple(sizes), is_last=False)
                 notes, sizes = [], []
             notes.append(note)
             sizes.append(tokens)
         if notes:
-            yield _Group(tuple(notes), tuple(sizes), last=True)
+            yield _NoteGroup(tuple(notes), tuple(sizes), is_last=True)
 
-    def _collapsed(self, notes: Sequence[Note], number: int) -> PendingNote:
+    def _start_collapse(self, notes: Sequence[Note], number: int) -> PendingNote:
         spans = merge_spans(span for note in notes for span in note.spans)
         place = (
             f"characters {spans[0].start} to {spans[-1].end}" if spans else f"{len(notes)} notes"
         )
 
-        async def make() -> Note | None:
-            levels = self.work.after + self.rounds - number
-            return await self.make(notes, f"round {number}, {place}", levels)
+        async def collapse() -> Note | None:
+            levels = self.work.after + self.max_rounds - number
+            return await self.collapse_notes(notes, f"round {number}, {place}", levels)
 
-        return PendingNote(spans=spans, max_tokens=self.size, note=self.work.start(make()))
+        return PendingNote(spans=spans, max_tokens=self.note_tokens, note=self.work.start(collapse()))
 
-    def _failure(self, reason: str) -> ReplyError:
+    def _build_error(self, reason: str) -> ReplyError:
         return ReplyError(
             f"step {self.work.step!r}: the notes do not fit the {self.room:,} tokens that one call"
             f" leaves for them, {reason}",
@@ -120,5 +120,5 @@ class Collapsing:
         )
 
 
-def _as_it_is(note: Note, size: int) -> PendingNote:
-    return PendingNote(spans=note.spans, max_tokens=size - FENCE, note=to_awaitable(note))
+def _keep_unchanged(note: Note, size: int) -> PendingNote:
+    return PendingNote(spans=note.spans, max_tokens=size - FENCE_TOKENS, note=to_awaitable(note))

@@ -33,8 +33,8 @@ from octavo.protocols import (
     StepType,
     Work,
 )
-from octavo.strategies.fit import FENCE, require_room
-from octavo.strategies.weighing import Weighing, weights_of
+from octavo.strategies.fit import FENCE_TOKENS, ensure_fits_window
+from octavo.strategies.weighing import ImportanceMethod, measure_importance
 from octavo.text.allotment import allot_shares
 from octavo.text.facts import find_facts, find_lost_facts
 from octavo.text.note import Note, Prediction, PendingNote
@@ -43,14 +43,14 @@ from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "CompressOptions"]
 
-_SLACK = 1.5
+_REPLY_SLACK = 1.5
 """How many times its target a rewritten part may take before it is cut."""
-_SPARE = 48
+_EXTRA_TOKENS = 48
 """Tokens beyond that, which a short part needs more of."""
-_WARMER = 0.7
+_RETRY_TEMPERATURE = 0.7
 """The temperature of a second attempt: the same one would give the same reply."""
 
-Named = Annotated[str, ExpressionMark("params")]
+ParamExpression = Annotated[str, ExpressionMark("params")]
 """A parameter's name, or an expression over parameters."""
 
 
@@ -61,16 +61,16 @@ class CompressOptions(Options):
         description="The prompt for each part; it sees `text`, `headings`, `words`, `have`,"
         " `keep`, `missing` and `added`."
     )
-    ratio: Named = Field(
+    ratio: ParamExpression = Field(
         default="0.5", description="The share of its tokens that the document keeps."
     )
-    target: Named | None = Field(
+    target: ParamExpression | None = Field(
         default=None, description="The tokens that the document keeps; goes before `ratio`."
     )
-    query: Named | None = Field(
+    query: ParamExpression | None = Field(
         default=None, description="What matters: parts that speak of it are shortened less."
     )
-    by: Weighing = Field(
+    by: ImportanceMethod = Field(
         default="words",
         description="What tells how much a part weighs: its words, or its embedding.",
     )
@@ -95,13 +95,13 @@ class CompressOptions(Options):
 
     @field_validator("ratio", "target", mode="before")
     @classmethod
-    def _number_is_an_expression(cls, value: object) -> object:
+    def _accept_number(cls, value: object) -> object:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return str(value) if number else value
 
 
 @dataclass(slots=True)
-class _Part:
+class _PartState:
     """A part as it stands: its text, tokens and weight, and why it may not get any shorter."""
 
     slot: PendingNote
@@ -109,7 +109,7 @@ class _Part:
     text: str
     tokens: int
     weight: float
-    fixed: str = ""
+    fixed_reason: str = ""
 
 
 async def run(slots: Sequence[PendingNote], options: CompressOptions, work: Work) -> Sequence[PendingNote]:
@@ -117,54 +117,54 @@ async def run(slots: Sequence[PendingNote], options: CompressOptions, work: Work
 
     Raises UsageError for a ratio or a target that cannot be, FitError when a prompt cannot fit.
     """
-    shortening = _Shortening(work.prompt(options.prompt), options, work)
-    shortening.goal(1)
+    shortening = _DocumentShortener(work.prompt(options.prompt), options, work)
+    shortening.compute_goal(1)
     largest = max((slot.max_tokens for slot in slots), default=0)
     empty: dict[str, object] = {"text": "", "headings": (), "words": 1, "have": 1}
     empty |= {"keep": (), "missing": (), "added": ()}
     # The names that must stay stand in the prompt a second time, those that were lost a third, and
     # those that were made up are no longer than a reply.
-    longer = [replace(slot, bound=4 * slot.max_tokens + FENCE) for slot in slots]
-    require_room(work, shortening.prompt, empty, largest, longer)
+    longer = [replace(slot, bound=4 * slot.max_tokens + FENCE_TOKENS) for slot in slots]
+    ensure_fits_window(work, shortening.prompt, empty, largest, longer)
     work.follow(2 * options.rounds)
     return [
         PendingNote(
             spans=merge_spans(span for slot in slots for span in slot.spans),
             max_tokens=sum(slot.max_tokens for slot in slots),
-            note=work.start(shortening.shortened(slots)),
+            note=work.start(shortening.shorten(slots)),
             boundary_hash=slots[0].boundary_hash if slots else 0,
         )
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class _Shortening:
+class _DocumentShortener:
     """One document being shortened."""
 
     prompt: PromptLike
     options: CompressOptions
     work: Work
 
-    async def shortened(self, slots: Sequence[PendingNote]) -> Note:
+    async def shorten(self, slots: Sequence[PendingNote]) -> Note:
         """Shorten parts, in rounds, while there is too much; return all of them together."""
-        parts, predicted = await self._parts(slots)
-        before = self._count(parts)
-        goal = self.goal(before)
+        parts, predicted = await self._weigh_parts(slots)
+        before = self._count_tokens(parts)
+        goal = self.compute_goal(before)
         for number in range(self.options.rounds):
-            chosen = self._chosen(parts, goal)
+            chosen = self._choose_parts(parts, goal)
             rewriting = [
                 self.work.start(self._rewrite(part, share, number)) for part, share in chosen
             ]
             for each in rewriting:
                 predicted = await each or predicted
         if predicted is None:
-            self._say(parts, before, self._count(parts), goal)
+            self._report_outcome(parts, before, self._count_tokens(parts), goal)
         text = "".join(part.text for part in parts)
         return Note(text, merge_spans(s for part in parts for s in part.note.spans), None, predicted)
 
-    def goal(self, tokens: int) -> int:
+    def compute_goal(self, tokens: int) -> int:
         """Return how many of a document's tokens it may keep."""
-        target = self._value(self.options.target)
+        target = self._evaluate(self.options.target)
         if target is not None:
             if isinstance(target, bool) or not isinstance(target, int) or target < 1:
                 raise UsageError(
@@ -172,7 +172,7 @@ class _Shortening:
                     hint="write a whole number such as 2000",
                 )
             return target
-        ratio = self._value(self.options.ratio)
+        ratio = self._evaluate(self.options.ratio)
         if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 < ratio <= 1:
             raise UsageError(
                 f"step {self.work.step!r}: a ratio lies above 0 and up to 1, not {ratio!r}",
@@ -180,36 +180,36 @@ class _Shortening:
             )
         return int(tokens * ratio)
 
-    def _count(self, parts: Sequence[_Part]) -> int:
+    def _count_tokens(self, parts: Sequence[_PartState]) -> int:
         return self.work.counter.count("".join(part.text for part in parts))
 
-    def _value(self, expression: str | None) -> object:
+    def _evaluate(self, expression: str | None) -> object:
         return None if expression is None else Condition(expression).evaluate(self.work.params)
 
-    async def _parts(self, slots: Sequence[PendingNote]) -> tuple[list[_Part], Prediction | None]:
+    async def _weigh_parts(self, slots: Sequence[PendingNote]) -> tuple[list[_PartState], Prediction | None]:
         found = [(slot, note) for slot in slots if (note := await slot.note) is not None]
         texts = [note.text for _, note in found]
-        query = str(self._value(self.options.query) or "")
-        weights, predicted = await weights_of(texts, query, self.options.by, self.work)
+        query = str(self._evaluate(self.options.query) or "")
+        weights, predicted = await measure_importance(texts, query, self.options.by, self.work)
         predicted = next((note.predicted for _, note in found if note.predicted), predicted)
         tokens = self.work.counter.count_batch(texts)
         return [
-            _Part(slot, note, text, count, weight)
+            _PartState(slot, note, text, count, weight)
             for (slot, note), text, count, weight in zip(found, texts, tokens, weights, strict=True)
         ], predicted
 
-    def _chosen(self, parts: Sequence[_Part], goal: int) -> list[tuple[_Part, float]]:
+    def _choose_parts(self, parts: Sequence[_PartState], goal: int) -> list[tuple[_PartState, float]]:
         """Return the parts to shorten, each with the share that it keeps; none when all is well."""
-        if self._count(parts) <= goal:
+        if self._count_tokens(parts) <= goal:
             return []
-        loose = [part for part in parts if not part.fixed]
-        left = goal - sum(part.tokens for part in parts if part.fixed)
+        loose = [part for part in parts if not part.fixed_reason]
+        left = goal - sum(part.tokens for part in parts if part.fixed_reason)
         dynamic = self.options.spread == "dynamic"
         weights = [part.weight if dynamic else 0.0 for part in loose]
         shares = allot_shares([part.tokens for part in loose], weights, left, self.options.least)
         return [(part, share) for part, share in zip(loose, shares, strict=True) if share < 1]
 
-    async def _rewrite(self, part: _Part, share: float, number: int) -> Prediction | None:
+    async def _rewrite(self, part: _PartState, share: float, number: int) -> Prediction | None:
         """Shorten a part where nothing is lost by it; two attempts that lose something fix it."""
         keep = find_facts(part.text)
         missing: tuple[str, ...] = ()
@@ -221,7 +221,7 @@ class _Shortening:
             except CallError as error:
                 if attempt and self.options.on_error == "fail":
                     raise
-                part.fixed = error.message
+                part.fixed_reason = error.message
                 continue
             if answer.predicted is Prediction.SHORT:
                 part.text, part.tokens = str(answer.value), int(part.tokens * share)
@@ -230,17 +230,17 @@ class _Shortening:
                 # As many calls as there may be, and each has lost all and made up what it says.
                 missing, added = keep, (str(answer.value),)
                 continue
-            text = _framed(part.text, str(answer.value))
+            text = _restore_whitespace(part.text, str(answer.value))
             tokens = self.work.counter.count(text)
             missing = find_lost_facts(keep, text)
             added = find_lost_facts(find_facts(text), "\n".join([*part.slot.headings, part.text]))
             if tokens < part.tokens and not missing and not added:
-                part.text, part.tokens, part.fixed = text, tokens, ""
+                part.text, part.tokens, part.fixed_reason = text, tokens, ""
                 return None
-            part.fixed = _fault(missing, added)
-        return Prediction.LONG if not part.fixed else None
+            part.fixed_reason = _describe_fault(missing, added)
+        return Prediction.LONG if not part.fixed_reason else None
 
-    def _ask(self, part: _Part, share: float, sample: int, said: Mapping[str, object]) -> Asked:
+    def _ask(self, part: _PartState, share: float, sample: int, said: Mapping[str, object]) -> Asked:
         have = len(part.text.split())
         span = Span(part.slot.spans[0].start, part.slot.spans[-1].end)
         return self.work.ask(
@@ -252,17 +252,17 @@ class _Shortening:
                 "have": have,
                 **said,
             },
-            tokens=min(part.tokens, math.ceil(_SLACK * share * part.tokens) + _SPARE),
+            tokens=min(part.tokens, math.ceil(_REPLY_SLACK * share * part.tokens) + _EXTRA_TOKENS),
             node=f"characters {span.start} to {span.end}, attempt {sample + 1}",
             levels=self.work.after + 2 * self.options.rounds - 1 - sample,
             sample=sample,
-            temperature=_WARMER if sample % 2 else None,
+            temperature=_RETRY_TEMPERATURE if sample % 2 else None,
             strict=True,
         )
 
-    def _say(self, parts: Sequence[_Part], before: int, after: int, goal: int) -> None:
+    def _report_outcome(self, parts: Sequence[_PartState], before: int, after: int, goal: int) -> None:
         """Say how far it got where that is not far enough, or fail if it should."""
-        kept = [part.fixed for part in parts if part.fixed]
+        kept = [part.fixed_reason for part in parts if part.fixed_reason]
         if kept:
             self.work.notice(
                 f"{len(kept)} of {len(parts)} parts got no shorter: {'; '.join(kept[:3])}"
@@ -278,13 +278,13 @@ class _Shortening:
         self.work.notice(message)
 
 
-def _fault(missing: Sequence[str], added: Sequence[str]) -> str:
+def _describe_fault(missing: Sequence[str], added: Sequence[str]) -> str:
     if missing:
         return f"{missing[0]!r} was lost"
     return f"{added[0]!r} was made up" if added else "as long as before"
 
 
-def _framed(before: str, after: str) -> str:
+def _restore_whitespace(before: str, after: str) -> str:
     """Return a rewritten text with the white space around it that the text had."""
     body = before.strip()
     start = before.index(body)

@@ -31,22 +31,22 @@ from octavo.protocols import (
     StepType,
     Work,
 )
-from octavo.strategies.demonstration import examples_of
-from octavo.strategies.fit import require_room
-from octavo.strategies.gleaning import Part, Task
-from octavo.strategies.harvest import harvest
-from octavo.strategies.listing import listing
+from octavo.strategies.demonstration import parse_examples
+from octavo.strategies.fit import ensure_fits_window
+from octavo.strategies.gleaning import PartReader, ExtractionTask
+from octavo.strategies.harvest import merge_records
+from octavo.strategies.listing import list_schema
 from octavo.text.note import Note, PendingNote
 from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "ExtractOptions"]
 
-_MOST_PASSES = 20
-_AROUND = 6
+_MAX_PASSES = 20
+_RESULT_FACTOR = 6
 """How many times its tokens a reply may take in the result: with the places of its fields, and of
 parts that are read in halves."""
 
-Named = Annotated[str, ExpressionMark("params")]
+ParamExpression = Annotated[str, ExpressionMark("params")]
 """A parameter's name, or an expression over parameters."""
 
 
@@ -61,13 +61,13 @@ class ExtractOptions(Options):
         alias="schema",
         description="The JSON Schema of one record; `given` is that of the parameter `schema`.",
     )
-    examples: Named | None = Field(
+    examples: ParamExpression | None = Field(
         default=None, description="Texts with their records: a parameter of the type json."
     )
-    passes: Named = Field(
+    passes: ParamExpression = Field(
         default="1", description="How often each part is read: a number, or a parameter's name."
     )
-    key: Named | None = Field(
+    key: ParamExpression | None = Field(
         default=None,
         description="The fields in which two mentions of one thing agree; all of them without it.",
     )
@@ -85,7 +85,7 @@ class ExtractOptions(Options):
 
     @field_validator("passes", mode="before")
     @classmethod
-    def _number_is_an_expression(cls, value: object) -> object:
+    def _accept_number(cls, value: object) -> object:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -95,48 +95,48 @@ async def run(slots: Sequence[PendingNote], options: ExtractOptions, work: Work)
     Raises UsageError or SpecError for a schema, examples or passes that cannot be, and FitError
     when a prompt cannot fit the window.
     """
-    task = _task(options, work)
+    task = _build_task(options, work)
     empty = {"text": "", "headings": (), "demonstrations": task.examples}
-    require_room(work, task.prompt, empty, options.tokens, slots, schema=task.reply)
-    parts = [work.start(Part(slot, task, work).read()) for slot in slots]
+    ensure_fits_window(work, task.prompt, empty, options.tokens, slots, schema=task.reply_schema)
+    parts = [work.start(PartReader(slot, task, work).read()) for slot in slots]
 
-    async def gathered() -> Note:
+    async def gather() -> Note:
         read = [part for each in parts if (part := await each) is not None]
-        found = [finding for part in read for finding in part.found]
+        found = [finding for part in read for finding in part.findings]
         predicted = next((part.predicted for part in read if part.predicted), None)
-        value = harvest(found, key=task.key, everywhere=options.dedupe == "document")
+        value = merge_records(found, key=task.key_fields, everywhere=options.dedupe == "document")
         return Note(value, merge_spans(span for part in read for span in part.spans), None, predicted)
 
     return [
         PendingNote(
             spans=merge_spans(span for slot in slots for span in slot.spans),
-            max_tokens=_AROUND * options.tokens * task.passes * max(1, len(slots)),
-            note=work.start(gathered()),
+            max_tokens=_RESULT_FACTOR * options.tokens * task.passes * max(1, len(slots)),
+            note=work.start(gather()),
             boundary_hash=slots[0].boundary_hash if slots else 0,
         )
     ]
 
 
-def _task(options: ExtractOptions, work: Work) -> Task:
-    record = _record(options, work)
-    reply = listing(record)
-    given = _value(options.examples, work)
+def _build_task(options: ExtractOptions, work: Work) -> ExtractionTask:
+    record = _find_record_schema(options, work)
+    reply = list_schema(record)
+    given = _evaluate(options.examples, work)
     if given is not None and not isinstance(given, JsonText):
         raise UsageError(
             f"step {work.step!r}: `examples: {options.examples}` is no JSON",
             hint=f"declare the parameter as {options.examples}: {{type: json}}",
         )
-    passes = _value(options.passes, work)
-    if isinstance(passes, bool) or not isinstance(passes, int) or not 1 <= passes <= _MOST_PASSES:
+    passes = _evaluate(options.passes, work)
+    if isinstance(passes, bool) or not isinstance(passes, int) or not 1 <= passes <= _MAX_PASSES:
         raise UsageError(
-            f"step {work.step!r}: a part is read once to {_MOST_PASSES} times, not {passes}",
+            f"step {work.step!r}: a part is read once to {_MAX_PASSES} times, not {passes}",
             hint="lower the passes" if isinstance(passes, int) and passes > 1 else "write 1",
         )
-    key = _value(options.key, work) or ()
+    key = _evaluate(options.key, work) or ()
     names = (key,) if isinstance(key, str) else tuple(map(str, cast("Sequence[object]", key)))
     _require_fields(names, record, work)
-    examples = examples_of(given, reply) if given is not None else ()
-    return Task(
+    examples = parse_examples(given, reply) if given is not None else ()
+    return ExtractionTask(
         work.prompt(options.prompt),
         reply,
         examples,
@@ -144,15 +144,15 @@ def _task(options: ExtractOptions, work: Work) -> Task:
         names,
         options.tokens,
         options.temperature,
-        fails=options.on_error == "fail",
+        fail_on_error=options.on_error == "fail",
     )
 
 
-def _value(expression: str | None, work: Work) -> object:
+def _evaluate(expression: str | None, work: Work) -> object:
     return None if expression is None else Condition(expression).evaluate(work.params)
 
 
-def _record(options: ExtractOptions, work: Work) -> JsonSchema:
+def _find_record_schema(options: ExtractOptions, work: Work) -> JsonSchema:
     """Return the schema of one record, named by the pipeline or given by the user.
 
     Of a user's schema of a list it is that of the items: a list is what is extracted anyway.

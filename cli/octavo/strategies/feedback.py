@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 
 from octavo.errors import CallError
 from octavo.protocols import Answer, JsonSchema, PromptLike, Work
-from octavo.strategies.ranking import Candidate, Limits, chosen, taken
+from octavo.strategies.ranking import Candidate, ChoiceLimits, choose_positions, take_best
 from octavo.text.note import Note, Prediction
 
-__all__ = ["JUDGEMENT", "Feedback"]
+__all__ = ["JUDGEMENT_SCHEMA", "ChoiceJudge"]
 
-JUDGEMENT: JsonSchema = {
+JUDGEMENT_SCHEMA: JsonSchema = {
     "type": "object",
     "properties": {
         "answer": {"type": "string", "maxLength": 600},
@@ -33,45 +33,45 @@ JUDGEMENT: JsonSchema = {
 
 
 @dataclass(frozen=True, slots=True)
-class Feedback:
+class ChoiceJudge:
     """Judges choices for one query, at most `rounds` times; `skips` tells what a failure means."""
 
     prompt: PromptLike
     query: str
     tokens: int
-    rounds: int
-    skips: bool
+    max_rounds: int
+    skip_failed: bool
     work: Work
 
-    async def settled(
-        self, notes: Mapping[int, Note], candidates: Sequence[Candidate], limits: Limits
+    async def settle_choice(
+        self, notes: Mapping[int, Note], candidates: Sequence[Candidate], limits: ChoiceLimits
     ) -> tuple[frozenset[int], Prediction | None]:
         """Return the places that are left when no judgement wants more or fewer.
 
         The second value is set when a plan made a judgement up: then any choice may be left.
         """
-        places = chosen(candidates, limits)
-        count = len(taken(candidates, limits))
+        places = choose_positions(candidates, limits)
+        count = len(take_best(candidates, limits))
         most = limits.keep or len(candidates)
         tried: dict[int, frozenset[int]] = {}
         best, best_score = places, -1.0
-        while places and len(tried) < self.rounds:
+        while places and len(tried) < self.max_rounds:
             if count in tried or places in tried.values():
                 break
             tried[count] = places
             try:
                 answer = await self._judge(places, notes, len(tried))
             except CallError:
-                if not self.skips:
+                if not self.skip_failed:
                     raise
                 break
             if answer.predicted is not None:
                 if answer.predicted is Prediction.LONG:
                     upwards, downwards = range(count + 1, most + 1), range(count - 1, 0, -1)
                     others = (
-                        chosen(candidates, _exactly(n, limits)) for n in (*upwards, *downwards)
+                        choose_positions(candidates, _limit_to(n, limits)) for n in (*upwards, *downwards)
                     )
-                    await self.suppose(others, notes, len(tried))
+                    await self.predict_judgements(others, notes, len(tried))
                 return places, answer.predicted
             assert isinstance(answer.value, Mapping)
             if answer.value["parts"] == "enough":
@@ -81,15 +81,15 @@ class Feedback:
             count += 1 if answer.value["parts"] == "too few" else -1
             if not 1 <= count <= most:
                 break
-            places = chosen(candidates, _exactly(count, limits))
+            places = choose_positions(candidates, _limit_to(count, limits))
         return best, None
 
-    async def suppose(
+    async def predict_judgements(
         self, choices: Iterable[frozenset[int]], notes: Mapping[int, Note], tried: int = 0
     ) -> None:
         """Ask about further choices as long as a run might: in a plan, which makes answers up."""
         for places in choices:
-            if not places or tried == self.rounds:
+            if not places or tried == self.max_rounds:
                 break
             tried += 1
             await self._judge(places, notes, tried)
@@ -101,11 +101,11 @@ class Feedback:
             self.prompt,
             {"query": self.query, "notes": [notes[place].value for place in sorted(places)]},
             tokens=self.tokens,
-            schema=JUDGEMENT,
+            schema=JUDGEMENT_SCHEMA,
             node=f"judgement {number}, {len(places)} pieces",
-            levels=self.work.after + self.rounds - number,
+            levels=self.work.after + self.max_rounds - number,
         ).reply
 
 
-def _exactly(count: int, limits: Limits) -> Limits:
+def _limit_to(count: int, limits: ChoiceLimits) -> ChoiceLimits:
     return replace(limits, keep=count, least=count, drop=None)

@@ -25,10 +25,10 @@ class FilterOptions(Options):
 async def run(slots: Sequence[PendingNote], options: FilterOptions, work: Work) -> Sequence[PendingNote]:
     """Return the slots; the note of each that does not satisfy the expression is None."""
     condition = Condition(options.where)
-    return [replace(slot, note=work.start(_keep(slot, condition, work))) for slot in slots]
+    return [replace(slot, note=work.start(_filter_note(slot, condition, work))) for slot in slots]
 
 
-async def _keep(slot: PendingNote, condition: Condition, work: Work) -> Note | None:
+async def _filter_note(slot: PendingNote, condition: Condition, work: Work) -> Note | None:
     note = await slot.note
     if note is None or note.predicted is Prediction.LONG:
         return note

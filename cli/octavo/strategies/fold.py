@@ -22,15 +22,15 @@ from pydantic import Field
 
 from octavo.errors import CallError, FitError
 from octavo.protocols import Answer, Kind, Options, PromptMark, PromptRef, StepType, Work
-from octavo.strategies.fit import FENCE, require_room
-from octavo.strategies.validity import SLACK, Rule, checking, is_too_long
+from octavo.strategies.fit import FENCE_TOKENS, ensure_fits_window
+from octavo.strategies.validity import LENGTH_TOLERANCE, TextRule, build_check, is_too_long
 from octavo.text.length import has_sentence_end, count_words
 from octavo.text.note import Note, Prediction, PendingNote
 from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "FoldOptions"]
 
-_STEP = 0.05
+_SHORTENING_STEP = 0.05
 """By how much of the words each try to shorten asks for less than the one before."""
 
 
@@ -55,8 +55,8 @@ class FoldOptions(Options):
     tries: int = Field(default=2, ge=1, description="The most tries to shorten one text.")
     tokens: int = Field(default=900, ge=1, description="The most tokens of a reply.")
     words: int = Field(default=400, ge=1, description="The length of the running text, in words.")
-    require: list[Rule] = Field(
-        default_factory=list[Rule],
+    require: list[TextRule] = Field(
+        default_factory=list[TextRule],
         description="What an update must keep, or it is asked for once more: `sentence`, an end of"
         " a sentence; `length`, no more than a fifth over `words`.",
     )
@@ -74,29 +74,29 @@ async def run(slots: Sequence[PendingNote], options: FoldOptions, work: Work) ->
     if not slots:
         return slots
     work.follow(len(slots))
-    _require_room(slots, options, work)
+    _ensure_prompts_fit(slots, options, work)
     ordered = tuple(slots) if options.order == "document" else tuple(reversed(slots))
     return [
         PendingNote(
             spans=merge_spans(span for slot in slots for span in slot.spans),
             max_tokens=options.tokens,
-            note=work.start(_Fold(ordered, options, work).note()),
+            note=work.start(_RunningText(ordered, options, work).fold_notes()),
             boundary_hash=slots[0].boundary_hash,
         )
     ]
 
 
-def _require_room(slots: Sequence[PendingNote], options: FoldOptions, work: Work) -> None:
+def _ensure_prompts_fit(slots: Sequence[PendingNote], options: FoldOptions, work: Work) -> None:
     """Raise FitError where a prompt cannot fit beside a running text as long as its reply."""
     prompt = work.prompt(options.next)
     empty = {"text": "", "headings": (), "summary": "", "words": options.words}
-    require_room(work, prompt, empty, 2 * options.tokens, slots)
+    ensure_fits_window(work, prompt, empty, 2 * options.tokens, slots)
     if options.shorten is None:
         return
     shorten = work.prompt(options.shorten)
     longest = {"summary": "", "words": options.words, "have": 10 * options.words}
     room = work.room(shorten, longest, options.tokens)
-    if room is not None and options.tokens + FENCE > room:
+    if room is not None and options.tokens + FENCE_TOKENS > room:
         raise FitError(
             f"step {work.step!r}: a text of up to {options.tokens:,} tokens does not fit prompt"
             f" {shorten.name!r}, which leaves {room:,} of the window's {work.window:,}",
@@ -105,7 +105,7 @@ def _require_room(slots: Sequence[PendingNote], options: FoldOptions, work: Work
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _FoldPart:
     """A part to be worked in: its note, its place, and what follows it.
 
     `share` is how much of the parts were read before it, `levels` how many calls stand between it
@@ -118,20 +118,20 @@ class _Part:
     levels: int
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         spans = self.slot.spans
         return f"characters {spans[0].start} to {spans[-1].end}" if spans else "a note"
 
 
 @dataclass(frozen=True, slots=True)
-class _Fold:
+class _RunningText:
     """One running text."""
 
     slots: Sequence[PendingNote]
     options: FoldOptions
     work: Work
 
-    async def note(self) -> Note | None:
+    async def fold_notes(self) -> Note | None:
         """Return the running text after the last note, or None when there was no note."""
         running: Note | None = None
         for position, slot in enumerate(self.slots):
@@ -139,9 +139,9 @@ class _Fold:
             if note is None:
                 continue
             levels = self.work.after + len(self.slots) - position - 1
-            part = _Part(note, slot, position / len(self.slots), levels)
+            part = _FoldPart(note, slot, position / len(self.slots), levels)
             try:
-                answer = await self._worked_in(part, running)
+                answer = await self._add_part(part, running)
             except CallError as error:
                 if self.options.on_error == "fail":
                     raise
@@ -151,21 +151,21 @@ class _Fold:
             running = Note(answer.value, spans, predicted=answer.predicted)
         return running
 
-    async def _worked_in(self, part: _Part, running: Note | None) -> Answer:
+    async def _add_part(self, part: _FoldPart, running: Note | None) -> Answer:
         options = self.options
-        answer = await self._update(part, running)
+        answer = await self._ask_update(part, running)
         if options.shorten is None or not self._is_too_long(answer):
             return answer
-        node = f"shortening {part.place}"
+        node = f"shortening {part.location}"
         if options.compress == "previous" and running is not None:
             before = Answer(running.value, predicted=running.predicted)
             words = max(1, round(options.words * part.share))
-            shorter = await self._shortened(before, words, node, part.levels + 1)
+            shorter = await self._shorten(before, words, node, part.levels + 1)
             again = Note(shorter.value, running.spans, predicted=shorter.predicted)
-            return await self._update(part, again)
-        return await self._shortened(answer, options.words, node, part.levels)
+            return await self._ask_update(part, again)
+        return await self._shorten(answer, options.words, node, part.levels)
 
-    async def _update(self, part: _Part, running: Note | None) -> Answer:
+    async def _ask_update(self, part: _FoldPart, running: Note | None) -> Answer:
         options, work = self.options, self.work
         variables: dict[str, object] = {
             "text": part.note.value,
@@ -179,9 +179,9 @@ class _Fold:
             variables,
             tokens=options.tokens,
             words=options.words,
-            node=part.place,
+            node=part.location,
             levels=part.levels,
-            check=checking(options.require, options.words),
+            check=build_check(options.require, options.words),
         ).reply
 
     def _is_too_long(self, answer: Answer) -> bool:
@@ -190,13 +190,13 @@ class _Fold:
             return answer.predicted is Prediction.LONG
         return answer.truncated or is_too_long(str(answer.value), self.options.words)
 
-    async def _shortened(self, answer: Answer, words: int, node: str, levels: int) -> Answer:
+    async def _shorten(self, answer: Answer, words: int, node: str, levels: int) -> Answer:
         """Return the first shorter text that is near `words` and whole, else the nearest one."""
         options, work = self.options, self.work
         assert options.shorten is not None
         best = answer
         for number in range(options.tries):
-            target = max(1, round(words * (1 - _STEP * number)))
+            target = max(1, round(words * (1 - _SHORTENING_STEP * number)))
             have = count_words(str(best.value))
             asked = work.ask(
                 work.prompt(options.shorten),
@@ -216,19 +216,19 @@ class _Fold:
             if shorter.predicted is Prediction.LONG:
                 best = shorter
                 continue
-            if _distance(shorter, words) < _distance(best, words):
+            if _count_words_off(shorter, words) < _count_words_off(best, words):
                 best = shorter
-            if _is_near(shorter, words) and has_sentence_end(str(shorter.value)):
+            if _is_near_length(shorter, words) and has_sentence_end(str(shorter.value)):
                 return shorter
         return best
 
 
-def _distance(answer: Answer, words: int) -> int:
+def _count_words_off(answer: Answer, words: int) -> int:
     return abs(count_words(str(answer.value)) - words)
 
 
-def _is_near(answer: Answer, words: int) -> bool:
-    return words * (2 - SLACK) <= count_words(str(answer.value)) <= words * SLACK
+def _is_near_length(answer: Answer, words: int) -> bool:
+    return words * (2 - LENGTH_TOLERANCE) <= count_words(str(answer.value)) <= words * LENGTH_TOLERANCE
 
 
 STEP = StepType(

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 from octavo.errors import CallError, CutError
 from octavo.protocols import Asked, JsonSchema, PromptLike, Work
-from octavo.strategies.demonstration import Example
-from octavo.strategies.harvest import Finding
+from octavo.strategies.demonstration import ExtractionExample
+from octavo.strategies.harvest import RecordFinding
 from octavo.text.document import Document
 from octavo.text.evidence import Claim, verify_claims
 from octavo.text.halves import split_in_half
 from octavo.text.note import Prediction, Record, PendingNote
 from octavo.text.span import Span
 
-__all__ = ["Part", "Reading", "Task"]
+__all__ = ["PartReader", "PartReading", "ExtractionTask"]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ExtractionTask:
     """What all calls of a step share.
 
     `reply` is the schema of a reply, `key` the fields that tell records apart, `tokens` bounds a
@@ -28,51 +28,51 @@ class Task:
     """
 
     prompt: PromptLike
-    reply: JsonSchema
-    examples: tuple[Example, ...]
+    reply_schema: JsonSchema
+    examples: tuple[ExtractionExample, ...]
     passes: int
-    key: tuple[str, ...]
+    key_fields: tuple[str, ...]
     tokens: int
     temperature: float
-    fails: bool
+    fail_on_error: bool
 
 
 @dataclass(slots=True)
-class Reading:
+class PartReading:
     """What one part gave in all its passes."""
 
     spans: tuple[Span, ...]
-    found: list[Finding] = field(default_factory=list[Finding])
+    findings: list[RecordFinding] = field(default_factory=list[RecordFinding])
     predicted: Prediction | None = None
 
-    def add(self, other: Reading) -> None:
+    def add(self, other: PartReading) -> None:
         """Take in what another reading gave."""
-        self.found.extend(other.found)
+        self.findings.extend(other.findings)
         self.predicted = self.predicted or other.predicted
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartReader:
     """One part of a document, and what is to be found in it."""
 
     slot: PendingNote
-    task: Task
+    task: ExtractionTask
     work: Work
 
-    async def read(self) -> Reading | None:
+    async def read(self) -> PartReading | None:
         """Read the part in all passes; None when it has no note, or every pass failed and may."""
         note = await self.slot.note
         if note is None:
             return None
-        piece = _Piece(note.text, Span(self.slot.spans[0].start, self.slot.spans[-1].end))
-        reading = [self.work.start(self._try(piece, n)) for n in range(self.task.passes)]
-        read = Reading(self.slot.spans, predicted=note.predicted)
+        piece = _TextPiece(note.text, Span(self.slot.spans[0].start, self.slot.spans[-1].end))
+        reading = [self.work.start(self._try_pass(piece, n)) for n in range(self.task.passes)]
+        read = PartReading(self.slot.spans, predicted=note.predicted)
         failed: list[CallError] = []
         for each in reading:
             found = await each
-            if isinstance(found, Reading):
+            if isinstance(found, PartReading):
                 read.add(found)
-            elif self.task.fails:
+            elif self.task.fail_on_error:
                 raise found
             else:
                 failed.append(found)
@@ -86,17 +86,17 @@ class Part:
             )
         return read
 
-    async def _try(self, piece: _Piece, number: int) -> Reading | CallError:
+    async def _try_pass(self, piece: _TextPiece, number: int) -> PartReading | CallError:
         """Return an error instead of raising it, which would end the document at once."""
         try:
-            return await self._pass(piece, number)
+            return await self._read_pass(piece, number)
         except CallError as error:
             return error
 
-    async def _pass(self, piece: _Piece, number: int) -> Reading:
+    async def _read_pass(self, piece: _TextPiece, number: int) -> PartReading:
         """Read a piece once; one with more records than a reply holds, in halves."""
-        halves = piece.halves(self.work.document)
-        read = Reading((piece.span,))
+        halves = piece.split_in_halves(self.work.document)
+        read = PartReading((piece.span,))
         # A text far shorter than a reply does not fill it with what it says: whatever does is no
         # reason to read it in halves, again and again.
         complete = bool(halves) and 2 * len(piece.text) > self.task.tokens
@@ -108,18 +108,18 @@ class Part:
         else:
             read.predicted = answer.predicted
             if answer.predicted is None:
-                read.found.extend(self._findings(piece, answer.value, number))
+                read.findings.extend(self._parse_findings(piece, answer.value, number))
             # A plan takes every piece for one that may have to be read in halves.
-            if answer.predicted is not Prediction.LONG or piece.half:
+            if answer.predicted is not Prediction.LONG or piece.is_half:
                 return read
-        for half in [self.work.start(self._try(half, number)) for half in halves]:
+        for half in [self.work.start(self._try_pass(half, number)) for half in halves]:
             found = await half
             if isinstance(found, CallError):
                 raise found
             read.add(found)
         return read
 
-    def _ask(self, piece: _Piece, number: int, *, complete: bool) -> Asked:
+    def _ask(self, piece: _TextPiece, number: int, *, complete: bool) -> Asked:
         return self.work.ask(
             self.task.prompt,
             {
@@ -128,7 +128,7 @@ class Part:
                 "demonstrations": self.task.examples,
             },
             tokens=self.task.tokens,
-            schema=self.task.reply,
+            schema=self.task.reply_schema,
             node=f"pass {number + 1}, characters {piece.span.start} to {piece.span.end}",
             levels=self.work.after,
             sample=number,
@@ -136,27 +136,27 @@ class Part:
             complete=complete,
         )
 
-    def _findings(self, piece: _Piece, reply: str | Record, number: int) -> Iterator[Finding]:
+    def _parse_findings(self, piece: _TextPiece, reply: str | Record, number: int) -> Iterator[RecordFinding]:
         assert isinstance(reply, Mapping)
         text = self.work.document.slice(piece.span)
         claims = [Claim(each["record"], each["quote"]) for each in reply["records"]]
         for each in verify_claims(text, claims, piece.span.start):
-            yield Finding(each, number, piece.span.start)
+            yield RecordFinding(each, number, piece.span.start)
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class _TextPiece:
     """What one call reads: a part, or a half of it; and where that stands."""
 
     text: str
     span: Span
-    half: bool = False
+    is_half: bool = False
 
-    def halves(self, document: Document) -> tuple[_Piece, ...]:
+    def split_in_halves(self, document: Document) -> tuple[_TextPiece, ...]:
         """Return both halves, or none where the text is short or not the document's own."""
         at = split_in_half(self.text)
         if at is None or document.slice(self.span) != self.text:
             return ()
         border = self.span.start + at
         left, right = Span(self.span.start, border), Span(border, self.span.end)
-        return tuple(_Piece(document.slice(span), span, half=True) for span in (left, right))
+        return tuple(_TextPiece(document.slice(span), span, is_half=True) for span in (left, right))

@@ -8,22 +8,22 @@ from typing import Any, cast
 
 from octavo.protocols import JsonSchema
 
-__all__ = ["listing"]
+__all__ = ["list_schema"]
 
-_QUOTE = 600
+_MAX_QUOTE_CHARS = 600
 """The most characters of a quote; the prompt asks for one or two sentences."""
 
 
-def listing(record: JsonSchema) -> JsonSchema:
+def list_schema(record: JsonSchema) -> JsonSchema:
     """Return the schema of a list of records, each behind the words that it is taken from."""
     item: JsonSchema = record
     beside: dict[str, Any] = {}
     if '"$ref"' in json.dumps(record):
         # A reference counts from the root, where the record no longer is.
-        item, beside = {"$ref": "#/$defs/record"}, {"$defs": {"record": _moved(record)}}
+        item, beside = {"$ref": "#/$defs/record"}, {"$defs": {"record": _rebase_references(record)}}
     quoted = {
         "type": "object",
-        "properties": {"quote": {"type": "string", "maxLength": _QUOTE}, "record": item},
+        "properties": {"quote": {"type": "string", "maxLength": _MAX_QUOTE_CHARS}, "record": item},
         "required": ["quote", "record"],
         "additionalProperties": False,
     }
@@ -36,14 +36,14 @@ def listing(record: JsonSchema) -> JsonSchema:
     }
 
 
-def _moved(node: object) -> object:
+def _rebase_references(node: object) -> object:
     """Return a schema whose references find their targets below `$defs/record`."""
     if isinstance(node, list):
-        return [_moved(each) for each in cast("list[object]", node)]
+        return [_rebase_references(each) for each in cast("list[object]", node)]
     if not isinstance(node, Mapping):
         return node
     moved: dict[str, object] = {}
     for name, each in cast("Mapping[str, object]", node).items():
         local = name == "$ref" and isinstance(each, str)
-        moved[name] = f"#/$defs/record{str(each)[1:]}" if local else _moved(each)
+        moved[name] = f"#/$defs/record{str(each)[1:]}" if local else _rebase_references(each)
     return moved

@@ -21,8 +21,8 @@ from octavo.protocols import (
     Work,
     named,
 )
-from octavo.strategies.fit import FENCE, require_room
-from octavo.strategies.refining import Refining
+from octavo.strategies.fit import FENCE_TOKENS, ensure_fits_window
+from octavo.strategies.refining import NoteRefiner
 from octavo.text.note import Note, PendingNote
 
 __all__ = ["STEP", "MapOptions"]
@@ -50,60 +50,60 @@ class MapOptions(Options):
     )
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
+    def _check_options(self) -> Self:
         if self.refine and self.check is None:
             raise ValueError("`refine` needs a prompt `check`")
         return self
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _MapPrompts:
     """The prompt, the schema of its replies where they are records, and how they are checked."""
 
     prompt: PromptLike
     schema: JsonSchema | None
-    refining: Refining | None
+    refiner: NoteRefiner | None
 
 
 async def run(slots: Sequence[PendingNote], options: MapOptions, work: Work) -> Sequence[PendingNote]:
     """Return a slot for each of `slots`; each call starts when its own input is there."""
-    question = _question(options, work)
+    question = _build_prompts(options, work)
     work.follow(1 + options.refine)
     empty = {"text": "", "headings": (), "context": named(()), "words": options.words}
     shown = [replace(slot, bound=slot.max_tokens + slot.context_tokens) for slot in slots]
-    require_room(work, question.prompt, empty, options.tokens, shown, schema=question.schema)
-    _require_room_for_checks(shown, question, empty, work)
+    ensure_fits_window(work, question.prompt, empty, options.tokens, shown, schema=question.schema)
+    _ensure_checks_fit(shown, question, empty, work)
     return [
         replace(slot, bound=options.tokens, note=work.start(_ask(slot, question, options, work)))
         for slot in slots
     ]
 
 
-def _question(options: MapOptions, work: Work) -> _Question:
+def _build_prompts(options: MapOptions, work: Work) -> _MapPrompts:
     schema = work.schema(options.schema_) if options.schema_ else None
     refining = None
     if options.check is not None and options.refine:
         check = work.prompt(options.check)
-        refining = Refining(check, options.refine, options.tokens, options.words, schema)
-    return _Question(work.prompt(options.prompt), schema, refining)
+        refining = NoteRefiner(check, options.refine, options.tokens, options.words, schema)
+    return _MapPrompts(work.prompt(options.prompt), schema, refining)
 
 
-def _require_room_for_checks(
-    slots: Sequence[PendingNote], question: _Question, empty: Mapping[str, object], work: Work
+def _ensure_checks_fit(
+    slots: Sequence[PendingNote], question: _MapPrompts, empty: Mapping[str, object], work: Work
 ) -> None:
-    if question.refining is None:
+    if question.refiner is None:
         return
-    room = question.refining.room(empty, work)
-    largest = max((slot.max_tokens for slot in slots), default=0) + FENCE
+    room = question.refiner.compute_room(empty, work)
+    largest = max((slot.max_tokens for slot in slots), default=0) + FENCE_TOKENS
     if room is not None and largest > room:
         raise FitError(
             f"step {work.step!r}: {largest:,} tokens of text and a note on them do not fit prompt"
-            f" {question.refining.prompt.name!r}, which leaves {room:,} for the text",
+            f" {question.refiner.prompt.name!r}, which leaves {room:,} for the text",
             hint="split to fewer tokens, lower `tokens`, or use a larger window",
         )
 
 
-async def _ask(slot: PendingNote, question: _Question, options: MapOptions, work: Work) -> Note | None:
+async def _ask(slot: PendingNote, question: _MapPrompts, options: MapOptions, work: Work) -> Note | None:
     note = await slot.note
     if note is None:
         return None
@@ -125,8 +125,8 @@ async def _ask(slot: PendingNote, question: _Question, options: MapOptions, work
     )
     try:
         answer = await asked.reply
-        if question.refining is not None:
-            answer = await question.refining.refined(
+        if question.refiner is not None:
+            answer = await question.refiner.refine(
                 answer, variables, node=node, levels=work.after, work=work
             )
     except CallError as error:

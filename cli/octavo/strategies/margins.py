@@ -28,18 +28,18 @@ from octavo.errors import FitError, Outcome, ReplyError
 from octavo.protocols import Kind, Options, PromptLike, PromptMark, PromptRef, StepType, Work
 from octavo.strategies.pages import (
     VERDICT_TOKENS,
-    Page,
-    Reader,
-    fitting_margins,
-    read_apart,
-    read_together,
+    SegmentMargin,
+    MarginReader,
+    collapse_margins,
+    read_separately,
+    read_cumulatively,
 )
 from octavo.text.note import Note, PendingNote
 from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "MarginsOptions"]
 
-_FENCE = 28
+_FENCE_TOKENS = 28
 """Tokens that the marks around one text may take, and what counting it alone may have missed."""
 
 
@@ -95,7 +95,7 @@ class MarginsOptions(Options):
     )
 
     @model_validator(mode="after")
-    def _judged(self) -> Self:
+    def _check_options(self) -> Self:
         if self.classify == "separate" and self.judge is None:
             raise ValueError("`classify: separate` needs a prompt `judge`")
         return self
@@ -105,36 +105,36 @@ async def run(slots: Sequence[PendingNote], options: MarginsOptions, work: Work)
     """Return a slot for the answer. Raises FitError when the prompts cannot fit the window."""
     if not slots:
         return slots
-    reader = _fitted(
-        Reader(
+    reader = _choose_mode(
+        MarginReader(
             options=options,
             work=work,
-            read=work.prompt(options.read),
-            answer=work.prompt(options.answer),
-            judge=work.prompt(options.judge)
+            read_prompt=work.prompt(options.read),
+            answer_prompt=work.prompt(options.answer),
+            judge_prompt=work.prompt(options.judge)
             if options.judge and options.classify == "separate"
             else None,
             cumulative=options.mode == "cumulative",
         ),
         slots,
     )
-    read = read_together if reader.cumulative else read_apart
+    read = read_cumulatively if reader.cumulative else read_separately
     pages = work.start(read(reader, slots))
-    shown = len(slots) * (options.tokens + _FENCE) if options.show == "margins" else 0
+    shown = len(slots) * (options.tokens + _FENCE_TOKENS) if options.show == "margins" else 0
     return [
         PendingNote(
             spans=merge_spans(span for slot in slots for span in slot.spans),
             max_tokens=options.answer_tokens + shown,
-            note=work.start(_answer(reader, slots, pages)),
+            note=work.start(_write_answer(reader, slots, pages)),
             boundary_hash=slots[0].boundary_hash,
         )
     ]
 
 
-def _fitted(reader: Reader, slots: Sequence[PendingNote]) -> Reader:
+def _choose_mode(reader: MarginReader, slots: Sequence[PendingNote]) -> MarginReader:
     """Return the reader in the mode in which all its prompts fit, or raise FitError."""
     options, work = reader.options, reader.work
-    misfit = _misfit(reader, slots)
+    misfit = _find_misfit(reader, slots)
     if misfit is not None and reader.cumulative:
         if options.overflow == "fail":
             raise misfit
@@ -143,20 +143,20 @@ def _fitted(reader: Reader, slots: Sequence[PendingNote]) -> Reader:
             " the answer is written from the margins"
         )
         reader = replace(reader, cumulative=False)
-        misfit = _misfit(reader, slots)
+        misfit = _find_misfit(reader, slots)
     if misfit is not None:
         raise misfit
     return reader
 
 
-def _misfit(reader: Reader, slots: Sequence[PendingNote]) -> FitError | None:
+def _find_misfit(reader: MarginReader, slots: Sequence[PendingNote]) -> FitError | None:
     """Return what is wrong when the largest prompt of some kind does not fit the window."""
     options = reader.options
-    sizes = [slot.max_tokens + _FENCE for slot in slots]
+    sizes = [slot.max_tokens + _FENCE_TOKENS for slot in slots]
     context = sum(sizes) if reader.cumulative else 0
-    margins = 0 if _is_at_once(reader, slots) else len(slots) * (options.tokens + _FENCE)
+    margins = 0 if _is_single_segment(reader, slots) else len(slots) * (options.tokens + _FENCE_TOKENS)
     headings = max((slot.headings for slot in slots), key=lambda path: sum(map(len, path)))
-    read = {"segments": ("",), **reader.variables(headings)}
+    read = {"segments": ("",), **reader.build_variables(headings)}
     answer = {
         "segments": ("",) if reader.cumulative else (),
         "margins": ("",) if margins else (),
@@ -165,25 +165,25 @@ def _misfit(reader: Reader, slots: Sequence[PendingNote]) -> FitError | None:
     misfit = None
     if margins and options.collapse is not None and not reader.cumulative:
         # Two at a time are enough: what does not fit is collapsed first.
-        margins = 2 * (options.tokens + _FENCE)
+        margins = 2 * (options.tokens + _FENCE_TOKENS)
         joined: dict[str, object] = {"margins": ("",), "words": options.words}
         collapse = reader.work.prompt(options.collapse)
-        misfit = _lack(reader, collapse, joined, options.tokens, margins)
+        misfit = _find_lack_of_room(reader, collapse, joined, options.tokens, margins)
     if margins:
-        misfit = misfit or _lack(reader, reader.read, read, options.tokens, context or max(sizes))
-    if margins and reader.judge:
-        size = options.tokens + _FENCE
-        misfit = misfit or _lack(reader, reader.judge, {"margin": ""}, VERDICT_TOKENS, size)
-    return misfit or _lack(reader, reader.answer, answer, options.answer_tokens, context + margins)
+        misfit = misfit or _find_lack_of_room(reader, reader.read_prompt, read, options.tokens, context or max(sizes))
+    if margins and reader.judge_prompt:
+        size = options.tokens + _FENCE_TOKENS
+        misfit = misfit or _find_lack_of_room(reader, reader.judge_prompt, {"margin": ""}, VERDICT_TOKENS, size)
+    return misfit or _find_lack_of_room(reader, reader.answer_prompt, answer, options.answer_tokens, context + margins)
 
 
-def _is_at_once(reader: Reader, slots: Sequence[PendingNote]) -> bool:
+def _is_single_segment(reader: MarginReader, slots: Sequence[PendingNote]) -> bool:
     """Tell whether the document is one segment, whose answer needs no margins."""
     return reader.cumulative and len(slots) == 1
 
 
-def _lack(
-    reader: Reader, prompt: PromptLike, variables: Mapping[str, object], tokens: int, size: int
+def _find_lack_of_room(
+    reader: MarginReader, prompt: PromptLike, variables: Mapping[str, object], tokens: int, size: int
 ) -> FitError | None:
     """Return what is wrong when texts of `size` tokens do not fit beside the question."""
     room = reader.work.room(prompt, variables, tokens)
@@ -191,7 +191,7 @@ def _lack(
         return None
     if reader.cumulative:
         hint = "use a model with a larger window, or `overflow: segments`"
-    elif prompt is reader.read:
+    elif prompt is reader.read_prompt:
         hint = "split to fewer tokens, or use a model with a larger window"
     else:
         hint = "split to more tokens, lower `tokens`, or use a model with a larger window"
@@ -203,14 +203,14 @@ def _lack(
     )
 
 
-async def _answer(
-    reader: Reader, slots: Sequence[PendingNote], reading: Awaitable[Sequence[Page]]
+async def _write_answer(
+    reader: MarginReader, slots: Sequence[PendingNote], reading: Awaitable[Sequence[SegmentMargin]]
 ) -> Note:
     options, work = reader.options, reader.work
     pages = await reading
     asked = [page.margin for page in pages if page.margin]
     # Groups of margins are collapsed while later segments are still read.
-    fitting = None if reader.cumulative else work.start(fitting_margins(reader, asked))
+    fitting = None if reader.cumulative else work.start(collapse_margins(reader, asked))
     found = [await margin for margin in asked]
     kept = [note for note in found if note is not None]
     # A model that says YES and no more knows that the segment helps, but left no margin to show.
@@ -218,9 +218,9 @@ async def _answer(
     if not _is_answerable(reader, slots, pages, kept):
         if options.empty is None:
             raise ReplyError("no margin is left to answer from", outcome=Outcome.SKIPPED)
-        return _result(options, Note(options.empty), ())
+        return _build_result(options, Note(options.empty), ())
     answer = await work.ask(
-        reader.answer,
+        reader.answer_prompt,
         {
             "segments": tuple(page.text for page in pages) if reader.cumulative else (),
             "margins": tuple(
@@ -232,24 +232,24 @@ async def _answer(
         words=options.answer_words,
         node="the answer",
         levels=work.after,
-        prefix=pages[-1].lead if reader.cumulative else None,
+        prefix=pages[-1].call if reader.cumulative else None,
     ).reply
     sources = slots if reader.cumulative else margins
     spans = merge_spans(span for each in sources for span in each.spans)
-    return _result(options, Note(answer.value, spans, predicted=answer.predicted), margins)
+    return _build_result(options, Note(answer.value, spans, predicted=answer.predicted), margins)
 
 
 def _is_answerable(
-    reader: Reader, slots: Sequence[PendingNote], pages: Sequence[Page], kept: Sequence[Note]
+    reader: MarginReader, slots: Sequence[PendingNote], pages: Sequence[SegmentMargin], kept: Sequence[Note]
 ) -> bool:
     """Tell whether anything is left to answer from; the document itself, if nothing else may be."""
     if not reader.cumulative:
         return any(note.text for note in kept)
-    may_lack = _is_at_once(reader, slots) or reader.options.empty is None
+    may_lack = _is_single_segment(reader, slots) or reader.options.empty is None
     return bool(pages) and (bool(kept) or may_lack)
 
 
-def _result(options: MarginsOptions, answer: Note, margins: Sequence[Note]) -> Note:
+def _build_result(options: MarginsOptions, answer: Note, margins: Sequence[Note]) -> Note:
     if options.show == "answer":
         return answer
     shown = [

@@ -47,16 +47,16 @@ from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "MemoryOptions"]
 
-_LINES = 1.5
+_LINE_FACTOR = 1.5
 """The most tokens of a memory's lines for each of a reply, which may leave out spaces and join."""
 
-_RETELLING = 300
+_RETRY_TOKENS = 300
 """Tokens that the request for a better reply may take beside the reply that it shows."""
 
-_SHAPES = 400
+_SCHEMA_EXCESS_TOKENS = 400
 """Tokens by which the schema of a proposal's fields may exceed the proposal."""
 
-_EVERY = build_memory_schema({"fields": [{"name": t, "type": t, "about": ""} for t in FIELD_TYPES]})
+_SCHEMA_OF_ALL_TYPES = build_memory_schema({"fields": [{"name": t, "type": t, "about": ""} for t in FIELD_TYPES]})
 
 
 class MemoryOptions(Options):
@@ -110,27 +110,27 @@ class MemoryOptions(Options):
     )
 
     @model_validator(mode="after")
-    def _proposing(self) -> Self:
+    def _check_options(self) -> Self:
         if self.schema_ == "generate" and self.propose is None:
             raise ValueError("`schema: generate` needs a `propose` prompt")
         return self
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _MemoryReader:
     """What stays the same while a document is read."""
 
     options: MemoryOptions
     work: Work
     schema: JsonSchema
-    reply: JsonSchema
+    reply_schema: JsonSchema
 
-    def plus(self, memory: MemoryLog | MemorySheet, answer: Answer, node: str) -> MemoryLog | MemorySheet:
+    def apply_revisions(self, memory: MemoryLog | MemorySheet, answer: Answer, node: str) -> MemoryLog | MemorySheet:
         """Return the memory with the revisions of a reply; those that cannot be are told."""
         if answer.predicted is Prediction.SHORT or isinstance(answer.value, str):
             return memory
         if answer.predicted is Prediction.LONG:
-            return memory.pad(math.ceil(_LINES * self.options.tokens))
+            return memory.pad(math.ceil(_LINE_FACTOR * self.options.tokens))
         left_out: list[str] = []
         revisions = parse_revisions(answer.value["revisions"])
         for revision in revisions:
@@ -160,28 +160,28 @@ async def run(slots: Sequence[PendingNote], options: MemoryOptions, work: Work) 
     most = options.log_tokens
     if work.window is not None:
         most = min(most, int(work.window * options.log_share))
-    _require_room(slots, options, most, work)
+    _ensure_prompts_fit(slots, options, most, work)
     bound = options.answer_tokens if options.answer else most
     return [
         PendingNote(
             spans=merge_spans(span for slot in slots for span in slot.spans),
             max_tokens=bound,
-            note=work.start(_read(slots, options, most, work)),
+            note=work.start(_read_parts(slots, options, most, work)),
             boundary_hash=slots[0].boundary_hash,
         )
     ]
 
 
-def _require_room(slots: Sequence[PendingNote], options: MemoryOptions, most: int, work: Work) -> None:
+def _ensure_prompts_fit(slots: Sequence[PendingNote], options: MemoryOptions, most: int, work: Work) -> None:
     """Raise FitError unless the largest part fits beside a full memory and a second attempt."""
-    written, schema, unwritten = "", _EVERY, 0
+    written, schema, unwritten = "", _SCHEMA_OF_ALL_TYPES, 0
     if options.schema_ == "generate":
-        unwritten = options.schema_tokens + _SHAPES
+        unwritten = options.schema_tokens + _SCHEMA_EXCESS_TOKENS
         if options.propose is not None:
             work.room(work.prompt(options.propose), {"types": FIELD_TYPES}, options.schema_tokens)
     else:
         schema = work.schema(options.schema_)
-        written = _written(schema)
+        written = _dump_schema(schema)
     memory = {"memory": MemoryLog(most, work.counter.count).text, "schema": written}
     largest = max(slot.max_tokens for slot in slots)
     beside = most + unwritten
@@ -189,17 +189,17 @@ def _require_room(slots: Sequence[PendingNote], options: MemoryOptions, most: in
     variables = {"text": "", "headings": (), **memory}
     reply = build_revision_schema(schema, updates=options.updates)
     room = work.room(prompt, variables, options.tokens, reply)
-    again = options.tokens + _RETELLING
-    _require(
+    again = options.tokens + _RETRY_TOKENS
+    _ensure_room(
         largest + beside + again, room, f"a part of {largest:,} tokens", prompt, most, work=work
     )
     if options.answer is not None:
         final = work.prompt(options.answer)
         room = work.room(final, memory, options.answer_tokens)
-        _require(beside, room, "the answer", final, most, work=work)
+        _ensure_room(beside, room, "the answer", final, most, work=work)
 
 
-def _require(
+def _ensure_room(
     need: int, room: int | None, what: str, prompt: PromptLike, most: int, *, work: Work
 ) -> None:
     if room is not None and need > room:
@@ -211,11 +211,11 @@ def _require(
         )
 
 
-async def _read(
+async def _read_parts(
     slots: Sequence[PendingNote], options: MemoryOptions, most: int, work: Work
 ) -> Note | None:
-    asked, schema = await _schema(len(slots), options, work)
-    reader = _Reader(options, work, schema, build_revision_schema(schema, updates=options.updates))
+    asked, schema = await _resolve_schema(len(slots), options, work)
+    reader = _MemoryReader(options, work, schema, build_revision_schema(schema, updates=options.updates))
     form = MemoryLog if options.mode == "amendments" else MemorySheet
     memory: MemoryLog | MemorySheet = form(most, work.counter.count)
     spans: list[Span] = []
@@ -226,7 +226,7 @@ async def _read(
             continue
         levels = work.after + len(slots) - position
         node = f"characters {slot.spans[0].start} to {slot.spans[-1].end}"
-        asked = _ask(note, slot, memory, reader, node, levels=levels, before=asked)
+        asked = _ask_revisions(note, slot, memory, reader, node, levels=levels, before=asked)
         try:
             answer = await asked.reply
         except CallError as error:
@@ -234,19 +234,19 @@ async def _read(
                 raise
             work.skip(slot, error)
             continue
-        grown = reader.plus(memory, answer, node)
+        grown = reader.apply_revisions(memory, answer, node)
         if grown is not memory or answer.predicted:
             spans += note.spans
         memory = grown
         predicted = answer.predicted or predicted
-    return await _answer(memory, Note("", merge_spans(spans), predicted=predicted), reader, asked)
+    return await _write_answer(memory, Note("", merge_spans(spans), predicted=predicted), reader, asked)
 
 
-def _ask(
+def _ask_revisions(
     note: Note,
     slot: PendingNote,
     memory: MemoryLog | MemorySheet,
-    reader: _Reader,
+    reader: _MemoryReader,
     node: str,
     *,
     levels: int,
@@ -259,19 +259,19 @@ def _ask(
             "text": note.value,
             "headings": slot.headings,
             "memory": memory.text,
-            "schema": _written(reader.schema),
+            "schema": _dump_schema(reader.schema),
         },
         tokens=options.tokens,
-        schema=reader.reply,
+        schema=reader.reply_schema,
         node=node,
         levels=levels,
         prefix=before,
-        check=partial(_faults, memory.state, reader.schema),
+        check=partial(_find_faults, memory.state, reader.schema),
     )
 
 
-async def _answer(
-    memory: MemoryLog | MemorySheet, read_so_far: Note, reader: _Reader, before: Asked | None
+async def _write_answer(
+    memory: MemoryLog | MemorySheet, read_so_far: Note, reader: _MemoryReader, before: Asked | None
 ) -> Note:
     options, work = reader.options, reader.work
     spans, predicted = read_so_far.spans, read_so_far.predicted
@@ -286,7 +286,7 @@ async def _answer(
         memory = memory.compact()
     answer = await work.ask(
         work.prompt(options.answer),
-        {"memory": memory.text, "schema": _written(reader.schema)},
+        {"memory": memory.text, "schema": _dump_schema(reader.schema)},
         tokens=options.answer_tokens,
         node="the answer from the memory",
         levels=work.after,
@@ -295,7 +295,7 @@ async def _answer(
     return Note(answer.value, spans, predicted=answer.predicted)
 
 
-async def _schema(
+async def _resolve_schema(
     count: int, options: MemoryOptions, work: Work
 ) -> tuple[Asked | None, JsonSchema]:
     """Return the memory's schema, and the call that proposed it."""
@@ -314,7 +314,7 @@ async def _schema(
     return asked, build_memory_schema(answer.value)
 
 
-def _faults(state: MemoryState, schema: JsonSchema, record: Mapping[str, Any]) -> list[str]:
+def _find_faults(state: MemoryState, schema: JsonSchema, record: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the revisions of a reply, applied one after the other."""
     faults: list[str] = []
     for revision in parse_revisions(record["revisions"]):
@@ -325,7 +325,7 @@ def _faults(state: MemoryState, schema: JsonSchema, record: Mapping[str, Any]) -
     return faults
 
 
-def _written(schema: JsonSchema) -> str:
+def _dump_schema(schema: JsonSchema) -> str:
     return json.dumps(schema, ensure_ascii=False)
 
 

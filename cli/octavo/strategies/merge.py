@@ -19,15 +19,15 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from octavo.protocols import Kind, Options, PromptLike, PromptRef, StepType, Work
-from octavo.strategies.fit import FENCE, require_room
-from octavo.strategies.validity import Rule, checking
+from octavo.strategies.fit import FENCE_TOKENS, ensure_fits_window
+from octavo.strategies.validity import TextRule, build_check
 from octavo.text.grouping import build_tree
 from octavo.text.note import Note, PendingNote
 from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "MergeOptions"]
 
-_Words = Annotated[int, Field(ge=1)]
+_WordCount = Annotated[int, Field(ge=1)]
 
 
 class MergeOptions(Options):
@@ -38,7 +38,7 @@ class MergeOptions(Options):
         " `before`."
     )
     tokens: int = Field(default=900, ge=1, description="The most tokens of a reply.")
-    words: _Words | list[_Words] | None = Field(
+    words: _WordCount | list[_WordCount] | None = Field(
         default=None,
         description="The length asked for, in words; or a list of lengths by height, the last one"
         " for all above.",
@@ -55,24 +55,24 @@ class MergeOptions(Options):
         description="Whether a node sees as `before` what the one before it on its level came to;"
         " the nodes of a level then wait for one another.",
     )
-    require: list[Rule] = Field(
-        default_factory=list[Rule],
+    require: list[TextRule] = Field(
+        default_factory=list[TextRule],
         description="What a reply must keep, or it is asked for once more: `sentence`, an end of a"
         " sentence; `length`, no more than a fifth over `words`.",
     )
     fan_in: int = Field(default=8, ge=2, description="The most notes in one call.")
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
+    def _check_options(self) -> Self:
         if self.factor is not None and not isinstance(self.words, int):
             raise ValueError("`factor` needs one number of `words`: those of the root")
         if isinstance(self.words, list) and not self.words:
             raise ValueError("`words` has no lengths")
-        if Rule.LENGTH in self.require and self.words is None:
+        if TextRule.LENGTH in self.require and self.words is None:
             raise ValueError("`require: [length]` needs `words`")
         return self
 
-    def words_at(self, height: int, levels: int) -> int | None:
+    def compute_words(self, height: int, levels: int) -> int | None:
         """Return the length asked for at a height of a tree of so many levels."""
         if isinstance(self.words, list):
             return self.words[min(height, len(self.words)) - 1]
@@ -82,11 +82,11 @@ class MergeOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
-class _Level:
+class _MergeLevel:
     """What the nodes of one level share: `height` from the leaves, and `above` to the root."""
 
     height: int
-    above: int
+    levels_above: int
     words: int | None
     prompt: PromptLike
     options: MergeOptions
@@ -98,55 +98,55 @@ async def run(slots: Sequence[PendingNote], options: MergeOptions, work: Work) -
     if len(slots) < 2:
         return slots
     prompt = work.prompt(options.prompt)
-    levels = _levels(slots, prompt, options, work)
+    levels = _plan_levels(slots, prompt, options, work)
     chain = len(levels) + (len(levels[0]) - 1 if options.context and levels else 0)
     work.follow(chain)
     nodes = list(slots)
     for number, groups in enumerate(levels, 1):
         above = len(levels) - number
-        words = options.words_at(number, len(levels))
-        level = _Level(number, above, words, prompt, options, work)
+        words = options.compute_words(number, len(levels))
+        level = _MergeLevel(number, above, words, prompt, options, work)
         above_them: list[PendingNote] = []
         for group in groups:
             children = [nodes[i] for i in group]
             before = above_them[-1] if options.context and above_them else None
-            above_them.append(children[0] if len(children) == 1 else _node(children, before, level))
+            above_them.append(children[0] if len(children) == 1 else _start_node(children, before, level))
         nodes = above_them
     return nodes
 
 
-def _levels(
+def _plan_levels(
     slots: Sequence[PendingNote], prompt: PromptLike, options: MergeOptions, work: Work
 ) -> Sequence[Sequence[range]]:
-    beside = options.tokens + FENCE if options.context else 0
-    longest = {"words": _longest(options), "height": 1, "before": "" if options.context else None}
+    beside = options.tokens + FENCE_TOKENS if options.context else 0
+    longest = {"words": _find_max_words(options), "height": 1, "before": "" if options.context else None}
     full = {"notes": ("",) * options.fan_in, **longest}
     room = work.room(prompt, full, options.tokens + beside)
     pair = {"notes": ("", ""), **longest}
-    require_room(work, prompt, pair, options.tokens + beside, slots)
+    ensure_fits_window(work, prompt, pair, options.tokens + beside, slots)
     return build_tree(
         [slot.boundary_hash for slot in slots],
-        [slot.max_tokens + FENCE for slot in slots],
-        size=options.tokens + FENCE,
+        [slot.max_tokens + FENCE_TOKENS for slot in slots],
+        size=options.tokens + FENCE_TOKENS,
         most=options.fan_in,
         room=room,
     )
 
 
-def _longest(options: MergeOptions) -> int | None:
+def _find_max_words(options: MergeOptions) -> int | None:
     return max(options.words) if isinstance(options.words, list) else options.words
 
 
-def _node(children: Sequence[PendingNote], before: PendingNote | None, level: _Level) -> PendingNote:
+def _start_node(children: Sequence[PendingNote], before: PendingNote | None, level: _MergeLevel) -> PendingNote:
     return PendingNote(
         spans=merge_spans(span for child in children for span in child.spans),
         max_tokens=level.options.tokens,
-        note=level.work.start(_merge(children, before, level)),
+        note=level.work.start(_merge_notes(children, before, level)),
         boundary_hash=children[0].boundary_hash,
     )
 
 
-async def _merge(children: Sequence[PendingNote], before: PendingNote | None, level: _Level) -> Note | None:
+async def _merge_notes(children: Sequence[PendingNote], before: PendingNote | None, level: _MergeLevel) -> Note | None:
     notes = [note for child in children if (note := await child.note) is not None]
     if len(notes) < 2:
         return notes[0] if notes else None
@@ -164,8 +164,8 @@ async def _merge(children: Sequence[PendingNote], before: PendingNote | None, le
         tokens=options.tokens,
         words=level.words,
         node=f"characters {spans[0].start} to {spans[-1].end}",
-        levels=work.after + level.above,
-        check=checking(options.require, level.words),
+        levels=work.after + level.levels_above,
+        check=build_check(options.require, level.words),
     ).reply
     return Note(answer.value, spans, predicted=answer.predicted)
 

@@ -13,17 +13,17 @@ from octavo.text.note import Note, Prediction
 from octavo.text.outline import to_heading_label
 from octavo.text.span import Span
 
-__all__ = ["MOST", "OUTLINE", "Found", "Outline"]
+__all__ = ["MAX_SECTIONS", "OUTLINE_SCHEMA", "OutlineSection", "OutlineFinder"]
 
-MOST = 5
+MAX_SECTIONS = 5
 """The most sections that the model may find in one chunk, as in ToM."""
 
-OUTLINE: JsonSchema = {
+OUTLINE_SCHEMA: JsonSchema = {
     "type": "object",
     "properties": {
         "sections": {
             "type": "array",
-            "maxItems": MOST,
+            "maxItems": MAX_SECTIONS,
             "items": {
                 "type": "object",
                 "properties": {
@@ -43,7 +43,7 @@ OUTLINE: JsonSchema = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class OutlineSection:
     """A section that the model found: its title, on one line, and its span in the document."""
 
     title: str
@@ -51,15 +51,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class OutlineFinder:
     """Asks for outlines; `tokens` bounds a reply, and `width` the sections that are of use."""
 
     prompt: PromptLike
     tokens: int
     work: Work
-    width: int = MOST
+    max_sections: int = MAX_SECTIONS
 
-    async def sections(self, chunk: Note, *, levels: int) -> Sequence[Found]:
+    async def find_sections(self, chunk: Note, *, levels: int) -> Sequence[OutlineSection]:
         """Return the sections of a chunk, which cover it, or none where the reply has no such.
 
         `levels` is how many calls stand between this one and the result. A plan that takes
@@ -71,35 +71,35 @@ class Outline:
             self.prompt,
             {"text": chunk.value},
             tokens=self.tokens,
-            schema=OUTLINE,
+            schema=OUTLINE_SCHEMA,
             node=f"outline of characters {start} to {end}",
             levels=levels,
-            check=lambda record: _faults(text, record),
+            check=lambda record: _find_faults(text, record),
         ).reply
         if answer.predicted is Prediction.LONG:
-            spans = _even(text, min(MOST, self.width))
-            return [Found("", Span(start + span.start, start + span.end)) for span in spans]
+            spans = _split_evenly(text, min(MAX_SECTIONS, self.max_sections))
+            return [OutlineSection("", Span(start + span.start, start + span.end)) for span in spans]
         if isinstance(answer.value, str):
             return ()
-        found = locate_sections(text, _anchors(answer.value))
+        found = locate_sections(text, _parse_anchors(answer.value))
         if isinstance(found, str):
             return ()
         titles = [to_heading_label(each["title"]) for each in answer.value["sections"]]
         return [
-            Found(title, Span(start + span.start, start + span.end))
+            OutlineSection(title, Span(start + span.start, start + span.end))
             for title, span in zip(titles, found, strict=True)
         ]
 
 
-def _faults(text: str, record: Mapping[str, Any]) -> Sequence[str]:
-    found = locate_sections(text, _anchors(record))
+def _find_faults(text: str, record: Mapping[str, Any]) -> Sequence[str]:
+    found = locate_sections(text, _parse_anchors(record))
     return [found] if isinstance(found, str) else []
 
 
-def _anchors(record: Mapping[str, Any]) -> list[Anchor]:
+def _parse_anchors(record: Mapping[str, Any]) -> list[Anchor]:
     return [Anchor(each["head"], each["tail"]) for each in record["sections"]]
 
 
-def _even(text: str, count: int) -> list[Span]:
+def _split_evenly(text: str, count: int) -> list[Span]:
     cuts = [len(text) * number // count for number in range(count + 1)] if count > 0 else []
     return [Span(start, end) for start, end in pairwise(cuts) if start < end]

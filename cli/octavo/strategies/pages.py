@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from octavo.errors import CallError
 from octavo.protocols import Asked, PromptLike, Work
-from octavo.strategies.collapsing import Collapsing
+from octavo.strategies.collapsing import NoteCollapser
 from octavo.text.note import Note, Prediction, Record, PendingNote
 from octavo.text.quote import QuoteOrigin, Quote
 from octavo.text.relevance import parse_relevance
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VERDICT_TOKENS",
-    "Page",
-    "Reader",
-    "fitting_margins",
-    "read_apart",
-    "read_together",
+    "SegmentMargin",
+    "MarginReader",
+    "collapse_margins",
+    "read_separately",
+    "read_cumulatively",
 ]
 
 VERDICT_TOKENS = 64
@@ -33,28 +33,28 @@ VERDICT_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class MarginReader:
     """What all calls of one document share."""
 
     options: MarginsOptions
     work: Work
-    read: PromptLike
-    answer: PromptLike
-    judge: PromptLike | None
+    read_prompt: PromptLike
+    answer_prompt: PromptLike
+    judge_prompt: PromptLike | None
     cumulative: bool
 
-    def variables(self, headings: Sequence[str]) -> dict[str, object]:
+    def build_variables(self, headings: Sequence[str]) -> dict[str, object]:
         """Return what a margin's prompt sees beside the segments and the question."""
         options = self.options
         return {"headings": headings, "classify": options.classify, "words": options.words}
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class SegmentMargin:
     """A segment, its call and its margin; neither where it is all, and answered at once."""
 
     text: str | Record
-    lead: Asked | None = None
+    call: Asked | None = None
     margin: Awaitable[Note | None] | None = None
 
 
@@ -71,14 +71,14 @@ class _Segment:
     levels: int
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it stands, for the ledger."""
         return f"characters {self.slot.spans[0].start} to {self.slot.spans[-1].end}"
 
 
-async def read_together(reader: Reader, slots: Sequence[PendingNote]) -> Sequence[Page]:
+async def read_cumulatively(reader: MarginReader, slots: Sequence[PendingNote]) -> Sequence[SegmentMargin]:
     """Ask about each segment with all before it, as soon as the call before has started."""
-    pages: list[Page] = []
+    pages: list[SegmentMargin] = []
     texts: list[str | Record] = []
     lead: Asked | None = None
     for position, slot in enumerate(slots):
@@ -87,43 +87,43 @@ async def read_together(reader: Reader, slots: Sequence[PendingNote]) -> Sequenc
             continue
         texts.append(note.value)
         if len(slots) == 1:
-            return [Page(note.value)]
+            return [SegmentMargin(note.value)]
         if lead is not None:
-            await _begun(reader, lead)
+            await _wait_until_started(reader, lead)
         levels = reader.work.after + len(slots) - position
-        page = _page(reader, _Segment(slot, note, tuple(texts), levels), lead)
-        lead = page.lead
+        page = _ask_margin(reader, _Segment(slot, note, tuple(texts), levels), lead)
+        lead = page.call
         pages.append(page)
     return pages
 
 
-async def read_apart(reader: Reader, slots: Sequence[PendingNote]) -> Sequence[Page]:
+async def read_separately(reader: MarginReader, slots: Sequence[PendingNote]) -> Sequence[SegmentMargin]:
     """Ask about all segments at once, each alone."""
 
-    async def read(slot: PendingNote) -> Page | None:
+    async def read_segment(slot: PendingNote) -> SegmentMargin | None:
         note = await slot.note
         if note is None:
             return None
-        return _page(reader, _Segment(slot, note, (note.value,), reader.work.after + 1))
+        return _ask_margin(reader, _Segment(slot, note, (note.value,), reader.work.after + 1))
 
-    reading = [reader.work.start(read(slot)) for slot in slots]
+    reading = [reader.work.start(read_segment(slot)) for slot in slots]
     return [page for each in reading if (page := await each) is not None]
 
 
-def _page(reader: Reader, segment: _Segment, before: Asked | None = None) -> Page:
+def _ask_margin(reader: MarginReader, segment: _Segment, before: Asked | None = None) -> SegmentMargin:
     lead = reader.work.ask(
-        reader.read,
-        {"segments": segment.texts, **reader.variables(segment.slot.headings)},
+        reader.read_prompt,
+        {"segments": segment.texts, **reader.build_variables(segment.slot.headings)},
         tokens=reader.options.tokens,
         words=reader.options.words,
-        node=segment.place,
+        node=segment.location,
         levels=segment.levels,
         prefix=before,
     )
-    return Page(segment.note.value, lead, reader.work.start(_margin(reader, segment, lead)))
+    return SegmentMargin(segment.note.value, lead, reader.work.start(_read_margin(reader, segment, lead)))
 
 
-async def _begun(reader: Reader, asked: Asked) -> None:
+async def _wait_until_started(reader: MarginReader, asked: Asked) -> None:
     """Wait until a call has started; one that failed ends the wait where the rest goes on."""
     try:
         # Another document may wait for the same call: only this wait may be cancelled.
@@ -133,16 +133,16 @@ async def _begun(reader: Reader, asked: Asked) -> None:
             raise
 
 
-async def _margin(reader: Reader, segment: _Segment, asked: Asked) -> Note | None:
+async def _read_margin(reader: MarginReader, segment: _Segment, asked: Asked) -> Note | None:
     """Return a margin; None when its verdict is no, or when a call failed and may."""
     try:
         answer = await asked.reply
         margin = replace(segment.note, value=answer.value, predicted=answer.predicted)
         match reader.options.classify:
             case "inline":
-                kept = _without_verdict(margin)
+                kept = _strip_verdict(margin)
             case "separate":
-                kept = await _judged(reader, segment, margin)
+                kept = await _judge_margin(reader, segment, margin)
             case "none":
                 kept = margin
     except CallError as error:
@@ -155,21 +155,21 @@ async def _margin(reader: Reader, segment: _Segment, asked: Asked) -> Note | Non
     return kept
 
 
-def _without_verdict(margin: Note) -> Note | None:
+def _strip_verdict(margin: Note) -> Note | None:
     """Return what stands after the verdict, which is nothing where a model says YES alone."""
     if margin.predicted is not None:
         return margin if margin.predicted is Prediction.LONG else None
     found = parse_relevance(margin.text)
-    return None if found.relevant is False else replace(margin, value=_rest(margin, found.start))
+    return None if found.relevant is False else replace(margin, value=_slice_text(margin, found.start))
 
 
-async def _judged(reader: Reader, segment: _Segment, margin: Note) -> Note | None:
-    assert reader.judge is not None
+async def _judge_margin(reader: MarginReader, segment: _Segment, margin: Note) -> Note | None:
+    assert reader.judge_prompt is not None
     verdict = await reader.work.ask(
-        reader.judge,
+        reader.judge_prompt,
         {"margin": margin.value},
         tokens=VERDICT_TOKENS,
-        node=f"verdict on {segment.place}",
+        node=f"verdict on {segment.location}",
         levels=segment.levels,
     ).reply
     if verdict.predicted is not None:
@@ -177,7 +177,7 @@ async def _judged(reader: Reader, segment: _Segment, margin: Note) -> Note | Non
     return None if parse_relevance(str(verdict.value)).relevant is False else margin
 
 
-def _rest(note: Note, start: int) -> str:
+def _slice_text(note: Note, start: int) -> str:
     """Return the rest of a note's text, which still remembers where it stands."""
     value = note.value
     if not isinstance(value, Quote):
@@ -186,8 +186,8 @@ def _rest(note: Note, start: int) -> str:
     return Quote(value[start:], QuoteOrigin(kind, number, at + start))
 
 
-async def fitting_margins(
-    reader: Reader, margins: Sequence[Awaitable[Note | None]]
+async def collapse_margins(
+    reader: MarginReader, margins: Sequence[Awaitable[Note | None]]
 ) -> Sequence[Note]:
     """Return the margins that an answer without the segments sees, which are those with a text.
 
@@ -195,14 +195,14 @@ async def fitting_margins(
     it; groups of them as soon as their own margins are there.
     """
     options, work = reader.options, reader.work
-    slots = [PendingNote((), options.tokens, work.start(_with_text(margin))) for margin in margins]
+    slots = [PendingNote((), options.tokens, work.start(_drop_empty(margin))) for margin in margins]
     if options.collapse is None:
         return [note for slot in slots if (note := await slot.note) is not None]
     prompt = work.prompt(options.collapse)
     joined: dict[str, object] = {"margins": ("",), "words": options.words}
     told: dict[str, object] = {"segments": (), "margins": ("",), "words": options.answer_words}
 
-    async def make(notes: Sequence[Note], node: str, levels: int) -> Note:
+    async def collapse_notes(notes: Sequence[Note], node: str, levels: int) -> Note:
         answer = await work.ask(
             prompt,
             {**joined, "margins": tuple(note.value for note in notes)},
@@ -216,12 +216,12 @@ async def fitting_margins(
 
     rooms = (
         work.room(prompt, joined, options.tokens),
-        work.room(reader.answer, told, options.answer_tokens),
+        work.room(reader.answer_prompt, told, options.answer_tokens),
     )
     room = min((room for room in rooms if room is not None), default=sys.maxsize)
-    return await Collapsing(room, options.tokens, options.rounds, make, work).fitting(slots)
+    return await NoteCollapser(room, options.tokens, options.rounds, collapse_notes, work).collapse_to_fit(slots)
 
 
-async def _with_text(margin: Awaitable[Note | None]) -> Note | None:
+async def _drop_empty(margin: Awaitable[Note | None]) -> Note | None:
     note = await margin
     return note if note is not None and note.text else None

@@ -27,13 +27,13 @@ from octavo.protocols import (
     StepType,
     Work,
 )
-from octavo.strategies.fit import FENCE, require_room
+from octavo.strategies.fit import FENCE_TOKENS, ensure_fits_window
 from octavo.text.note import Note, Prediction, PendingNote
 from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "PickOptions"]
 
-_LABEL = 8
+_LABEL_TOKENS = 8
 """Tokens that the number before a note may take."""
 
 
@@ -72,7 +72,7 @@ class _Picker:
     prompt: PromptLike
 
     @property
-    def schema(self) -> JsonSchema:
+    def reply_schema(self) -> JsonSchema:
         """The schema of a reply."""
         most = self.options.most if self.options.turns == "one" else 1
         numbers = {"type": "array", "items": {"type": "integer", "minimum": 1}, "maxItems": most}
@@ -99,21 +99,21 @@ async def run(slots: Sequence[PendingNote], options: PickOptions, work: Work) ->
     picker = _Picker(options, work, work.prompt(options.prompt))
     work.follow(options.most if options.turns == "each" else 1)
     found: list[PendingNote] = []
-    for group in _groups(slots, texts, picker):
+    for group in _group_notes(slots, texts, picker):
         own, full = [slots[i] for i in group], [texts[i] for i in group]
-        picks = work.start(_picks(own, full, picker))
+        picks = work.start(_ask_picks(own, full, picker))
         for place, (slot, text) in enumerate(zip(own, full, strict=True)):
-            note = work.start(_chosen(place, slot, text, picks, options))
+            note = work.start(_choose_text(place, slot, text, picks, options))
             found.append(replace(slot, bound=max(slot.max_tokens, text.max_tokens), note=note))
     return found
 
 
-def _groups(slots: Sequence[PendingNote], texts: Sequence[PendingNote], picker: _Picker) -> Sequence[range]:
+def _group_notes(slots: Sequence[PendingNote], texts: Sequence[PendingNote], picker: _Picker) -> Sequence[range]:
     """Return ranges of consecutive notes that fit a call, with those that earlier turns open."""
     options, work = picker.options, picker.work
     empty = {"notes": (), "open": (), "most": options.most}
-    require_room(work, picker.prompt, empty, options.tokens, slots, schema=picker.schema)
-    room = work.room(picker.prompt, empty, options.tokens, picker.schema)
+    ensure_fits_window(work, picker.prompt, empty, options.tokens, slots, schema=picker.reply_schema)
+    room = work.room(picker.prompt, empty, options.tokens, picker.reply_schema)
     room = options.room if room is None else min(options.room, room)
     if options.turns == "each":
         # The longest texts may be shown, but for that of the last turn.
@@ -122,7 +122,7 @@ def _groups(slots: Sequence[PendingNote], texts: Sequence[PendingNote], picker: 
     groups: list[range] = []
     start = size = 0
     for at, slot in enumerate(slots):
-        tokens = slot.max_tokens + FENCE + _LABEL
+        tokens = slot.max_tokens + FENCE_TOKENS + _LABEL_TOKENS
         if at > start and size + tokens > room:
             groups.append(range(start, at))
             start, size = at, 0
@@ -130,7 +130,7 @@ def _groups(slots: Sequence[PendingNote], texts: Sequence[PendingNote], picker: 
     return [*groups, range(start, len(slots))] if slots else groups
 
 
-async def _picks(slots: Sequence[PendingNote], texts: Sequence[PendingNote], picker: _Picker) -> frozenset[int]:
+async def _ask_picks(slots: Sequence[PendingNote], texts: Sequence[PendingNote], picker: _Picker) -> frozenset[int]:
     """Return the places of the notes that are picked, counted from 0 in this group."""
     options, work = picker.options, picker.work
     notes = [(place, await slot.note) for place, slot in enumerate(slots)]
@@ -148,10 +148,10 @@ async def _picks(slots: Sequence[PendingNote], texts: Sequence[PendingNote], pic
             picker.prompt,
             {"notes": values, "open": sorted(picked), "most": options.most},
             tokens=options.tokens,
-            schema=picker.schema,
+            schema=picker.reply_schema,
             node=f"look {turn + 1} at {place}",
             levels=work.after + turns - turn - 1,
-            check=partial(_faults, len(shown), frozenset(picked)),
+            check=partial(_find_faults, len(shown), frozenset(picked)),
         ).reply
         if answer.predicted is not None:
             if answer.predicted is Prediction.SHORT:
@@ -161,25 +161,25 @@ async def _picks(slots: Sequence[PendingNote], texts: Sequence[PendingNote], pic
             picked += rest[:wanted]
             continue
         assert not isinstance(answer.value, str)
-        new = [n for n in _numbers(answer.value) if n <= len(shown) and n not in picked]
+        new = [n for n in _get_numbers(answer.value) if n <= len(shown) and n not in picked]
         if not new:
             break
         picked += dict.fromkeys(new)
     return frozenset(shown[number - 1][0] for number in picked)
 
 
-def _numbers(record: Any) -> Sequence[int]:  # noqa: ANN401 - a record that fits the schema
+def _get_numbers(record: Any) -> Sequence[int]:  # noqa: ANN401 - a record that fits the schema
     return cast("Sequence[int]", record["numbers"])
 
 
-def _faults(count: int, picked: frozenset[int], record: object) -> list[str]:
-    wrong = [n for n in _numbers(record) if n > count or n in picked]
+def _find_faults(count: int, picked: frozenset[int], record: object) -> list[str]:
+    wrong = [n for n in _get_numbers(record) if n > count or n in picked]
     if not wrong:
         return []
     return [f"there is no number {number} to pick" for number in dict.fromkeys(wrong)][:3]
 
 
-async def _chosen(
+async def _choose_text(
     place: int, slot: PendingNote, text: PendingNote, picks: Awaitable[frozenset[int]], options: PickOptions
 ) -> Note | None:
     if place in await picks:

@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Candidate", "Limits", "chosen", "taken"]
+__all__ = ["Candidate", "ChoiceLimits", "choose_positions", "take_best"]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A piece: its place in the document, its score from 0 (nothing speaks for it), its tokens."""
 
-    place: int
+    position: int
     score: float
     tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ChoiceLimits:
     """How much to take.
 
     `keep` and `least` bound the number of pieces, `drop` is the share of the score before below
@@ -36,15 +36,15 @@ class Limits:
     neighbours: int = 0
 
 
-def chosen(candidates: Sequence[Candidate], limits: Limits) -> frozenset[int]:
+def choose_positions(candidates: Sequence[Candidate], limits: ChoiceLimits) -> frozenset[int]:
     """Return the places of what is taken; of equal scores the earlier place comes first."""
-    best = taken(candidates, limits)
+    best = take_best(candidates, limits)
     left = None if limits.tokens is None else limits.tokens - sum(each.tokens for each in best)
-    places = {each.place for each in best}
-    known = {each.place: each for each in candidates}
+    places = {each.position for each in best}
+    known = {each.position: each for each in candidates}
     for distance in range(1, limits.neighbours + 1):
         for each in best:
-            for place in (each.place - distance, each.place + distance):
+            for place in (each.position - distance, each.position + distance):
                 beside = known.get(place)
                 if beside is None or place in places or (left is not None and beside.tokens > left):
                     continue
@@ -53,13 +53,13 @@ def chosen(candidates: Sequence[Candidate], limits: Limits) -> frozenset[int]:
     return frozenset(places)
 
 
-def taken(candidates: Sequence[Candidate], limits: Limits) -> list[Candidate]:
+def take_best(candidates: Sequence[Candidate], limits: ChoiceLimits) -> list[Candidate]:
     """Return what is taken for itself and not as a neighbour, the best first."""
-    ranked = sorted(candidates, key=lambda each: (-each.score, each.place))
+    ranked = sorted(candidates, key=lambda each: (-each.score, each.position))
     best: list[Candidate] = []
     left = limits.tokens
     for each in ranked[: limits.keep]:
-        if len(best) >= limits.least and _is_past(each, best, limits.drop):
+        if len(best) >= limits.least and _is_past_cutoff(each, best, limits.drop):
             break
         if left is not None:
             # Nothing smaller is taken in its stead: a larger budget takes all that a smaller does.
@@ -70,7 +70,7 @@ def taken(candidates: Sequence[Candidate], limits: Limits) -> list[Candidate]:
     return best
 
 
-def _is_past(each: Candidate, best: Sequence[Candidate], drop: float | None) -> bool:
+def _is_past_cutoff(each: Candidate, best: Sequence[Candidate], drop: float | None) -> bool:
     """Tell whether a piece lies past the cut."""
     if each.score <= 0:
         return True

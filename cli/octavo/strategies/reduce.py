@@ -30,9 +30,9 @@ from octavo.protocols import (
     StepType,
     Work,
 )
-from octavo.strategies.collapsing import Collapsing
-from octavo.strategies.fit import FENCE
-from octavo.strategies.refining import Refining
+from octavo.strategies.collapsing import NoteCollapser
+from octavo.strategies.fit import FENCE_TOKENS
+from octavo.strategies.refining import NoteRefiner
 from octavo.text.alike import Equality, to_canonical_form
 from octavo.text.note import Note, Prediction, PendingNote
 from octavo.text.ready import to_awaitable
@@ -40,7 +40,7 @@ from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "ReduceOptions"]
 
-_KEY = 64
+_KEY_TOKENS = 64
 """Tokens that the value of a group takes in its result."""
 
 
@@ -92,7 +92,7 @@ class ReduceOptions(Options):
     )
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
+    def _check_options(self) -> Self:
         if self.refine and self.check is None:
             raise ValueError("`refine` needs a prompt `check`")
         return self
@@ -110,27 +110,27 @@ class _Reducer:
     options: ReduceOptions
     work: Work
     prompt: PromptLike
-    collapse: PromptLike | None
+    collapse_prompt: PromptLike | None
     schema: JsonSchema | None
     note_schema: JsonSchema | None
     where: Condition | None
-    refining: Refining | None
+    refiner: NoteRefiner | None
     group: object = None
 
-    def variables(self, notes: Sequence[Note]) -> dict[str, object]:
+    def build_variables(self, notes: Sequence[Note]) -> dict[str, object]:
         """Return what the prompts see."""
         values = [note.value for note in notes]
         return {"notes": values, "words": self.options.words, "group": self.group}
 
-    def room(self) -> int:
+    def compute_room(self) -> int:
         """Return the most tokens of notes that any of the prompts leaves room for."""
         options, work = self.options, self.work
-        empty = self.variables(())
+        empty = self.build_variables(())
         rooms = [work.room(self.prompt, empty, options.tokens, self.schema)]
-        if self.collapse is not None:
-            rooms.append(work.room(self.collapse, empty, options.note_tokens, self.note_schema))
-        if self.refining is not None:
-            rooms.append(self.refining.room(empty, work))
+        if self.collapse_prompt is not None:
+            rooms.append(work.room(self.collapse_prompt, empty, options.note_tokens, self.note_schema))
+        if self.refiner is not None:
+            rooms.append(self.refiner.compute_room(empty, work))
         return min([options.room, *(room for room in rooms if room is not None)])
 
 
@@ -140,47 +140,47 @@ async def run(slots: Sequence[PendingNote], options: ReduceOptions, work: Work) 
     Raises FitError when the notes cannot fit.
     """
     plain = options.schema_ is None and options.by is None and options.empty is None
-    reducer = _reducer(options, work)
+    reducer = _build_reducer(options, work)
     if len(slots) == 1 and plain:
         # Text stays as it is; what is a record until now is asked about.
-        note = _one(slots[0], reducer)
+        note = _reduce_single(slots[0], reducer)
         return [replace(slots[0], bound=max(slots[0].max_tokens, options.tokens), note=work.start(note))]
-    _require_room(slots, options, reducer.room(), work)
+    _ensure_notes_fit(slots, options, reducer.compute_room(), work)
     if options.by is None:
-        return [_slot(slots, reducer)]
-    groups = await _groups(slots, Condition(options.by), options, work)
+        return [_start_reduction(slots, reducer)]
+    groups = await _group_notes(slots, Condition(options.by), options, work)
     if not groups:
-        return [_slot((), reducer)]
-    return [_slot(group, replace(reducer, group=key)) for key, group in groups]
+        return [_start_reduction((), reducer)]
+    return [_start_reduction(group, replace(reducer, group=key)) for key, group in groups]
 
 
-def _reducer(options: ReduceOptions, work: Work) -> _Reducer:
+def _build_reducer(options: ReduceOptions, work: Work) -> _Reducer:
     schema = work.schema(options.schema_) if options.schema_ else None
     refining = None
     if options.check is not None and options.refine:
         check = work.prompt(options.check)
-        refining = Refining(check, options.refine, options.tokens, options.words, schema)
+        refining = NoteRefiner(check, options.refine, options.tokens, options.words, schema)
     return _Reducer(
         options,
         work,
         prompt=work.prompt(options.prompt),
-        collapse=work.prompt(options.collapse) if options.collapse else None,
+        collapse_prompt=work.prompt(options.collapse) if options.collapse else None,
         schema=schema,
         note_schema=work.schema(options.note_schema) if options.note_schema else None,
         where=Condition(options.where) if options.where else None,
-        refining=refining,
+        refiner=refining,
     )
 
 
-def _require_room(slots: Sequence[PendingNote], options: ReduceOptions, room: int, work: Work) -> None:
-    bounds = [slot.max_tokens + FENCE for slot in slots]
+def _ensure_notes_fit(slots: Sequence[PendingNote], options: ReduceOptions, room: int, work: Work) -> None:
+    bounds = [slot.max_tokens + FENCE_TOKENS for slot in slots]
     if options.collapse is None and sum(bounds) > room:
         raise FitError(
             f"step {work.step!r}: {len(bounds):,} notes of up to {sum(bounds):,} tokens do not fit"
             f" the {room:,} tokens that one call leaves for them",
             hint="give the step a `collapse` prompt, or use `merge`",
         )
-    largest = max(*bounds, options.note_tokens + FENCE) if bounds else 0
+    largest = max(*bounds, options.note_tokens + FENCE_TOKENS) if bounds else 0
     if len(bounds) > 1 and 2 * largest > room:
         raise FitError(
             f"step {work.step!r}: two notes of up to {largest:,} tokens do not fit the {room:,}"
@@ -189,7 +189,7 @@ def _require_room(slots: Sequence[PendingNote], options: ReduceOptions, room: in
         )
 
 
-async def _groups(
+async def _group_notes(
     slots: Sequence[PendingNote], by: Condition, options: ReduceOptions, work: Work
 ) -> Sequence[tuple[object, Sequence[PendingNote]]]:
     """Return the notes of each value of `by` as slots, groups in the order of their first notes.
@@ -211,38 +211,38 @@ async def _groups(
     return list(found.values())
 
 
-def _slot(slots: Sequence[PendingNote], reducer: _Reducer) -> PendingNote:
+def _start_reduction(slots: Sequence[PendingNote], reducer: _Reducer) -> PendingNote:
     return PendingNote(
         spans=merge_spans(span for slot in slots for span in slot.spans),
-        max_tokens=reducer.options.tokens + (_KEY if reducer.options.by else 0),
-        note=reducer.work.start(_reduce(slots, reducer)),
+        max_tokens=reducer.options.tokens + (_KEY_TOKENS if reducer.options.by else 0),
+        note=reducer.work.start(_reduce_notes(slots, reducer)),
         boundary_hash=slots[0].boundary_hash if slots else 0,
     )
 
 
-async def _one(slot: PendingNote, reducer: _Reducer) -> Note | None:
+async def _reduce_single(slot: PendingNote, reducer: _Reducer) -> Note | None:
     note = await slot.note
     if note is None or isinstance(note.value, str):
         return note
-    _require_room([slot], reducer.options, reducer.room(), reducer.work)
-    return await _reduce([slot], reducer)
+    _ensure_notes_fit([slot], reducer.options, reducer.compute_room(), reducer.work)
+    return await _reduce_notes([slot], reducer)
 
 
-async def _reduce(slots: Sequence[PendingNote], reducer: _Reducer) -> Note:
+async def _reduce_notes(slots: Sequence[PendingNote], reducer: _Reducer) -> Note:
     options, work = reducer.options, reducer.work
-    collapsing = Collapsing(
-        room=reducer.room(),
-        size=options.note_tokens,
-        rounds=options.rounds if reducer.collapse else 0,
-        make=lambda notes, node, levels: _collapse(notes, node, levels, reducer),
+    collapsing = NoteCollapser(
+        room=reducer.compute_room(),
+        note_tokens=options.note_tokens,
+        max_rounds=options.rounds if reducer.collapse_prompt else 0,
+        collapse_notes=lambda notes, node, levels: _collapse_notes(notes, node, levels, reducer),
         work=work,
     )
-    notes = await collapsing.fitting(slots)
+    notes = await collapsing.collapse_to_fit(slots)
     if not notes:
         if options.empty is None:
             raise ReplyError("no note is left to reduce", outcome=Outcome.SKIPPED)
         return Note(options.empty)
-    variables = reducer.variables(notes)
+    variables = reducer.build_variables(notes)
     node = f"{len(notes)} notes" if options.by is None else f"{len(notes)} notes of {reducer.group}"
     answer = await work.ask(
         reducer.prompt,
@@ -253,15 +253,15 @@ async def _reduce(slots: Sequence[PendingNote], reducer: _Reducer) -> Note:
         node=node,
         levels=work.after + options.refine,
     ).reply
-    if reducer.refining is not None:
-        answer = await reducer.refining.refined(
+    if reducer.refiner is not None:
+        answer = await reducer.refiner.refine(
             answer, variables, node=node, levels=work.after, work=work
         )
     spans = merge_spans(span for note in notes for span in note.spans)
-    return Note(_result(answer, reducer), spans, predicted=answer.predicted)
+    return Note(_build_result(answer, reducer), spans, predicted=answer.predicted)
 
 
-def _result(answer: Answer, reducer: _Reducer) -> str | Mapping[str, object]:
+def _build_result(answer: Answer, reducer: _Reducer) -> str | Mapping[str, object]:
     """Return the result's value, with the value of its group if there are groups."""
     if reducer.options.by is None:
         return answer.value
@@ -270,14 +270,14 @@ def _result(answer: Answer, reducer: _Reducer) -> str | Mapping[str, object]:
     return {name: reducer.group, **{key: value[key] for key in value if key != name}}
 
 
-async def _collapse(
+async def _collapse_notes(
     notes: Sequence[Note], node: str, levels: int, reducer: _Reducer
 ) -> Note | None:
     options, work = reducer.options, reducer.work
-    assert reducer.collapse is not None  # without it there are no rounds
+    assert reducer.collapse_prompt is not None  # without it there are no rounds
     answer = await work.ask(
-        reducer.collapse,
-        reducer.variables(notes),
+        reducer.collapse_prompt,
+        reducer.build_variables(notes),
         tokens=options.note_tokens,
         words=options.words,
         schema=reducer.note_schema,
@@ -294,11 +294,11 @@ async def _collapse(
     return Note(answer.value, spans, predicted=answer.predicted)
 
 
-def _gives(options: ReduceOptions) -> Kind:
+def _choose_kind(options: ReduceOptions) -> Kind:
     return Kind.NOTES if options.by else Kind.NOTE
 
 
-def _fields(options: ReduceOptions) -> frozenset[str] | None:
+def _list_fields(options: ReduceOptions) -> frozenset[str] | None:
     return frozenset({options.key_name, "text"}) if options.by and not options.schema_ else None
 
 
@@ -308,8 +308,8 @@ STEP = StepType(
     options=ReduceOptions,
     takes=frozenset({Kind.CHUNKS, Kind.NOTES}),
     gives=Kind.NOTE,
-    gives_with=_gives,
+    gives_with=_choose_kind,
     run=run,
     variables=frozenset({"notes", "words", "group"}),
-    fields=_fields,
+    fields=_list_fields,
 )

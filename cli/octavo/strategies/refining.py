@@ -12,51 +12,51 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from octavo.protocols import Answer, JsonSchema, PromptLike, Work
-from octavo.strategies.fit import FENCE
+from octavo.strategies.fit import FENCE_TOKENS
 from octavo.text.note import Prediction, Record
 
-__all__ = ["VERDICT", "Refining"]
+__all__ = ["CHECK_TOKENS", "NoteRefiner"]
 
-VERDICT = 32
+CHECK_TOKENS = 32
 """Tokens of a round's reply beside the note."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refining:
+class NoteRefiner:
     """How notes are checked: in at most `rounds` rounds, by a prompt that also sees `note`.
 
     `tokens` is the most that a note may have, and `schema` what it must fit if it is a record.
     """
 
     prompt: PromptLike
-    rounds: int
+    max_rounds: int
     tokens: int
     words: int | None
     schema: JsonSchema | None
 
-    def room(self, variables: Mapping[str, object], work: Work) -> int | None:
+    def compute_room(self, variables: Mapping[str, object], work: Work) -> int | None:
         """Return the tokens that a round leaves beside these variables and the note.
 
         None when the window is unknown. Raises FitError when nothing is left.
         """
         beside = {**variables, "note": ""}
-        reply = self.tokens + VERDICT
-        room = work.room(self.prompt, beside, reply, _verdict(self.schema))
-        return None if room is None else max(0, room - self.tokens - FENCE)
+        reply = self.tokens + CHECK_TOKENS
+        room = work.room(self.prompt, beside, reply, _build_verdict_schema(self.schema))
+        return None if room is None else max(0, room - self.tokens - FENCE_TOKENS)
 
-    async def refined(
+    async def refine(
         self, answer: Answer, variables: Mapping[str, object], *, node: str, levels: int, work: Work
     ) -> Answer:
         """Return the answer as the rounds leave it. `levels` are those of the last round."""
-        for number in range(1, self.rounds + 1):
+        for number in range(1, self.max_rounds + 1):
             reply = await work.ask(
                 self.prompt,
                 {**variables, "note": answer.value},
-                tokens=self.tokens + VERDICT,
+                tokens=self.tokens + CHECK_TOKENS,
                 words=self.words,
-                schema=_verdict(self.schema),
+                schema=_build_verdict_schema(self.schema),
                 node=f"check {number} of {node}",
-                levels=levels + self.rounds - number,
+                levels=levels + self.max_rounds - number,
             ).reply
             assert not isinstance(reply.value, str)  # the schema is one of an object
             # In a plan every round may find something, or the first one nothing.
@@ -68,10 +68,10 @@ class Refining:
         return answer
 
 
-def _verdict(schema: JsonSchema | None) -> JsonSchema:
+def _build_verdict_schema(schema: JsonSchema | None) -> JsonSchema:
     """Return the schema of a round's reply about notes that fit `schema`, or are text."""
     at = "#/properties/note/anyOf/0"
-    note: object = {"type": "string"} if schema is None else _moved(schema, at)
+    note: object = {"type": "string"} if schema is None else _rebase_references(schema, at)
     return {
         "type": "object",
         "properties": {"fine": {"type": "boolean"}, "note": {"anyOf": [note, {"type": "null"}]}},
@@ -80,10 +80,10 @@ def _verdict(schema: JsonSchema | None) -> JsonSchema:
     }
 
 
-def _moved(schema: object, at: str) -> object:
+def _rebase_references(schema: object, at: str) -> object:
     """Return a schema that stands at a place in another one: its references follow it there."""
     if isinstance(schema, list):
-        return [_moved(each, at) for each in cast("list[object]", schema)]
+        return [_rebase_references(each, at) for each in cast("list[object]", schema)]
     if not isinstance(schema, Mapping):
         return schema
     moved: dict[str, Any] = {}
@@ -91,5 +91,5 @@ def _moved(schema: object, at: str) -> object:
         if key == "$ref" and isinstance(value, str) and value.startswith("#"):
             moved[key] = at + value[1:]
         elif key != "$schema":
-            moved[key] = _moved(value, at)
+            moved[key] = _rebase_references(value, at)
     return moved

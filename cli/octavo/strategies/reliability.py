@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["lead_for", "reliability_of", "votes_expected"]
+__all__ = ["compute_required_lead", "compute_reliability", "estimate_votes"]
 
-_FUZZ = 1e-9
+_ROUNDING_TOLERANCE = 1e-9
 """How far above a whole number a lead may be computed and still be that number."""
 
 
-def reliability_of(lead: int, accuracy: float, items: int = 1) -> float:
+def compute_reliability(lead: int, accuracy: float, items: int = 1) -> float:
     """Return the probability that all of `items` are right: (1 + ((1-p)/p)^k)^-items."""
     return math.exp(-items * math.log1p(((1 - accuracy) / accuracy) ** lead))
 
 
-def lead_for(reliability: float, accuracy: float, items: int = 1) -> int:
+def compute_required_lead(reliability: float, accuracy: float, items: int = 1) -> int:
     """Return the least lead for which all of `items` are right with that probability.
 
     `reliability` lies between 0 and 1, `accuracy` above 0.5 and below 1: below, voting makes it
@@ -30,9 +30,9 @@ def lead_for(reliability: float, accuracy: float, items: int = 1) -> int:
         return 1
     wrong = math.expm1(-math.log(reliability) / items)
     odds = math.log((1 - accuracy) / accuracy)
-    return max(1, math.ceil(math.log(wrong) / odds - _FUZZ))
+    return max(1, math.ceil(math.log(wrong) / odds - _ROUNDING_TOLERANCE))
 
 
-def votes_expected(lead: int, accuracy: float) -> float:
+def estimate_votes(lead: int, accuracy: float) -> float:
     """Return about how many valid votes are counted: k / (2p - 1)."""
     return lead / (2 * accuracy - 1)

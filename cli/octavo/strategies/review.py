@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from octavo.errors import CallError
 from octavo.protocols import JsonSchema, Kind, Options, PromptLike, PromptRef, StepType, Work
-from octavo.strategies.fit import require_room
+from octavo.strategies.fit import ensure_fits_window
 from octavo.text.document import Document
 from octavo.text.finding import Finding, Severity
 from octavo.text.locate import find_pieces
@@ -24,12 +24,12 @@ from octavo.text.place import describe_location
 from octavo.text.span import Span
 from octavo.text.union import merge_spans
 
-__all__ = ["STEP", "ReviewOptions", "Rule"]
+__all__ = ["STEP", "ReviewOptions", "ReviewRule"]
 
 _NEVER = "never"
 
 
-class Rule(Options):
+class ReviewRule(Options):
     """What must hold of a document."""
 
     name: str = Field(
@@ -45,7 +45,7 @@ class ReviewOptions(Options):
     """Which rules to apply, and how."""
 
     prompt: PromptRef = Field(description="The prompt; it sees `text`, `headings` and `rules`.")
-    rules: list[Rule] = Field(min_length=1, description="The rules.")
+    rules: list[ReviewRule] = Field(min_length=1, description="The rules.")
     fail: Literal["error", "warning", "notice", "never"] = Field(
         default="error", description="The least severity of a finding that fails the run."
     )
@@ -56,7 +56,7 @@ class ReviewOptions(Options):
 
     @field_validator("rules")
     @classmethod
-    def _told_apart(cls, rules: list[Rule]) -> list[Rule]:
+    def _require_unique_names(cls, rules: list[ReviewRule]) -> list[ReviewRule]:
         names = [rule.name for rule in rules]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -65,7 +65,7 @@ class ReviewOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _PartFindings:
     """What was found in a part, in the document's characters, and how many quotes it lacks."""
 
     findings: tuple[Finding, ...]
@@ -77,21 +77,21 @@ class _Found:
 async def run(slots: Sequence[PendingNote], options: ReviewOptions, work: Work) -> Sequence[PendingNote]:
     """Return one slot for the record of all `findings`."""
     prompt = work.prompt(options.prompt)
-    schema = _schema(options.rules)
+    schema = _build_schema(options.rules)
     empty = {"text": "", "headings": (), "rules": options.rules}
-    require_room(work, prompt, empty, options.tokens, slots, schema=schema)
-    parts = [work.start(_part(slot, prompt, schema, options, work)) for slot in slots]
+    ensure_fits_window(work, prompt, empty, options.tokens, slots, schema=schema)
+    parts = [work.start(_review_part(slot, prompt, schema, options, work)) for slot in slots]
 
-    async def gathered() -> Note:
+    async def gather() -> Note:
         read = [part for each in parts if (part := await each) is not None]
-        findings = sorted({finding: None for part in read for finding in part.findings}, key=_place)
+        findings = sorted({finding: None for part in read for finding in part.findings}, key=_get_sort_key)
         for finding in findings:
             work.find(finding)
         lost = sum(part.unverified for part in read)
         if lost:
             dropped = "1 finding" if lost == 1 else f"{lost} findings"
             work.notice(f"{dropped} dropped: what is quoted is not in the text")
-        value = {"findings": [_row(each) for each in findings], "unverified": lost}
+        value = {"findings": [_to_row(each) for each in findings], "unverified": lost}
         predicted = next((part.predicted for part in read if part.predicted), None)
         return Note(value, merge_spans(span for part in read for span in part.spans), None, predicted)
 
@@ -99,15 +99,15 @@ async def run(slots: Sequence[PendingNote], options: ReviewOptions, work: Work) 
         PendingNote(
             spans=merge_spans(span for slot in slots for span in slot.spans),
             max_tokens=2 * options.tokens * max(1, len(slots)),
-            note=work.start(gathered()),
+            note=work.start(gather()),
             boundary_hash=slots[0].boundary_hash if slots else 0,
         )
     ]
 
 
-async def _part(
+async def _review_part(
     slot: PendingNote, prompt: PromptLike, schema: JsonSchema, options: ReviewOptions, work: Work
-) -> _Found | None:
+) -> _PartFindings | None:
     note = await slot.note
     if note is None:
         return None
@@ -126,23 +126,23 @@ async def _part(
         work.skip(slot, error)
         return None
     if answer.predicted is not None or isinstance(answer.value, str):
-        return _Found((), 0, note.spans, answer.predicted)
+        return _PartFindings((), 0, note.spans, answer.predicted)
     rows: list[Mapping[str, Any]] = answer.value["findings"]
     places = find_pieces(note.text, [row["quote"] for row in rows])
     found = [
-        _finding(row, place.span, slot.spans[0].start, options, work.document)
+        _build_finding(row, place.span, slot.spans[0].start, options, work.document)
         for row, place in zip(rows, places, strict=True)
         if place is not None
     ]
-    return _Found(tuple(found), len(rows) - len(found), note.spans, None)
+    return _PartFindings(tuple(found), len(rows) - len(found), note.spans, None)
 
 
-def _finding(
+def _build_finding(
     row: Mapping[str, Any], inside: Span, start: int, options: ReviewOptions, document: Document
 ) -> Finding:
     rule = next(each for each in options.rules if each.name == row["rule"])
     span = Span(start + inside.start, start + inside.end)
-    line, column = _line(document, span.start)
+    line, column = _find_line(document, span.start)
     where = None if document.verbatim else describe_location(document, span)
     message = " ".join(str(row["message"]).split())
     return Finding(
@@ -159,7 +159,7 @@ def _finding(
     )
 
 
-def _line(document: Document, position: int) -> tuple[int, int]:
+def _find_line(document: Document, position: int) -> tuple[int, int]:
     """Return the line and column of the file, from 1, or zeros where the text is not the file's."""
     if not document.verbatim:
         return 0, 0
@@ -167,7 +167,7 @@ def _line(document: Document, position: int) -> tuple[int, int]:
     return before.count("\n") + 1, position - before.rfind("\n")
 
 
-def _schema(rules: Sequence[Rule]) -> JsonSchema:
+def _build_schema(rules: Sequence[ReviewRule]) -> JsonSchema:
     finding = {
         "type": "object",
         "properties": {
@@ -186,15 +186,15 @@ def _schema(rules: Sequence[Rule]) -> JsonSchema:
     }
 
 
-def _place(finding: Finding) -> tuple[int, str]:
+def _get_sort_key(finding: Finding) -> tuple[int, str]:
     return finding.start or 0, finding.rule
 
 
-def _row(finding: Finding) -> dict[str, Any]:
-    return dict(_cells(finding))
+def _to_row(finding: Finding) -> dict[str, Any]:
+    return dict(_list_cells(finding))
 
 
-def _cells(finding: Finding) -> Iterator[tuple[str, Any]]:
+def _list_cells(finding: Finding) -> Iterator[tuple[str, Any]]:
     for name in ("line", "column", "start", "end", "rule", "severity", "message", "quote"):
         value = getattr(finding, name)
         yield name, str(value) if isinstance(value, Severity) else value

@@ -17,21 +17,21 @@ from typing import Protocol
 
 from octavo.errors import BackendError, CallError, Outcome, ReplyError, UsageError
 from octavo.protocols import Answer, JsonSchema, PromptLike, TokenLogprob, Work
-from octavo.strategies.fit import FENCE, require_room
+from octavo.strategies.fit import FENCE_TOKENS, ensure_fits_window
 from octavo.strategies.selection import SelectOptions
 from octavo.text.bm25 import score_bm25
 from octavo.text.entropy import estimate_entropy
 from octavo.text.note import Note, Prediction, PendingNote
 from octavo.text.vector import compute_cosine
 
-__all__ = ["Scored", "Scorer", "scorer_of"]
+__all__ = ["ScoredNote", "Scorer", "build_scorer"]
 
-_ALTERNATIVES = 20
+_TOP_LOGPROBS = 20
 """How many alternatives of a token are asked for: the most that common servers give."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredNote:
     """A note and its score, from 0; `predicted` is set where a plan made one of them up."""
 
     note: Note
@@ -42,10 +42,10 @@ class Scored:
 class Scorer(Protocol):
     """Scores all slots; None for one that has no note, or whose call failed and may."""
 
-    async def __call__(self, slots: Sequence[PendingNote]) -> Sequence[Scored | None]: ...
+    async def __call__(self, slots: Sequence[PendingNote]) -> Sequence[ScoredNote | None]: ...
 
 
-def scorer_of(
+def build_scorer(
     slots: Sequence[PendingNote], options: SelectOptions, query: str, work: Work
 ) -> tuple[Scorer, int]:
     """Return what scores the slots, and how many calls it makes one after the other.
@@ -54,33 +54,33 @@ def scorer_of(
     score.
     """
     if options.by == "embeddings":
-        return _Near(query, work), 1
+        return _EmbeddingScorer(query, work), 1
     if options.by == "bm25" or options.prompt is None:
-        return _Shared(query), 0
+        return _Bm25Scorer(query), 0
     prompt = work.prompt(options.prompt)
     variables: dict[str, object] = {"text": "", "headings": (), "query": query}
     if options.by == "entropy":
         variables["abstain"] = options.abstain
-        require_room(work, prompt, variables, options.reply_tokens, slots)
-        return _Calls(_Sureness(prompt, variables, options, work), options, work), 1
-    schema = _scoring(options, work)
-    require_room(work, prompt, variables, options.reply_tokens, slots, schema=schema)
+        ensure_fits_window(work, prompt, variables, options.reply_tokens, slots)
+        return _CallScorer(_EntropyJudge(prompt, variables, options, work), options, work), 1
+    schema = _require_score_schema(options, work)
+    ensure_fits_window(work, prompt, variables, options.reply_tokens, slots, schema=schema)
     reflect = work.prompt(options.reflect) if options.reflect else None
     if reflect is not None:
         # The first record stands in the second prompt beside the text, with marks of its own, and
         # with blanks between its fields that the reply need not have had.
-        longer = [_longer(slot, options.reply_tokens + 2 * FENCE) for slot in slots]
+        longer = [_add_tokens(slot, options.reply_tokens + 2 * FENCE_TOKENS) for slot in slots]
         seen: dict[str, object] = {**variables, "first": ""}
-        require_room(work, reflect, seen, options.reply_tokens, longer, schema=schema)
-    relevance = _Relevance(prompt, reflect, schema, variables, options, work)
-    return _Calls(relevance, options, work), 2 if reflect else 1
+        ensure_fits_window(work, reflect, seen, options.reply_tokens, longer, schema=schema)
+    relevance = _RelevanceJudge(prompt, reflect, schema, variables, options, work)
+    return _CallScorer(relevance, options, work), 2 if reflect else 1
 
 
-def _longer(slot: PendingNote, tokens: int) -> PendingNote:
+def _add_tokens(slot: PendingNote, tokens: int) -> PendingNote:
     return PendingNote(slot.spans, slot.max_tokens + tokens, slot.note, slot.boundary_hash, slot.headings)
 
 
-def _scoring(options: SelectOptions, work: Work) -> JsonSchema:
+def _require_score_schema(options: SelectOptions, work: Work) -> JsonSchema:
     schema = work.schema(options.schema_ or "")
     score = schema.get("properties", {}).get("score", {})
     kinds = {"integer", "number"}
@@ -93,40 +93,40 @@ def _scoring(options: SelectOptions, work: Work) -> JsonSchema:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shared:
+class _Bm25Scorer:
     """Scores by the words that a text, or its headings, share with the query."""
 
     query: str
 
-    async def __call__(self, slots: Sequence[PendingNote]) -> Sequence[Scored | None]:
+    async def __call__(self, slots: Sequence[PendingNote]) -> Sequence[ScoredNote | None]:
         notes = [await slot.note for slot in slots]
         # A filtered note is no text of the collection: it must not change what words weigh.
-        scores = iter(score_bm25(_texts(slots, notes), self.query))
-        return [note and Scored(note, next(scores), note.predicted) for note in notes]
+        scores = iter(score_bm25(_list_texts(slots, notes), self.query))
+        return [note and ScoredNote(note, next(scores), note.predicted) for note in notes]
 
 
 @dataclass(frozen=True, slots=True)
-class _Near:
+class _EmbeddingScorer:
     """Scores by the cosine of a text's embedding, its headings included, and the query's."""
 
     query: str
     work: Work
 
-    async def __call__(self, slots: Sequence[PendingNote]) -> Sequence[Scored | None]:
+    async def __call__(self, slots: Sequence[PendingNote]) -> Sequence[ScoredNote | None]:
         notes = [await slot.note for slot in slots]
-        texts = _texts(slots, notes)
+        texts = _list_texts(slots, notes)
         embedded = await self.work.ask.embed(
             [self.query, *texts], node="embeddings", levels=self.work.after
         )
         query, *vectors = embedded.vectors
         scores = iter([max(0.0, compute_cosine(query, each)) for each in vectors])
         return [
-            note and Scored(note, next(scores), note.predicted or embedded.predicted)
+            note and ScoredNote(note, next(scores), note.predicted or embedded.predicted)
             for note in notes
         ]
 
 
-def _texts(slots: Sequence[PendingNote], notes: Sequence[Note | None]) -> list[str]:
+def _list_texts(slots: Sequence[PendingNote], notes: Sequence[Note | None]) -> list[str]:
     """Return the texts of the notes that are there, each below its headings."""
     return [
         "\n".join([*slot.headings, note.text])
@@ -135,25 +135,25 @@ def _texts(slots: Sequence[PendingNote], notes: Sequence[Note | None]) -> list[s
     ]
 
 
-class _Judge(Protocol):
-    async def __call__(self, slot: PendingNote, note: Note) -> Scored: ...
+class _NoteJudge(Protocol):
+    async def __call__(self, slot: PendingNote, note: Note) -> ScoredNote: ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Calls:
+class _CallScorer:
     """Scores by calls, all at once, each as soon as its own note is there."""
 
-    judge: _Judge
+    judge: _NoteJudge
     options: SelectOptions
     work: Work
 
-    async def __call__(self, slots: Sequence[PendingNote]) -> Sequence[Scored | None]:
-        scoring: list[Awaitable[Scored | None]] = [
-            self.work.start(self._score(slot)) for slot in slots
+    async def __call__(self, slots: Sequence[PendingNote]) -> Sequence[ScoredNote | None]:
+        scoring: list[Awaitable[ScoredNote | None]] = [
+            self.work.start(self._score_slot(slot)) for slot in slots
         ]
         return [await each for each in scoring]
 
-    async def _score(self, slot: PendingNote) -> Scored | None:
+    async def _score_slot(self, slot: PendingNote) -> ScoredNote | None:
         note = await slot.note
         if note is None:
             return None
@@ -167,41 +167,41 @@ class _Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class _Relevance:
+class _RelevanceJudge:
     """Scores by the model's own judgement, once more after it has looked at its first."""
 
     prompt: PromptLike
-    reflect: PromptLike | None
+    reflect_prompt: PromptLike | None
     schema: JsonSchema
     variables: Mapping[str, object]
     options: SelectOptions
     work: Work
 
-    async def __call__(self, slot: PendingNote, note: Note) -> Scored:
+    async def __call__(self, slot: PendingNote, note: Note) -> ScoredNote:
         seen = {**self.variables, "text": note.value, "headings": slot.headings}
-        first = await self._ask(self.prompt, seen, slot, 1 if self.reflect else 0)
-        if self.reflect is None:
-            return Scored(note, _score(first), note.predicted or first.predicted)
+        first = await self._ask(self.prompt, seen, slot, 1 if self.reflect_prompt else 0)
+        if self.reflect_prompt is None:
+            return ScoredNote(note, _read_score(first), note.predicted or first.predicted)
         seen["first"] = first.value
-        second = await self._ask(self.reflect, seen, slot, 0)
-        score = (_score(first) + _score(second)) / 2
-        return Scored(note, score, note.predicted or first.predicted or second.predicted)
+        second = await self._ask(self.reflect_prompt, seen, slot, 0)
+        score = (_read_score(first) + _read_score(second)) / 2
+        return ScoredNote(note, score, note.predicted or first.predicted or second.predicted)
 
     async def _ask(
         self, prompt: PromptLike, seen: Mapping[str, object], slot: PendingNote, before: int
     ) -> Answer:
-        place = _place(slot)
+        place = _describe_place(slot)
         return await self.work.ask(
             prompt,
             seen,
             tokens=self.options.reply_tokens,
             schema=self.schema,
-            node=f"reflection on {place}" if prompt is self.reflect else place,
+            node=f"reflection on {place}" if prompt is self.reflect_prompt else place,
             levels=self.work.after + before,
         ).reply
 
 
-def _score(answer: Answer) -> float:
+def _read_score(answer: Answer) -> float:
     assert isinstance(answer.value, Mapping)
     score = float(answer.value["score"])
     if not math.isfinite(score):
@@ -211,7 +211,7 @@ def _score(answer: Answer) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sureness:
+class _EntropyJudge:
     """Scores by exp(-H) of the first token's entropy H: 1 when sure, 0 when the model abstains."""
 
     prompt: PromptLike
@@ -219,20 +219,20 @@ class _Sureness:
     options: SelectOptions
     work: Work
 
-    async def __call__(self, slot: PendingNote, note: Note) -> Scored:
+    async def __call__(self, slot: PendingNote, note: Note) -> ScoredNote:
         answer = await self.work.ask(
             self.prompt,
             {**self.variables, "text": note.value, "headings": slot.headings},
             tokens=self.options.reply_tokens,
-            node=_place(slot),
+            node=_describe_place(slot),
             levels=self.work.after,
-            logprobs=_ALTERNATIVES,
+            logprobs=_TOP_LOGPROBS,
         ).reply
         predicted = note.predicted or answer.predicted
         if predicted is not None:
-            return Scored(note, 1.0, predicted)
-        if _abstains(str(answer.value), self.options.abstain):
-            return Scored(note, 0.0)
+            return ScoredNote(note, 1.0, predicted)
+        if _is_abstention(str(answer.value), self.options.abstain):
+            return ScoredNote(note, 0.0)
         # Some servers begin with a blank or an empty token, which says nothing of the answer.
         first = next((token for token in answer.logprobs if token.token.strip()), None)
         if first is None:
@@ -241,20 +241,20 @@ class _Sureness:
                 " `by: entropy` needs",
                 hint="use a backend that gives them, or `by: relevance`",
             )
-        return Scored(note, math.exp(-estimate_entropy(_alternatives(first))))
+        return ScoredNote(note, math.exp(-estimate_entropy(_list_alternatives(first))))
 
 
-def _alternatives(token: TokenLogprob) -> Sequence[float]:
+def _list_alternatives(token: TokenLogprob) -> Sequence[float]:
     """Return the log probabilities of the alternatives, the token itself among them."""
     top = dict(token.top)
     top.setdefault(token.token, token.logprob)
     return tuple(top.values())
 
 
-def _abstains(reply: str, abstain: str) -> bool:
+def _is_abstention(reply: str, abstain: str) -> bool:
     """Tell whether a reply begins with the abstention, marks around it left out."""
     return re.match(rf"[\W_]*{re.escape(abstain)}(?!\w)", reply) is not None
 
 
-def _place(slot: PendingNote) -> str:
+def _describe_place(slot: PendingNote) -> str:
     return f"characters {slot.spans[0].start} to {slot.spans[-1].end}"

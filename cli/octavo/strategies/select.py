@@ -19,20 +19,20 @@ from typing import cast
 from octavo.errors import FitError, UsageError
 from octavo.pipeline.expressions import Condition
 from octavo.protocols import Kind, StepType, Work
-from octavo.strategies.feedback import JUDGEMENT, Feedback
-from octavo.strategies.fit import FENCE
-from octavo.strategies.ranking import Candidate, Limits, chosen
-from octavo.strategies.scoring import Scorer, scorer_of
-from octavo.strategies.selection import SelectOptions, given
+from octavo.strategies.feedback import JUDGEMENT_SCHEMA, ChoiceJudge
+from octavo.strategies.fit import FENCE_TOKENS
+from octavo.strategies.ranking import Candidate, ChoiceLimits, choose_positions
+from octavo.strategies.scoring import Scorer, build_scorer
+from octavo.strategies.selection import SelectOptions, resolve_method
 from octavo.text.note import Note, Prediction, PendingNote
 
 __all__ = ["STEP", "SelectOptions"]
 
-_MOST_ROUNDS = 20
+_MAX_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class _ChosenNotes:
     """The notes that were chosen, by their places."""
 
     notes: dict[int, Note]
@@ -44,30 +44,30 @@ async def run(slots: Sequence[PendingNote], options: SelectOptions, work: Work) 
     Raises FitError when the pieces or a prompt cannot fit, and UsageError when the query is not
     made of parameters, or is empty.
     """
-    options = given(options, work)
-    query = _query(options, work)
+    options = resolve_method(options, work)
+    query = _evaluate_query(options, work)
     _require_budget(slots, options, work)
-    scorer, calls = scorer_of(slots, options, query, work)
-    feedback = _feedback(slots, options, query, work)
-    work.follow(calls + (feedback.rounds if feedback else 0))
-    choice = work.start(_choose(slots, scorer, options, work, feedback))
+    scorer, calls = build_scorer(slots, options, query, work)
+    feedback = _build_judge(slots, options, query, work)
+    work.follow(calls + (feedback.max_rounds if feedback else 0))
+    choice = work.start(_choose_notes(slots, scorer, options, work, feedback))
     return [
-        replace(slot, note=work.start(_taken(place, choice))) for place, slot in enumerate(slots)
+        replace(slot, note=work.start(_take_note(place, choice))) for place, slot in enumerate(slots)
     ]
 
 
-async def _taken(place: int, choice: Awaitable[_Choice]) -> Note | None:
+async def _take_note(place: int, choice: Awaitable[_ChosenNotes]) -> Note | None:
     return (await choice).notes.get(place)
 
 
-def _feedback(
+def _build_judge(
     slots: Sequence[PendingNote], options: SelectOptions, query: str, work: Work
-) -> Feedback | None:
+) -> ChoiceJudge | None:
     """Return what judges choices, if anything does; raises FitError when a choice may not fit."""
     rounds = Condition(options.rounds).evaluate(work.params)
-    if isinstance(rounds, bool) or not isinstance(rounds, int) or not 0 <= rounds <= _MOST_ROUNDS:
+    if isinstance(rounds, bool) or not isinstance(rounds, int) or not 0 <= rounds <= _MAX_ROUNDS:
         raise UsageError(
-            f"step {work.step!r}: a choice is judged up to {_MOST_ROUNDS} times, not {rounds!r}",
+            f"step {work.step!r}: a choice is judged up to {_MAX_ROUNDS} times, not {rounds!r}",
             hint="write a whole number such as 3",
         )
     if options.judge is None or not rounds:
@@ -78,19 +78,19 @@ def _feedback(
     if options.keep is not None:
         pieces = min(pieces, options.keep * (2 * options.neighbours + 1))
     most = sum(sizes[:pieces])
-    most = (most if options.tokens is None else min(most, options.tokens)) + FENCE * pieces
-    room = work.room(prompt, {"query": query, "notes": []}, options.judge_tokens, JUDGEMENT)
+    most = (most if options.tokens is None else min(most, options.tokens)) + FENCE_TOKENS * pieces
+    room = work.room(prompt, {"query": query, "notes": []}, options.judge_tokens, JUDGEMENT_SCHEMA)
     if room is not None and most > room:
         raise FitError(
             f"step {work.step!r}: up to {most:,} tokens of chosen pieces do not fit prompt"
             f" {prompt.name!r}: the window of {work.window:,} tokens leaves {room:,}",
-            hint=f"set `tokens: {max(1, room - FENCE * pieces)}`, or choose fewer by `keep`",
+            hint=f"set `tokens: {max(1, room - FENCE_TOKENS * pieces)}`, or choose fewer by `keep`",
         )
     skips = options.on_error == "skip"
-    return Feedback(prompt, query, options.judge_tokens, rounds, skips, work)
+    return ChoiceJudge(prompt, query, options.judge_tokens, rounds, skips, work)
 
 
-def _query(options: SelectOptions, work: Work) -> str:
+def _evaluate_query(options: SelectOptions, work: Work) -> str:
     condition = Condition(options.query)
     if unknown := sorted(condition.names - work.params.keys()):
         raise UsageError(
@@ -122,13 +122,13 @@ def _require_budget(slots: Sequence[PendingNote], options: SelectOptions, work: 
         )
 
 
-async def _choose(
+async def _choose_notes(
     slots: Sequence[PendingNote],
     scorer: Scorer,
     options: SelectOptions,
     work: Work,
-    feedback: Feedback | None,
-) -> _Choice:
+    feedback: ChoiceJudge | None,
+) -> _ChosenNotes:
     scored = {place: each for place, each in enumerate(await scorer(slots)) if each is not None}
     guess = next((each.predicted for each in scored.values() if each.predicted), None)
     tokens = [0] * len(scored)
@@ -139,34 +139,34 @@ async def _choose(
         for (place, each), count in zip(scored.items(), tokens, strict=True)
     ]
     notes = {place: each.note for place, each in scored.items()}
-    limits = Limits(options.keep, options.least, options.drop, options.tokens, options.neighbours)
+    limits = ChoiceLimits(options.keep, options.least, options.drop, options.tokens, options.neighbours)
     # Of texts that a plan made up, more may fit than it shows.
     made_up = any(note.predicted for note in notes.values())
     budget = None if made_up else options.tokens
     if guess is not None:
-        places = _guessed(candidates, options, guess, budget)
+        places = _predict_positions(candidates, options, guess, budget)
         if feedback is not None:
             most = len(places) if guess is Prediction.LONG else 1
-            await feedback.suppose((frozenset(places[left:]) for left in range(most)), notes)
+            await feedback.predict_judgements((frozenset(places[left:]) for left in range(most)), notes)
     elif feedback is None:
-        places = chosen(candidates, limits)
+        places = choose_positions(candidates, limits)
     else:
-        places, guess = await feedback.settled(notes, candidates, limits)
+        places, guess = await feedback.settle_choice(notes, candidates, limits)
         if guess is not None:
             tokens = work.counter.count_batch([note.text for note in notes.values()])
             sized = [replace(each, tokens=n) for each, n in zip(candidates, tokens, strict=True)]
-            places = _guessed(sized, options, guess, budget)
-    return _Choice(
+            places = _predict_positions(sized, options, guess, budget)
+    return _ChosenNotes(
         {at: replace(notes[at], predicted=guess) if guess else notes[at] for at in places}
     )
 
 
-def _guessed(
+def _predict_positions(
     candidates: Sequence[Candidate], options: SelectOptions, guess: Prediction, tokens: int | None
 ) -> Sequence[int]:
     """Return what a plan takes for chosen: the fewest and smallest, or the most and largest."""
-    by_size = sorted(candidates, key=lambda each: (each.tokens, each.place))
-    places = [each.place for each in by_size]
+    by_size = sorted(candidates, key=lambda each: (each.tokens, each.position))
+    places = [each.position for each in by_size]
     if guess is Prediction.SHORT:
         return places[: options.least if options.judge is None else 1]
     most = len(places)

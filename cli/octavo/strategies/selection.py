@@ -17,7 +17,7 @@ from octavo.protocols import (
     Work,
 )
 
-__all__ = ["SelectOptions", "given"]
+__all__ = ["SelectOptions", "resolve_method"]
 
 
 class SelectOptions(Options):
@@ -91,11 +91,11 @@ class SelectOptions(Options):
 
     @field_validator("rounds", mode="before")
     @classmethod
-    def _number_is_an_expression(cls, value: object) -> object:
+    def _accept_number(cls, value: object) -> object:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
+    def _check_options(self) -> Self:
         if self.keep is not None and self.least > self.keep:
             raise ValueError(f"`least: {self.least}` is more than `keep: {self.keep}`")
         if self.by == "given":
@@ -116,7 +116,7 @@ class SelectOptions(Options):
         return self
 
 
-def given(options: SelectOptions, work: Work) -> SelectOptions:
+def resolve_method(options: SelectOptions, work: Work) -> SelectOptions:
     """Return the options of the method that the user chose, where the pipeline leaves it open."""
     if options.by != "given":
         return options

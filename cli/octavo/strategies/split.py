@@ -21,7 +21,7 @@ from octavo.protocols import (
     StepType,
     Work,
 )
-from octavo.strategies.fit import FENCE
+from octavo.strategies.fit import FENCE_TOKENS
 from octavo.text.chunk import Chunk
 from octavo.text.note import Note, PendingNote
 from octavo.text.ready import to_awaitable
@@ -57,29 +57,29 @@ async def run(slots: Sequence[PendingNote], options: SplitOptions, work: Work) -
     del slots
     own = options.model_dump(exclude={"by", "context", "situate", "situate_tokens"})
     chunks = await work.chunks(options.by, own, options.context)
-    situating = _Situating(options, work) if options.situate and len(chunks) > 1 else None
+    situating = _ChunkSituator(options, work) if options.situate and len(chunks) > 1 else None
     if situating:
-        situating.require_room(chunks)
+        situating.ensure_fits_window(chunks)
     return [
         PendingNote(
             spans=(chunk.span,),
             max_tokens=chunk.tokens,
-            note=situating.note(chunk) if situating else to_awaitable(_note(chunk, work)),
+            note=situating.start_note(chunk) if situating else to_awaitable(_build_note(chunk, work)),
             boundary_hash=chunk.border,
             headings=chunk.headings,
             context=chunk.context,
-            context_tokens=_beside(chunk, options.context, work)
+            context_tokens=_count_context_tokens(chunk, options.context, work)
             + (options.situate_tokens if situating else 0),
         )
         for chunk in chunks
     ]
 
 
-def _note(chunk: Chunk, work: Work) -> Note:
+def _build_note(chunk: Chunk, work: Work) -> Note:
     return Note(work.document.slice(chunk.span), (chunk.span,))
 
 
-class _Situating:
+class _ChunkSituator:
     """Asks of each chunk where it stands in the document.
 
     The document comes first in the prompt, so the calls share all but their ends: the others wait
@@ -94,24 +94,24 @@ class _Situating:
         self._document = work.document.slice(Span(0, len(work.document.text)))
         self._first: Asked | None = None
 
-    def require_room(self, chunks: Sequence[Chunk]) -> None:
+    def ensure_fits_window(self, chunks: Sequence[Chunk]) -> None:
         """Raise FitError when the document and the largest chunk do not fit the prompt."""
         work = self._work
         room = work.room(self._prompt, {"document": self._document, "text": ""}, self._tokens)
         largest = max(chunk.tokens for chunk in chunks)
-        if room is not None and largest + FENCE > room:
+        if room is not None and largest + FENCE_TOKENS > room:
             raise FitError(
                 f"step {work.step!r}: the document leaves {room:,} tokens of the window beside it,"
                 f" and a chunk to be situated in it has {largest:,}",
                 hint="leave `situate` out, or use a model with a larger window",
             )
 
-    def note(self, chunk: Chunk) -> Awaitable[Note]:
+    def start_note(self, chunk: Chunk) -> Awaitable[Note]:
         """Return the chunk's note under way, with its situation beside it."""
-        return self._work.start(self._situated(chunk))
+        return self._work.start(self._situate(chunk))
 
-    async def _situated(self, chunk: Chunk) -> Note:
-        note = _note(chunk, self._work)
+    async def _situate(self, chunk: Chunk) -> Note:
+        note = _build_note(chunk, self._work)
         first = self._first
         if first is not None:
             with suppress(CallError):
@@ -134,7 +134,7 @@ class _Situating:
         return replace(note, context=(("situation", str(answer.value)),))
 
 
-def _beside(chunk: Chunk, context: ContextOptions | None, work: Work) -> int:
+def _count_context_tokens(chunk: Chunk, context: ContextOptions | None, work: Work) -> int:
     """Return the most tokens of what stands beside a chunk."""
     around = {"overlap", "before", "after"} if context else ()
     # What many chunks share is counted once; the rest is bounded by the options.

@@ -16,19 +16,19 @@ from pydantic import Field, model_validator
 
 from octavo.errors import CallError
 from octavo.protocols import Expression, ExpressionMark, Kind, Options, StepType, Work
-from octavo.strategies.items import Reader
-from octavo.strategies.rows import Group, Item, amount, distinct, grouped, number, ordered
+from octavo.strategies.items import ItemReader
+from octavo.strategies.rows import ItemGroup, TallyItem, to_json_number, drop_duplicates, group_items, parse_number, sort_items
 from octavo.text.alike import Equality, to_canonical_form, to_sort_key
 from octavo.text.note import Note, Prediction, Record, PendingNote
 from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "TallyOptions"]
 
-_TOP = 10
-_ROW = 4
+_DEFAULT_TOP = 10
+_ROW_FACTOR = 4
 """How many times its tokens an item may take in a row, with the names around it."""
 
-_RECORD = 64
+_RECORD_TOKENS = 64
 """Tokens of the result beside its rows."""
 
 
@@ -67,7 +67,7 @@ class TallyOptions(Options):
     )
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
+    def _check_options(self) -> Self:
         if self.op == "sum" and self.of is None:
             raise ValueError("sum needs `of`, which says what to add")
         if self.op == "join" and self.most is not None:
@@ -77,37 +77,37 @@ class TallyOptions(Options):
 
 async def run(slots: Sequence[PendingNote], options: TallyOptions, work: Work) -> Sequence[PendingNote]:
     """Return one slot for the result: a record with `rows`, or a text for join."""
-    reader = Reader(
+    reader = ItemReader(
         work.params, each=options.each, where=options.where, by=options.by, of=options.of
     )
     return [
         PendingNote(
             spans=merge_spans(span for slot in slots for span in slot.spans),
-            max_tokens=_ROW * sum(slot.max_tokens for slot in slots) + _RECORD,
-            note=work.start(_tally(slots, options, reader)),
+            max_tokens=_ROW_FACTOR * sum(slot.max_tokens for slot in slots) + _RECORD_TOKENS,
+            note=work.start(_tally_notes(slots, options, reader)),
             boundary_hash=slots[0].boundary_hash if slots else 0,
         )
     ]
 
 
-async def _tally(slots: Sequence[PendingNote], options: TallyOptions, reader: Reader) -> Note:
+async def _tally_notes(slots: Sequence[PendingNote], options: TallyOptions, reader: ItemReader) -> Note:
     notes = [note for slot in slots if (note := await slot.note) is not None]
     predicted = next((note.predicted for note in notes if note.predicted), None)
     return Note(
-        _value(notes, options, reader, predicted),
+        _compute_value(notes, options, reader, predicted),
         merge_spans(span for note in notes for span in note.spans),
         predicted=predicted,
     )
 
 
-def _value(
-    notes: Sequence[Note], options: TallyOptions, reader: Reader, predicted: Prediction | None
+def _compute_value(
+    notes: Sequence[Note], options: TallyOptions, reader: ItemReader, predicted: Prediction | None
 ) -> str | Record:
     try:
         return (
-            _joined(notes, options, reader)
+            _join_texts(notes, options, reader)
             if options.op == "join"
-            else _record(notes, options, reader)
+            else _build_record(notes, options, reader)
         )
     except CallError:
         # What a plan makes up need not be what the expressions can read.
@@ -116,78 +116,78 @@ def _value(
         return "" if options.op == "join" else {"rows": [], "total": 0, "distinct": 0}
 
 
-def _joined(notes: Sequence[Note], options: TallyOptions, reader: Reader) -> str:
+def _join_texts(notes: Sequence[Note], options: TallyOptions, reader: ItemReader) -> str:
     texts: list[str] = []
     for note in notes:
-        for item, names in reader.items(note):
-            value = reader.content(item, names)
+        for item, names in reader.read_items(note):
+            value = reader.evaluate_content(item, names)
             texts.append(value if isinstance(value, str) else Note(cast("Any", value)).text)
     return options.separator.join(texts)
 
 
-def _record(notes: Sequence[Note], options: TallyOptions, reader: Reader) -> Record:
+def _build_record(notes: Sequence[Note], options: TallyOptions, reader: ItemReader) -> Record:
     most = options.most
     if options.op in {"count", "top", "sum"}:
-        groups = grouped(_weighed(notes, options, reader))
-        total = amount(sum((group.weight for group in groups), start=Fraction()))
+        groups = group_items(_weigh_items(notes, options, reader))
+        total = to_json_number(sum((group.weight for group in groups), start=Fraction()))
         several = options.op != "sum" or reader.by is not None
-        rows = [_row(group, options) for group in groups] if several else []
-        most = _TOP if options.op == "top" and most is None else most
+        rows = [_build_row(group, options) for group in groups] if several else []
+        most = _DEFAULT_TOP if options.op == "top" and most is None else most
     else:
-        rows = _listed(notes, options, reader)
+        rows = _list_values(notes, options, reader)
         total = len(rows)
     # How many rows there are is said, since `most` may leave some out.
     return {"rows": rows[:most], "total": total, "distinct": len(rows)}
 
 
-def _row(group: Group, options: TallyOptions) -> object:
+def _build_row(group: ItemGroup, options: TallyOptions) -> object:
     weight = "sum" if options.op == "sum" else "count"
-    row: dict[str, object] = {"value": group.value, weight: amount(group.weight)}
+    row: dict[str, object] = {"value": group.value, weight: to_json_number(group.weight)}
     if options.sources:
         row["sources"] = [[span.start, span.end] for span in merge_spans(group.spans)]
     return row
 
 
-def _weighed(notes: Sequence[Note], options: TallyOptions, reader: Reader) -> Iterator[Item]:
+def _weigh_items(notes: Sequence[Note], options: TallyOptions, reader: ItemReader) -> Iterator[TallyItem]:
     """Yield an item for each that is counted: its value is what it is grouped by."""
     for note in notes:
-        for item, names in reader.items(note):
-            value = reader.key(item, names)
+        for item, names in reader.read_items(note):
+            value = reader.evaluate_key(item, names)
             weight = Fraction(1)
             if reader.of is not None:
-                weight = number(reader.of.evaluate(names), reader.of.text)
+                weight = parse_number(reader.of.evaluate(names), reader.of.text)
             name = to_canonical_form(value, options.alike)
-            yield Item(value, name, weight, note.spans)
+            yield TallyItem(value, name, weight, note.spans)
 
 
-def _listed(notes: Sequence[Note], options: TallyOptions, reader: Reader) -> list[object]:
+def _list_values(notes: Sequence[Note], options: TallyOptions, reader: ItemReader) -> list[object]:
     keys: list[object] = []
-    items: list[Item] = []
+    items: list[TallyItem] = []
     for note in notes:
-        for item, names in reader.items(note):
-            key = reader.key(item, names)
-            for value in _members(item, names, options, reader):
+        for item, names in reader.read_items(note):
+            key = reader.evaluate_key(item, names)
+            for value in _list_members(item, names, options, reader):
                 keys.append(value if options.op == "union" else key)
-                items.append(Item(value, to_canonical_form(keys[-1], options.alike)))
+                items.append(TallyItem(value, to_canonical_form(keys[-1], options.alike)))
     if options.op == "sort":
-        items = ordered(keys, items, descending=options.descending)
+        items = sort_items(keys, items, descending=options.descending)
     else:
-        items = distinct(items)
+        items = drop_duplicates(items)
     values = [item.value for item in items]
     return sorted(values, key=to_sort_key) if options.op == "union" else values
 
 
-def _members(
-    item: object, names: Mapping[str, object], options: TallyOptions, reader: Reader
+def _list_members(
+    item: object, names: Mapping[str, object], options: TallyOptions, reader: ItemReader
 ) -> Sequence[object]:
     """Return what an item adds to a union, where lists are opened; else the item, or its `of`."""
-    value = reader.content(item, names)
+    value = reader.evaluate_content(item, names)
     if options.op == "union" and isinstance(value, list | tuple):
         return cast("Sequence[object]", value)
     return [value]
 
 
-def _fields(options: TallyOptions) -> frozenset[str]:
+def _list_fields(options: TallyOptions) -> frozenset[str]:
     return frozenset({"text"} if options.op == "join" else {"rows", "total", "distinct"})
 
 
@@ -198,5 +198,5 @@ STEP = StepType(
     takes=frozenset({Kind.CHUNKS, Kind.NOTES}),
     gives=Kind.NOTE,
     run=run,
-    fields=_fields,
+    fields=_list_fields,
 )

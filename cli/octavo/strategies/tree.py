@@ -32,10 +32,10 @@ from octavo.protocols import (
     StepType,
     Work,
 )
-from octavo.strategies.branch import TITLE, Branch, Joints, branch, join
-from octavo.strategies.contents import Node, contents
-from octavo.strategies.fit import require_room
-from octavo.strategies.outlining import MOST, OUTLINE, Found, Outline
+from octavo.strategies.branch import TITLE_TOKENS, Branch, JoinLimits, build_branch, join_branches
+from octavo.strategies.contents import TreeNode, build_section_record
+from octavo.strategies.fit import ensure_fits_window
+from octavo.strategies.outlining import MAX_SECTIONS, OUTLINE_SCHEMA, OutlineSection, OutlineFinder
 from octavo.text.border import hash_boundary, hash_boundaries
 from octavo.text.doctree import Section, build_section_tree
 from octavo.text.note import Note, PendingNote
@@ -45,7 +45,7 @@ from octavo.text.union import merge_spans
 
 __all__ = ["STEP", "TreeOptions"]
 
-_ENTRY = 64
+_ENTRY_TOKENS = 64
 """Tokens of a section in the result beside its note."""
 
 
@@ -94,16 +94,16 @@ class TreeOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _TreeReader:
     """What all calls share. `outline` is None where headings give the sections."""
 
     options: TreeOptions
     work: Work
-    leaf: PromptLike
-    parent: PromptLike
+    leaf_prompt: PromptLike
+    parent_prompt: PromptLike
     outline: PromptLike | None
     schema: JsonSchema | None
-    joints: Joints
+    joints: JoinLimits
 
 
 async def run(slots: Sequence[PendingNote], options: TreeOptions, work: Work) -> Sequence[PendingNote]:
@@ -115,29 +115,29 @@ async def run(slots: Sequence[PendingNote], options: TreeOptions, work: Work) ->
     if not _has_text(section):
         section = Section(None, (), section.span, chunks)
     wanted = options.outline is not None and not section.sections
-    reader = _Reader(
+    reader = _TreeReader(
         options,
         work,
-        leaf=work.prompt(options.leaf),
-        parent=work.prompt(options.parent),
+        leaf_prompt=work.prompt(options.leaf),
+        parent_prompt=work.prompt(options.parent),
         outline=work.prompt(options.outline) if wanted and options.outline else None,
         schema=work.schema(options.schema_) if options.schema_ else None,
-        joints=Joints(options.tokens, options.fan_in, None, work.counter.count),
+        joints=JoinLimits(options.tokens, options.fan_in, None, work.counter.count),
     )
-    pieces = _pieces(section, slots, work)
-    reader = replace(reader, joints=_joints(reader, section))
-    root = branch(section, lambda span, _: pieces[span], reader.joints)
-    _require_room(reader, root)
+    pieces = _build_pieces(section, slots, work)
+    reader = replace(reader, joints=_add_room(reader, section))
+    root = build_branch(section, lambda span, _: pieces[span], reader.joints)
+    _ensure_prompts_fit(reader, root)
     work.follow(root.height + (3 if reader.outline else 1))
-    node = _grow(root, 0, reader)
+    node = _start_branch(root, 0, reader)
     return [
         PendingNote(
             spans=merge_spans(span for leaf in root.leaves for span in leaf.spans),
-            max_tokens=_bound(root, reader),
-            note=work.start(contents(node, headed=bool(section.sections)))
+            max_tokens=_compute_bound(root, reader),
+            note=work.start(build_section_record(node, headed=bool(section.sections)))
             if options.show == "sections"
             else node.note,
-            boundary_hash=root.border,
+            boundary_hash=root.boundary_hash,
         )
     ]
 
@@ -146,11 +146,11 @@ def _has_text(section: Section) -> bool:
     return bool(section.pieces) or any(map(_has_text, section.sections))
 
 
-def _paths(section: Section) -> list[tuple[str, ...]]:
-    return [section.headings, *(path for each in section.sections for path in _paths(each))]
+def _list_paths(section: Section) -> list[tuple[str, ...]]:
+    return [section.headings, *(path for each in section.sections for path in _list_paths(each))]
 
 
-def _pieces(section: Section, slots: Sequence[PendingNote], work: Work) -> Mapping[Span, PendingNote]:
+def _build_pieces(section: Section, slots: Sequence[PendingNote], work: Work) -> Mapping[Span, PendingNote]:
     """Return a slot for each piece: a chunk's own where it was not cut."""
     whole = {slot.spans[0]: slot for slot in slots}
     found: dict[Span, PendingNote] = {}
@@ -160,7 +160,7 @@ def _pieces(section: Section, slots: Sequence[PendingNote], work: Work) -> Mappi
         for span, own in zip(each.pieces, hashes, strict=True):
             slot = whole.get(span)
             bound = slot.max_tokens if slot else work.counter.count(work.document.slice(span))
-            found[span] = _piece(span, each.headings, bound, own, work)
+            found[span] = _build_piece(span, each.headings, bound, own, work)
         for below in each.sections:
             add(below)
 
@@ -168,74 +168,74 @@ def _pieces(section: Section, slots: Sequence[PendingNote], work: Work) -> Mappi
     return found
 
 
-def _piece(span: Span, headings: tuple[str, ...], bound: int, own: int, work: Work) -> PendingNote:
+def _build_piece(span: Span, headings: tuple[str, ...], bound: int, own: int, work: Work) -> PendingNote:
     note = Note(work.document.slice(span), (span,))
     return PendingNote((span,), bound, to_awaitable(note), own, headings)
 
 
-def _joints(reader: _Reader, section: Section) -> Joints:
+def _add_room(reader: _TreeReader, section: Section) -> JoinLimits:
     options = reader.options
     empty = {
         "notes": ("",) * options.fan_in,
         "titles": ("",) * options.fan_in,
-        "headings": _longest(_paths(section)),
+        "headings": _find_longest(_list_paths(section)),
         "height": 1,
         "words": options.words,
     }
-    room = reader.work.room(reader.parent, empty, options.tokens, reader.schema)
+    room = reader.work.room(reader.parent_prompt, empty, options.tokens, reader.schema)
     return replace(reader.joints, room=room)
 
 
-def _longest(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+def _find_longest(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return max(paths, key=lambda path: sum(map(len, path)), default=())
 
 
-def _require_room(reader: _Reader, root: Branch) -> None:
+def _ensure_prompts_fit(reader: _TreeReader, root: Branch) -> None:
     options, leaves = reader.options, root.leaves
     if reader.outline:
         tokens = options.outline_tokens
-        require_room(reader.work, reader.outline, {"text": ""}, tokens, leaves, schema=OUTLINE)
+        ensure_fits_window(reader.work, reader.outline, {"text": ""}, tokens, leaves, schema=OUTLINE_SCHEMA)
     empty = {
         "text": "",
-        "headings": _longest(root.paths),
+        "headings": _find_longest(root.heading_paths),
         "height": 0,
         "words": options.words,
     }
-    require_room(reader.work, reader.leaf, empty, options.tokens, leaves, schema=reader.schema)
+    ensure_fits_window(reader.work, reader.leaf_prompt, empty, options.tokens, leaves, schema=reader.schema)
 
 
-def _bound(root: Branch, reader: _Reader) -> int:
+def _compute_bound(root: Branch, reader: _TreeReader) -> int:
     if reader.options.show == "note":
         return reader.options.tokens
-    sections = MOST * len(root.leaves) if reader.outline else len(root.paths)
-    return (sections + 1) * (reader.options.tokens + _ENTRY)
+    sections = MAX_SECTIONS * len(root.leaves) if reader.outline else len(root.heading_paths)
+    return (sections + 1) * (reader.options.tokens + _ENTRY_TOKENS)
 
 
-def _grow(at: Branch, above: int, reader: _Reader) -> Node:
+def _start_branch(at: Branch, above: int, reader: _TreeReader) -> TreeNode:
     """Start the calls of a branch; `above` is how many calls stand between it and the root's."""
     work = reader.work
     if at.leaf is not None:
         if reader.outline is None:
-            return Node(at, work.start(_read(at, at.leaf, above, reader)), work.start(_these(())))
-        inner = work.start(_outlined(at, at.leaf, above, reader))
+            return TreeNode(at, work.start(_read_leaf(at, at.leaf, above, reader)), work.start(_return_parts(())))
+        inner = work.start(_outline_leaf(at, at.leaf, above, reader))
         note = work.start(_read_outlined(at, at.leaf, inner, above, reader))
-        return Node(at, note, work.start(_inner(inner)))
+        return TreeNode(at, note, work.start(_list_inner_parts(inner)))
     under = above + (1 if len(at.parts) > 1 else 0)
-    parts = [_grow(part, under, reader) for part in at.parts]
-    return Node(at, work.start(_join(at, parts, above, reader)), work.start(_these(parts)))
+    parts = [_start_branch(part, under, reader) for part in at.parts]
+    return TreeNode(at, work.start(_join_parts(at, parts, above, reader)), work.start(_return_parts(parts)))
 
 
-async def _these(parts: Sequence[Node]) -> Sequence[Node]:
+async def _return_parts(parts: Sequence[TreeNode]) -> Sequence[TreeNode]:
     return parts
 
 
-async def _read(at: Branch, leaf: PendingNote, above: int, reader: _Reader) -> Note | None:
+async def _read_leaf(at: Branch, leaf: PendingNote, above: int, reader: _TreeReader) -> Note | None:
     note = await leaf.note
     if note is None:
         return None
     variables = {"text": note.value, "headings": at.headings, "height": 0}
     try:
-        return await _ask(reader, reader.leaf, variables, note.spans, above)
+        return await _ask_note(reader, reader.leaf_prompt, variables, note.spans, above)
     except CallError as error:
         if reader.options.on_error == "fail":
             raise
@@ -243,7 +243,7 @@ async def _read(at: Branch, leaf: PendingNote, above: int, reader: _Reader) -> N
         return None
 
 
-async def _join(at: Branch, parts: Sequence[Node], above: int, reader: _Reader) -> Note | None:
+async def _join_parts(at: Branch, parts: Sequence[TreeNode], above: int, reader: _TreeReader) -> Note | None:
     """Join the notes of the parts; one alone is handed on unasked."""
     found = [(part.branch, note) for part in parts if (note := await part.note) is not None]
     if len(found) < 2:
@@ -256,11 +256,11 @@ async def _join(at: Branch, parts: Sequence[Node], above: int, reader: _Reader) 
         "height": at.height + (1 if reader.outline else 0),
     }
     spans = merge_spans(span for _, note in found for span in note.spans)
-    return await _ask(reader, reader.parent, variables, spans, above)
+    return await _ask_note(reader, reader.parent_prompt, variables, spans, above)
 
 
-async def _ask(
-    reader: _Reader,
+async def _ask_note(
+    reader: _TreeReader,
     prompt: PromptLike,
     variables: Mapping[str, object],
     spans: tuple[Span, ...],
@@ -273,25 +273,25 @@ async def _ask(
         tokens=options.tokens,
         words=options.words,
         schema=reader.schema,
-        node=_place(spans),
+        node=_describe_place(spans),
         levels=work.after + above,
     ).reply
     return Note(answer.value, spans, predicted=answer.predicted)
 
 
-def _place(spans: Sequence[Span]) -> str:
+def _describe_place(spans: Sequence[Span]) -> str:
     return f"characters {spans[0].start} to {spans[-1].end}"
 
 
-async def _outlined(at: Branch, leaf: PendingNote, above: int, reader: _Reader) -> Node | None:
+async def _outline_leaf(at: Branch, leaf: PendingNote, above: int, reader: _TreeReader) -> TreeNode | None:
     """Return the chunk as a node over the sections that the model finds in it, or None."""
     options, work = reader.options, reader.work
     note = await leaf.note
     if note is None or reader.outline is None:
         return None
-    outline = Outline(reader.outline, options.outline_tokens, work, reader.joints.width)
+    outline = OutlineFinder(reader.outline, options.outline_tokens, work, reader.joints.max_untitled_notes)
     try:
-        found = await outline.sections(note, levels=work.after + above + 2)
+        found = await outline.find_sections(note, levels=work.after + above + 2)
     except CallError as error:
         # A chunk can be read without an outline: nothing is then missing from the result.
         if options.on_error == "fail" and not isinstance(error, ReplyError):
@@ -299,33 +299,33 @@ async def _outlined(at: Branch, leaf: PendingNote, above: int, reader: _Reader) 
         return None
     if len(found) < 2:
         return None
-    parts = [_titled(each, leaf.max_tokens, work) for each in found]
+    parts = [_build_titled_leaf(each, leaf.max_tokens, work) for each in found]
     try:
-        joined = join(None, (), at.span, parts, reader.joints)
+        joined = join_branches(None, (), at.span, parts, reader.joints)
     except FitError:
         return None
     # The chunk's place in the tree is for one call.
-    return _grow(joined, above, replace(reader, outline=None)) if joined.height == 1 else None
+    return _start_branch(joined, above, replace(reader, outline=None)) if joined.height == 1 else None
 
 
-def _titled(found: Found, bound: int, work: Work) -> Branch:
+def _build_titled_leaf(found: OutlineSection, bound: int, work: Work) -> Branch:
     tokens = work.counter.count(work.document.slice(found.span))
     # What was found to fit, before the titles were known, was the chunk without one.
-    fits = tokens + work.counter.count(found.title) + TITLE <= bound
+    fits = tokens + work.counter.count(found.title) + TITLE_TOKENS <= bound
     own = hash_boundary(work.document.text, found.span.start)
     path = (found.title,) if found.title and fits else ()
-    leaf = _piece(found.span, path, tokens, own, work)
+    leaf = _build_piece(found.span, path, tokens, own, work)
     return Branch(found.title, path, found.span, own, leaf=leaf)
 
 
 async def _read_outlined(
-    at: Branch, leaf: PendingNote, inner: Awaitable[Node | None], above: int, reader: _Reader
+    at: Branch, leaf: PendingNote, inner: Awaitable[TreeNode | None], above: int, reader: _TreeReader
 ) -> Note | None:
     node = await inner
-    return await (_read(at, leaf, above, reader) if node is None else node.note)
+    return await (_read_leaf(at, leaf, above, reader) if node is None else node.note)
 
 
-async def _inner(inner: Awaitable[Node | None]) -> Sequence[Node]:
+async def _list_inner_parts(inner: Awaitable[TreeNode | None]) -> Sequence[TreeNode]:
     node = await inner
     return () if node is None else await node.parts
 

@@ -15,13 +15,13 @@ from typing import Any
 
 from octavo.text.length import has_sentence_end, count_words
 
-__all__ = ["SLACK", "Rule", "checking", "is_too_long"]
+__all__ = ["LENGTH_TOLERANCE", "TextRule", "build_check", "is_too_long"]
 
-SLACK = 1.2
+LENGTH_TOLERANCE = 1.2
 """A text may be a fifth longer than asked."""
 
 
-class Rule(StrEnum):
+class TextRule(StrEnum):
     """SENTENCE: it ends where one does. LENGTH: it is no more than a fifth over the words asked."""
 
     SENTENCE = "sentence"
@@ -30,23 +30,23 @@ class Rule(StrEnum):
 
 def is_too_long(text: str, words: int) -> bool:
     """Tell whether a text is more than a fifth over so many words."""
-    return count_words(text) > words * SLACK
+    return count_words(text) > words * LENGTH_TOLERANCE
 
 
-def checking(rules: Sequence[Rule], words: int | None) -> Callable[[Any], Sequence[str]] | None:
+def build_check(rules: Sequence[TextRule], words: int | None) -> Callable[[Any], Sequence[str]] | None:
     """Return what names the faults of a reply under these rules, or None without rules."""
-    return partial(_faults, frozenset(rules), words) if rules else None
+    return partial(_find_faults, frozenset(rules), words) if rules else None
 
 
-def _faults(rules: frozenset[Rule], words: int | None, value: object) -> list[str]:
+def _find_faults(rules: frozenset[TextRule], words: int | None, value: object) -> list[str]:
     if not isinstance(value, str):
         return []
     faults: list[str] = []
-    if Rule.LENGTH in rules and words is not None and is_too_long(value, words):
+    if TextRule.LENGTH in rules and words is not None and is_too_long(value, words):
         have = count_words(value)
         faults.append(
             f"it has {have} words where {words} were asked for; remove about {have - words}"
         )
-    if Rule.SENTENCE in rules and not has_sentence_end(value):
+    if TextRule.SENTENCE in rules and not has_sentence_end(value):
         faults.append("it does not end with a complete sentence")
     return faults

@@ -31,17 +31,17 @@ from octavo.protocols import (
     Work,
 )
 from octavo.strategies.ballot import Ballot
-from octavo.strategies.fit import require_room
-from octavo.strategies.reliability import lead_for, votes_expected
+from octavo.strategies.fit import ensure_fits_window
+from octavo.strategies.reliability import compute_required_lead, estimate_votes
 from octavo.text.alike import Equality, to_canonical_form
 from octavo.text.note import Note, Prediction, Record, PendingNote
 
 __all__ = ["STEP", "VoteOptions"]
 
-_MOST = 10
+_SAMPLES_PER_LEAD = 10
 """The most samples for each vote of the lead."""
 
-_ENTRY = 16
+_ENTRY_TOKENS = 16
 """Tokens that an answer's place in the tally takes beyond its own."""
 
 
@@ -92,7 +92,7 @@ class VoteOptions(Options):
     )
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
+    def _check_options(self) -> Self:
         if (self.reliability is None) != (self.accuracy is None):
             raise ValueError("`reliability` and `accuracy` are given together")
         if self.reliability is not None and "k" in self.model_fields_set:
@@ -103,14 +103,14 @@ class VoteOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _VoteSettings:
     """What all samples share, and what decides."""
 
     prompt: PromptLike
     schema: JsonSchema | None
     key: Condition | None
     lead: int
-    most: int
+    max_samples: int
 
 
 async def run(slots: Sequence[PendingNote], options: VoteOptions, work: Work) -> Sequence[PendingNote]:
@@ -118,37 +118,37 @@ async def run(slots: Sequence[PendingNote], options: VoteOptions, work: Work) ->
 
     Raises UsageError when `reliability` takes more votes than there may be.
     """
-    lead = _lead(options, len(slots), work)
-    question = _Question(
+    lead = _compute_lead(options, len(slots), work)
+    question = _VoteSettings(
         work.prompt(options.prompt),
         work.schema(options.schema_) if options.schema_ else None,
         Condition(options.key) if options.key else None,
         lead,
-        options.max_votes or _MOST * lead,
+        options.max_votes or _SAMPLES_PER_LEAD * lead,
     )
     empty = {"text": "", "headings": (), "words": options.words}
-    require_room(work, question.prompt, empty, options.tokens, slots, schema=question.schema)
+    ensure_fits_window(work, question.prompt, empty, options.tokens, slots, schema=question.schema)
     bound = options.tokens
     if not options.plain:
-        bound += question.most * (options.tokens + _ENTRY) + _ENTRY
+        bound += question.max_samples * (options.tokens + _ENTRY_TOKENS) + _ENTRY_TOKENS
     return [
-        replace(slot, bound=bound, note=work.start(_outcome(slot, question, options, work)))
+        replace(slot, bound=bound, note=work.start(_poll_slot(slot, question, options, work)))
         for slot in slots
     ]
 
 
-def _lead(options: VoteOptions, items: int, work: Work) -> int:
+def _compute_lead(options: VoteOptions, items: int, work: Work) -> int:
     if options.reliability is None or options.accuracy is None:
         return options.k
-    lead = lead_for(options.reliability, options.accuracy, items)
+    lead = compute_required_lead(options.reliability, options.accuracy, items)
     if options.max_votes is not None and options.max_votes < lead:
         raise UsageError(
             f"step {work.step!r}: a reliability of {options.reliability} over {items:,} parts, at"
             f" an accuracy of {options.accuracy}, takes a lead of {lead:,} votes; `max_votes` is"
             f" {options.max_votes:,}",
-            hint=f"raise `max_votes` to {_MOST * lead}, or remove it",
+            hint=f"raise `max_votes` to {_SAMPLES_PER_LEAD * lead}, or remove it",
         )
-    votes = votes_expected(lead, options.accuracy)
+    votes = estimate_votes(lead, options.accuracy)
     work.explain(
         f"step {work.step!r}: a lead of {lead:,} votes decides, for a reliability of"
         f" {options.reliability} over {items:,} parts at an accuracy of {options.accuracy};"
@@ -157,15 +157,15 @@ def _lead(options: VoteOptions, items: int, work: Work) -> int:
     return lead
 
 
-async def _outcome(
-    slot: PendingNote, question: _Question, options: VoteOptions, work: Work
+async def _poll_slot(
+    slot: PendingNote, question: _VoteSettings, options: VoteOptions, work: Work
 ) -> Note | None:
     note = await slot.note
     if note is None:
         return None
-    ballot = Ballot(question.lead, question.most)
+    ballot = Ballot(question.lead, question.max_samples)
     try:
-        return await _Poll(note, slot, question, options, work, ballot).outcome()
+        return await _Poll(note, slot, question, options, work, ballot).decide()
     except CallError as error:
         if options.on_error == "fail":
             raise
@@ -183,28 +183,28 @@ class _Poll:
 
     note: Note
     slot: PendingNote
-    question: _Question
+    settings: _VoteSettings
     options: VoteOptions
     work: Work
     ballot: Ballot
     answers: dict[str, tuple[Answer, object]] = field(
         default_factory=dict[str, tuple[Answer, object]]
     )
-    guess: Answer | None = None
+    predicted_answer: Answer | None = None
 
-    async def outcome(self) -> Note:
+    async def decide(self) -> Note:
         """Ask until the vote is decided, or cannot be; return what came of it."""
         asked: list[Asked] = []
         while True:
-            asked.extend(self._ask(sample) for sample in range(len(asked), self.ballot.wanted))
-            if self.ballot.counted == len(asked):
-                return self._result()
-            await self._count(asked[self.ballot.counted])
+            asked.extend(self._ask(sample) for sample in range(len(asked), self.ballot.required_samples))
+            if self.ballot.sample_count == len(asked):
+                return self._build_result()
+            await self._count_sample(asked[self.ballot.sample_count])
 
     def _ask(self, sample: int) -> Asked:
         spans = self.slot.spans
         return self.work.ask(
-            self.question.prompt,
+            self.settings.prompt,
             {
                 "text": self.note.value,
                 "headings": self.slot.headings,
@@ -212,7 +212,7 @@ class _Poll:
             },
             tokens=self.options.tokens,
             words=self.options.words,
-            schema=self.question.schema,
+            schema=self.settings.schema,
             node=f"vote {sample + 1}, characters {spans[0].start} to {spans[-1].end}",
             levels=self.work.after,
             sample=sample,
@@ -220,62 +220,62 @@ class _Poll:
             strict=True,
         )
 
-    async def _count(self, asked: Asked) -> None:
+    async def _count_sample(self, asked: Asked) -> None:
         try:
             answer = await asked.reply
         except ReplyError:
-            self.ballot.flag()
+            self.ballot.add_flagged()
             return
         if answer.predicted is not None:
-            self.guess = answer
+            self.predicted_answer = answer
         if answer.predicted is Prediction.LONG:
-            self.ballot.flag()
+            self.ballot.add_flagged()
             return
-        key = answer.value if answer.predicted else self._key(answer)
+        key = answer.value if answer.predicted else self._evaluate_key(answer)
         name = to_canonical_form(key, self.options.alike)
-        if answer.predicted and self.ballot.standing:
+        if answer.predicted and self.ballot.standings:
             # With the fewest calls, whatever is asked agrees with what was answered before.
-            name = self.ballot.standing[0][0]
+            name = self.ballot.standings[0][0]
         self.answers.setdefault(name, (answer, key))
-        self.ballot.vote(name)
+        self.ballot.add_vote(name)
 
-    def _key(self, answer: Answer) -> object:
-        if self.question.key is None:
+    def _evaluate_key(self, answer: Answer) -> object:
+        if self.settings.key is None:
             return answer.value
         fields = answer.value if isinstance(answer.value, Mapping) else {"text": answer.value}
-        return self.question.key.evaluate({**self.work.params, **fields})
+        return self.settings.key.evaluate({**self.work.params, **fields})
 
-    def _result(self) -> Note:
+    def _build_result(self) -> Note:
         name = self.ballot.winner
-        winner = self.guess if name is None else self.answers[name][0]
-        predicted = self.guess.predicted if self.guess else None
+        winner = self.predicted_answer if name is None else self.answers[name][0]
+        predicted = self.predicted_answer.predicted if self.predicted_answer else None
         if self.options.plain:
             if winner is None:
-                raise self._split()
+                raise self._build_no_consensus()
             return replace(self.note, value=winner.value, predicted=predicted)
         record: Record = {
             "value": winner.value if winner else None,
             "no_consensus": winner is None,
             "tally": [
                 {"value": self.answers[each][1], "votes": votes}
-                for each, votes in self.ballot.standing
+                for each, votes in self.ballot.standings
             ],
-            "flagged": self.ballot.flagged,
+            "flagged": self.ballot.flags,
         }
         return replace(self.note, value=record, predicted=predicted)
 
-    def _split(self) -> ReplyError:
-        votes = ", ".join(str(votes) for _, votes in self.ballot.standing[:5]) or "none"
+    def _build_no_consensus(self) -> ReplyError:
+        votes = ", ".join(str(votes) for _, votes in self.ballot.standings[:5]) or "none"
         return ReplyError(
-            f"no consensus in step {self.work.step!r}: of {self.ballot.counted} samples"
-            f" {self.ballot.flagged} were no votes, and {len(self.answers)} answers got {votes};"
-            f" a lead of {self.question.lead} decides",
+            f"no consensus in step {self.work.step!r}: of {self.ballot.sample_count} samples"
+            f" {self.ballot.flags} were no votes, and {len(self.answers)} answers got {votes};"
+            f" a lead of {self.settings.lead} decides",
             outcome=Outcome.INVALID,
             hint="raise `max_votes`, or give a `key` that tells fewer answers apart",
         )
 
 
-def _fields(options: VoteOptions) -> frozenset[str] | None:
+def _list_fields(options: VoteOptions) -> frozenset[str] | None:
     return None if options.plain else frozenset({"value", "no_consensus", "tally", "flagged"})
 
 
@@ -287,5 +287,5 @@ STEP = StepType(
     gives=Kind.NOTES,
     run=run,
     variables=frozenset({"text", "headings", "words"}),
-    fields=_fields,
+    fields=_list_fields,
 )

@@ -11,13 +11,13 @@ from octavo.text.ngrams import to_spelling_vector
 from octavo.text.note import Prediction
 from octavo.text.vector import Vector, compute_cosine, to_vector
 
-__all__ = ["Weighing", "weights_of"]
+__all__ = ["ImportanceMethod", "measure_importance"]
 
-Weighing = Literal["words", "embeddings"]
+ImportanceMethod = Literal["words", "embeddings"]
 
 
-async def weights_of(
-    texts: Sequence[str], query: str, by: Weighing, work: Work
+async def measure_importance(
+    texts: Sequence[str], query: str, by: ImportanceMethod, work: Work
 ) -> tuple[list[float], Prediction | None]:
     """Return the weight of each text, the least 0 and the greatest 1.
 
@@ -30,16 +30,16 @@ async def weights_of(
         embedded = await work.ask.embed(asked, node="weights", levels=work.after + 1)
         predicted = embedded.predicted
         vectors = list(embedded.vectors)
-        centre = vectors.pop(0) if query else _middle(vectors)
+        centre = vectors.pop(0) if query else _compute_centroid(vectors)
         scores = [compute_cosine(each, centre) for each in vectors]
     elif query:
         scores = score_bm25(texts, query)
     else:
         vectors = [to_spelling_vector(text) for text in texts]
-        scores = [compute_cosine(each, centre) for centre in [_middle(vectors)] for each in vectors]
+        scores = [compute_cosine(each, centre) for centre in [_compute_centroid(vectors)] for each in vectors]
     low, high = min(scores, default=0.0), max(scores, default=0.0)
     return [(score - low) / (high - low) if high > low else 0.0 for score in scores], predicted
 
 
-def _middle(vectors: Sequence[Vector]) -> Vector:
+def _compute_centroid(vectors: Sequence[Vector]) -> Vector:
     return to_vector(sum(numbers) / len(vectors) for numbers in zip(*vectors, strict=True))
