@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tools.pages import NOTE, pages
 
-from octavo.commands.main import COMMANDS, shell
+from octavo.commands.main import COMMANDS, run_command_line
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -127,7 +127,7 @@ def test_a_command_of_the_pages_runs_as_it_is_printed(command, project, capfd):
         )
         assert done.returncode == 0, done.stderr
         return
-    code = shell(shlex.split(command, comments=True)[1:])
+    code = run_command_line(shlex.split(command, comments=True)[1:])
     assert code == 0, capfd.readouterr().err
 
 
@@ -137,7 +137,7 @@ def test_the_pipelines_of_the_pages_are_valid(path, project, capfd):
         if text.startswith("octavo: 1"):
             name = f"shown-{number}.yaml"
             (project / name).write_text(text)
-            code = shell(["check", name])
+            code = run_command_line(["check", name])
             assert code == 0, capfd.readouterr().out
 
 

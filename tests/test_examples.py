@@ -14,7 +14,7 @@ import pytest
 
 import octavo
 from octavo.backends.profiles import resolve_model
-from octavo.commands.main import shell
+from octavo.commands.main import run_command_line
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def octavo_in(project, capfd):
 
     def run(*arguments):
         capfd.readouterr()
-        code = shell(arguments)
+        code = run_command_line(arguments)
         out, err = capfd.readouterr()
         assert code == 0, err
         return out
@@ -137,7 +137,7 @@ def test_a_planted_problem_is_annotated_and_ends_with_one(project, capfd):
     text = page.read_text()
     page.write_text(text + "\nTODO: say which ports are used.\n")
     (command,) = (each for each in COMMANDS if each.startswith("octavo run review"))
-    assert shell(command.split()[1:]) == 1
+    assert run_command_line(command.split()[1:]) == 1
     out, _ = capfd.readouterr()
     assert out == (
         f"::error file=examples/docs/install.md,line={text.count(chr(10)) + 2},col=1,"

@@ -22,7 +22,7 @@ from typing import Any, get_args
 import octavo
 from octavo import errors
 from octavo.commands import events
-from octavo.commands.main import COMMANDS, load, shell
+from octavo.commands.main import COMMANDS, load_command, run_command_line
 from octavo.pipeline.lookup import Lookup
 from octavo.pipeline.reader import read_pipeline
 from octavo.pipeline.registry import Registry
@@ -58,7 +58,7 @@ def _help(*command: str) -> str:
         os.environ |= {"HOME": empty, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
         os.chdir(empty)
         try:
-            code = shell([*command, "--help"])
+            code = run_command_line([*command, "--help"])
         finally:
             os.chdir(here)
             os.environ.clear()
@@ -83,7 +83,7 @@ def _commands() -> Iterator[tuple[str, str]]:
         if name in {"run", "plan"}:
             text += "[Built-in pipelines](../reference/pipelines.md) have their own options.\n"
         else:
-            for inner in getattr(load(name, {}), "commands", {}):
+            for inner in getattr(load_command(name, {}), "commands", {}):
                 text += f"## octavo {name} {inner}\n\n" + _block(_help(name, inner))
         yield f"commands/{name}.md", text
 

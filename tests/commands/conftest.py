@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from octavo.commands.main import shell
+from octavo.commands.main import run_command_line
 
 COMMAND = (sys.executable, "-m", "octavo")
 
@@ -49,7 +49,7 @@ def octavo(tmp_path, monkeypatch, capfdbinary):
     def run(*arguments, stdin=b""):
         monkeypatch.setattr(sys, "stdin", Input(stdin))
         capfdbinary.readouterr()
-        code = shell([str(argument) for argument in arguments])
+        code = run_command_line([str(argument) for argument in arguments])
         return Ended(code, *capfdbinary.readouterr())
 
     return run

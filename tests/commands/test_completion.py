@@ -11,7 +11,7 @@ import sys
 import pytest
 from bench.completion import BARE, completing, seconds
 
-from octavo.commands.completion import answer
+from octavo.commands.completion import print_completions
 from octavo.commands.main import COMMANDS
 
 PIPELINE = """\
@@ -50,7 +50,7 @@ def completed(place, monkeypatch, capsys):
     def of(*words):
         for name, value in completing("octavo", *words).items():
             monkeypatch.setenv(name, value)
-        assert answer("complete_bash")
+        assert print_completions("complete_bash")
         return capsys.readouterr().out.split()
 
     return of
@@ -140,7 +140,7 @@ def test_fish_completes_with_help(place):
 )
 def test_zsh_is_answered_in_its_form(place, monkeypatch, capsys, line, written):
     monkeypatch.setenv("_TYPER_COMPLETE_ARGS", line)
-    assert answer("complete_zsh")
+    assert print_completions("complete_zsh")
     assert capsys.readouterr().out == written
 
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from octavo.backends.settings import Settings
-from octavo.commands.order import options
+from octavo.commands.order import declare_run_options
 
 KEY = "sk-fake-0123456789abcdefghij"
 ONE_LINE = {
@@ -50,7 +50,7 @@ def user_file(home, text):
 
 
 def test_files_may_set_every_option_that_is_not_of_one_command_line():
-    named = set(inspect.signature(options).parameters)
+    named = set(inspect.signature(declare_run_options).parameters)
     assert set(Settings.model_fields) == (named - ONE_LINE) | {"journal"}
 
 

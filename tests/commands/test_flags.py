@@ -6,9 +6,9 @@ import pytest
 import typer
 from typer.main import get_command
 
-from octavo.commands.flags import command_for
-from octavo.commands.order import Format, Order, options
-from octavo.commands.progress import Progress
+from octavo.commands.flags import build_pipeline_function
+from octavo.commands.order import ResultFormat, RunOptions, declare_run_options
+from octavo.commands.progress import ProgressMode
 from octavo.errors import UsageError
 from octavo.pipeline.spec import Parameter, ParamType, Pipeline
 
@@ -28,7 +28,7 @@ def order(*arguments, params=PARAMS):
     """Return the order that a command line makes."""
     taken = []
     app = typer.Typer(rich_markup_mode=None, add_completion=False)
-    app.command("ask")(command_for(pipeline(*params), lambda made: taken.append(made) or 0))
+    app.command("ask")(build_pipeline_function(pipeline(*params), lambda made: taken.append(made) or 0))
     with (command := get_command(app)).make_context("ask", list(arguments)) as context:
         command.invoke(context)
     return taken[0]
@@ -36,7 +36,7 @@ def order(*arguments, params=PARAMS):
 
 def test_nothing_given_leaves_every_default_to_its_owner():
     made = order()
-    assert made == Order(made.pipeline, {}, made.invocation)
+    assert made == RunOptions(made.pipeline, {}, made.invocation)
 
 
 def test_every_option_reaches_the_order():
@@ -45,7 +45,7 @@ def test_every_option_reaches_the_order():
         *("--private", "--json", "--glob", "*.md", "--glob", "*.txt", "--exclude", "old/*"),
         *("--encoding", "latin-1", "--timeout", "2.5", "--hedge", "3", "--progress", "plain", "-q"),
     )
-    assert made == Order(
+    assert made == RunOptions(
         made.pipeline,
         {},
         made.invocation,
@@ -58,20 +58,20 @@ def test_every_option_reaches_the_order():
         fresh=True,
         private=True,
         json=True,
-        format=Format.JSON,
+        format=ResultFormat.JSON,
         glob=("*.md", "*.txt"),
         exclude=("old/*",),
         encoding="latin-1",
         timeout=2.5,
         hedge=3,
-        progress=Progress.PLAIN,
+        progress=ProgressMode.PLAIN,
         quiet=True,
     )
 
 
 def test_an_order_has_a_field_for_every_option():
-    fields = set(Order.__dataclass_fields__) - {"pipeline", "params", "invocation"}
-    assert fields == set(inspect.signature(options).parameters) - {"param"}
+    fields = set(RunOptions.__dataclass_fields__) - {"pipeline", "params", "invocation"}
+    assert fields == set(inspect.signature(declare_run_options).parameters) - {"param"}
 
 
 def test_parameters_are_flags_before_and_after_the_inputs():

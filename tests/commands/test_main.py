@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from octavo.commands.main import COMMANDS, shell
+from octavo.commands.main import COMMANDS, run_command_line
 
 HEAVY = [
     "openai",
@@ -87,7 +87,7 @@ def test_help_is_about_as_fast_as_a_bare_application(tmp_path):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_listed_command_can_be_asked_for_help(name, capsys):
-    assert shell([name, "--help"]) == 0
+    assert run_command_line([name, "--help"]) == 0
     assert f"Usage: octavo {name}" in capsys.readouterr().out
 
 
@@ -99,24 +99,24 @@ def test_no_command_is_wrong_usage_and_shows_the_help_beside_the_result(octavo):
 
 
 def test_a_misspelt_command_gets_a_suggestion(capsys):
-    assert shell(["tokns"]) == 2
+    assert run_command_line(["tokns"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "error: No such command 'tokns'. Did you mean 'tokens'?\nhelp: octavo --help\n"
 
 
 def test_an_unknown_option_is_wrong_usage(capsys):
-    assert shell(["version", "--loud"]) == 2
+    assert run_command_line(["version", "--loud"]) == 2
     assert capsys.readouterr().err == (
         "error: No such option: --loud\nhelp: octavo version --help\n"
     )
 
 
 def test_version_is_the_installed_one(capsys):
-    assert shell(["version"]) == 0
+    assert run_command_line(["version"]) == 0
     first = capsys.readouterr().out
     assert first.startswith("octavo ")
-    assert shell(["--version"]) == 0
+    assert run_command_line(["--version"]) == 0
     assert capsys.readouterr().out == first
 
 

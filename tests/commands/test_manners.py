@@ -17,7 +17,7 @@ from collections import Counter
 import pytest
 from tests.mock import Behaviour, serving
 
-from octavo.commands.main import COMMANDS, load
+from octavo.commands.main import COMMANDS, load_command
 
 KEY = "sk-fake-0123456789abcdef"
 PIPELINE = """\
@@ -50,7 +50,7 @@ def place(tmp_path):
 
 def with_json():
     """Yield the words of each command that has an option `--json`."""
-    pending = [((name,), load(name, {})) for name in COMMANDS]
+    pending = [((name,), load_command(name, {})) for name in COMMANDS]
     while pending:
         words, command = pending.pop()
         if any("--json" in option.opts for option in command.params):

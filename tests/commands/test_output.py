@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from octavo.commands.order import Format
-from octavo.commands.output import File, Rows, Stream, Tree, open_output
+from octavo.commands.order import ResultFormat
+from octavo.commands.output import SingleFile, CombinedFile, StandardOutput, MirroredTree, open_destination
 from octavo.errors import RunFailed, UsageError
 from octavo.loaders.inputs import Input
 from octavo.loaders.text import LOADER
@@ -19,13 +19,13 @@ def found(source, relative):
 
 def test_one_result_is_written_as_it_is():
     stream = io.BytesIO()
-    Stream(stream).put("a.txt", "caf\u00e9 [bold] {{ x }}\n", ".md")
+    StandardOutput(stream).put("a.txt", "caf\u00e9 [bold] {{ x }}\n", ".md")
     assert stream.getvalue() == "caf\u00e9 [bold] {{ x }}\n".encode()
 
 
 def test_several_results_stand_under_their_sources():
     stream = io.BytesIO()
-    output = Stream(stream, headed=True)
+    output = StandardOutput(stream, headed=True)
     output.put("a.txt", "one\n", ".md")
     output.put("caf\u00e9\x1b.txt", "two\n", ".md")
     assert stream.getvalue() == ("==> a.txt <==\none\n\n==> caf\u00e9\\x1b.txt <==\ntwo\n".encode())
@@ -33,14 +33,14 @@ def test_several_results_stand_under_their_sources():
 
 def test_a_result_with_half_a_surrogate_pair_is_still_written():
     stream = io.BytesIO()
-    Stream(stream).put("a.txt", "a\ud800b\n", ".md")
+    StandardOutput(stream).put("a.txt", "a\ud800b\n", ".md")
     assert stream.getvalue() == b"a?b\n"
 
 
 def test_a_tree_mirrors_the_inputs(tmp_path):
-    output = Tree(tmp_path / "out")
+    output = MirroredTree(tmp_path / "out")
     for relative in ("a/b.txt", "a/c.md", "stdin"):
-        assert output.expect(found(relative, relative)) is None
+        assert output.reserve(found(relative, relative)) is None
         output.put(relative, f"of {relative}\n", ".md")
     written = {
         path.relative_to(tmp_path).as_posix(): path.read_text()
@@ -55,23 +55,23 @@ def test_a_tree_mirrors_the_inputs(tmp_path):
 
 
 def test_records_get_their_own_suffix(tmp_path):
-    output = Tree(tmp_path)
-    output.expect(found("a.txt", "a.txt"))
+    output = MirroredTree(tmp_path)
+    output.reserve(found("a.txt", "a.txt"))
     output.put("a.txt", "{}\n", ".json")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt.json"]
 
 
 def test_no_path_leads_out_of_the_tree(tmp_path):
-    output = Tree(tmp_path / "out")
-    output.expect(found("x", "../../etc/passwd"))
+    output = MirroredTree(tmp_path / "out")
+    output.reserve(found("x", "../../etc/passwd"))
     output.put("x", "text\n", ".md")
     assert (tmp_path / "out/etc/passwd.md").is_file()
 
 
 def test_two_inputs_never_share_a_place(tmp_path):
-    output = Tree(tmp_path)
-    assert output.expect(found("one/a.txt", "a.txt")) is None
-    error = output.expect(found("two/a.txt", "a.txt"))
+    output = MirroredTree(tmp_path)
+    assert output.reserve(found("one/a.txt", "a.txt")) is None
+    error = output.reserve(found("two/a.txt", "a.txt"))
     assert error is not None
     assert error.source == "two/a.txt"
     assert str(tmp_path / "a.txt.json") in error.message
@@ -81,8 +81,8 @@ def test_two_inputs_never_share_a_place(tmp_path):
 def test_a_result_never_replaces_its_input(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_text("the only copy")
-    for output in (Tree(tmp_path), File(tmp_path / name)):
-        error = output.expect(found(name, name))
+    for output in (MirroredTree(tmp_path), SingleFile(tmp_path / name)):
+        error = output.reserve(found(name, name))
         assert error is not None
         assert error.message == f"{name}: its result would replace it"
 
@@ -90,18 +90,18 @@ def test_a_result_never_replaces_its_input(tmp_path, name, monkeypatch):
 @pytest.mark.parametrize(
     ("target", "several", "kind"),
     [
-        (None, False, Stream),
-        ("-", True, Stream),
-        ("out.md", False, File),
-        ("out", True, Tree),
-        ("out/", False, Tree),
-        ("there", False, Tree),
+        (None, False, StandardOutput),
+        ("-", True, StandardOutput),
+        ("out.md", False, SingleFile),
+        ("out", True, MirroredTree),
+        ("out/", False, MirroredTree),
+        ("there", False, MirroredTree),
     ],
 )
 def test_where_results_go(tmp_path, monkeypatch, target, several, kind):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
-    assert isinstance(open_output(target, several=several), kind)
+    assert isinstance(open_destination(target, several=several), kind)
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,12 @@ def test_a_place_that_cannot_be_written_is_wrong_usage(tmp_path, monkeypatch, ta
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError):
-        open_output(target, several=several)
+        open_destination(target, several=several)
 
 
 def test_a_failed_write_says_how_to_go_on(tmp_path):
     (tmp_path / "dir").mkdir()
-    output = File(tmp_path / "dir" / "a.md")
+    output = SingleFile(tmp_path / "dir" / "a.md")
     (tmp_path / "dir").rmdir()
     with pytest.raises(RunFailed) as caught:
         output.put("a.txt", "text\n", ".md")
@@ -125,25 +125,25 @@ def test_a_failed_write_says_how_to_go_on(tmp_path):
 
 @pytest.mark.parametrize(
     ("target", "kind"),
-    [("out.jsonl", Rows), ("out.jsonl/", Tree), ("out", Tree), ("there", Tree), ("-", Stream)],
+    [("out.jsonl", CombinedFile), ("out.jsonl/", MirroredTree), ("out", MirroredTree), ("there", MirroredTree), ("-", StandardOutput)],
 )
 def test_rows_of_several_documents_go_into_one_file_that_is_named_like_one(
     tmp_path, monkeypatch, target, kind
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
-    assert isinstance(open_output(target, several=True, format=Format.JSONL), kind)
+    assert isinstance(open_destination(target, several=True, format=ResultFormat.JSONL), kind)
 
 
 def test_a_file_of_rows_is_there_when_it_is_finished(tmp_path):
     path = tmp_path / "out.jsonl"
     path.write_text("old")
-    output = Rows(path)
+    output = CombinedFile(path)
     output.put("a", "1\n", ".jsonl")
     assert path.read_text() == "old"
     output.discard()
     assert [each.name for each in tmp_path.iterdir()] == ["out.jsonl"]
-    output = Rows(path)
+    output = CombinedFile(path)
     for text in ("1\n", "2\n"):
         output.put("a", text, ".jsonl")
     output.finish()
@@ -152,8 +152,8 @@ def test_a_file_of_rows_is_there_when_it_is_finished(tmp_path):
 
 
 def test_a_result_that_is_there_already_leaves_its_file_alone(tmp_path):
-    output = Tree(tmp_path)
-    output.expect(found("a.txt", "a.txt"))
+    output = MirroredTree(tmp_path)
+    output.reserve(found("a.txt", "a.txt"))
     path = output.put("a.txt", "same\n", ".md")
     os.utime(path, (1, 1))
     output.put("a.txt", "same\n", ".md")

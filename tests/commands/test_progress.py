@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from octavo.commands.progress import Plain, Progress, Quiet, duration, open_display
+from octavo.commands.progress import PlainDisplay, ProgressMode, QuietDisplay, format_duration, open_display
 from octavo.engine.report import DraftWatch, NoteWatch, Outcome, Result, Totals
 from octavo.errors import ReplyError
 from octavo.text.note import Note
@@ -26,7 +26,7 @@ def done(source, calls=2, cached=0, error=None):
 
 def test_each_finished_document_is_one_line():
     stream = io.StringIO()
-    display = Plain(stream, Clock())
+    display = PlainDisplay(stream, Clock())
     display.document_started("a.txt")
     display.document_done(done("a.txt", calls=1))
     display.document_done(done("b.txt", calls=1200, cached=3))
@@ -37,14 +37,14 @@ def test_each_finished_document_is_one_line():
 
 def test_a_failed_document_is_left_to_the_error_that_names_it():
     stream = io.StringIO()
-    display = Plain(stream, Clock())
+    display = PlainDisplay(stream, Clock())
     display.document_done(done("a.txt", error=ReplyError("empty", outcome="refused")))
     assert stream.getvalue() == ""
 
 
 def test_a_heartbeat_comes_only_after_thirty_silent_seconds():
     stream, clock = io.StringIO(), Clock()
-    display = Plain(stream, clock)
+    display = PlainDisplay(stream, clock)
     for _ in range(40):
         display.call_planned("a.txt", "map")
     for _ in range(12):
@@ -52,7 +52,7 @@ def test_a_heartbeat_comes_only_after_thirty_silent_seconds():
     display.call_done("a.txt", "map", Outcome.CACHED)
     for _ in range(95):
         clock.now += 1
-        display.beat()
+        display.refresh()
     assert stream.getvalue().splitlines() == [
         "13 of 40 calls (1 from the journal), 30 s",
         "13 of 40 calls (1 from the journal), 1 min 00 s",
@@ -62,27 +62,27 @@ def test_a_heartbeat_comes_only_after_thirty_silent_seconds():
 
 def test_a_line_puts_the_heartbeat_off():
     stream, clock = io.StringIO(), Clock()
-    display = Plain(stream, clock)
+    display = PlainDisplay(stream, clock)
     clock.now += 29
     display.document_done(done("a.txt"))
     clock.now += 29
-    display.beat()
+    display.refresh()
     assert stream.getvalue().count("\n") == 1
     clock.now += 1
-    display.beat()
+    display.refresh()
     assert stream.getvalue().endswith("0 of 0 calls, 1 document done, 59 s\n")
 
 
 def test_a_fetched_model_is_told_once_and_then_by_heartbeats():
     stream, clock = io.StringIO(), Clock()
-    display = Plain(stream, clock)
+    display = PlainDisplay(stream, clock)
     for done in (0, 0, 62_000_000):
         display.fetching("model.gguf", done, 93_000_000)
         clock.now += 20
-        display.beat()
+        display.refresh()
     display.fetching("model.gguf", 93_000_000, 93_000_000)
     clock.now += 30
-    display.beat()
+    display.refresh()
     assert stream.getvalue().splitlines() == [
         "fetching model.gguf, 93 MB",
         "0 MB of 93 MB, 40 s",
@@ -92,17 +92,17 @@ def test_a_fetched_model_is_told_once_and_then_by_heartbeats():
 
 def test_quiet_shows_errors_only():
     stream = io.StringIO()
-    display = open_display(Progress.AUTO, stream, quiet=True)
+    display = open_display(ProgressMode.AUTO, stream, quiet=True)
     display.notice("using the embedded model")
     display.document_done(done("a.txt"))
-    display.beat()
-    display.line("error: no")
+    display.refresh()
+    display.write_line("error: no")
     assert stream.getvalue() == "error: no\n"
 
 
 def test_without_progress_notices_stay():
     stream = io.StringIO()
-    display = open_display(Progress.NONE, stream)
+    display = open_display(ProgressMode.NONE, stream)
     display.notice("using the embedded model")
     display.document_done(done("a.txt"))
     assert stream.getvalue() == "using the embedded model\n"
@@ -113,32 +113,32 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize("kind", [Progress.AUTO, Progress.BAR])
+@pytest.mark.parametrize("kind", [ProgressMode.AUTO, ProgressMode.BAR])
 def test_a_bar_is_drawn_only_on_a_terminal_that_takes_one(kind, monkeypatch):
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "xterm")
-    assert isinstance(open_display(kind, io.StringIO()), Plain)
+    assert isinstance(open_display(kind, io.StringIO()), PlainDisplay)
     monkeypatch.setenv("NO_COLOR", "1")
-    assert isinstance(open_display(kind, Terminal()), Plain)
+    assert isinstance(open_display(kind, Terminal()), PlainDisplay)
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(open_display(kind, Terminal()), Plain)
-    assert isinstance(open_display(Progress.NONE, Terminal()), Quiet)
+    assert isinstance(open_display(kind, Terminal()), PlainDisplay)
+    assert isinstance(open_display(ProgressMode.NONE, Terminal()), QuietDisplay)
 
 
 def test_the_bar_shows_names_and_errors_as_they_are_and_vanishes(monkeypatch):
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
-    display = open_display(Progress.AUTO, stream)
+    display = open_display(ProgressMode.AUTO, stream)
     display.document_started("docs/[bold]chapter[/bold].md")
     display.call_planned("a", "map")
-    display.beat()
-    display.line("error: [red]no[/red] \x1b[2J")
-    with display.paused():
+    display.refresh()
+    display.write_line("error: [red]no[/red] \x1b[2J")
+    with display.pause():
         before = stream.getvalue()
     display.fetching("model.gguf", 31_000_000, 93_000_000)
-    display.beat()
+    display.refresh()
     display.close()
     display.close()
     assert "error: [red]no[/red] \\x1b[2J" in before
@@ -152,7 +152,7 @@ def test_the_bar_shows_notes_while_their_document_is_read(monkeypatch):
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
-    display = open_display(Progress.AUTO, stream)
+    display = open_display(ProgressMode.AUTO, stream)
     display.note(
         "a.txt", "margins", Note("She sailed\nin [May]. " + "x" * 300, (Span(1200, 3400),))
     )
@@ -166,10 +166,10 @@ def test_the_bar_shows_the_end_of_a_draft_and_nothing_of_it_stays(monkeypatch):
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
-    display = open_display(Progress.AUTO, stream)
+    display = open_display(ProgressMode.AUTO, stream)
     display.draft("a.txt", "She left. " * 100 + "[bold]End\x1b[2J")
     display.draft("b.txt", "another one")
-    display.beat()
+    display.refresh()
     display._progress.refresh()
     drawn = stream.getvalue()
     assert "[bold]End\\x1b[2J" in drawn
@@ -185,4 +185,4 @@ def test_the_bar_shows_the_end_of_a_draft_and_nothing_of_it_stays(monkeypatch):
     ("seconds", "text"), [(0.4, "0 s"), (59.9, "59 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")]
 )
 def test_durations_read_well(seconds, text):
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text

@@ -9,7 +9,7 @@ import re
 import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
-from octavo.commands.main import shell
+from octavo.commands.main import run_command_line
 from octavo.engine.example import build_example
 from octavo.errors import FitError, SpecErrors
 
@@ -156,7 +156,7 @@ def octavo_json(tmp_path, monkeypatch, capfd):
         ]
         (tmp_path / "rules.yaml").write_text(json.dumps({"rules": rules}))
         arguments = ("run", "./p.yaml", "t.txt", "--json", "-m", "scripted:rules.yaml", *options)
-        code = shell(arguments)
+        code = run_command_line(arguments)
         out, err = capfd.readouterr()
         assert code == 0, err
         return json.loads(out)

@@ -8,7 +8,7 @@ from collections import Counter
 
 from tests.strategies.kit import Kit, fenced, paragraphs
 
-from octavo.commands.main import shell
+from octavo.commands.main import run_command_line
 
 RULES = """
 rules:
@@ -71,9 +71,9 @@ def test_counting_runs_from_the_command_line(tmp_path, capfd, monkeypatch):
     (tmp_path / "rules.yaml").write_text(RULES)
     (tmp_path / "story.txt").write_text("Mara Venn heard the great bell. " * 20)
     asked = ("count", "--what", "bells", "-m", "scripted:rules.yaml", "story.txt")
-    assert shell(("plan", *asked)) == 0
+    assert run_command_line(("plan", *asked)) == 0
     assert "tally" in capfd.readouterr().out
-    assert shell(("run", *asked)) == 0
+    assert run_command_line(("run", *asked)) == 0
     value = json.loads(capfd.readouterr().out)
     assert value == {"rows": [{"value": "Great Bell", "count": 2}], "total": 2, "distinct": 1}
 

@@ -17,7 +17,7 @@ from tests.strategies.kit import Kit, fenced, paragraphs
 
 import octavo
 from octavo.backends.scripted import ScriptedBackend
-from octavo.commands.main import shell
+from octavo.commands.main import run_command_line
 from octavo.errors import FitError, Outcome, ReplyError, RequestError, SpecErrors, UsageError
 from octavo.protocols import Capabilities, Finish, Reply
 from octavo.strategies.ballot import Ballot
@@ -330,9 +330,9 @@ def test_the_command_plan_says_which_lead_decides_and_a_run_does_not(tmp_path, c
     (tmp_path / "rules.yaml").write_text("default: Pequod\n")
     (tmp_path / "book.txt").write_text("The Pequod sails.")
     rest = (str(kit.path), "-m", f"scripted:{tmp_path}/rules.yaml", str(tmp_path / "book.txt"))
-    assert shell(["plan", *rest]) == 0
+    assert run_command_line(["plan", *rest]) == 0
     assert "a lead of 4 votes decides" in capfd.readouterr().err
-    assert shell(["run", *rest]) == 0
+    assert run_command_line(["run", *rest]) == 0
     assert "decides" not in capfd.readouterr().err
 
 

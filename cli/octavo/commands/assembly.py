@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from octavo.commands.order import Order
-from octavo.commands.output import Output, Tree
+from octavo.commands.order import RunOptions
+from octavo.commands.output import Destination, MirroredTree
 from octavo.commands.redaction import redact
 from octavo.engine.execute import Job
 from octavo.engine.report import Watch
@@ -21,10 +21,10 @@ from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile
 from octavo.text.document import Document
 
-__all__ = ["assemble", "may_be_several", "reads_only_stdin"]
+__all__ = ["build_job", "may_have_several_results", "reads_only_stdin"]
 
 
-def assemble(order: Order, watch: Watch, output: Output | None = None) -> Job:
+def build_job(order: RunOptions, watch: Watch, output: Destination | None = None) -> Job:
     """Return the job; inputs whose results have no place in `output` become errors in their place.
 
     Raises UsageError, SpecError or InputError for what is wrong before anything runs.
@@ -42,10 +42,10 @@ def assemble(order: Order, watch: Watch, output: Output | None = None) -> Job:
         hint = "write the share of a document that is enough, for example --allow-partial 0.98"
         raise UsageError(f"--allow-partial {share:g} is not between 0 and 1", hint=hint)
     params = resolve_params(order.pipeline.params, order.params)
-    profile = _profile(order, watch)
+    profile = _choose_profile(order, watch)
     reading = InputReader(order.encoding, order.text_column)
-    found = _found(order, output)
-    inputs: Iterable[Document | InputError] = _documents(found, reading, output) if found else ()
+    found = _find_inputs(order, output)
+    inputs: Iterable[Document | InputError] = _read_documents(found, reading, output) if found else ()
     if reads_only_stdin(order.inputs):
         # Read before the run starts: a thread that waits for the keyboard cannot be interrupted.
         inputs = tuple(inputs)
@@ -64,11 +64,11 @@ def assemble(order: Order, watch: Watch, output: Output | None = None) -> Job:
         allow_partial=order.allow_partial,
         private=order.private,
         measured=order.json or order.format is not None or order.verbose,
-        command=_repeatable(order.invocation.command),
+        command=_to_repeatable_command(order.invocation.command),
     )
 
 
-def may_be_several(order: Order) -> bool:
+def may_have_several_results(order: RunOptions) -> bool:
     """Return whether there may be several results, by the inputs' names and kinds."""
     loaders = Registry().list_loaders()
     return len(order.inputs) > 1 or any(
@@ -82,7 +82,7 @@ def reads_only_stdin(inputs: tuple[str, ...]) -> bool:
     return inputs in {(), (STDIN,)}
 
 
-def _found(order: Order, output: Output | None) -> Iterable[Input | InputError]:
+def _find_inputs(order: RunOptions, output: Destination | None) -> Iterable[Input | InputError]:
     changed = ChangedFiles(order.changed_since) if order.changed_since is not None else None
     selection = InputSelection(
         include=order.glob,
@@ -91,15 +91,15 @@ def _found(order: Order, output: Output | None) -> Iterable[Input | InputError]:
         changed=changed,
         stdin_name=order.stdin_filename,
         # What an earlier run has written there is no input of this one.
-        leave_out=output.root if isinstance(output, Tree) else None,
+        leave_out=output.root if isinstance(output, MirroredTree) else None,
     )
     found = find_inputs(order.inputs, selection, loaders=Registry().list_loaders())
     # Git is asked before anything runs, so that it can refuse.
     return found if changed is None else list(found)
 
 
-def _documents(
-    found: Iterable[Input | InputError], reading: InputReader, output: Output | None
+def _read_documents(
+    found: Iterable[Input | InputError], reading: InputReader, output: Destination | None
 ) -> Iterator[Document | InputError]:
     for item in found:
         for each in [item] if isinstance(item, InputError) else reading.read(item):
@@ -107,11 +107,11 @@ def _documents(
                 yield each
             else:
                 place, document = each
-                error = output.expect(place) if output is not None else None
+                error = output.reserve(place) if output is not None else None
                 yield document if error is None else error
 
 
-def _profile(order: Order, watch: Watch) -> Profile:
+def _choose_profile(order: RunOptions, watch: Watch) -> Profile:
     from octavo.backends.profiles import resolve_model  # noqa: PLC0415 - reads configuration files
 
     choice = resolve_model(order.model, cwd=Path.cwd(), env=os.environ)
@@ -122,7 +122,7 @@ def _profile(order: Order, watch: Watch) -> Profile:
     return choice.profile.model_copy(update=given) if given else choice.profile
 
 
-def _repeatable(command: tuple[str, ...]) -> tuple[str, ...]:
+def _to_repeatable_command(command: tuple[str, ...]) -> tuple[str, ...]:
     """Return the command line that does the same from any directory, without keys."""
     rest = list(command)
     kept = ["-C", str(Path.cwd())]

@@ -13,20 +13,20 @@ import os
 import secrets
 from pathlib import Path
 
-__all__ = ["Growing", "write_whole"]
+__all__ = ["AtomicFile", "write_atomically"]
 
-_NAME = 50
+_MAX_NAME = 50
 """Characters of the file's name that the other one has: names are bounded in bytes."""
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     """Write the bytes as the whole content of a file; raises OSError.
 
     A file that has just these bytes stays as it is, its time too, for tools that look at it.
     """
     if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
-    growing = Growing(path)
+    growing = AtomicFile(path)
     try:
         growing.write(data)
         growing.finish()
@@ -35,21 +35,21 @@ def write_whole(path: Path, data: bytes) -> None:
         raise
 
 
-class Growing:
+class AtomicFile:
     """A file that is written piece by piece and is there when it is finished; raises OSError."""
 
     def __init__(self, path: Path) -> None:
-        self._target = self._beside = path
+        self._target = self._temporary = path
         if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
             self._file = path.open("wb")
             return
         self._target = Path(os.path.realpath(path))
         # By chance and not by process: in containers a killed run's number is the next one's, too.
         mark = secrets.token_hex(4)
-        self._beside = self._target.with_name(f".{self._target.name[:_NAME]}.{mark}.part")
-        self._file = self._beside.open("xb")
+        self._temporary = self._target.with_name(f".{self._target.name[:_MAX_NAME]}.{mark}.part")
+        self._file = self._temporary.open("xb")
         if self._target.exists():
-            os.chmod(self._beside, self._target.stat().st_mode & 0o7777)  # noqa: PTH101 - by name on all systems
+            os.chmod(self._temporary, self._target.stat().st_mode & 0o7777)  # noqa: PTH101 - by name on all systems
 
     def write(self, data: bytes) -> None:
         """Add bytes at the end."""
@@ -58,13 +58,13 @@ class Growing:
     def finish(self) -> None:
         """Put what was written in the file's place."""
         self._file.close()
-        if self._beside != self._target:
-            self._beside.replace(self._target)
+        if self._temporary != self._target:
+            self._temporary.replace(self._target)
 
     def discard(self) -> None:
         """Leave what was there before; safe to call twice, and of no effect once finished."""
         with contextlib.suppress(OSError):
             self._file.close()
-        if self._beside != self._target:
+        if self._temporary != self._target:
             with contextlib.suppress(OSError):
-                self._beside.unlink()
+                self._temporary.unlink()

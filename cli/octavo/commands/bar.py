@@ -17,20 +17,20 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from octavo.commands.progress import Tally, megabytes
-from octavo.commands.terminal import clean, one_line
+from octavo.commands.progress import ProgressCounts, format_megabytes
+from octavo.commands.terminal import clean, clean_line
 from octavo.engine.report import Outcome, Result
 from octavo.text.note import Note
 
-__all__ = ["Bar"]
+__all__ = ["BarDisplay"]
 
-_LONGEST = 40
+_MAX_NAME = 40
 """Characters of a document's path beside the bar."""
 
-_LINES = 4
+_DRAFT_LINES = 4
 """Lines of a draft that are shown."""
 
-_NOTE = 200
+_MAX_NOTE = 200
 """Characters shown of a note."""
 
 
@@ -51,13 +51,13 @@ class _Draft:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         # Only the end can be shown, and wrapping a long text at each refresh would be dear.
-        shown = clean(self._text[-_LINES * options.max_width :])
+        shown = clean(self._text[-_DRAFT_LINES * options.max_width :])
         if shown.strip():
             lines = Text(shown, style="dim").wrap(console, options.max_width)
-            yield Text("\n").join(lines[-_LINES:])
+            yield Text("\n").join(lines[-_DRAFT_LINES:])
 
 
-class _BelowDraft(Progress):
+class _ProgressBelowDraft(Progress):
     """The bar, with the draft above it."""
 
     def __init__(self, draft: _Draft, *columns: ProgressColumn, console: Console) -> None:
@@ -76,7 +76,7 @@ class _BelowDraft(Progress):
         yield from super().get_renderables()
 
 
-class Bar:
+class BarDisplay:
     """Calls done of calls known so far; vanishes when it is closed.
 
     The total grows while documents are opened, since later steps are known only then.
@@ -86,7 +86,7 @@ class Bar:
         self.run = ""
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._draft = _Draft()
-        self._progress = _BelowDraft(
+        self._progress = _ProgressBelowDraft(
             self._draft,
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -95,7 +95,7 @@ class Bar:
             TimeElapsedColumn(),
             console=self._console,
         )
-        self._tally = Tally()
+        self._tally = ProgressCounts()
         self._name = ""
         self._fetch: tuple[str, int, int] | None = None
         self._stage = ""
@@ -106,8 +106,8 @@ class Bar:
         self.run = run
 
     def document_started(self, source: str) -> None:
-        name = one_line(source)
-        self._name = name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :]
+        name = clean_line(source)
+        self._name = name if len(name) <= _MAX_NAME else "…" + name[1 - _MAX_NAME :]
 
     def document_done(self, result: Result) -> None:
         self._draft.end(result.source)
@@ -132,23 +132,23 @@ class Bar:
         self._stage = stage
 
     def notice(self, message: str) -> None:
-        self.line(message)
+        self.write_line(message)
 
     def note(self, source: str, step: str, note: Note) -> None:
         """Write the beginning of a note, on one line, above the bar."""
         del step
         text = " ".join(note.text.split())
-        text = text if len(text) <= _NOTE else text[: _NOTE - 1] + "…"
-        self.line(f"{source}, characters {note.spans[0].start:,} to {note.spans[-1].end:,}: {text}")
+        text = text if len(text) <= _MAX_NOTE else text[: _MAX_NOTE - 1] + "…"
+        self.write_line(f"{source}, characters {note.spans[0].start:,} to {note.spans[-1].end:,}: {text}")
 
-    def line(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         self._progress.console.print(clean(text), soft_wrap=True, style="")
 
-    def beat(self) -> None:
+    def refresh(self) -> None:
         """Bring the bar up to date: once a beat and not once a call, of which there may be many."""
         self._progress.start()
         name, done, total = self._fetch or (self._name, self._tally.calls, self._tally.planned)
-        of = f"{megabytes(done)} of {megabytes(total)}" if self._fetch else str(self._tally)
+        of = f"{format_megabytes(done)} of {format_megabytes(total)}" if self._fetch else str(self._tally)
         if self._stage:
             name, done, total, of = self._stage, 0, 0, ""
         self._progress.update(
@@ -156,7 +156,7 @@ class Bar:
         )
 
     @contextmanager
-    def paused(self) -> Generator[None]:
+    def pause(self) -> Generator[None]:
         """Take the bar away while standard output, the same terminal, is written.
 
         The next beat brings it back, so that many results in a row do not make it flicker.

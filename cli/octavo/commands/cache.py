@@ -13,9 +13,9 @@ from typing import Annotated
 
 import typer
 
-from octavo.commands.progress import plural
-from octavo.commands.table import aligned
-from octavo.commands.terminal import clean, say
+from octavo.commands.progress import pluralize
+from octavo.commands.table import align_columns
+from octavo.commands.terminal import clean, print_stderr
 from octavo.engine.cache import RemovedContent, JournalStats
 from octavo.engine.cache import clear as clear_journal
 from octavo.engine.cache import prune as prune_journal
@@ -35,14 +35,14 @@ cache = typer.Typer(
     invoke_without_command=True,
 )
 
-_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
-_MOST = 1e13
+_DAYS_BY_UNIT = {"d": 1, "w": 7, "m": 30, "y": 365}
+_MAX_MEASURE = 1e13
 """Days or bytes; more mean the same."""
-_BYTES = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_BYTES_BY_UNIT = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 @cache.callback()
-def stats_by_default(context: typer.Context) -> None:
+def print_stats_by_default(context: typer.Context) -> None:
     """Tell what is kept of earlier runs, and take it out; alone, tell."""
     if context.invoked_subcommand is None:
         print_stats()
@@ -54,13 +54,13 @@ def print_stats(
 ) -> None:
     """Tell where the journal is, its size, and what it holds by pipeline and model."""
     if not find_journal_path().exists():
-        say("nothing is kept yet")
+        print_stderr("nothing is kept yet")
         if json:
             sys.stdout.write("{}\n")
         return
     with Journal(find_journal_path()) as journal:
         found = stats_of(journal)
-    text = dumps(asdict(found), ensure_ascii=False) if json else "\n".join(_lines(found))
+    text = dumps(asdict(found), ensure_ascii=False) if json else "\n".join(_format_stats(found))
     sys.stdout.write(text + "\n")
 
 
@@ -78,13 +78,13 @@ def prune(
     """Take out what is old or too much; runs that want it again pay for it again."""
     if older is None and size is None:
         raise UsageError("say what to take out", hint="--older 30d, or --size 500MB")
-    days = _measure(older, _DAYS, "--older", "30d, 8w, 6m or 1y") if older is not None else None
-    most = _measure(size, _BYTES, "--size", "500MB or 2GB") if size is not None else None
+    days = _parse_measure(older, _DAYS_BY_UNIT, "--older", "30d, 8w, 6m or 1y") if older is not None else None
+    most = _parse_measure(size, _BYTES_BY_UNIT, "--size", "500MB or 2GB") if size is not None else None
     if not find_journal_path().exists():
-        say("nothing is kept yet")
+        print_stderr("nothing is kept yet")
         return
     with Journal(find_journal_path()) as journal:
-        _tell(prune_journal(journal, days=days, size=most))
+        _report_removed(prune_journal(journal, days=days, size=most))
 
 
 @cache.command("clear")
@@ -96,29 +96,29 @@ def clear(
 ) -> None:
     """Take out everything, or what came of one file or directory: replies, texts and runs."""
     if not find_journal_path().exists():
-        say("nothing is kept yet")
+        print_stderr("nothing is kept yet")
         return
     with Journal(find_journal_path()) as journal:
         removed = clear_journal(journal, source=None if source is None else Path(source))
     if source is not None and not removed.runs and not removed.calls:
-        say(f"nothing is kept of {source}")
+        print_stderr(f"nothing is kept of {source}")
     else:
-        _tell(removed)
+        _report_removed(removed)
 
 
-def _measure(text: str, units: dict[str, int], option: str, examples: str) -> int:
+def _parse_measure(text: str, units: dict[str, int], option: str, examples: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]?)b?\s*", text.lower())
     if match is None or (match[2] and match[2] not in units) or (not match[2] and "d" in units):
         raise UsageError(f"{option} {text!r} is not understood", hint=f"write {examples}")
     # Rather a day or a byte too much is kept than what was not meant is taken out.
-    return ceil(min(float(match[1]) * units.get(match[2], 1), _MOST))
+    return ceil(min(float(match[1]) * units.get(match[2], 1), _MAX_MEASURE))
 
 
-def _lines(found: JournalStats) -> list[str]:
+def _format_stats(found: JournalStats) -> list[str]:
     facts = [
         ("journal", clean(found.path)),
-        ("size", _bytes(found.size)),
-        ("replies", f"{found.calls:,} ({_bytes(found.replies)})"),
+        ("size", _format_bytes(found.size)),
+        ("replies", f"{found.calls:,} ({_format_bytes(found.replies)})"),
         ("texts", f"{found.texts:,}"),
         ("vectors", f"{found.vectors:,}"),
         ("runs", f"{found.runs:,}"),
@@ -127,34 +127,34 @@ def _lines(found: JournalStats) -> list[str]:
         facts.append(("since", time.strftime("%Y-%m-%d", time.localtime(found.since))))
     if not found.vectors:
         facts = [fact for fact in facts if fact[0] != "vectors"]
-    lines = list(aligned(facts))
+    lines = list(align_columns(facts))
     if found.shares:
         rows = [("pipeline", "model", "runs", "calls")]
         rows += [
-            (clean(each.pipeline), _shortened(each.model), f"{each.runs:,}", f"{each.calls:,}")
+            (clean(each.pipeline), _shorten_hashes(each.model), f"{each.runs:,}", f"{each.calls:,}")
             for each in found.shares
         ]
-        lines += ["", *aligned(rows, right=(2, 3))]
+        lines += ["", *align_columns(rows, right=(2, 3))]
     return lines
 
 
-def _shortened(model: str) -> str:
+def _shorten_hashes(model: str) -> str:
     """Return a model's name with the first letters of the hashes in it."""
     return clean(re.sub(r"\b([0-9a-f]{8})[0-9a-f]{8,}", r"\1…", model))
 
 
-def _tell(removed: RemovedContent) -> None:
+def _report_removed(removed: RemovedContent) -> None:
     parts = [
         "1 reply" if removed.calls == 1 else f"{removed.calls:,} replies",
-        plural(removed.texts, "text"),
-        plural(removed.runs, "run"),
+        pluralize(removed.texts, "text"),
+        pluralize(removed.runs, "run"),
     ]
-    say(f"took out {', '.join(parts)}; {_bytes(removed.freed)} freed")
+    print_stderr(f"took out {', '.join(parts)}; {_format_bytes(removed.freed)} freed")
     if removed.held:
-        say("another process uses the journal: its file shrinks the next time, or is filled again")
+        print_stderr("another process uses the journal: its file shrinks the next time, or is filled again")
 
 
-def _bytes(size: int) -> str:
+def _format_bytes(size: int) -> str:
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"

@@ -20,38 +20,38 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-__all__ = ["VARIABLE", "answer", "described"]
+__all__ = ["VARIABLE", "print_completions", "describe_command"]
 
 VARIABLE = "_OCTAVO_COMPLETE"
 _BY_PIPELINE = ("run", "plan")
-_ABOUT = re.compile(r"^about: *(.*)$", re.MULTILINE)
-_RUNS = 20
+_ABOUT_LINE = re.compile(r"^about: *(.*)$", re.MULTILINE)
+_MAX_RUNS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class _Candidate:
     value: str
     about: str = ""
 
 
-def answer(instruction: str) -> bool:
+def print_completions(instruction: str) -> bool:
     """Print the completions that a shell asks for; False for other instructions."""
     shell = instruction.removeprefix("complete_")
     if shell not in {"bash", "zsh", "fish"} or shell == instruction:
         return False
-    words, incomplete, prefix = _asked(shell)
+    words, incomplete, prefix = _parse_request(shell)
     items = [
         each
-        for each in _offered(words, incomplete)
+        for each in _find_candidates(words, incomplete)
         if each.value.startswith(incomplete) and each.value != incomplete
     ]
     if shell == "fish" and os.environ.get("_TYPER_COMPLETE_FISH_ACTION") == "is-args":
         sys.exit(0 if items else 1)
-    sys.stdout.write(_written(shell, items, prefix))
+    sys.stdout.write(_format_candidates(shell, items, prefix))
     return True
 
 
-def described(command: Any) -> dict[str, Any]:  # noqa: ANN401 - the library's types are private
+def describe_command(command: Any) -> dict[str, Any]:  # noqa: ANN401 - the library's types are private
     """Return what a command takes, as the cache keeps it."""
     options: dict[str, dict[str, Any]] = {}
     for option in command.params:
@@ -70,14 +70,14 @@ def described(command: Any) -> dict[str, Any]:  # noqa: ANN401 - the library's t
     inner = getattr(command, "commands", {})
     return {
         "options": options,
-        "commands": {name: described(each) for name, each in inner.items()},
+        "commands": {name: describe_command(each) for name, each in inner.items()},
         "about": (command.short_help or command.help or "").partition("\n")[0],
     }
 
 
-def _offered(words: Sequence[str], incomplete: str) -> Iterator[_Item]:
+def _find_candidates(words: Sequence[str], incomplete: str) -> Iterator[_Candidate]:
     """Yield what may stand after the words; more than what begins like `incomplete`."""
-    table = _table()
+    table = _load_table()
     rest = list(words)
     while rest and rest[0].startswith("-"):
         name = rest.pop(0)
@@ -87,58 +87,58 @@ def _offered(words: Sequence[str], incomplete: str) -> Iterator[_Item]:
                 return
             rest.pop(0)
     if not rest:
-        yield from _options(table["options"], words, incomplete)
+        yield from _complete_options(table["options"], words, incomplete)
         if not incomplete.startswith("-"):
-            yield from (_Item(name, each["about"]) for name, each in table["commands"].items())
+            yield from (_Candidate(name, each["about"]) for name, each in table["commands"].items())
         return
     name, *rest = rest
     if (command := table["commands"].get(name)) is None:
         return
     if name in _BY_PIPELINE:
-        yield from _of_pipeline(command, rest, incomplete)
+        yield from _complete_pipeline(command, rest, incomplete)
         return
     while rest and rest[0] in command["commands"]:
         name, command = f"{name} {rest[0]}", command["commands"][rest.pop(0)]
     if command["commands"] and not rest and not incomplete.startswith("-"):
-        yield from (_Item(each, of["about"]) for each, of in command["commands"].items())
-    yield from _arguments(name, rest, incomplete)
-    yield from _options(command["options"], rest, incomplete)
+        yield from (_Candidate(each, of["about"]) for each, of in command["commands"].items())
+    yield from _complete_arguments(name, rest, incomplete)
+    yield from _complete_options(command["options"], rest, incomplete)
 
 
-def _of_pipeline(command: Mapping[str, Any], rest: list[str], incomplete: str) -> Iterator[_Item]:
+def _complete_pipeline(command: Mapping[str, Any], rest: list[str], incomplete: str) -> Iterator[_Candidate]:
     if not rest:
-        yield from _pipelines(incomplete)
+        yield from _list_pipelines(incomplete)
         return
-    options = {**command["options"], **_parameters(rest[0])}
-    yield from _options(options, rest[1:], incomplete)
+    options = {**command["options"], **_read_parameters(rest[0])}
+    yield from _complete_options(options, rest[1:], incomplete)
 
 
-def _options(options: Mapping[str, Any], before: Sequence[str], incomplete: str) -> Iterator[_Item]:
+def _complete_options(options: Mapping[str, Any], before: Sequence[str], incomplete: str) -> Iterator[_Candidate]:
     """Yield the values of the option that stands last, else the options not given yet."""
     last = options.get(before[-1]) if before else None
     if last is not None and last["takes"]:
-        yield from map(_Item, last["choices"])
+        yield from map(_Candidate, last["choices"])
         if "--model" in last["same"]:
-            yield from _models()
+            yield from _list_models()
         if "--by" in last["same"] and not last["choices"]:
-            yield from _chunkers()
+            yield from _list_chunkers()
     elif incomplete.startswith("-"):
         for name, option in options.items():
             given = not option["repeat"] and any(each in before for each in option["same"])
             if name.startswith("--") and not given:
-                yield _Item(name, option["about"])
+                yield _Candidate(name, option["about"])
 
 
-def _arguments(name: str, rest: Sequence[str], incomplete: str) -> Iterator[_Item]:
+def _complete_arguments(name: str, rest: Sequence[str], incomplete: str) -> Iterator[_Candidate]:
     if incomplete.startswith("-"):
         return
     if name in {"show", "eject"} and not any(not each.startswith("-") for each in rest):
-        yield from _pipelines(incomplete)
+        yield from _list_pipelines(incomplete)
     elif name.startswith("runs ") and not rest:
-        yield from _runs()
+        yield from _list_runs()
 
 
-def _pipelines(incomplete: str) -> Iterator[_Item]:
+def _list_pipelines(incomplete: str) -> Iterator[_Candidate]:
     from octavo.errors import OctavoError  # noqa: PLC0415 - only where needed
     from octavo.pipeline.lookup import Lookup  # noqa: PLC0415 - the same
 
@@ -149,11 +149,11 @@ def _pipelines(incomplete: str) -> Iterator[_Item]:
     except OctavoError:  # one of them is no text
         return
     for each in found:
-        about = _ABOUT.search(each.text)
-        yield _Item(each.name, about[1].strip("\"'") if about else "")
+        about = _ABOUT_LINE.search(each.text)
+        yield _Candidate(each.name, about[1].strip("\"'") if about else "")
 
 
-def _parameters(name: str) -> Mapping[str, Any]:
+def _read_parameters(name: str) -> Mapping[str, Any]:
     """Return a pipeline's parameters as options, from its YAML alone; none where that is wrong."""
     import yaml  # noqa: PLC0415 - only where needed
 
@@ -180,7 +180,7 @@ def _as_option(name: str, spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
     }
 
 
-def _models() -> Iterator[_Item]:
+def _list_models() -> Iterator[_Candidate]:
     import tomllib  # noqa: PLC0415 - only where needed
 
     from octavo.backends.places import PYPROJECT_FILE, find_config_files  # noqa: PLC0415 - the same
@@ -191,21 +191,21 @@ def _models() -> Iterator[_Item]:
             data: Any = tomllib.loads(path.read_text("utf-8-sig"))
             data = data["tool"]["octavo"] if path.name == PYPROJECT_FILE else data
             profiles: Mapping[str, Any] = data.get("profiles", {})
-            items = [_Item(name, str(each["model"])) for name, each in profiles.items()]
+            items = [_Candidate(name, str(each["model"])) for name, each in profiles.items()]
         except (OSError, ValueError, AttributeError, KeyError, TypeError):
             continue
         yield from (each for each in items if each.value not in seen)
         seen.update(each.value for each in items)
-    yield _Item("llama:smollm2", "the embedded model")
+    yield _Candidate("llama:smollm2", "the embedded model")
 
 
-def _chunkers() -> Iterator[_Item]:
+def _list_chunkers() -> Iterator[_Candidate]:
     from octavo.pipeline.registry import Registry  # noqa: PLC0415 - only where needed
 
-    yield from map(_Item, Registry().list_names("chunker"))
+    yield from map(_Candidate, Registry().list_names("chunker"))
 
 
-def _runs() -> Iterator[_Item]:
+def _list_runs() -> Iterator[_Candidate]:
     import sqlite3  # noqa: PLC0415 - only where needed
 
     from octavo.engine.storage import find_journal_path  # noqa: PLC0415 - the same
@@ -217,15 +217,15 @@ def _runs() -> Iterator[_Item]:
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.2)
         try:
-            for number, pipeline, status in connection.execute(query, (_RUNS,)):
-                yield _Item(str(number), f"{pipeline}, {status}")
+            for number, pipeline, status in connection.execute(query, (_MAX_RUNS,)):
+                yield _Candidate(str(number), f"{pipeline}, {status}")
         finally:
             connection.close()
     except sqlite3.Error:
         return
 
 
-def _table() -> dict[str, Any]:
+def _load_table() -> dict[str, Any]:
     """Return what all commands take, from the cache when that is of these commands."""
     from platformdirs import user_cache_path  # noqa: PLC0415 - only where needed
 
@@ -236,12 +236,12 @@ def _table() -> dict[str, Any]:
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
-        table = _built()
+        table = _build_table()
     try:
-        from octavo.commands.atomic import write_whole  # noqa: PLC0415 - only where needed
+        from octavo.commands.atomic import write_atomically  # noqa: PLC0415 - only where needed
 
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(table).encode())
+        write_atomically(path, json.dumps(table).encode())
         for old in path.parent.glob("completion-*.json"):
             if old != path:
                 old.unlink(missing_ok=True)
@@ -250,26 +250,26 @@ def _table() -> dict[str, Any]:
     return table
 
 
-def _built() -> dict[str, Any]:
-    from octavo.commands.main import COMMANDS, load, root_command  # noqa: PLC0415 - imports all
+def _build_table() -> dict[str, Any]:
+    from octavo.commands.main import COMMANDS, load_command, build_root_command  # noqa: PLC0415 - imports all
 
-    table = described(root_command())
+    table = describe_command(build_root_command())
     for name, about in COMMANDS.items():
-        table["commands"][name] = {**described(load(name, {})), "about": about.rstrip(".")}
-    from octavo.commands.pipelines import common_options  # noqa: PLC0415 - the same
+        table["commands"][name] = {**describe_command(load_command(name, {})), "about": about.rstrip(".")}
+    from octavo.commands.pipelines import build_common_command  # noqa: PLC0415 - the same
 
     for name in _BY_PIPELINE:
-        table["commands"][name]["options"] = described(common_options())["options"]
+        table["commands"][name]["options"] = describe_command(build_common_command())["options"]
     return table
 
 
-def _asked(shell: str) -> tuple[list[str], str, str]:
+def _parse_request(shell: str) -> tuple[list[str], str, str]:
     """Return the words before the cursor, the one at it, and what bash keeps of that one."""
     environ = os.environ
     if shell == "bash":
         words = environ.get("COMP_WORDS", "").split("\n")
         if len(words) == 1:  # joined by blanks where IFS was left alone
-            words = _split(words[0])
+            words = _split_words(words[0])
         place = int(environ.get("COMP_CWORD", "0"))
         before, incomplete = words[1:place], words[place] if place < len(words) else ""
         # Bash breaks words at colons, and puts what is offered in the place of the last piece.
@@ -279,13 +279,13 @@ def _asked(shell: str) -> tuple[list[str], str, str]:
             return before[:-2], f"{before[-2]}:{incomplete}", f"{before[-2]}:"
         return before, incomplete, ""
     line = environ.get("_TYPER_COMPLETE_ARGS", "")
-    words = _split(line)[1:]
+    words = _split_words(line)[1:]
     if words and not line.endswith(" "):
         return words[:-1], words[-1], ""
     return words, "", ""
 
 
-def _split(line: str) -> list[str]:
+def _split_words(line: str) -> list[str]:
     reader = shlex.shlex(line, posix=True)
     reader.whitespace_split = True
     reader.commenters = ""
@@ -297,7 +297,7 @@ def _split(line: str) -> list[str]:
     return words
 
 
-def _written(shell: str, items: Sequence[_Item], prefix: str) -> str:
+def _format_candidates(shell: str, items: Sequence[_Candidate], prefix: str) -> str:
     if shell == "bash":
         return "\n".join(each.value.removeprefix(prefix) for each in items)
     if shell == "fish":
@@ -308,15 +308,15 @@ def _written(shell: str, items: Sequence[_Item], prefix: str) -> str:
     if not items:
         return "_files"
     lines = [
-        f'"{_escaped(each.value)}":"{_escaped(each.about)}"'
+        f'"{_escape_for_zsh(each.value)}":"{_escape_for_zsh(each.about)}"'
         if each.about
-        else f'"{_escaped(each.value)}"'
+        else f'"{_escape_for_zsh(each.value)}"'
         for each in items
     ]
     return "_arguments '*: :((" + "\n".join(lines) + "))'"
 
 
-def _escaped(text: str) -> str:
+def _escape_for_zsh(text: str) -> str:
     """Return a text as zsh reads it inside the double quotation of an evaluated `_arguments`."""
     text = " ".join(text.split()).replace('"', '""').replace("'", "''")
     return text.replace("$", "\\$").replace("`", "\\`").replace(":", "\\\\:")

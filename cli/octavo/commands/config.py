@@ -18,15 +18,15 @@ from typer.core import TyperGroup
 from octavo.backends.endpoint import resolve_endpoint
 from octavo.backends.profiles import ModelChoice, read_config_files, resolve_model
 from octavo.commands.invocation import Invocation
-from octavo.commands.order import options
+from octavo.commands.order import declare_run_options
 from octavo.commands.redaction import redact
-from octavo.commands.settings import variable
-from octavo.commands.table import aligned
+from octavo.commands.settings import to_env_variable
+from octavo.commands.table import align_columns
 from octavo.commands.terminal import clean
 from octavo.engine.storage import find_journal_path
 from octavo.errors import Position
 
-__all__ = ["Origin", "config", "profile_values"]
+__all__ = ["ShownSetting", "config", "list_profile_values"]
 
 config = typer.Typer(
     name="config",
@@ -36,12 +36,12 @@ config = typer.Typer(
     invoke_without_command=True,
 )
 
-_ASKED = {"inputs", "param", "json", "dry_run"}
+_ONE_LINE_OPTIONS = {"inputs", "param", "json", "dry_run"}
 """Options that say what one command line wants, not how Octavo is set up."""
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class ShownSetting:
     """A value with its name and the words for where it comes from."""
 
     name: str
@@ -60,7 +60,7 @@ def show_by_default(context: typer.Context) -> None:
             shown.invoke(own)
 
 
-def _show(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed
+def _show_settings(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed
     """Print each value and where it comes from: flag, variable, file and line, or default.
 
     Takes the options of `octavo run`, to show what they would change. Keys are never shown, only
@@ -68,13 +68,13 @@ def _show(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as p
     """
     invocation = context.find_object(Invocation) or Invocation()
     places = {name: each.position for name, each in invocation.settings.items()}
-    shown = [_option(context, name, values[name], places) for name in values if name not in _ASKED]
+    shown = [_describe_option(context, name, values[name], places) for name in values if name not in _ONE_LINE_OPTIONS]
     choice = resolve_model(values["model"], cwd=Path.cwd(), env=os.environ)
     if values["model"] is None:
-        origin = _place(str(places["model"])) if "model" in places else "default"
-        shown = [Origin("model", choice.name, origin) if o.name == "model" else o for o in shown]
-    shown.append(Origin("journal", str(find_journal_path()), _journal(context, places.get("journal"))))
-    profile = list(profile_values(choice))
+        origin = _strip_column(str(places["model"])) if "model" in places else "default"
+        shown = [ShownSetting("model", choice.name, origin) if o.name == "model" else o for o in shown]
+    shown.append(ShownSetting("journal", str(find_journal_path()), _find_journal_origin(context, places.get("journal"))))
+    profile = list(list_profile_values(choice))
     read = [str(file.path) for file in read_config_files(Path.cwd())]
     if values["json"]:
         text = json.dumps(
@@ -86,7 +86,7 @@ def _show(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as p
     sys.stdout.write(text + "\n")
 
 
-def profile_values(choice: ModelChoice) -> Iterator[Origin]:
+def list_profile_values(choice: ModelChoice) -> Iterator[ShownSetting]:
     """Yield what is said of the chosen model: its profile's values, its address and its key."""
     profile = choice.profile
     places = {
@@ -99,81 +99,81 @@ def profile_values(choice: ModelChoice) -> Iterator[Origin]:
     for name, value in shown.items():
         if name in profile.model_fields_set and value not in (None, {}):
             origin = str(places[name]) if name in places else "default"
-            yield Origin(name, "<hidden>" if name == "headers" else value, _place(origin))
+            yield ShownSetting(name, "<hidden>" if name == "headers" else value, _strip_column(origin))
     if choice.backend != "openai":
         return
     endpoint = resolve_endpoint(profile, os.environ)
     origin = "env OPENAI_BASE_URL" if os.environ.get("OPENAI_BASE_URL") else "default"
     written = places.get("base_url")
-    yield Origin("base_url", endpoint.base_url, _place(str(written)) if written else origin)
+    yield ShownSetting("base_url", endpoint.base_url, _strip_column(str(written)) if written else origin)
     source = endpoint.key_source
     if source.env and os.environ.get(source.env):
-        yield Origin("key", "set", f"env {source.env}")
+        yield ShownSetting("key", "set", f"env {source.env}")
     elif source.command:
-        yield Origin("key", "asked for", str(places.get("api_key_cmd", "api_key_cmd")))
+        yield ShownSetting("key", "asked for", str(places.get("api_key_cmd", "api_key_cmd")))
     else:
-        yield Origin("key", "not set", f"env {source.env}" if source.env else "none needed")
+        yield ShownSetting("key", "not set", f"env {source.env}" if source.env else "none needed")
 
 
-def _option(
+def _describe_option(
     context: typer.Context, name: str, value: object, places: Mapping[str, Position]
-) -> Origin:
+) -> ShownSetting:
     match getattr(context.get_parameter_source(name), "name", ""):
         case "COMMANDLINE":
             origin = "flag"
         case "ENVIRONMENT":
-            origin = f"env {variable(name)}"
+            origin = f"env {to_env_variable(name)}"
         case "DEFAULT_MAP" if name in places:
-            origin = _place(str(places[name]))
+            origin = _strip_column(str(places[name]))
         case _:
             origin = "default"
     if isinstance(value, Enum):
         value = value.value
-    return Origin(name, value, origin)
+    return ShownSetting(name, value, origin)
 
 
-def _journal(context: typer.Context, place: Position | None) -> str:
+def _find_journal_origin(context: typer.Context, place: Position | None) -> str:
     source = getattr(context.find_root().get_parameter_source("journal"), "name", "")
     if source == "COMMANDLINE":
         return "flag"
-    if os.environ.get(variable("journal")):
-        return f"env {variable('journal')}"
-    return _place(str(place)) if place else "default"
+    if os.environ.get(to_env_variable("journal")):
+        return f"env {to_env_variable('journal')}"
+    return _strip_column(str(place)) if place else "default"
 
 
-def _place(position: str) -> str:
+def _strip_column(position: str) -> str:
     """Return `file:line` of `file:line:column`."""
     return position.rpartition(":")[0] if position.count(":") >= 2 else position
 
 
-def _as_object(found: list[Origin]) -> dict[str, object]:
-    return {each.name: {"value": _safe(each.value), "origin": each.origin} for each in found}
+def _as_object(found: list[ShownSetting]) -> dict[str, object]:
+    return {each.name: {"value": _redact_value(each.value), "origin": each.origin} for each in found}
 
 
-def _as_lines(shown: list[Origin], profile: list[Origin], read: list[str]) -> Iterator[str]:
-    rows = [(each.name, _shown(each.value), each.origin) for each in shown]
-    rows += [(f"profile.{each.name}", _shown(each.value), each.origin) for each in profile]
-    yield from (clean(line) for line in aligned(rows))
+def _as_lines(shown: list[ShownSetting], profile: list[ShownSetting], read: list[str]) -> Iterator[str]:
+    rows = [(each.name, _format_value(each.value), each.origin) for each in shown]
+    rows += [(f"profile.{each.name}", _format_value(each.value), each.origin) for each in profile]
+    yield from (clean(line) for line in align_columns(rows))
     yield ""
     yield clean(f"read: {', '.join(read)}" if read else "no configuration file was found")
 
 
-def _shown(value: object) -> str:
-    return "-" if value in (None, (), []) else json.dumps(_safe(value), ensure_ascii=False)
+def _format_value(value: object) -> str:
+    return "-" if value in (None, (), []) else json.dumps(_redact_value(value), ensure_ascii=False)
 
 
-def _safe(value: object) -> object:
+def _redact_value(value: object) -> object:
     return redact(value) if isinstance(value, str) else value
 
 
-def _declare() -> None:
-    own = inspect.signature(options, eval_str=True).parameters
+def _declare_show() -> None:
+    own = inspect.signature(declare_run_options, eval_str=True).parameters
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-    wanted = [each for name, each in own.items() if name not in _ASKED or name == "json"]
+    wanted = [each for name, each in own.items() if name not in _ONE_LINE_OPTIONS or name == "json"]
     signature = inspect.Signature([*wanted, context])
-    _show.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess] - read by inspect
-    _show.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
-    config.command("show")(_show)
+    _show_settings.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess] - read by inspect
+    _show_settings.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+    config.command("show")(_show_settings)
 
 
-_declare()
+_declare_show()

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from octavo.commands.checkup import Checkup
-from octavo.commands.table import aligned
+from octavo.commands.checkup import DoctorChecks
+from octavo.commands.table import align_columns
 from octavo.commands.terminal import clean
 from octavo.errors import BackendError, RunFailed
 
@@ -35,14 +35,14 @@ def doctor(
     its list of models and for nothing that costs. The exit code is 3 when the model cannot be
     used, 1 when something else is wrong, and 0 otherwise; a warning changes nothing.
     """
-    found = Checkup(model).all()
+    found = DoctorChecks(model).run_all()
     if json:
         rows = [
             {"check": f.name, "state": f.state, "message": f.message, "hint": f.hint} for f in found
         ]
         sys.stdout.write(json_module.dumps(rows, ensure_ascii=False) + "\n")
     else:
-        lines = aligned([(f.state, f.name, clean(f.message).replace("\n", " ")) for f in found])
+        lines = align_columns([(f.state, f.name, clean(f.message).replace("\n", " ")) for f in found])
         for finding, line in zip(found, lines, strict=True):
             sys.stdout.write(line + "\n")
             if finding.hint:

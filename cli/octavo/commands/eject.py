@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from octavo.commands.atomic import write_whole
+from octavo.commands.atomic import write_atomically
 from octavo.commands.render import encode
 from octavo.errors import UsageError
 from octavo.pipeline.lookup import BUILTIN_PREFIX, FoundFile, Lookup, FileOrigin
@@ -30,7 +30,7 @@ def eject(
     lookup = Lookup()
     found = lookup.find_pipeline(pipeline)
     if found.origin is FileOrigin.PROJECT:
-        lookup, found = _original(pipeline, found)
+        lookup, found = _find_original(pipeline, found)
     elif found.origin is not FileOrigin.FILE:
         lookup = Lookup(project=False)
     checked = load_pipeline(found, lookup=lookup)
@@ -41,7 +41,7 @@ def eject(
     for name, schema in checked.schemas.found.items():
         if not name.startswith(BUILTIN_PREFIX):
             files[directory / "prompts" / f"{schema.name}.json"] = schema.text
-    files = {path: text for path, text in files.items() if not _holds(path, text)}
+    files = {path: text for path, text in files.items() if not _has_content(path, text)}
     existing = [str(path) for path in files if path.exists()]
     if existing and not force:
         raise UsageError(
@@ -49,11 +49,11 @@ def eject(
             hint="--force overwrites them; what was changed in them is lost",
         )
     for path, text in files.items():
-        _write(path, text)
+        _write_copy(path, text)
         sys.stdout.buffer.write(encode(f"{path}\n"))
 
 
-def _original(name: str, here: FoundFile) -> tuple[Lookup, FoundFile]:
+def _find_original(name: str, here: FoundFile) -> tuple[Lookup, FoundFile]:
     """Return what was copied here before, and a lookup that finds no other copies."""
     lookup = Lookup(project=False)
     try:
@@ -64,17 +64,17 @@ def _original(name: str, here: FoundFile) -> tuple[Lookup, FoundFile]:
         ) from error
 
 
-def _holds(path: Path, text: str) -> bool:
+def _has_content(path: Path, text: str) -> bool:
     try:
         return path.read_bytes() == encode(text)
     except OSError:
         return False
 
 
-def _write(path: Path, text: str) -> None:
+def _write_copy(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, encode(text))
+        write_atomically(path, encode(text))
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror or error}", hint="name another directory"

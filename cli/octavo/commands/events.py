@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from octavo.commands.redaction import redact
-from octavo.commands.render import usage
-from octavo.commands.terminal import say
+from octavo.commands.render import as_usage
+from octavo.commands.terminal import print_stderr
 from octavo.engine.report import CallEnded, Report, Result, Silence
 from octavo.errors import UsageError
 from octavo.loaders.inputs import STDIN
@@ -47,7 +47,7 @@ class EventLog(Silence):
     """
 
     def __init__(self, target: str) -> None:
-        self.about: Mapping[str, str] = {}
+        self.run_facts: Mapping[str, str] = {}
         self.report: Report | None = None
         if target == STDIN:
             raise UsageError(
@@ -69,30 +69,30 @@ class EventLog(Silence):
     def run_started(self, run: str) -> None:
         """Write that the run has started."""
         self._run = run
-        self._write("run_started", run=run, **self.about)
+        self._write_event("run_started", run=run, **self.run_facts)
 
     def document_started(self, source: str) -> None:
         """Write that a document is being read."""
-        self._write("document_started", source=source)
+        self._write_event("document_started", source=source)
 
     def document_done(self, result: Result) -> None:
         """Write what became of a document."""
-        self._write(
+        self._write_event(
             "document_done",
             source=result.source,
             sha256=result.hash,
             coverage=round(result.coverage, 6),
-            usage=usage(result.totals),
+            usage=as_usage(result.totals),
             error=result.error.message if result.error else None,
         )
 
     def call_sent(self, source: str, step: str, node: str, key: bytes) -> None:
         """Write that a call is sent."""
-        self._write("call_sent", source=source, step=step, node=node, key=key.hex())
+        self._write_event("call_sent", source=source, step=step, node=node, key=key.hex())
 
     def call_ended(self, ended: CallEnded) -> None:
         """Write what became of a call."""
-        self._write(
+        self._write_event(
             "call_done",
             source=ended.source,
             step=ended.step,
@@ -105,33 +105,33 @@ class EventLog(Silence):
     def note(self, source: str, step: str, note: Note) -> None:
         """Write a note."""
         spans = [[span.start, span.end] for span in note.spans]
-        self._write("note", source=source, step=step, spans=spans, note=note.value)
+        self._write_event("note", source=source, step=step, spans=spans, note=note.value)
 
     def notice(self, message: str) -> None:
         """Write what the user is told."""
-        self._write("notice", message=message)
+        self._write_event("notice", message=message)
 
     def fetching(self, name: str, done: int, total: int) -> None:
         """Write the start and the end of fetching a file, not each piece."""
         if done in {0, total}:
-            self._write("fetching", name=name, done=done, total=total)
+            self._write_event("fetching", name=name, done=done, total=total)
 
-    def ended(self, code: int, error: BaseException | None = None) -> None:
+    def write_end(self, code: int, error: BaseException | None = None) -> None:
         """Write how the run ended, and close the file."""
         report = self.report
-        self._write(
+        self._write_event(
             "run_ended",
             run=self._run,
             exit_code=code,
             documents=report.documents if report else None,
             failed=report.failed if report else None,
-            usage=usage(report.totals) if report else None,
+            usage=as_usage(report.totals) if report else None,
             seconds=round(report.seconds, 3) if report else None,
             error=(str(error) or type(error).__name__) if error else None,
         )
         self._file.close()
 
-    def _write(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - what JSON can hold
+    def _write_event(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - what JSON can hold
         if self._file.closed:
             return
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -139,5 +139,5 @@ class EventLog(Silence):
         try:
             self._file.write(redact(json.dumps(line, ensure_ascii=False, default=str)) + "\n")
         except OSError as error:
-            say(f"--events {self._target} cannot be written any more: {error.strerror}")
+            print_stderr(f"--events {self._target} cannot be written any more: {error.strerror}")
             self._file = Path("/dev/null").open("w", encoding="utf-8")  # noqa: SIM115 - the same

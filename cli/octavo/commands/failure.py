@@ -15,19 +15,19 @@ from typer.core import TyperGroup
 
 from octavo.commands.interruption import Interrupted
 from octavo.commands.redaction import redact
-from octavo.commands.settings import variable
-from octavo.commands.terminal import clean, one_line, say
+from octavo.commands.settings import to_env_variable
+from octavo.commands.terminal import clean, clean_line, print_stderr
 from octavo.errors import InputError, OctavoError, RunFailed, SpecError, SpecErrors, UsageError
 
-__all__ = ["describe", "exit_code", "flushed", "no_command", "report"]
+__all__ = ["describe", "find_exit_code", "flush_output", "report_missing_command", "report"]
 
 CLOSED_PIPE = 141
 DEFECT = 70
 INTERRUPTED = 130
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _URGENCY = (DEFECT, 3, 4, 1, 2)
 """Which code wins when several errors end a run at once, after the signals."""
-_WIDEST = 160
+_MAX_SOURCE_WIDTH = 160
 """Characters of a source line shown under an error."""
 
 
@@ -38,21 +38,21 @@ def report(error: BaseException, *, debug: bool = False, private: bool = False) 
     traceback of a defect is saved to a file, with `debug` that of any error, and with `private`
     none: then `debug` prints it.
     """
-    leaves = list(_leaves(error))
-    codes = [_code(leaf) for leaf in leaves]
+    leaves = list(_iterate_leaves(error))
+    codes = [_find_leaf_code(leaf) for leaf in leaves]
     for leaf in leaves:
         _report_one(leaf)
     if debug or DEFECT in codes:
         _keep_traceback(error, debug=debug, private=private, defect=DEFECT in codes)
-    return _most_urgent(codes)
+    return _choose_most_urgent(codes)
 
 
-def exit_code(error: BaseException) -> int:
+def find_exit_code(error: BaseException) -> int:
     """Return the exit code of an error, or of several at once."""
-    return _most_urgent([_code(leaf) for leaf in _leaves(error)])
+    return _choose_most_urgent([_find_leaf_code(leaf) for leaf in _iterate_leaves(error)])
 
 
-def _most_urgent(codes: Sequence[int]) -> int:
+def _choose_most_urgent(codes: Sequence[int]) -> int:
     signals = [code for code in codes if code > 128]
     if signals:
         return max(signals)
@@ -67,23 +67,23 @@ def describe(error: OctavoError, *, about: str | None = None) -> str:
     if isinstance(error, SpecErrors):
         return "\n".join(describe(each) for each in error.errors)
     if isinstance(error, SpecError):
-        lines = [str(error), *_picture(error)]
+        lines = [str(error), *_draw_source_line(error)]
     else:
-        of = "" if about is None or isinstance(error, InputError) else f"{one_line(about)}: "
+        of = "" if about is None or isinstance(error, InputError) else f"{clean_line(about)}: "
         lines = [f"error: {of}{error.message}"]
     if error.hint:
         lines.append(f"help: {error.hint}")
     return "\n".join(lines)
 
 
-def no_command(command: TyperGroup) -> int:
+def report_missing_command(command: TyperGroup) -> int:
     """Print the help on standard error, since nobody asked for it, and return 2."""
     with command.make_context("octavo", [], resilient_parsing=True) as context:
-        say(context.get_help())
+        print_stderr(context.get_help())
     return UsageError.exit_code
 
 
-def flushed(code: int) -> int:
+def flush_output(code: int) -> int:
     """Flush standard output and return the code, or that of what went wrong in flushing."""
     try:
         sys.stdout.flush()
@@ -92,15 +92,15 @@ def flushed(code: int) -> int:
     return code
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def _iterate_leaves(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - the group's type argument is unknown here
-            yield from _leaves(inner)  # pyright: ignore[reportUnknownArgumentType] - same
+            yield from _iterate_leaves(inner)  # pyright: ignore[reportUnknownArgumentType] - same
     else:
         yield error
 
 
-def _code(error: BaseException) -> int:
+def _find_leaf_code(error: BaseException) -> int:
     match error:
         case OctavoError() | Interrupted():
             code = error.exit_code
@@ -108,7 +108,7 @@ def _code(error: BaseException) -> int:
             code = INTERRUPTED
         case BrokenPipeError():
             code = CLOSED_PIPE
-        case OSError(errno=number) if number in _DISK:
+        case OSError(errno=number) if number in _DISK_ERRORS:
             code = RunFailed.exit_code
         case typer.TyperException():
             code = UsageError.exit_code
@@ -123,13 +123,13 @@ def _report_one(error: BaseException) -> None:
     """Print what the user needs to know of an error; signals and closed pipes are silent."""
     match error:
         case OctavoError():
-            say(describe(error))
+            print_stderr(describe(error))
         case Interrupted() | KeyboardInterrupt() | typer.Abort() | SystemExit():
             pass
         case BrokenPipeError():
             _discard_output()
-        case OSError(errno=number) if number in _DISK:
-            say(f"error: cannot write: {error.strerror}")
+        case OSError(errno=number) if number in _DISK_ERRORS:
+            print_stderr(f"error: cannot write: {error.strerror}")
             _discard_output()
         case typer.TyperException():
             _report_usage(error)
@@ -143,19 +143,19 @@ def _report_usage(error: typer.TyperException) -> None:
     if context is not None and option is not None and option.name:
         source = context.get_parameter_source(option.name)
         if source is not None and source.name == "ENVIRONMENT":
-            said = f"{variable(option.name)}: {error.message.rstrip('.')}"
-    say(f"error: {said}")
+            said = f"{to_env_variable(option.name)}: {error.message.rstrip('.')}"
+    print_stderr(f"error: {said}")
     if context is not None:
-        say(f"help: {context.command_path} --help")
+        print_stderr(f"help: {context.command_path} --help")
 
 
-def _picture(error: SpecError) -> list[str]:
+def _draw_source_line(error: SpecError) -> list[str]:
     """Return the source line with a caret under the place, cut to what a terminal shows."""
     source, column = error.position.source, error.position.column
     if not source.strip():
         return []
-    start = max(0, column - _WIDEST // 2) if len(source) > _WIDEST else 0
-    shown = clean(source[start : start + _WIDEST].expandtabs(1))
+    start = max(0, column - _MAX_SOURCE_WIDTH // 2) if len(source) > _MAX_SOURCE_WIDTH else 0
+    shown = clean(source[start : start + _MAX_SOURCE_WIDTH].expandtabs(1))
     gutter = f"{error.position.line:>4} | "
     caret = " " * (len(gutter) - 2) + "| " + " " * max(0, column - 1 - start) + "^"
     return [gutter + shown, caret]
@@ -164,24 +164,24 @@ def _picture(error: SpecError) -> list[str]:
 def _report_defect(error: BaseException) -> None:
     name = type(error).__name__
     first = next(iter(str(error).splitlines()), "")
-    say(f"error: unexpected {name}{': ' if first else ''}{first[:200]}")
+    print_stderr(f"error: unexpected {name}{': ' if first else ''}{first[:200]}")
 
 
 def _keep_traceback(error: BaseException, *, debug: bool, private: bool, defect: bool) -> None:
     text = redact("".join(traceback.format_exception(error)))
     if private and debug:
-        say(text.rstrip("\n"))
+        print_stderr(text.rstrip("\n"))
         return
-    path = None if private else _save(text)
+    path = None if private else _save_traceback(text)
     if not defect:
-        say(f"traceback: {path}" if path else text.rstrip("\n"))
+        print_stderr(f"traceback: {path}" if path else text.rstrip("\n"))
     elif path is not None:
-        say(f"help: this is a defect of Octavo; report it with the traceback in {path}")
+        print_stderr(f"help: this is a defect of Octavo; report it with the traceback in {path}")
     else:
-        say("help: this is a defect of Octavo; `octavo --debug COMMAND` shows the traceback")
+        print_stderr("help: this is a defect of Octavo; `octavo --debug COMMAND` shows the traceback")
 
 
-def _save(text: str) -> Path | None:
+def _save_traceback(text: str) -> Path | None:
     """Save a traceback, which never holds the values of variables, in the state directory."""
     from platformdirs import user_state_path  # noqa: PLC0415 - costs time that --help need not pay
 

@@ -10,20 +10,20 @@ from typing import Annotated, Any, cast
 import typer
 
 from octavo.commands.invocation import Invocation
-from octavo.commands.order import FORMATS, Format, Order, options
-from octavo.commands.settings import on_command_line
+from octavo.commands.order import FORMATS_BY_SUFFIX, ResultFormat, RunOptions, declare_run_options
+from octavo.commands.settings import is_on_command_line
 from octavo.errors import UsageError
 from octavo.pipeline.params import parse_pairs
 from octavo.pipeline.spec import Parameter, ParamType, Pipeline, Scalar
 
-__all__ = ["command_for", "flag"]
+__all__ = ["build_pipeline_function", "to_flag"]
 
-_OWN = inspect.signature(options, eval_str=True).parameters
-_RESERVED = {*_OWN, "help", "inputs"}
+_COMMON_OPTIONS = inspect.signature(declare_run_options, eval_str=True).parameters
+_RESERVED = {*_COMMON_OPTIONS, "help", "inputs"}
 _METAVARS = {ParamType.INTEGER: "INTEGER", ParamType.NUMBER: "NUMBER", ParamType.JSON: "FILE"}
 
 
-def command_for(pipeline: Pipeline, act: Callable[[Order], int]) -> Callable[..., None]:
+def build_pipeline_function(pipeline: Pipeline, act: Callable[[RunOptions], int]) -> Callable[..., None]:
     """Return a function whose signature has the common options, then the pipeline's parameters.
 
     Called with their values it hands `act` the order, which returns the exit code. Raises
@@ -36,44 +36,44 @@ def command_for(pipeline: Pipeline, act: Callable[[Order], int]) -> Callable[...
                 " the command",
                 hint=f"rename it, for example to {pipeline.name}_{parameter.name}",
             )
-    parameters = (*_OWN.values(), *(_declare(parameter) for parameter in pipeline.params))
+    parameters = (*_COMMON_OPTIONS.values(), *(_declare_parameter(parameter) for parameter in pipeline.params))
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
-    def command(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed
+    def perform(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed
         pairs: list[str] = values.pop("param") or []
-        own = {name: values.pop(name) for name in _OWN if name in values}
-        own["format"] = _format(context, own)
+        own = {name: values.pop(name) for name in _COMMON_OPTIONS if name in values}
+        own["format"] = _choose_format(context, own)
         for name in ("inputs", "glob", "exclude"):
             own[name] = tuple(own[name] or ())
-        params = _given(values, pairs)
+        params = _collect_values(values, pairs)
         invocation = context.find_object(Invocation) or Invocation()
         invocation.debug |= own["debug"]
         invocation.private |= own["private"]
-        if code := act(Order(pipeline, params, invocation, **own)):
+        if code := act(RunOptions(pipeline, params, invocation, **own)):
             raise typer.Exit(code)
 
     signature = inspect.Signature(
         [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*parameters, context)]
     )
-    command.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess] - read by inspect
-    command.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
-    command.__doc__ = pipeline.about or f"Run {pipeline.path}."
-    return command
+    perform.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess] - read by inspect
+    perform.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+    perform.__doc__ = pipeline.about or f"Run {pipeline.path}."
+    return perform
 
 
-def flag(parameter: Parameter) -> str:
+def to_flag(parameter: Parameter) -> str:
     """Return the option that sets a parameter."""
     return "--" + parameter.name.replace("_", "-")
 
 
-def _declare(parameter: Parameter) -> inspect.Parameter:
+def _declare_parameter(parameter: Parameter) -> inspect.Parameter:
     """Return the parameter as Typer reads it: text, for the pipeline's own rules to check."""
     notes: list[str] = []
-    name = flag(parameter)
+    name = to_flag(parameter)
     if parameter.required:
         notes.append("required")
     elif parameter.default not in (None, "", ()):
-        notes.append(f"default: {_shown(parameter.default)}")
+        notes.append(f"default: {_format_default(parameter.default)}")
     if parameter.repeatable:
         notes.append("repeatable")
     note = f"[{'; '.join(notes)}]" if notes else ""
@@ -97,25 +97,25 @@ def _declare(parameter: Parameter) -> inspect.Parameter:
     )
 
 
-def _format(context: typer.Context, own: Mapping[str, Any]) -> Format | None:
+def _choose_format(context: typer.Context, own: Mapping[str, Any]) -> ResultFormat | None:
     """Return the one format that `--json` and `--format` ask for.
 
     Raises UsageError when the command line has both and they differ; one given there goes before
     one from the environment or a file.
     """
-    wanted: Format | None = own["format"]
+    wanted: ResultFormat | None = own["format"]
     source = getattr(context.get_parameter_source("format"), "name", "")
-    if source == "DEFAULT_MAP" and FORMATS.get(PurePath(own["output"] or "").suffix.lower()):
+    if source == "DEFAULT_MAP" and FORMATS_BY_SUFFIX.get(PurePath(own["output"] or "").suffix.lower()):
         wanted = None  # the ending of -o, which the command line has, goes before a file
-    if not own["json"] or wanted is Format.JSON:
+    if not own["json"] or wanted is ResultFormat.JSON:
         return wanted
-    given = {name: on_command_line(context, name) for name in ("json", "format")}
+    given = {name: is_on_command_line(context, name) for name in ("json", "format")}
     if wanted is not None and given["json"] and given["format"]:
         raise UsageError(f"--json and --format {wanted} differ", hint="give one of them")
-    return wanted if given["format"] else Format.JSON
+    return wanted if given["format"] else ResultFormat.JSON
 
 
-def _given(flags: Mapping[str, object], pairs: list[str]) -> dict[str, list[object]]:
+def _collect_values(flags: Mapping[str, object], pairs: list[str]) -> dict[str, list[object]]:
     """Return the values that were given for each parameter, by its flag and by `-p`."""
     given: dict[str, list[object]] = {}
     for name, value in flags.items():
@@ -138,7 +138,7 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _shown(default: Scalar | tuple[Scalar, ...] | None) -> str:
+def _format_default(default: Scalar | tuple[Scalar, ...] | None) -> str:
     if isinstance(default, tuple):
         return ", ".join(str(each) for each in default)
     if isinstance(default, bool):

@@ -11,32 +11,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from octavo.commands.order import FORMATS, Format
+from octavo.commands.order import FORMATS_BY_SUFFIX, ResultFormat
 from octavo.commands.render import as_json, as_row, as_text
 from octavo.engine.report import Result
 
-__all__ = ["Csv", "Form", "FrontMatter", "Piece", "form_of", "open_form"]
+__all__ = ["CsvFormatter", "ResultFormatter", "FrontMatter", "FormattedResult", "choose_result_format", "open_formatter"]
 
-_IN_MEMORY = 1 << 23
+_SPOOL_BYTES = 1 << 23
 """Bytes of rows held in memory before they go to a temporary file."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class FormattedResult:
     """What is written of one document, and the suffix of a file that holds it alone."""
 
     text: str
     suffix: str
 
 
-class Form(Protocol):
+class ResultFormatter(Protocol):
     """Turns results into what is written."""
 
-    def piece(self, result: Result, run: str) -> Piece | None:
+    def format_result(self, result: Result, run: str) -> FormattedResult | None:
         """Return what is written of a result now, or None for nothing."""
         ...
 
-    def rest(self) -> Iterator[str]:
+    def format_rest(self) -> Iterator[str]:
         """Yield what is written after the last result."""
         ...
 
@@ -53,7 +53,7 @@ class FrontMatter:
     model: str
     params: Mapping[str, object]
 
-    def of(self, result: Result) -> str:
+    def render(self, result: Result) -> str:
         """Return the lines between the marks of YAML front matter."""
         import yaml  # noqa: PLC0415 - only for who asks
 
@@ -72,49 +72,49 @@ class FrontMatter:
         return f"---\n{body}---\n\n"
 
 
-class Text:
+class TextFormatter:
     """The result itself."""
 
     def __init__(self, front_matter: FrontMatter | None = None) -> None:
         self._front_matter = front_matter
 
-    def piece(self, result: Result, run: str) -> Piece | None:
+    def format_result(self, result: Result, run: str) -> FormattedResult | None:
         del run
         if result.error is not None:
             return None
         if result.findings is not None:
-            return Piece(as_text(result), ".md")
+            return FormattedResult(as_text(result), ".md")
         if not isinstance(result.value, str):
-            return Piece(as_text(result), ".json")
-        before = self._front_matter.of(result) if self._front_matter else ""
-        return Piece(before + as_text(result), ".md")
+            return FormattedResult(as_text(result), ".json")
+        before = self._front_matter.render(result) if self._front_matter else ""
+        return FormattedResult(before + as_text(result), ".md")
 
-    def rest(self) -> Iterator[str]:
+    def format_rest(self) -> Iterator[str]:
         yield from ()
 
 
-class Json:
+class JsonFormatter:
     """One object a line, with sources, coverage and usage."""
 
-    def piece(self, result: Result, run: str) -> Piece:
-        return Piece(as_json(result, run), ".json")
+    def format_result(self, result: Result, run: str) -> FormattedResult:
+        return FormattedResult(as_json(result, run), ".json")
 
-    def rest(self) -> Iterator[str]:
+    def format_rest(self) -> Iterator[str]:
         yield from ()
 
 
-class Jsonl:
+class JsonlFormatter:
     """One row a line."""
 
-    def piece(self, result: Result, run: str) -> Piece:
+    def format_result(self, result: Result, run: str) -> FormattedResult:
         del run
-        return Piece(json.dumps(as_row(result), ensure_ascii=False) + "\n", ".jsonl")
+        return FormattedResult(json.dumps(as_row(result), ensure_ascii=False) + "\n", ".jsonl")
 
-    def rest(self) -> Iterator[str]:
+    def format_rest(self) -> Iterator[str]:
         yield from ()
 
 
-class Csv:
+class CsvFormatter:
     """A line of column names, then one row a document.
 
     The columns of all documents are known at the end, so that is when the rows are written, unless
@@ -124,43 +124,43 @@ class Csv:
     def __init__(self, *, alone: bool = False) -> None:
         self._alone = alone
         self._columns: dict[str, None] = {}
-        self._rows = tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
+        self._rows = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, "w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
 
-    def piece(self, result: Result, run: str) -> Piece | None:
+    def format_result(self, result: Result, run: str) -> FormattedResult | None:
         del run
-        row = _flat(as_row(result))
+        row = _flatten_row(as_row(result))
         if self._alone:
-            return Piece("".join(_lines(row, [row])), ".csv")
+            return FormattedResult("".join(_format_rows(row, [row])), ".csv")
         self._columns.update(dict.fromkeys(row))
         self._rows.write(json.dumps(row) + "\n")
         return None
 
-    def rest(self) -> Iterator[str]:
+    def format_rest(self) -> Iterator[str]:
         if self._columns:
             self._rows.seek(0)
-            yield from _lines(self._columns, map(json.loads, self._rows))
+            yield from _format_rows(self._columns, map(json.loads, self._rows))
         self._rows.close()
 
 
-def form_of(given: Format | None, target: str | None) -> Format:
+def choose_result_format(given: ResultFormat | None, target: str | None) -> ResultFormat:
     """Return the format that was asked for, else the one by the ending of `-o`, else text."""
-    return given or FORMATS.get(Path(target or "").suffix.lower(), Format.TEXT)
+    return given or FORMATS_BY_SUFFIX.get(Path(target or "").suffix.lower(), ResultFormat.TEXT)
 
 
-def open_form(kind: Format, *, alone: bool, front_matter: FrontMatter | None = None) -> Form:
+def open_formatter(kind: ResultFormat, *, alone: bool, front_matter: FrontMatter | None = None) -> ResultFormatter:
     """Return the form; `alone` says that each document has a file of its own."""
     match kind:
-        case Format.TEXT:
-            return Text(front_matter)
-        case Format.JSON:
-            return Json()
-        case Format.JSONL:
-            return Jsonl()
-        case Format.CSV:
-            return Csv(alone=alone)
+        case ResultFormat.TEXT:
+            return TextFormatter(front_matter)
+        case ResultFormat.JSON:
+            return JsonFormatter()
+        case ResultFormat.JSONL:
+            return JsonlFormatter()
+        case ResultFormat.CSV:
+            return CsvFormatter(alone=alone)
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+def _flatten_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row whose record, if its result is one, is a column for each field."""
     flat: dict[str, Any] = {}
     for name, value in row.items():
@@ -171,20 +171,20 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _lines(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _format_rows(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     columns = list(columns)
-    yield _line(columns)
+    yield _format_row(columns)
     for row in rows:
-        yield _line([_cell(row.get(name)) for name in columns])
+        yield _format_row([_format_cell(row.get(name)) for name in columns])
 
 
-def _line(cells: list[str]) -> str:
+def _format_row(cells: list[str]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerow(cells)
     return buffer.getvalue()
 
 
-def _cell(value: object) -> str:
+def _format_cell(value: object) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(value, ensure_ascii=False)

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from octavo.commands.failure import describe
-from octavo.commands.settings import on_command_line
-from octavo.commands.terminal import say
+from octavo.commands.settings import is_on_command_line
+from octavo.commands.terminal import print_stderr
 from octavo.errors import InputError, UsageError
 from octavo.loaders.inputs import InputSelection, find_inputs, can_be_many
 from octavo.loaders.reading import InputReader, read_documents
@@ -30,12 +30,12 @@ __all__ = [
     "FilesArgument",
     "GitignoreOption",
     "GlobOption",
-    "How",
-    "Intake",
+    "ReadingOptions",
+    "InputDocuments",
     "ModelOption",
     "StdinOption",
     "TokenizerOption",
-    "counter_for",
+    "choose_counter",
 ]
 
 TOKENIZER = "o200k_base"
@@ -118,7 +118,7 @@ EncodingOption = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class ReadingOptions:
     """How files are found and read; see the options of the same names."""
 
     gitignore: bool = True
@@ -127,7 +127,7 @@ class How:
     encoding: str | None = None
 
 
-class Intake:
+class InputDocuments:
     """The documents of a command line, one at a time; what cannot be read is told and counted."""
 
     def __init__(
@@ -135,7 +135,7 @@ class Intake:
         files: Sequence[str] | None,
         glob: Sequence[str] | None,
         exclude: Sequence[str] | None,
-        how: How,
+        how: ReadingOptions,
     ) -> None:
         """Find the inputs; raises UsageError for arguments that are wrong before one is read."""
         loaders = Registry().list_loaders()
@@ -157,7 +157,7 @@ class Intake:
         for item in self._documents:
             if isinstance(item, InputError):
                 self._failed += 1
-                say(describe(item))
+                print_stderr(describe(item))
             else:
                 self._read += 1
                 yield item
@@ -168,25 +168,25 @@ class Intake:
             raise typer.Exit(1 if self._read else InputError.exit_code)
 
 
-def counter_for(tokenizer: str | None, model: str | None, context: typer.Context) -> Counter:
+def choose_counter(tokenizer: str | None, model: str | None, context: typer.Context) -> Counter:
     """Return the counter that the options name; an estimate nobody asked for is told on stderr.
 
     One that the command line has goes before one that the environment has. Raises UsageError for
     names that stand for nothing, and when both options are given.
     """
     if tokenizer and model:
-        named = {name: on_command_line(context, name) for name in ("tokenizer", "model")}
+        named = {name: is_on_command_line(context, name) for name in ("tokenizer", "model")}
         if named["tokenizer"] == named["model"]:
             message = "--tokenizer and --model both say how to count"
             raise UsageError(message, hint="give one of them")
         tokenizer, model = (tokenizer, None) if named["tokenizer"] else (None, model)
-    chosen = get_counter(tokenizer or _of_model(model) or TOKENIZER, _told)
+    chosen = get_counter(tokenizer or _find_tokenizer(model) or TOKENIZER, _print_notice)
     if isinstance(chosen, Estimate) and tokenizer not in {ESTIMATE, chosen.name}:
-        _told(f"counting by {chosen.name}, which is made to be too high rather than too low")
+        _print_notice(f"counting by {chosen.name}, which is made to be too high rather than too low")
     return chosen
 
 
-def _of_model(model: str | None) -> str | None:
+def _find_tokenizer(model: str | None) -> str | None:
     if model is None:
         return None
     from octavo.backends.profiles import resolve_model  # noqa: PLC0415 - reads configuration files
@@ -196,5 +196,5 @@ def _of_model(model: str | None) -> str | None:
     return backend.known.tokenizer or find_tokenizer(backend.model)
 
 
-def _told(message: str) -> None:
-    say(f"octavo: {message}")
+def _print_notice(message: str) -> None:
+    print_stderr(f"octavo: {message}")

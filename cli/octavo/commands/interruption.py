@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 __all__ = ["Interrupted", "run_interruptibly"]
 
 T = TypeVar("T")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
@@ -55,7 +55,7 @@ def run_interruptibly(
             loop.call_soon_threadsafe(task.cancel)
             loop.call_soon_threadsafe(first)
 
-        earlier = {number: signal.signal(number, stop) for number in _SIGNALS}
+        earlier = {number: signal.signal(number, stop) for number in _STOPPING_SIGNALS}
         try:
             return await task
         except asyncio.CancelledError:

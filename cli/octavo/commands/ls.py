@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from octavo.commands.render import encode
-from octavo.commands.table import aligned
+from octavo.commands.table import align_columns
 from octavo.commands.terminal import clean
 from octavo.pipeline.lookup import Lookup
 from octavo.pipeline.reader import read_about
@@ -32,5 +32,5 @@ def ls(
         text = json.dumps(rows, ensure_ascii=False, indent=2) + "\n"
     else:
         table = [(each.name, each.origin, clean(read_about(each))) for each in pipelines]
-        text = "".join(f"{line}\n" for line in aligned(table))
+        text = "".join(f"{line}\n" for line in align_columns(table))
     sys.stdout.buffer.write(encode(text))

@@ -21,10 +21,10 @@ from typer.main import get_command
 
 from octavo.commands import failure
 from octavo.commands.invocation import Invocation
-from octavo.commands.settings import bind, from_files, load_env_file
+from octavo.commands.settings import bind_defaults, read_settings_files, load_env_file
 from octavo.errors import UsageError
 
-__all__ = ["COMMANDS", "app", "load", "main", "root_command", "shell"]
+__all__ = ["COMMANDS", "app", "load_command", "main", "build_root_command", "run_command_line"]
 
 COMMANDS = {
     "run": "Run a pipeline over files, directories or standard input.",
@@ -43,7 +43,7 @@ COMMANDS = {
     "version": "Print the version.",
 }
 
-_UNCONFIGURED = {"ls", "show", "eject", "schema", "version", "doctor"}
+_WITHOUT_SETTINGS = {"ls", "show", "eject", "schema", "version", "doctor"}
 """Commands that take no defaults from files, or tell themselves what is wrong with them."""
 
 _EPILOG = """\
@@ -73,17 +73,17 @@ class LazyGroup(TyperGroup):
         if not (name and listed):
             return name, None, rest
         invocation = ctx.find_object(Invocation) or Invocation()
-        if not ctx.resilient_parsing and name not in _UNCONFIGURED:
-            invocation.settings = from_files()
+        if not ctx.resilient_parsing and name not in _WITHOUT_SETTINGS:
+            invocation.settings = read_settings_files()
         found = {key: each.value for key, each in invocation.settings.items()}
         if (journal := found.get("journal")) and not os.environ.get("OCTAVO_JOURNAL"):
             from octavo.engine.storage import choose_journal  # noqa: PLC0415 - rarely configured
 
             choose_journal(Path(str(journal)))
-        return name, load(name, found), rest
+        return name, load_command(name, found), rest
 
 
-def load(name: str, defaults: Mapping[str, object]) -> TyperCommand | TyperGroup:
+def load_command(name: str, defaults: Mapping[str, object]) -> TyperCommand | TyperGroup:
     """Import a command; its options have these values where the command line says nothing."""
     found: Any = getattr(import_module(f"octavo.commands.{name}"), name)
     if isinstance(found, typer.Typer):
@@ -92,7 +92,7 @@ def load(name: str, defaults: Mapping[str, object]) -> TyperCommand | TyperGroup
         application = typer.Typer(rich_markup_mode=None, add_completion=False)
         application.command(name)(found)
     # The model of the files is a matter of profiles, and what counts tokens is not a model.
-    return bind(get_command(application), {k: v for k, v in defaults.items() if k != "model"})
+    return bind_defaults(get_command(application), {k: v for k, v in defaults.items() if k != "model"})
 
 
 app = typer.Typer(
@@ -131,7 +131,7 @@ def _load_env_file(path: str | None) -> None:
 
 
 @app.callback()
-def root(
+def apply_global_options(
     directory: Annotated[
         str | None,
         typer.Option(
@@ -175,12 +175,12 @@ def root(
         choose_journal(Path(journal))
 
 
-def root_command() -> TyperGroup:
+def build_root_command() -> TyperGroup:
     """Return the command that all others belong to."""
     return cast("TyperGroup", get_command(app))
 
 
-def shell(
+def run_command_line(
     arguments: Sequence[str],
     *,
     generation: int = 0,
@@ -195,13 +195,13 @@ def shell(
         closed = UsageError("standard output is closed", hint="`> /dev/null` discards the result")
         return failure.report(closed)
     if not arguments:
-        return failure.no_command(cast("TyperGroup", get_command(app)))
+        return failure.report_missing_command(cast("TyperGroup", get_command(app)))
     # What a command line chooses for itself, such as the journal, ends with it.
-    return copy_context().run(_run, Invocation(tuple(arguments), generation, base, retry))
+    return copy_context().run(_run_invocation, Invocation(tuple(arguments), generation, base, retry))
 
 
-def _run(invocation: Invocation) -> int:
-    command = bind(get_command(app))
+def _run_invocation(invocation: Invocation) -> int:
+    command = bind_defaults(get_command(app))
     debug = False
     try:
         with command.make_context("octavo", list(invocation.command), obj=invocation) as context:
@@ -209,7 +209,7 @@ def _run(invocation: Invocation) -> int:
             command.invoke(context)
             sys.stdout.flush()
     except typer.Exit as end:
-        return failure.flushed(end.exit_code)
+        return failure.flush_output(end.exit_code)
     except BaseException as error:  # noqa: BLE001 - the one place where every error ends
         debug = debug or invocation.debug
         return failure.report(error, debug=debug, private=invocation.private)
@@ -222,9 +222,9 @@ def main() -> None:
         # The same bytes whatever the locale.
         stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
     if instruction := os.environ.get("_OCTAVO_COMPLETE"):
-        from octavo.commands.completion import answer  # noqa: PLC0415 - only for the shell
+        from octavo.commands.completion import print_completions  # noqa: PLC0415 - only for the shell
 
-        if answer(instruction):
+        if print_completions(instruction):
             sys.exit(0)
         get_command(app)(prog_name="octavo")  # the scripts are Typer's
-    sys.exit(shell(sys.argv[1:]))
+    sys.exit(run_command_line(sys.argv[1:]))

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from octavo.commands.findings import OutputFormat
+from octavo.commands.findings import FindingsFormat
 from octavo.commands.invocation import Invocation
-from octavo.commands.progress import Progress
+from octavo.commands.progress import ProgressMode
 
 if TYPE_CHECKING:
     from octavo.engine.budget import Allowance
     from octavo.pipeline.spec import Pipeline
 
-__all__ = ["FORMATS", "Format", "Order", "options"]
+__all__ = ["FORMATS_BY_SUFFIX", "ResultFormat", "RunOptions", "declare_run_options"]
 
 
-class Format(StrEnum):
+class ResultFormat(StrEnum):
     """What a result looks like."""
 
     TEXT = "text"
@@ -32,17 +32,17 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-FORMATS = {
-    ".json": Format.JSON,
-    ".jsonl": Format.JSONL,
-    ".ndjson": Format.JSONL,
-    ".csv": Format.CSV,
+FORMATS_BY_SUFFIX = {
+    ".json": ResultFormat.JSON,
+    ".jsonl": ResultFormat.JSONL,
+    ".ndjson": ResultFormat.JSONL,
+    ".csv": ResultFormat.CSV,
 }
 """The formats of files, by the endings of their names."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RunOptions:
     """A pipeline, all values given for its parameters, and the values of the options below."""
 
     pipeline: Pipeline
@@ -55,10 +55,10 @@ class Order:
     keep_going: bool = False
     fresh: bool = False
     json: bool = False
-    format: Format | None = None
+    format: ResultFormat | None = None
     front_matter: bool = False
     lock: bool = True
-    output_format: OutputFormat = OutputFormat.TEXT
+    output_format: FindingsFormat = FindingsFormat.TEXT
     exit_zero: bool = False
     dry_run: bool = False
     glob: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class Order:
     quiet: bool = False
     verbose: bool = False
     debug: bool = False
-    progress: Progress = Progress.AUTO
+    progress: ProgressMode = ProgressMode.AUTO
     events: str | None = None
     timeout: float | None = None
     hedge: float | None = None
@@ -91,7 +91,7 @@ class Order:
         return Allowance(self.max_calls, self.max_tokens, self.max_cost, self.max_minutes)
 
 
-def options(
+def declare_run_options(
     *,
     inputs: Annotated[
         list[str] | None,
@@ -163,7 +163,7 @@ def options(
         ),
     ] = False,
     format: Annotated[  # noqa: A002 - the option's name
-        Format | None,
+        ResultFormat | None,
         typer.Option(
             "--format",
             help="What results look like: `text`; `json` as --json; `jsonl` and `csv` one row a"
@@ -171,12 +171,12 @@ def options(
         ),
     ] = None,
     output_format: Annotated[
-        OutputFormat,
+        FindingsFormat,
         typer.Option(
             "--output-format",
             help="How a review's findings are written: lines, JSON, or GitHub's annotations.",
         ),
-    ] = OutputFormat.TEXT,
+    ] = FindingsFormat.TEXT,
     exit_zero: Annotated[
         bool,
         typer.Option("--exit-zero", help="End with 0 whatever a review finds or a document fails."),
@@ -300,8 +300,8 @@ def options(
         ),
     ] = None,
     progress: Annotated[
-        Progress, typer.Option("--progress", help="What standard error shows of the run.")
-    ] = Progress.AUTO,
+        ProgressMode, typer.Option("--progress", help="What standard error shows of the run.")
+    ] = ProgressMode.AUTO,
     events: Annotated[
         str | None,
         typer.Option(

@@ -13,17 +13,17 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
-from octavo.commands.atomic import Growing, write_whole
-from octavo.commands.order import Format
+from octavo.commands.atomic import AtomicFile, write_atomically
+from octavo.commands.order import ResultFormat
 from octavo.commands.render import encode
-from octavo.commands.terminal import one_line
+from octavo.commands.terminal import clean_line
 from octavo.errors import InputError, RunFailed, UsageError
 from octavo.loaders.inputs import STDIN, Input
 
-__all__ = ["File", "Output", "Rows", "Stream", "Tree", "open_output"]
+__all__ = ["SingleFile", "Destination", "CombinedFile", "StandardOutput", "MirroredTree", "open_destination"]
 
 
-class Output(Protocol):
+class Destination(Protocol):
     """Takes the finished documents, in the order in which they are to appear."""
 
     @property
@@ -31,7 +31,7 @@ class Output(Protocol):
         """The directory that the results are written to, if it is one."""
         ...
 
-    def expect(self, document: Input) -> InputError | None:
+    def reserve(self, document: Input) -> InputError | None:
         """Prepare for a document; returns an error when its result has no place of its own."""
         ...
 
@@ -51,7 +51,7 @@ class Output(Protocol):
         ...
 
 
-class Stream:
+class StandardOutput:
     """Standard output; `headed` puts a line with the source before each result."""
 
     def __init__(self, stream: BinaryIO, *, headed: bool = False) -> None:
@@ -60,13 +60,13 @@ class Stream:
         self._first = True
         self.folder = None
 
-    def expect(self, document: Input) -> None:
+    def reserve(self, document: Input) -> None:
         del document
 
     def put(self, source: str, text: str, suffix: str) -> None:
         del suffix
         if self._headed:
-            header = encode(f"==> {one_line(source)} <==\n")
+            header = encode(f"==> {clean_line(source)} <==\n")
             self._stream.write(header if self._first else b"\n" + header)
         self._first = False
         self._stream.write(encode(text))
@@ -76,64 +76,64 @@ class Stream:
     def discard(self) -> None: ...
 
 
-class File:
+class SingleFile:
     """One file, for one document."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.folder = path.parent
-        _check_folder(path.parent, path)
+        _require_writable_folder(path.parent, path)
 
-    def expect(self, document: Input) -> InputError | None:
-        return _own_input(self._path, document)
+    def reserve(self, document: Input) -> InputError | None:
+        return _check_own_input(self._path, document)
 
     def put(self, source: str, text: str, suffix: str) -> Path:
         del source, suffix
-        _write(self._path, text)
+        _write_file(self._path, text)
         return self._path
 
     def finish(self) -> None: ...
     def discard(self) -> None: ...
 
 
-class Rows:
+class CombinedFile:
     """One file for the results of all documents, one after the other."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.folder = None
-        self._growing: Growing | None = None
-        _check_folder(path.parent, path)
+        self._partial: AtomicFile | None = None
+        _require_writable_folder(path.parent, path)
 
-    def expect(self, document: Input) -> InputError | None:
-        return _own_input(self._path, document)
+    def reserve(self, document: Input) -> InputError | None:
+        return _check_own_input(self._path, document)
 
     def put(self, source: str, text: str, suffix: str) -> Path:
         del source, suffix
         try:
             self._file.write(encode(text))
         except OSError as error:
-            raise _unwritable(self._path, error) from error
+            raise _to_write_error(self._path, error) from error
         return self._path
 
     def finish(self) -> None:
         try:
             self._file.finish()
         except OSError as error:
-            raise _unwritable(self._path, error) from error
+            raise _to_write_error(self._path, error) from error
 
     def discard(self) -> None:
-        if self._growing is not None:
-            self._growing.discard()
+        if self._partial is not None:
+            self._partial.discard()
 
     @property
-    def _file(self) -> Growing:
-        if self._growing is None:
-            self._growing = Growing(self._path)
-        return self._growing
+    def _file(self) -> AtomicFile:
+        if self._partial is None:
+            self._partial = AtomicFile(self._path)
+        return self._partial
 
 
-class Tree:
+class MirroredTree:
     """A directory that mirrors the inputs: `a/b.txt` becomes `a/b.txt.md`, `a/b.md` stays.
 
     The input's whole name is kept, so that `parse.c` and `parse.h` have places of their own.
@@ -150,11 +150,11 @@ class Tree:
                 hint=f"name a directory: -o {root}.d/",
             )
         existing = next(each for each in (root, *root.absolute().parents) if each.exists())
-        _check_folder(existing, root)
+        _require_writable_folder(existing, root)
 
-    def expect(self, document: Input) -> InputError | None:
-        place = _inside(document.relative)
-        taken = {_named(place, suffix) for suffix in self._suffixes}
+    def reserve(self, document: Input) -> InputError | None:
+        place = _confine_path(document.relative)
+        taken = {_add_suffix(place, suffix) for suffix in self._suffixes}
         if not taken.isdisjoint(self._taken):
             return InputError(
                 f"its result would be {self.root / min(taken)}, as another input's",
@@ -163,29 +163,29 @@ class Tree:
             )
         self._taken |= taken
         self._places[document.source] = place
-        errors = (_own_input(self.root / name, document) for name in sorted(taken))
+        errors = (_check_own_input(self.root / name, document) for name in sorted(taken))
         return next((error for error in errors if error), None)
 
     def put(self, source: str, text: str, suffix: str) -> Path:
-        path = self.root / _named(self._places.pop(source, _inside(source)), suffix)
+        path = self.root / _add_suffix(self._places.pop(source, _confine_path(source)), suffix)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unwritable(path.parent, error) from error
-        _write(path, text)
+            raise _to_write_error(path.parent, error) from error
+        _write_file(path, text)
         return path
 
     def finish(self) -> None: ...
     def discard(self) -> None: ...
 
 
-def open_output(
+def open_destination(
     target: str | None,
     *,
     several: bool,
-    format: Format = Format.TEXT,  # noqa: A002 - the option's name
+    format: ResultFormat = ResultFormat.TEXT,  # noqa: A002 - the option's name
     lines: bool = False,
-) -> Output:
+) -> Destination:
     """Return the place that `-o` names.
 
     `several` says that there may be more than one result, `lines` that each line of it names its
@@ -193,28 +193,28 @@ def open_output(
     one. Raises UsageError when nothing could be written there, before anything runs.
     """
     if target is None or target == STDIN:
-        headed = several and not lines and format is Format.TEXT
-        return Stream(sys.stdout.buffer, headed=headed)
+        headed = several and not lines and format is ResultFormat.TEXT
+        return StandardOutput(sys.stdout.buffer, headed=headed)
     path = Path(target)
     one = path.suffix and not path.is_dir() and not target.endswith(("/", os.sep))
-    if format is not Format.TEXT and one:
-        return Rows(path)
+    if format is not ResultFormat.TEXT and one:
+        return CombinedFile(path)
     if several or target.endswith(("/", os.sep)) or path.is_dir():
-        return Tree(path, (".md", ".json") if format is Format.TEXT else (f".{format}",))
-    return File(path)
+        return MirroredTree(path, (".md", ".json") if format is ResultFormat.TEXT else (f".{format}",))
+    return SingleFile(path)
 
 
-def _named(place: str, suffix: str) -> str:
+def _add_suffix(place: str, suffix: str) -> str:
     return place if place.endswith(suffix) else place + suffix
 
 
-def _inside(relative: str) -> str:
+def _confine_path(relative: str) -> str:
     """Return a relative path that cannot lead out of the directory."""
     parts = PurePosixPath(relative.replace(os.sep, "/")).parts
     return "/".join(part for part in parts if part not in {"..", "/"}) or "document"
 
 
-def _own_input(path: Path, document: Input) -> InputError | None:
+def _check_own_input(path: Path, document: Input) -> InputError | None:
     if document.path is None or not path.exists() or not path.samefile(document.path):
         return None
     return InputError(
@@ -222,7 +222,7 @@ def _own_input(path: Path, document: Input) -> InputError | None:
     )
 
 
-def _check_folder(folder: Path, path: Path) -> None:
+def _require_writable_folder(folder: Path, path: Path) -> None:
     if not folder.is_dir():
         there = folder.exists()
         raise UsageError(
@@ -235,14 +235,14 @@ def _check_folder(folder: Path, path: Path) -> None:
         )
 
 
-def _write(path: Path, text: str) -> None:
+def _write_file(path: Path, text: str) -> None:
     try:
-        write_whole(path, encode(text))
+        write_atomically(path, encode(text))
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _to_write_error(path, error) from error
 
 
-def _unwritable(path: Path, error: OSError) -> RunFailed:
+def _to_write_error(path: Path, error: OSError) -> RunFailed:
     return RunFailed(
         f"{path} cannot be written: {error.strerror}",
         hint="run the same command again with another -o: nothing is asked twice",

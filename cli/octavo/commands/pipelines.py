@@ -11,34 +11,34 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from octavo.commands.flags import command_for
+from octavo.commands.flags import build_pipeline_function
 from octavo.commands.invocation import Invocation
-from octavo.commands.order import Order, options
-from octavo.commands.settings import bind
+from octavo.commands.order import RunOptions, declare_run_options
+from octavo.commands.settings import bind_defaults
 from octavo.errors import OctavoError, UsageError
 from octavo.pipeline.lookup import FoundFile, Lookup
 from octavo.pipeline.reader import load_pipeline
 
-__all__ = ["PipelineGroup", "by_pipeline", "common_options"]
+__all__ = ["PipelineGroup", "build_pipeline_group", "build_common_command"]
 
-_COMMON = len(inspect.signature(options).parameters)
+_COMMON_COUNT = len(inspect.signature(declare_run_options).parameters)
 """How many of a command's parameters are the common options."""
 
 
-def by_pipeline(name: str, about: str, act: Callable[[Order], int]) -> typer.Typer:
+def build_pipeline_group(name: str, about: str, act: Callable[[RunOptions], int]) -> typer.Typer:
     """Return a command that reads the pipeline named by its first argument.
 
     The options that follow are the common ones and the pipeline's parameters; `act` gets them and
     returns the exit code.
     """
 
-    class Group(PipelineGroup):
-        def perform(self, order: Order) -> int:
+    class ActingGroup(PipelineGroup):
+        def perform(self, order: RunOptions) -> int:
             return act(order)
 
     application = typer.Typer(
         name=name,
-        cls=Group,
+        cls=ActingGroup,
         help=about,
         rich_markup_mode=None,
         add_completion=False,
@@ -47,11 +47,11 @@ def by_pipeline(name: str, about: str, act: Callable[[Order], int]) -> typer.Typ
         invoke_without_command=True,
         epilog=f"`octavo {name} PIPELINE --help` also shows the pipeline's own options.",
     )
-    application.callback()(_demand_pipeline)
+    application.callback()(_require_pipeline)
     return application
 
 
-def _demand_pipeline(context: typer.Context) -> None:
+def _require_pipeline(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         raise UsageError("say which pipeline to run", hint="`octavo ls` lists the pipelines")
 
@@ -59,7 +59,7 @@ def _demand_pipeline(context: typer.Context) -> None:
 class PipelineGroup(TyperGroup):
     """Makes a command of each pipeline when it is asked for."""
 
-    def perform(self, order: Order) -> int:
+    def perform(self, order: RunOptions) -> int:
         """Do what the command line asks for, and return the exit code."""
         raise NotImplementedError
 
@@ -74,23 +74,23 @@ class PipelineGroup(TyperGroup):
             if ctx.resilient_parsing:  # the shell asks for completions
                 return None
             raise
-        command = _command(pipeline.name, command_for(pipeline, self.perform))
+        command = _build_command(pipeline.name, build_pipeline_function(pipeline, self.perform))
         invocation: Invocation = ctx.find_object(Invocation) or Invocation()
         found = {name: each.value for name, each in invocation.settings.items() if name != "model"}
-        return bind(command, found)
+        return bind_defaults(command, found)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - same
         if args and args[0].startswith("-") and args[0] not in {*ctx.help_option_names, "-", "--"}:
             raise UsageError(
                 f"{args[0]} stands before the pipeline's name",
-                hint=f"write {ctx.command_path} {shlex.join(_name_first(args))}",
+                hint=f"write {ctx.command_path} {shlex.join(_move_name_first(args))}",
             )
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - same
-        with bind(common_options()).make_context("", [], parent=ctx) as inner:
+        with bind_defaults(build_common_command()).make_context("", [], parent=ctx) as inner:
             cast("TyperCommand", inner.command).format_options(inner, formatter)
-        rows = [(found.name, _about(found)) for found in Lookup().list_pipelines()]
+        rows = [(found.name, _describe_pipeline(found)) for found in Lookup().list_pipelines()]
         if rows:
             with formatter.section("Pipelines"):
                 formatter.write_dl(rows)
@@ -101,7 +101,7 @@ class PipelineCommand(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - same
         *common, help_option = self.get_params(ctx)
-        common, own = common[:_COMMON], common[_COMMON:]
+        common, own = common[:_COMMON_COUNT], common[_COMMON_COUNT:]
         sections = (
             ("Arguments", [each for each in common if each.param_type_name == "argument"]),
             (
@@ -118,18 +118,18 @@ class PipelineCommand(TyperCommand):
                     formatter.write_dl([(n.replace(" <list[str]>", ""), h) for n, h in records])
 
 
-def common_options() -> PipelineCommand:
+def build_common_command() -> PipelineCommand:
     """Return a command that takes the options of every pipeline, and does nothing."""
-    return _command("", options)
+    return _build_command("", declare_run_options)
 
 
-def _command(name: str, function: Callable[..., None]) -> PipelineCommand:
+def _build_command(name: str, function: Callable[..., None]) -> PipelineCommand:
     application = typer.Typer(rich_markup_mode=None, add_completion=False)
     application.command(name, cls=PipelineCommand)(function)
     return cast("PipelineCommand", get_command(application))
 
 
-def _name_first(args: Sequence[str]) -> list[str]:
+def _move_name_first(args: Sequence[str]) -> list[str]:
     """Return the words with the pipeline's name at the beginning, if one of them can be it."""
     names = {found.name for found in Lookup().list_pipelines()}
     named = (at for at, word in enumerate(args) if word in names or word.endswith(".yaml"))
@@ -139,7 +139,7 @@ def _name_first(args: Sequence[str]) -> list[str]:
     return [args[place], *args[:place], *args[place + 1 :]]
 
 
-def _about(found: FoundFile) -> str:
+def _describe_pipeline(found: FoundFile) -> str:
     try:
         return load_pipeline(found).about
     except OctavoError as error:

@@ -9,20 +9,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from octavo.commands.assembly import assemble
+from octavo.commands.assembly import build_job
 from octavo.commands.failure import describe
-from octavo.commands.order import Order
-from octavo.commands.pipelines import by_pipeline
-from octavo.commands.progress import duration, open_display, plural
-from octavo.commands.table import aligned
-from octavo.commands.terminal import say
+from octavo.commands.order import RunOptions
+from octavo.commands.pipelines import build_pipeline_group
+from octavo.commands.progress import format_duration, open_display, pluralize
+from octavo.commands.table import align_columns
+from octavo.commands.terminal import print_stderr
 from octavo.engine.budget import Allowance
 from octavo.engine.plan import SecondAttempts, Plan, PlanStep
 
 __all__ = ["plan", "print_plan"]
 
 
-def print_plan(order: Order) -> int:
+def print_plan(order: RunOptions) -> int:
     """Print the plan of a run as a table or as JSON; return the exit code.
 
     That is 1 when an input cannot be read or the journal's replies would fail a document again, and
@@ -32,21 +32,21 @@ def print_plan(order: Order) -> int:
 
     display = open_display(order.progress, sys.stderr, quiet=order.quiet)
     try:
-        found = asyncio.run(forecast(assemble(order, display), watch=display))
+        found = asyncio.run(forecast(build_job(order, display), watch=display))
     finally:
         display.close()
     for error in found.unreadable:
-        say(describe(error))
+        print_stderr(describe(error))
     if found.unreadable and not found.documents:
         return found.unreadable[0].exit_code
     for source, error in found.failing:
-        say(describe(error, about=source))
+        print_stderr(describe(error, about=source))
     if found.failing:
-        say("the journal has replies of no use; `octavo runs retry` asks for them again")
+        print_stderr("the journal has replies of no use; `octavo runs retry` asks for them again")
     text = (
         json.dumps(_as_object(found))
         if order.json
-        else "\n".join([*_as_lines(found), *_limits(found, order.allowance)])
+        else "\n".join([*_as_lines(found), *_warn_of_limits(found, order.allowance)])
     )
     sys.stdout.write(text + "\n")
     return int(bool(found.unreadable or found.failing))
@@ -55,19 +55,19 @@ def print_plan(order: Order) -> int:
 def _as_object(plan: Plan) -> dict[str, Any]:
     return {
         "documents": plan.documents,
-        **_counted(plan.steps),
+        **_sum_counts(plan.steps),
         "depth": plan.depth,
         "largest": plan.largest,
         "window": plan.window,
         "tokenizer": plan.tokenizer,
         "price": plan.priced,
-        "seconds": _bounds(*plan.seconds) if plan.seconds is not None else None,
+        "seconds": _as_bounds(*plan.seconds) if plan.seconds is not None else None,
         "jobs": plan.jobs,
-        "steps": [{"step": step.step, **_counted([step])} for step in plan.steps],
+        "steps": [{"step": step.step, **_sum_counts([step])} for step in plan.steps],
     }
 
 
-def _counted(steps: Sequence[PlanStep]) -> dict[str, Any]:
+def _sum_counts(steps: Sequence[PlanStep]) -> dict[str, Any]:
     """Return what is counted of some steps; what is not known is null, never 0."""
     costs = [(step.cost_low, step.cost_high) for step in steps]
     known = [(low, high) for low, high in costs if low is not None and high is not None]
@@ -80,22 +80,22 @@ def _counted(steps: Sequence[PlanStep]) -> dict[str, Any]:
             "high": sum(step.calls_high for step in steps),
             "cached": sum(step.cached for step in steps),
         },
-        "sent": _bounds(
+        "sent": _as_bounds(
             sum(step.sent_low for step in steps), sum(step.sent_high for step in steps)
         ),
         "tokens": {
-            "prompt": _bounds(
+            "prompt": _as_bounds(
                 sum(step.prompt_low for step in steps), sum(step.prompt_high for step in steps)
             ),
             "completion": {
-                **_bounds(
+                **_as_bounds(
                     sum(step.completion_low for step in steps),
                     sum(step.completion_high for step in steps),
                 ),
                 "likely": sum(step.completion_likely for step in steps),
             },
         },
-        "cost": _bounds(*(_dollars(sum(each)) for each in zip(*known, strict=True)))
+        "cost": _as_bounds(*(_round_dollars(sum(each)) for each in zip(*known, strict=True)))
         if len(known) == len(costs)
         else None,
         "again": _as_again(sum((step.again for step in steps), SecondAttempts())),
@@ -103,7 +103,7 @@ def _counted(steps: Sequence[PlanStep]) -> dict[str, Any]:
     }
 
 
-def _dollars(amount: float) -> float:
+def _round_dollars(amount: float) -> float:
     return round(amount, 9)  # a token of the cheapest models costs more
 
 
@@ -112,36 +112,36 @@ def _as_again(again: SecondAttempts) -> dict[str, Any]:
     return {
         "calls": again.calls,
         "tokens": tokens,
-        "cost": None if again.cost is None else _dollars(again.cost),
+        "cost": None if again.cost is None else _round_dollars(again.cost),
     }
 
 
-def _bounds(low: float, high: float) -> dict[str, float]:
+def _as_bounds(low: float, high: float) -> dict[str, float]:
     return {"low": low, "high": high}
 
 
 def _as_lines(plan: Plan) -> Iterable[str]:
     rows = [("step", "calls", "cached", "tokens in", "tokens out", "why")]
-    rows += [_row(step.step, [step]) for step in plan.steps]
+    rows += [_as_row(step.step, [step]) for step in plan.steps]
     if len(plan.steps) > 1:
-        rows.append((*_row("total", plan.steps)[:-1], ""))
-    yield from aligned(rows, right=range(1, len(rows[0]) - 1))
+        rows.append((*_as_row("total", plan.steps)[:-1], ""))
+    yield from align_columns(rows, right=range(1, len(rows[0]) - 1))
     yield ""
-    parts = [plural(plan.documents, "document"), f"depth {plan.depth}"]
+    parts = [pluralize(plan.documents, "document"), f"depth {plan.depth}"]
     if plan.largest:
         window = f" of a window of {plan.window:,}" if plan.window else ""
         parts.append(f"largest call {plan.largest:,} tokens{window}")
     yield f"{', '.join(parts)} (counted by {plan.tokenizer})"
     if plan.sent[1]:
-        yield f"cost: {_cost(plan)}; time: {_time(plan)}"
+        yield f"cost: {_format_cost(plan)}; time: {_format_time(plan)}"
         if plan.again.calls:
-            yield f"if replies are cut or unusable: {_more(plan.again)}"
+            yield f"if replies are cut or unusable: {_format_again(plan.again)}"
     else:
         yield "nothing would be sent: the journal answers every call"
 
 
-def _row(name: str, steps: Sequence[PlanStep]) -> tuple[str, ...]:
-    counted = _counted(steps)
+def _as_row(name: str, steps: Sequence[PlanStep]) -> tuple[str, ...]:
+    counted = _sum_counts(steps)
     calls, tokens = counted["calls"], counted["tokens"]
     reasons = sorted(counted["reasons"].items(), key=lambda each: -each[1])
     why = ", ".join(
@@ -149,24 +149,24 @@ def _row(name: str, steps: Sequence[PlanStep]) -> tuple[str, ...]:
     )
     return (
         name,
-        _range(calls["low"], calls["high"]),
+        _format_range(calls["low"], calls["high"]),
         f"{calls['cached']:,}",
-        _range(tokens["prompt"]["low"], tokens["prompt"]["high"]),
-        _range(tokens["completion"]["low"], tokens["completion"]["high"]),
+        _format_range(tokens["prompt"]["low"], tokens["prompt"]["high"]),
+        _format_range(tokens["completion"]["low"], tokens["completion"]["high"]),
         why,
     )
 
 
-def _cost(plan: Plan) -> str:
+def _format_cost(plan: Plan) -> str:
     if plan.cost is None:
         return "unknown (price_in and price_out in the profile say it)"
     low, high = plan.cost
     if not high:
         return f"none ({plan.priced})"
-    return f"{' to '.join(dict.fromkeys(map(_money, (low, high))))} ({plan.priced})"
+    return f"{' to '.join(dict.fromkeys(map(_format_dollars, (low, high))))} ({plan.priced})"
 
 
-def _limits(plan: Plan, allowance: Allowance) -> Iterable[str]:
+def _warn_of_limits(plan: Plan, allowance: Allowance) -> Iterable[str]:
     """Say which budgets the run would reach, or may."""
     again, cost, seconds = plan.again, plan.cost, plan.seconds
     second = again.prompt + again.completion
@@ -182,32 +182,32 @@ def _limits(plan: Plan, allowance: Allowance) -> Iterable[str]:
         yield f"--max-{name} {most:,} {will} end the run before it is done; it can be resumed"
 
 
-def _more(again: SecondAttempts) -> str:
+def _format_again(again: SecondAttempts) -> str:
     tokens = again.prompt + again.completion
-    cost = f", {_money(again.cost)}" if again.cost else ""
-    return f"at most {plural(again.calls, 'more call')}, {tokens:,} tokens{cost}"
+    cost = f", {_format_dollars(again.cost)}" if again.cost else ""
+    return f"at most {pluralize(again.calls, 'more call')}, {tokens:,} tokens{cost}"
 
 
-def _money(amount: float) -> str:
+def _format_dollars(amount: float) -> str:
     return f"${amount:.4f}" if amount < 1 else f"${amount:,.2f}"
 
 
-def _time(plan: Plan) -> str:
+def _format_time(plan: Plan) -> str:
     if plan.seconds is None:
         return "unknown before a first run"
-    low, high = map(duration, plan.seconds)
+    low, high = map(format_duration, plan.seconds)
     return f"about {low if low == high else f'{low} to {high}'} with {plan.jobs} in flight"
 
 
-def _range(low: int, high: int) -> str:
+def _format_range(low: int, high: int) -> str:
     return f"{low:,}" if low == high else f"{low:,}-{high:,}"
 
 
-def _perform(order: Order) -> int:
+def _perform(order: RunOptions) -> int:
     return print_plan(order)
 
 
-plan = by_pipeline(
+plan = build_pipeline_group(
     "plan",
     "Say what a run would do: calls, tokens, cost, time, and why. Sends nothing.\n\n"
     "Takes the same options as `octavo run`.",

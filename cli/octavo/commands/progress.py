@@ -12,27 +12,27 @@ from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import Protocol, TextIO
 
-from octavo.commands.terminal import one_line, say, styled
+from octavo.commands.terminal import clean_line, print_stderr, is_drawable
 from octavo.engine.report import Outcome, Result, Watch
 
 __all__ = [
     "HEARTBEAT",
     "Display",
-    "Plain",
-    "Progress",
-    "Quiet",
-    "Tally",
-    "duration",
-    "megabytes",
+    "PlainDisplay",
+    "ProgressMode",
+    "QuietDisplay",
+    "ProgressCounts",
+    "format_duration",
+    "format_megabytes",
     "open_display",
-    "plural",
+    "pluralize",
 ]
 
 HEARTBEAT = 30.0
 """Seconds without a line after which a heartbeat is due."""
 
 
-class Progress(StrEnum):
+class ProgressMode(StrEnum):
     """How a run shows what it does: `auto` is `bar` on a terminal and `plain` elsewhere."""
 
     AUTO = "auto"
@@ -49,15 +49,15 @@ class Display(Watch, Protocol):
 
     run: str
 
-    def line(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Write a line that the user must see, an error for example."""
         ...
 
-    def beat(self) -> None:
+    def refresh(self) -> None:
         """Take note of the time; to be called about once a second while the run goes on."""
         ...
 
-    def paused(self) -> AbstractContextManager[None]:
+    def pause(self) -> AbstractContextManager[None]:
         """Keep the terminal clear while something is written to standard output."""
         ...
 
@@ -66,7 +66,7 @@ class Display(Watch, Protocol):
         ...
 
 
-class Tally:
+class ProgressCounts:
     """Counts calls and documents."""
 
     def __init__(self) -> None:
@@ -88,11 +88,11 @@ class Tally:
 
     def __str__(self) -> str:
         kept = f" ({self.cached:,} from the journal)" if self.cached else ""
-        calls = f"{self.calls:,} of {plural(self.planned, 'call')}{kept}"
-        return f"{calls}, {plural(self.documents, 'document')} done" if self.documents else calls
+        calls = f"{self.calls:,} of {pluralize(self.planned, 'call')}{kept}"
+        return f"{calls}, {pluralize(self.documents, 'document')} done" if self.documents else calls
 
 
-class Quiet:
+class QuietDisplay:
     """Shows nothing but errors and, unless `silent`, notices."""
 
     def __init__(self, stream: TextIO, *, silent: bool = False) -> None:
@@ -112,20 +112,20 @@ class Quiet:
 
     def notice(self, message: str) -> None:
         if not self._silent:
-            say(message, self._stream)
+            print_stderr(message, self._stream)
 
-    def line(self, text: str) -> None:
-        say(text, self._stream)
+    def write_line(self, text: str) -> None:
+        print_stderr(text, self._stream)
 
-    def beat(self) -> None: ...
+    def refresh(self) -> None: ...
 
-    def paused(self) -> AbstractContextManager[None]:
+    def pause(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def close(self) -> None: ...
 
 
-class Plain:
+class PlainDisplay:
     """One line for each finished document, and a heartbeat."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
@@ -133,7 +133,7 @@ class Plain:
         self._stream = stream
         self._clock = clock
         self._start = self._last = clock()
-        self._tally = Tally()
+        self._tally = ProgressCounts()
         self._fetch: str | None = None
 
     def run_started(self, run: str) -> None:
@@ -147,7 +147,7 @@ class Plain:
             totals = result.totals
             cached = totals.outcomes.get(Outcome.CACHED, 0)
             kept = f", {cached} from the journal" if cached else ""
-            self.line(f"{one_line(result.source)}: done, {plural(totals.calls, 'call')}{kept}")
+            self.write_line(f"{clean_line(result.source)}: done, {pluralize(totals.calls, 'call')}{kept}")
 
     def call_planned(self, source: str, step: str) -> None:
         del source, step
@@ -159,57 +159,57 @@ class Plain:
 
     def fetching(self, name: str, done: int, total: int) -> None:
         if self._fetch is None and done < total:
-            self.line(f"fetching {name}, {megabytes(total)}")
-        self._fetch = None if done == total else f"{megabytes(done)} of {megabytes(total)}"
+            self.write_line(f"fetching {name}, {format_megabytes(total)}")
+        self._fetch = None if done == total else f"{format_megabytes(done)} of {format_megabytes(total)}"
 
     def waiting(self, stage: str) -> None:
         if self._fetch is None and stage:
-            self.line(stage)
+            self.write_line(stage)
         self._fetch = stage or None
 
     def notice(self, message: str) -> None:
-        self.line(message)
+        self.write_line(message)
 
-    def line(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         self._last = self._clock()
-        say(text, self._stream)
+        print_stderr(text, self._stream)
 
-    def beat(self) -> None:
+    def refresh(self) -> None:
         now = self._clock()
         if now - self._last >= HEARTBEAT:
-            self.line(f"{self._fetch or self._tally}, {duration(now - self._start)}")
+            self.write_line(f"{self._fetch or self._tally}, {format_duration(now - self._start)}")
 
-    def paused(self) -> AbstractContextManager[None]:
+    def pause(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def close(self) -> None: ...
 
 
-def open_display(kind: Progress, stream: TextIO, *, quiet: bool = False) -> Display:
+def open_display(kind: ProgressMode, stream: TextIO, *, quiet: bool = False) -> Display:
     """Return the display that the options and the terminal ask for.
 
     A bar is drawn only on a terminal that may be drawn on; asked for elsewhere it is `plain`.
     """
-    if quiet or kind is Progress.NONE:
-        return Quiet(stream, silent=quiet)
-    if kind in {Progress.AUTO, Progress.BAR} and styled(stream):
-        from octavo.commands.bar import Bar  # noqa: PLC0415 - rich costs time and memory elsewhere
+    if quiet or kind is ProgressMode.NONE:
+        return QuietDisplay(stream, silent=quiet)
+    if kind in {ProgressMode.AUTO, ProgressMode.BAR} and is_drawable(stream):
+        from octavo.commands.bar import BarDisplay  # noqa: PLC0415 - rich costs time and memory elsewhere
 
-        return Bar(stream)
-    return Plain(stream)
+        return BarDisplay(stream)
+    return PlainDisplay(stream)
 
 
-def plural(count: int, noun: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     """Return `1 call`, `2 calls`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def megabytes(count: int) -> str:
+def format_megabytes(count: int) -> str:
     """Return a number of bytes as people write it: `93 MB`."""
     return f"{count / 1e6:,.0f} MB"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a length of time as people write it: `12 s`, `3 min 05 s`, `2 h 10 min`."""
     whole = int(seconds)
     if whole < 60:

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 __all__ = ["redact"]
 
-_SECRET_NAME = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS")
-_SHORTEST = 8
+_SECRET_SUFFIXES = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS")
+_MIN_SECRET_LENGTH = 8
 """Shorter values would take ordinary words out of messages."""
-_SHAPES = (
+_KEY_PATTERNS = (
     (r"\b(?:sk|pk|rk|hf|gsk|xai)[-_][A-Za-z0-9_\-]{8,}", "[key]"),
     (r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}", r"\1 [key]"),
     (r"(?<=://)[^/\s@]+(?=@)", "[key]"),
@@ -30,8 +30,8 @@ def redact(text: str, environ: Mapping[str, str] | None = None) -> str:
     of an authorization header or an address.
     """
     for name, value in (os.environ if environ is None else environ).items():
-        if len(value) >= _SHORTEST and name.upper().endswith(_SECRET_NAME):
+        if len(value) >= _MIN_SECRET_LENGTH and name.upper().endswith(_SECRET_SUFFIXES):
             text = text.replace(value, "[key]")
-    for shape, replacement in _SHAPES:
+    for shape, replacement in _KEY_PATTERNS:
         text = re.sub(shape, replacement, text)
     return text

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import repeat
 from typing import Any
 
-from octavo.commands.findings import OutputFormat, formatted
+from octavo.commands.findings import FindingsFormat, format_findings
 from octavo.engine.report import QuestionAnswer, Result, Totals
 
 __all__ = ["as_json", "as_row", "as_text", "encode"]
@@ -20,7 +20,7 @@ def as_text(result: Result) -> str:
     """
     value = result.value
     if result.findings is not None:
-        return formatted(result.findings, OutputFormat.TEXT)
+        return format_findings(result.findings, FindingsFormat.TEXT)
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -36,13 +36,13 @@ def as_json(result: Result, run: str) -> str:
     line: dict[str, Any] = {
         "source": result.source,
         "result": result.value,
-        "sources": _sources(result, result.source),
+        "sources": _list_sources(result, result.source),
         "coverage": round(result.coverage, 6),
-        "usage": usage(result.totals),
+        "usage": as_usage(result.totals),
         "run": run,
     }
     if result.answers:
-        line["answers"] = [_answer(each, result.source) for each in result.answers]
+        line["answers"] = [_as_answer(each, result.source) for each in result.answers]
     if result.metadata:
         line["metadata"] = dict(result.metadata)
     if result.error is not None:
@@ -50,12 +50,12 @@ def as_json(result: Result, run: str) -> str:
     return json.dumps(line, ensure_ascii=False) + "\n"
 
 
-def _answer(answer: QuestionAnswer, source: str) -> Mapping[str, Any]:
-    sources = _sources(answer, source)
+def _as_answer(answer: QuestionAnswer, source: str) -> Mapping[str, Any]:
+    sources = _list_sources(answer, source)
     return {answer.name: answer.asked, "result": answer.value, "sources": sources}
 
 
-def _sources(told: Result | QuestionAnswer, source: str) -> list[Mapping[str, Any]]:
+def _list_sources(told: Result | QuestionAnswer, source: str) -> list[Mapping[str, Any]]:
     origins = told.origins or repeat(source, len(told.spans))
     return [
         {"source": origin, "start": span.start, "end": span.end, "place": place}
@@ -78,7 +78,7 @@ def as_row(result: Result) -> dict[str, Any]:
     return row
 
 
-def usage(totals: Totals) -> Mapping[str, Any]:
+def as_usage(totals: Totals) -> Mapping[str, Any]:
     """Return totals as `--json` writes them; what the backend never said is null."""
     return {
         "calls": totals.calls,
@@ -86,13 +86,13 @@ def usage(totals: Totals) -> Mapping[str, Any]:
         "prompt_tokens": totals.prompt,
         "completion_tokens": totals.completion,
         "cached_tokens": totals.cached,
-        "hit_rate": _rounded(totals.hit_rate),
-        "ideal_hit_rate": _rounded(totals.ideal_rate),
+        "hit_rate": _round_share(totals.hit_rate),
+        "ideal_hit_rate": _round_share(totals.ideal_rate),
         "outcomes": {str(outcome): count for outcome, count in totals.outcomes.items()},
     }
 
 
-def _rounded(share: float | None) -> float | None:
+def _round_share(share: float | None) -> float | None:
     return None if share is None else round(share, 4)
 
 

@@ -7,21 +7,21 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
-from octavo.commands.assembly import assemble, may_be_several, reads_only_stdin
-from octavo.commands.delivery import Delivery
+from octavo.commands.assembly import build_job, may_have_several_results, reads_only_stdin
+from octavo.commands.delivery import ResultWriter
 from octavo.commands.events import EventLog
-from octavo.commands.failure import exit_code
-from octavo.commands.findings import OutputFormat, formatted, summarize_for_github
-from octavo.commands.form import FrontMatter, form_of, open_form
+from octavo.commands.failure import find_exit_code
+from octavo.commands.findings import FindingsFormat, format_findings, summarize_for_github
+from octavo.commands.form import FrontMatter, choose_result_format, open_formatter
 from octavo.commands.interruption import run_interruptibly
-from octavo.commands.inventory import Inventory
-from octavo.commands.order import Order
-from octavo.commands.output import Tree, open_output
-from octavo.commands.pipelines import by_pipeline
+from octavo.commands.inventory import LockRecorder
+from octavo.commands.order import RunOptions
+from octavo.commands.output import MirroredTree, open_destination
+from octavo.commands.pipelines import build_pipeline_group
 from octavo.commands.plan import print_plan
-from octavo.commands.progress import Display, Progress, duration, open_display, plural
+from octavo.commands.progress import Display, ProgressMode, format_duration, open_display, pluralize
 from octavo.commands.render import encode
-from octavo.commands.watches import Verbose, watching
+from octavo.commands.watches import CallLogger, combine_watches
 from octavo.engine.execute import Job, execute
 from octavo.engine.report import Outcome, Report, Watch
 from octavo.engine.storage import find_journal_path
@@ -29,53 +29,53 @@ from octavo.errors import RunFailed
 
 __all__ = ["run"]
 
-_BEAT = 0.5
+_REFRESH_SECONDS = 0.5
 """Seconds between two updates of the display."""
 
 
-def _perform(order: Order) -> int:
+def _run_pipeline(order: RunOptions) -> int:
     """Run the order and return the exit code; what ends the whole run is raised."""
     if order.dry_run:
         return print_plan(order)
     if order.events is None:
-        return _perform_with(order, None)
+        return _run_with_events(order, None)
     events = EventLog(order.events)
     try:
-        code = _perform_with(order, events)
+        code = _run_with_events(order, events)
     except BaseException as error:
-        events.ended(exit_code(error), error)
+        events.write_end(find_exit_code(error), error)
         raise
-    events.ended(code)
+    events.write_end(code)
     return code
 
 
-def _perform_with(order: Order, events: EventLog | None) -> int:
-    kind = form_of(order.format, order.output)
-    several = may_be_several(order) and not order.pipeline.gather
+def _run_with_events(order: RunOptions, events: EventLog | None) -> int:
+    kind = choose_result_format(order.format, order.output)
+    several = may_have_several_results(order) and not order.pipeline.gather
     lines = any(use.type.finds for use in order.pipeline.steps)
-    output = open_output(order.output, several=several, format=kind, lines=lines)
+    output = open_destination(order.output, several=several, format=kind, lines=lines)
     display = open_display(order.progress, sys.stderr, quiet=order.quiet)
-    verbose = [Verbose(display)] if order.verbose and not order.quiet else []
-    watch = watching(display, *verbose, *([events] if events else []))
-    inventory: Inventory | None = None
+    verbose = [CallLogger(display)] if order.verbose and not order.quiet else []
+    watch = combine_watches(display, *verbose, *([events] if events else []))
+    inventory: LockRecorder | None = None
     try:
-        job = assemble(order, watch, output)
+        job = build_job(order, watch, output)
         if order.changed_since is not None and job.inputs == ():
             watch.notice(f"no document has changed since {order.changed_since}")
             return 0
         if verbose:
-            watch.notice(f"model {job.profile.model}, {_journal(order)}")
+            watch.notice(f"model {job.profile.model}, {_describe_journal(order)}")
         if events is not None:
-            events.about = _about(job)
-        front_matter = _front_matter(order, job) if order.front_matter else None
-        form = open_form(kind, alone=isinstance(output, Tree), front_matter=front_matter)
-        deferred = order.output_format is not OutputFormat.TEXT
-        delivery = Delivery(form, output, display, deferred=deferred, accepted=order.allow_partial)
+            events.run_facts = _as_run_facts(job)
+        front_matter = _build_front_matter(order, job) if order.front_matter else None
+        form = open_formatter(kind, alone=isinstance(output, MirroredTree), front_matter=front_matter)
+        deferred = order.output_format is not FindingsFormat.TEXT
+        delivery = ResultWriter(form, output, display, deferred=deferred, accepted=order.allow_partial)
         if order.lock and not order.private and output.folder is not None:
-            inventory = delivery.inventory = Inventory(order, job, output.folder)
+            inventory = delivery.lock_recorder = LockRecorder(order, job, output.folder)
         report = run_interruptibly(
-            _run(job, display, watch, delivery),
-            first=lambda: display.line(
+            _execute_job(job, display, watch, delivery),
+            first=lambda: display.write_line(
                 "interrupted; waiting for the calls in flight. Again to stop at once"
             ),
             second=display.close,
@@ -83,7 +83,7 @@ def _perform_with(order: Order, events: EventLog | None) -> int:
     except BaseException as error:
         display.close()
         if not isinstance(error, BrokenPipeError):
-            _say_how_to_go_on(order, display, display.run)
+            _explain_resume(order, display, display.run)
         raise
     finally:
         output.discard()
@@ -95,11 +95,11 @@ def _perform_with(order: Order, events: EventLog | None) -> int:
     return _conclude(order, display, delivery, report)
 
 
-def _journal(order: Order) -> str:
+def _describe_journal(order: RunOptions) -> str:
     return "no journal" if order.private else f"journal {find_journal_path()}"
 
 
-def _about(job: Job) -> dict[str, str]:
+def _as_run_facts(job: Job) -> dict[str, str]:
     return {
         "octavo": installed("octavo"),
         "pipeline": job.pipeline.name,
@@ -108,7 +108,7 @@ def _about(job: Job) -> dict[str, str]:
     }
 
 
-def _front_matter(order: Order, job: Job) -> FrontMatter:
+def _build_front_matter(order: RunOptions, job: Job) -> FrontMatter:
     kind, _, name = job.profile.model.partition(":")
     is_file = name.endswith((".gguf", ".yaml", ".yml"))
     return FrontMatter(
@@ -120,37 +120,37 @@ def _front_matter(order: Order, job: Job) -> FrontMatter:
     )
 
 
-async def _run(job: Job, display: Display, watch: Watch, delivery: Delivery) -> Report:
-    async def beat() -> None:
+async def _execute_job(job: Job, display: Display, watch: Watch, delivery: ResultWriter) -> Report:
+    async def refresh_display() -> None:
         while True:
-            await asyncio.sleep(_BEAT)
-            display.beat()
+            await asyncio.sleep(_REFRESH_SECONDS)
+            display.refresh()
 
-    delivery.cancels(asyncio.current_task())
-    ticker = asyncio.create_task(beat())
+    delivery.set_task(asyncio.current_task())
+    ticker = asyncio.create_task(refresh_display())
     try:
         report = await execute(job, watch=watch, sink=delivery)
     except asyncio.CancelledError:
-        if delivery.broken is not None:
-            raise delivery.broken from None
+        if delivery.write_error is not None:
+            raise delivery.write_error from None
         raise
     finally:
         ticker.cancel()
     await delivery.finish()
-    if delivery.broken is not None:
-        raise delivery.broken
+    if delivery.write_error is not None:
+        raise delivery.write_error
     return report
 
 
-def _conclude(order: Order, display: Display, delivery: Delivery, report: Report) -> int:
+def _conclude(order: RunOptions, display: Display, delivery: ResultWriter, report: Report) -> int:
     if report.documents > 1:
-        for line in () if order.progress is Progress.NONE else delivery.batch.lines():
+        for line in () if order.progress is ProgressMode.NONE else delivery.summary.format_lines():
             display.notice(line)
-        display.notice(_summary(report))
-    if order.verbose and (line := _reuse(report)) is not None:
+        display.notice(_format_summary(report))
+    if order.verbose and (line := _format_reuse(report)) is not None:
         display.notice(line)
     if report.error is not None:
-        _say_how_to_go_on(order, display, report.run)
+        _explain_resume(order, display, report.run)
         raise report.error
     _write_findings(order, delivery)
     if report.unopened:
@@ -163,38 +163,38 @@ def _conclude(order: Order, display: Display, delivery: Delivery, report: Report
     nothing_ran = report.failed == report.documents and not report.totals.calls
     if nothing_ran and {error.exit_code for error in delivery.failures} == {2}:
         return 2
-    _say_how_to_go_on(order, display, report.run, failed=True)
+    _explain_resume(order, display, report.run, failed=True)
     return RunFailed.exit_code
 
 
-def _write_findings(order: Order, delivery: Delivery) -> None:
+def _write_findings(order: RunOptions, delivery: ResultWriter) -> None:
     """Write what stands for all documents together."""
-    if order.output_format is OutputFormat.TEXT or not any(
+    if order.output_format is FindingsFormat.TEXT or not any(
         use.type.finds for use in order.pipeline.steps
     ):
         return
-    sys.stdout.buffer.write(encode(formatted(delivery.findings, order.output_format)))
+    sys.stdout.buffer.write(encode(format_findings(delivery.findings, order.output_format)))
     sys.stdout.flush()
-    if order.output_format is OutputFormat.GITHUB:
+    if order.output_format is FindingsFormat.GITHUB:
         summarize_for_github(delivery.findings, f"octavo run {order.pipeline.name}")
 
 
-def _summary(report: Report) -> str:
+def _format_summary(report: Report) -> str:
     totals = report.totals
     counts = {"failed": report.failed, "partial": report.partial}
     flaws = ", ".join(f"{count:,} {flaw}" for flaw, count in counts.items() if count)
     failed = f" ({flaws})" if flaws else ""
     kept = totals.outcomes.get(Outcome.CACHED, 0)
     parts = [
-        f"{plural(report.documents, 'document')}{failed}",
-        plural(totals.calls, "call") + (f" ({kept:,} from the journal)" if kept else ""),
+        f"{pluralize(report.documents, 'document')}{failed}",
+        pluralize(totals.calls, "call") + (f" ({kept:,} from the journal)" if kept else ""),
     ]
     if totals.prompt is not None:
         parts.append(f"{totals.prompt:,} tokens in, {totals.completion or 0:,} out")
-    return f"{', '.join(parts)}, {duration(report.seconds)}"
+    return f"{', '.join(parts)}, {format_duration(report.seconds)}"
 
 
-def _reuse(report: Report) -> str | None:
+def _format_reuse(report: Report) -> str | None:
     """Return how much of the prompts the server had computed before, if it tells."""
     totals = report.totals
     if totals.hit_rate is None:
@@ -206,7 +206,7 @@ def _reuse(report: Report) -> str | None:
     )
 
 
-def _say_how_to_go_on(order: Order, display: Display, run: str, *, failed: bool = False) -> None:
+def _explain_resume(order: RunOptions, display: Display, run: str, *, failed: bool = False) -> None:
     if not run or order.private:
         return
     if reads_only_stdin(order.inputs):
@@ -217,4 +217,4 @@ def _say_how_to_go_on(order: Order, display: Display, run: str, *, failed: bool 
         display.notice(f"`octavo runs resume {run}` goes on; what was answered is not asked again")
 
 
-run = by_pipeline("run", "Run a pipeline over files, directories or standard input.", _perform)
+run = build_pipeline_group("run", "Run a pipeline over files, directories or standard input.", _run_pipeline)

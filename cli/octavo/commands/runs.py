@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
-from octavo.commands.progress import duration, plural
-from octavo.commands.table import aligned
-from octavo.commands.terminal import clean, one_line, say
+from octavo.commands.progress import format_duration, pluralize
+from octavo.commands.table import align_columns
+from octavo.commands.terminal import clean, clean_line, print_stderr
 from octavo.engine.journal import Journal
 from octavo.engine.reuse import PrefixReuse, measure_reuse
 from octavo.engine.runs import LedgerRow, RunRow, list_calls
@@ -34,8 +34,8 @@ runs = typer.Typer(
     invoke_without_command=True,
 )
 
-_WITH_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_ACCEPTING_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
+_JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @runs.callback()
@@ -50,19 +50,19 @@ def list_runs(
     last: Annotated[
         int, typer.Option("-n", "--last", metavar="N", min=1, help="At most so many.")
     ] = 20,
-    json: _Json = False,
+    json: _JsonOption = False,
 ) -> None:
     """List the last runs, newest first."""
-    found = _last(min(last, sys.maxsize))
+    found = _read_last_runs(min(last, sys.maxsize))
     if json:
-        _write("".join(_dumped(_as_object(row)) for row in found))
+        _write_stdout("".join(_to_json_line(_as_object(row)) for row in found))
         return
     if not found:
-        say("no runs yet")
+        print_stderr("no runs yet")
         return
     rows = [("run", "started", "pipeline", "status", "documents", "calls", "command")]
     rows += [_as_row(row) for row in found]
-    _write("\n".join(aligned(rows, right=(0, 4, 5))) + "\n")
+    _write_stdout("\n".join(align_columns(rows, right=(0, 4, 5))) + "\n")
 
 
 @runs.command("show")
@@ -74,27 +74,27 @@ def show_run(
     state: Annotated[
         bool, typer.Option("--state", help="Print the memory before each call, as JSON lines.")
     ] = False,
-    json: _Json = False,
+    json: _JsonOption = False,
 ) -> None:
     """Show a run: its command, how it ended, and what became of its calls."""
     with Journal(find_journal_path()) as journal:
-        row = _find(journal, run)
+        row = _find_run(journal, run)
         if state:
-            _write("".join(_dumped(asdict(each)) for each in iterate_seen_states(journal, row.id)))
+            _write_stdout("".join(_to_json_line(asdict(each)) for each in iterate_seen_states(journal, row.id)))
             return
         ledger = list_calls(journal, row.id)
         reuse = measure_reuse(journal, row.id)
     if json:
-        entries = [_call(entry) for entry in ledger] if calls else _counts(ledger)
+        entries = [_as_call(entry) for entry in ledger] if calls else _count_outcomes(ledger)
         rates = {"hit_rate": reuse.rate, "ideal_hit_rate": reuse.ideal_rate} if reuse else {}
         rates = {name: round(rate, 4) for name, rate in rates.items()}
         told = {**_as_object(row), **rates, "calls" if calls else "ledger": entries}
-        _write(_dumped(told))
+        _write_stdout(_to_json_line(told))
         return
-    _write("\n".join([*_facts(row, reuse), "", *_account(ledger, calls=calls)]) + "\n")
+    _write_stdout("\n".join([*_format_facts(row, reuse), "", *_format_ledger(ledger, calls=calls)]) + "\n")
 
 
-@runs.command("resume", context_settings=_WITH_OPTIONS)
+@runs.command("resume", context_settings=_ACCEPTING_OPTIONS)
 def resume_run(
     context: typer.Context,
     run: Annotated[
@@ -107,16 +107,16 @@ def resume_run(
     Options of `octavo run` after the number win over those of the command: a budget that was
     reached is raised by `octavo runs resume 7 --max-calls 500`.
     """
-    from octavo.commands.main import shell  # noqa: PLC0415 - which loads this module
+    from octavo.commands.main import run_command_line  # noqa: PLC0415 - which loads this module
 
-    number, options = _numbered(run, context.args)
+    number, options = _split_number(run, context.args)
     with Journal(find_journal_path()) as journal:
-        row = _repeatable(journal, number)
-    command = _extended(row.command, options)
-    raise typer.Exit(shell(command, generation=row.generation, base=row.base))
+        row = _require_repeatable(journal, number)
+    command = _insert_options(row.command, options)
+    raise typer.Exit(run_command_line(command, generation=row.generation, base=row.base))
 
 
-@runs.command("retry", context_settings=_WITH_OPTIONS)
+@runs.command("retry", context_settings=_ACCEPTING_OPTIONS)
 def retry_run(
     context: typer.Context,
     run: Annotated[
@@ -130,19 +130,19 @@ def retry_run(
     `resume`; this asks for it again. Options of `octavo run` after the number win over those of
     the command.
     """
-    from octavo.commands.main import shell  # noqa: PLC0415 - which loads this module
+    from octavo.commands.main import run_command_line  # noqa: PLC0415 - which loads this module
 
-    number, options = _numbered(run, context.args)
+    number, options = _split_number(run, context.args)
     with Journal(find_journal_path()) as journal:
-        row = _repeatable(journal, number)
+        row = _require_repeatable(journal, number)
     if row.status == "complete":
-        say(f"nothing failed in run {row.id}")
+        print_stderr(f"nothing failed in run {row.id}")
         return
-    command = _extended(row.command, options)
-    raise typer.Exit(shell(command, generation=row.generation, base=row.base, retry=True))
+    command = _insert_options(row.command, options)
+    raise typer.Exit(run_command_line(command, generation=row.generation, base=row.base, retry=True))
 
 
-def _numbered(run: str | None, options: Sequence[str]) -> tuple[int | None, Sequence[str]]:
+def _split_number(run: str | None, options: Sequence[str]) -> tuple[int | None, Sequence[str]]:
     """Return the number, and the options: the first of them where no number was given."""
     if run is None or run.isdecimal():
         return run if run is None else int(run), options
@@ -151,21 +151,21 @@ def _numbered(run: str | None, options: Sequence[str]) -> tuple[int | None, Sequ
     raise UsageError(f"{run!r} is no number of a run", hint="`octavo runs list` lists them")
 
 
-def _repeatable(journal: Journal, number: int | None) -> RunRow:
-    row = _find(journal, number)
+def _require_repeatable(journal: Journal, number: int | None) -> RunRow:
+    row = _find_run(journal, number)
     if not row.command:
         raise UsageError(f"run {row.id} was not started by a command", hint="`octavo runs list`")
     return row
 
 
-def _last(count: int | None) -> list[RunRow]:
+def _read_last_runs(count: int | None) -> list[RunRow]:
     if not find_journal_path().exists():
         return []
     with Journal(find_journal_path()) as journal:
         return runs_of(journal, last=count)
 
 
-def _find(journal: Journal, number: int | None) -> RunRow:
+def _find_run(journal: Journal, number: int | None) -> RunRow:
     found = runs_of(journal, last=1 if number is None else None)
     for row in found:
         if number in {None, row.id}:
@@ -174,7 +174,7 @@ def _find(journal: Journal, number: int | None) -> RunRow:
     raise UsageError(what, hint="`octavo runs list` lists them")
 
 
-def _extended(command: Sequence[str], options: Sequence[str]) -> tuple[str, ...]:
+def _insert_options(command: Sequence[str], options: Sequence[str]) -> tuple[str, ...]:
     """Return a command with more options, which go before a `--` that ends options."""
     end = command.index("--") if "--" in command else len(command)
     return (*command[:end], *options, *command[end:])
@@ -183,12 +183,12 @@ def _extended(command: Sequence[str], options: Sequence[str]) -> tuple[str, ...]
 def _as_row(row: RunRow) -> tuple[str, ...]:
     return (
         str(row.id),
-        _when(row.started),
+        _format_time(row.started),
         clean(row.pipeline),
-        _status(row),
+        _format_status(row),
         f"{row.summary.get('documents', 0):,}",
         f"{row.summary.get('calls', 0):,}",
-        clean(_shown(row.command)),
+        clean(_format_command(row.command)),
     )
 
 
@@ -205,17 +205,17 @@ def _as_object(row: RunRow) -> dict[str, Any]:
     }
 
 
-def _facts(row: RunRow, reuse: PrefixReuse | None) -> Iterable[str]:
+def _format_facts(row: RunRow, reuse: PrefixReuse | None) -> Iterable[str]:
     facts = [
         ("run", str(row.id)),
-        ("command", _shown(row.command)),
+        ("command", _format_command(row.command)),
         ("pipeline", row.pipeline),
         ("model", row.model),
-        ("started", _when(row.started)),
-        ("status", _status(row)),
+        ("started", _format_time(row.started)),
+        ("status", _format_status(row)),
     ]
     if row.ended is not None:
-        facts.append(("took", duration(row.ended - row.started)))
+        facts.append(("took", format_duration(row.ended - row.started)))
     if row.summary.get("prompt_tokens") is not None:
         tokens = row.summary
         facts.append(
@@ -224,26 +224,26 @@ def _facts(row: RunRow, reuse: PrefixReuse | None) -> Iterable[str]:
     if reuse is not None:
         shares = f"{reuse.rate:.1%}, at best {reuse.ideal_rate:.1%}"
         facts.append(("cached", f"{reuse.cached:,} of {reuse.prompt:,} tokens in ({shares})"))
-    return aligned([(name, clean(value)) for name, value in facts])
+    return align_columns([(name, clean(value)) for name, value in facts])
 
 
-def _account(ledger: Sequence[LedgerRow], *, calls: bool) -> Iterable[str]:
+def _format_ledger(ledger: Sequence[LedgerRow], *, calls: bool) -> Iterable[str]:
     if calls:
         head = ("document", "step", "call", "outcome", "attempts")
         rows = [
-            (one_line(entry.source), entry.step, entry.node, entry.outcome, str(entry.attempts))
+            (clean_line(entry.source), entry.step, entry.node, entry.outcome, str(entry.attempts))
             for entry in ledger
         ]
-        return aligned([head, *rows], right=(4,))
+        return align_columns([head, *rows], right=(4,))
     head = ("document", "step", "outcome", "calls")
     rows = [
-        (one_line(each["source"]), each["step"], each["outcome"], f"{each['calls']:,}")
-        for each in _counts(ledger)
+        (clean_line(each["source"]), each["step"], each["outcome"], f"{each['calls']:,}")
+        for each in _count_outcomes(ledger)
     ]
-    return aligned([head, *rows], right=(3,)) if rows else [plural(0, "call")]
+    return align_columns([head, *rows], right=(3,)) if rows else [pluralize(0, "call")]
 
 
-def _counts(ledger: Sequence[LedgerRow]) -> list[dict[str, Any]]:
+def _count_outcomes(ledger: Sequence[LedgerRow]) -> list[dict[str, Any]]:
     counted = Counter((entry.source, entry.step, entry.outcome) for entry in ledger)
     return [
         {"source": source, "step": step, "outcome": outcome, "calls": count}
@@ -251,7 +251,7 @@ def _counts(ledger: Sequence[LedgerRow]) -> list[dict[str, Any]]:
     ]
 
 
-def _call(entry: LedgerRow) -> dict[str, Any]:
+def _as_call(entry: LedgerRow) -> dict[str, Any]:
     return {
         "source": entry.source,
         "step": entry.step,
@@ -261,22 +261,22 @@ def _call(entry: LedgerRow) -> dict[str, Any]:
     }
 
 
-def _status(row: RunRow) -> str:
+def _format_status(row: RunRow) -> str:
     # A killed run cannot say how it ended; nothing else tells it from one that still goes on.
     return "unfinished" if row.status == "running" else row.status
 
 
-def _shown(command: Sequence[str]) -> str:
+def _format_command(command: Sequence[str]) -> str:
     return shlex.join(command[2:] if command[:1] == ("-C",) else command)
 
 
-def _when(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
-def _dumped(value: object) -> str:
+def _to_json_line(value: object) -> str:
     return dumps(value, ensure_ascii=False) + "\n"
 
 
-def _write(text: str) -> None:
+def _write_stdout(text: str) -> None:
     sys.stdout.write(text)

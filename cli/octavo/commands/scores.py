@@ -11,14 +11,14 @@ from typing import Final
 
 from octavo.chunkers.score import Scores
 from octavo.commands.render import encode
-from octavo.commands.table import aligned
+from octavo.commands.table import align_columns
 from octavo.engine.splitting import SplitMethod, score_methods
 from octavo.engine.wait import run_blocking
 from octavo.text.document import Document
 
 __all__ = ["show_scores"]
 
-_NONE: Final = "-"
+_NO_VALUE: Final = "-"
 
 
 def show_scores(
@@ -30,7 +30,7 @@ def show_scores(
     """
     rows: list[tuple[str, str, Scores]] = []
     for document in documents:
-        found = _scores(document, ways, model)
+        found = _compute_scores(document, ways, model)
         for way, scores in zip(ways, found, strict=True):
             if as_json:
                 line = {"source": document.source, "by": way.chunker.name, **scores.as_dict()}
@@ -38,11 +38,11 @@ def show_scores(
             else:
                 rows.append((document.source, way.chunker.name, scores))
     if rows:
-        lines = aligned(list(_cells(rows)), right=range(2, 14))
+        lines = align_columns(list(_build_rows(rows)), right=range(2, 14))
         sys.stdout.buffer.write(encode("".join(f"{line}\n" for line in lines)))
 
 
-def _scores(document: Document, ways: Sequence[SplitMethod], model: str | None) -> list[Scores]:
+def _compute_scores(document: Document, ways: Sequence[SplitMethod], model: str | None) -> list[Scores]:
     if model is None:
         return [run_blocking(way.score_document(document)) for way in ways]
     from octavo.backends.profiles import resolve_model  # noqa: PLC0415 - reads configuration files
@@ -53,15 +53,15 @@ def _scores(document: Document, ways: Sequence[SplitMethod], model: str | None) 
     return run_blocking(score_methods(ways, document, backend, private=False))
 
 
-def _cells(rows: Sequence[tuple[str, str, Scores]]) -> Iterable[list[str]]:
+def _build_rows(rows: Sequence[tuple[str, str, Scores]]) -> Iterable[list[str]]:
     names = list(rows[0][2].as_dict())
     yield ["source", "by", *names]
     for source, by, scores in rows:
         values = scores.as_dict().items()
-        yield [source, by, *(_cell(name, value) for name, value in values)]
+        yield [source, by, *(_format_cell(name, value) for name, value in values)]
 
 
-def _cell(name: str, value: float | None) -> str:
+def _format_cell(name: str, value: float | None) -> str:
     if value is None:
-        return _NONE
+        return _NO_VALUE
     return str(value) if name == "chunks" else f"{value:.2f}"

@@ -17,45 +17,45 @@ from octavo.errors import UsageError
 if TYPE_CHECKING:
     from octavo.backends.profiles import ConfigValue
 
-__all__ = ["PREFIX", "bind", "from_files", "load_env_file", "on_command_line", "variable"]
+__all__ = ["ENV_PREFIX", "bind_defaults", "read_settings_files", "load_env_file", "is_on_command_line", "to_env_variable"]
 
-PREFIX = "OCTAVO"
-_NEVER = {"help", "version", "install_completion", "show_completion"}
+ENV_PREFIX = "OCTAVO"
+_NOT_SETTABLE = {"help", "version", "install_completion", "show_completion"}
 """Options that ask for something else than the command's work."""
 
 
-def variable(option: str) -> str:
+def to_env_variable(option: str) -> str:
     """Return the environment variable of an option, given the name of its parameter."""
-    return f"{PREFIX}_{option.upper()}"
+    return f"{ENV_PREFIX}_{option.upper()}"
 
 
-def bind(command: Any, defaults: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - the library's types are private
+def bind_defaults(command: Any, defaults: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - the library's types are private
     """Let a command's options, and those of its commands, be set by variables and by `defaults`.
 
     Returns the command. Help does not repeat the variables, which follow from the names.
     """
     command.context_settings = {
         **command.context_settings,
-        "auto_envvar_prefix": PREFIX,
+        "auto_envvar_prefix": ENV_PREFIX,
         "default_map": dict(defaults or {}),
     }
     for option in command.params:
         if option.param_type_name == "option":
             option.show_envvar = False
-            if option.name in _NEVER:
+            if option.name in _NOT_SETTABLE:
                 option.allow_from_autoenv = False
     for inner in getattr(command, "commands", {}).values():
-        bind(inner, defaults)
+        bind_defaults(inner, defaults)
     return command
 
 
-def on_command_line(context: Any, name: str) -> bool:  # noqa: ANN401 - the same
+def is_on_command_line(context: Any, name: str) -> bool:  # noqa: ANN401 - the same
     """Tell whether the command line itself gives a parameter its value."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
-def from_files() -> dict[str, ConfigValue]:
+def read_settings_files() -> dict[str, ConfigValue]:
     """Return what the configuration files say; raises SpecErrors for wrong ones."""
     from octavo.backends.profiles import read_settings  # noqa: PLC0415 - reads configuration files
 

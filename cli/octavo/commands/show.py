@@ -33,24 +33,24 @@ def show(
     if prompts:
         checked = load_pipeline(found, lookup=lookup)
         named = [*checked.prompts.found.values(), *checked.schemas.found.values()]
-    text = _json(found, named) if as_json else _files(found, named)
+    text = _format_json(found, named) if as_json else _format_files(found, named)
     sys.stdout.buffer.write(encode(mask_credentials(text)))  # keys do not belong there, but may be there
 
 
-def _files(found: FoundFile, named: Iterable[FoundFile]) -> str:
+def _format_files(found: FoundFile, named: Iterable[FoundFile]) -> str:
     """Return the pipeline after a comment that says where it is from, then what it names."""
-    parts = [f"# {found.path} ({found.origin})\n", _ended(found.text)]
-    parts += [f"\n==> {each.path} ({each.origin}) <==\n{_ended(each.text)}" for each in named]
+    parts = [f"# {found.path} ({found.origin})\n", _end_with_newline(found.text)]
+    parts += [f"\n==> {each.path} ({each.origin}) <==\n{_end_with_newline(each.text)}" for each in named]
     return "".join(parts)
 
 
-def _json(found: FoundFile, named: Iterable[FoundFile]) -> str:
-    shown: dict[str, Any] = {"about": read_about(found), **_row(found)}
-    shown["named"] = [_row(each) for each in named]
+def _format_json(found: FoundFile, named: Iterable[FoundFile]) -> str:
+    shown: dict[str, Any] = {"about": read_about(found), **_as_row(found)}
+    shown["named"] = [_as_row(each) for each in named]
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
 
 
-def _row(found: FoundFile) -> dict[str, str]:
+def _as_row(found: FoundFile) -> dict[str, str]:
     return {
         "name": found.name,
         "origin": found.origin,
@@ -59,5 +59,5 @@ def _row(found: FoundFile) -> dict[str, str]:
     }
 
 
-def _ended(text: str) -> str:
+def _end_with_newline(text: str) -> str:
     return text if text.endswith("\n") else f"{text}\n"

@@ -18,12 +18,12 @@ from octavo.commands.intake import (
     FilesArgument,
     GitignoreOption,
     GlobOption,
-    How,
-    Intake,
+    ReadingOptions,
+    InputDocuments,
     ModelOption,
     StdinOption,
     TokenizerOption,
-    counter_for,
+    choose_counter,
 )
 from octavo.commands.render import encode
 from octavo.commands.scores import show_scores
@@ -132,8 +132,8 @@ def split(
     With --score a table says how good the chunks are, by each --by.
     Needs no model and sends nothing, but for --score-model.
     """
-    how = How(gitignore, text_column, stdin_filename, encoding)
-    intake = Intake(files, glob, exclude, how)
+    how = ReadingOptions(gitignore, text_column, stdin_filename, encoding)
+    intake = InputDocuments(files, glob, exclude, how)
     if score_model and not score:
         raise UsageError("--score-model does nothing without --score", hint="add --score")
     if len(by or ()) > 1 and not score:
@@ -141,15 +141,15 @@ def split(
     context = ContextOptions(
         title=title, metadata=metadata or [], overlap=overlap, before=before, after=after
     )
-    counting = counter_for(tokenizer, model, typed)
+    counting = choose_counter(tokenizer, model, typed)
     ways = [
         SplitMethod(
             chunker := Registry().get_chunker(name),
-            _options(chunker, tokens, params or ()),
+            _parse_chunker_options(chunker, tokens, params or ()),
             tokens,
             counting,
             context=context if context != ContextOptions() else None,
-            previous=_previous(previous) if previous else None,
+            previous=_read_previous(previous) if previous else None,
         )
         for name in by or ["structure"]
     ]
@@ -163,7 +163,7 @@ def split(
     intake.finish()
 
 
-def _options(chunker: ChunkerType, tokens: int, params: Sequence[str]) -> Options:
+def _parse_chunker_options(chunker: ChunkerType, tokens: int, params: Sequence[str]) -> Options:
     values: dict[str, object] = {"tokens": tokens}
     for each in params:
         name, equals, value = each.partition("=")
@@ -186,7 +186,7 @@ def _options(chunker: ChunkerType, tokens: int, params: Sequence[str]) -> Option
         raise UsageError(message, hint=f"give another value for {name}") from error
 
 
-def _previous(path: Path) -> tuple[Chunk, ...]:
+def _read_previous(path: Path) -> tuple[Chunk, ...]:
     """Return the chunks of an earlier split, as this command prints them."""
     chunks: list[Chunk] = []
     try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from octavo.commands.lock import Locked, read_lock
+from octavo.commands.lock import LockEntry, read_lock
 from octavo.errors import InputError, SpecErrors, UsageError
 from octavo.loaders.inputs import STDIN, find_inputs
 from octavo.loaders.reading import InputReader, read_documents
@@ -18,63 +18,63 @@ from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.text.finding import Finding
 
-__all__ = ["stale"]
+__all__ = ["find_stale_results"]
 
-_FILES = {".gguf", ".yaml", ".yml"}
+_MODEL_SUFFIXES = {".gguf", ".yaml", ".yml"}
 
 
-def stale(lock: Path, registry: Registry) -> Iterator[Finding]:
+def find_stale_results(lock: Path, registry: Registry) -> Iterator[Finding]:
     """Yield what of a lock's results no longer holds; reads files and asks nobody.
 
     Raises UsageError when the file is no lock.
     """
     entries = read_lock(lock)
     folder = lock.parent
-    texts = _Texts(registry)
+    texts = _SourceHashes(registry)
     lines = lock.read_text(encoding="utf-8", errors="replace").splitlines()
     for name, entry in entries.items():
         line = next((at for at, text in enumerate(lines, 1) if text.startswith(f'    "{name}"')), 1)
-        result = _at(folder, name)
+        result = _resolve_path(folder, name)
         there = result.is_file()
-        for rule, message in _reasons(folder, name, entry, texts):
+        for rule, message in _find_reasons(folder, name, entry, texts):
             yield Finding(
                 str(result if there else lock),
                 1 if there else line,
                 1,
                 rule,
                 message,
-                hint=_command(folder, name, entry),
+                hint=_build_command(folder, name, entry),
             )
 
 
-def _reasons(folder: Path, name: str, entry: Locked, texts: _Texts) -> Iterator[tuple[str, str]]:
-    result = _at(folder, name)
+def _find_reasons(folder: Path, name: str, entry: LockEntry, texts: _SourceHashes) -> Iterator[tuple[str, str]]:
+    result = _resolve_path(folder, name)
     if not result.is_file():
         yield "missing-result", f"the result {result} is not there"
     elif hashlib.sha256(result.read_bytes()).hexdigest() != entry.result_hash:
         yield "edited-result", "the result is not what the pipeline wrote"
     for source, text in entry.sources.items():
-        if (reason := _source(folder, source, text, entry, texts)) is not None:
+        if (reason := _check_source(folder, source, text, entry, texts)) is not None:
             yield "stale-result", reason
-    if (reason := _pipeline(folder, entry, texts.registry)) is not None:
+    if (reason := _check_locked_pipeline(folder, entry, texts.registry)) is not None:
         yield "stale-result", reason
 
 
-class _Texts:
+class _SourceHashes:
     """What files hold, each read once: a table may be the source of many results."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self._read: dict[tuple[Path, str | None, str | None], frozenset[str] | str] = {}
 
-    def of(self, path: Path, entry: Locked) -> frozenset[str] | str:
+    def read(self, path: Path, entry: LockEntry) -> frozenset[str] | str:
         """Return the hashes of a file's texts, or why they cannot be read."""
         key = (path, entry.encoding, entry.text_column)
         if key not in self._read:
-            self._read[key] = self._hashes(*key)
+            self._read[key] = self._hash_documents(*key)
         return self._read[key]
 
-    def _hashes(self, path: Path, encoding: str | None, column: str | None) -> frozenset[str] | str:
+    def _hash_documents(self, path: Path, encoding: str | None, column: str | None) -> frozenset[str] | str:
         found = find_inputs([str(path)], loaders=self.registry.list_loaders())
         hashes: set[str] = set()
         errors: list[InputError] = []
@@ -87,30 +87,30 @@ class _Texts:
         return errors[0].message if errors and not hashes else frozenset(hashes)
 
 
-def _source(folder: Path, source: str, text: str, entry: Locked, texts: _Texts) -> str | None:
+def _check_source(folder: Path, source: str, text: str, entry: LockEntry, texts: _SourceHashes) -> str | None:
     """Return why a source has no longer the text of this hash."""
     if source == STDIN:
         return None
-    path = _file(folder, source)
+    path = _find_source_file(folder, source)
     if not path.is_file():
         return f"its source {path} is not there"
-    match texts.of(path, entry):
+    match texts.read(path, entry):
         case str(reason):
             return f"its source cannot be read: {reason}"
         case hashes:
             return None if text in hashes else f"its source {path} has changed"
 
 
-def _file(folder: Path, source: str) -> Path:
+def _find_source_file(folder: Path, source: str) -> Path:
     """Return the file that a source is, or is a row of: `table.csv:3`."""
-    path = _at(folder, source)
+    path = _resolve_path(folder, source)
     file, colon, row = source.rpartition(":")
-    return _at(folder, file) if colon and row.isdigit() and not path.exists() else path
+    return _resolve_path(folder, file) if colon and row.isdigit() and not path.exists() else path
 
 
-def _pipeline(folder: Path, entry: Locked, registry: Registry) -> str | None:
+def _check_locked_pipeline(folder: Path, entry: LockEntry, registry: Registry) -> str | None:
     """Return why the pipeline is no longer what made the result."""
-    name = _named(folder, entry)
+    name = _name_pipeline(folder, entry)
     try:
         pipeline = load_pipeline(name, registry)
     except SpecErrors:
@@ -122,16 +122,16 @@ def _pipeline(folder: Path, entry: Locked, registry: Registry) -> str | None:
     return None
 
 
-def _named(folder: Path, entry: Locked) -> str:
+def _name_pipeline(folder: Path, entry: LockEntry) -> str:
     if entry.pipeline.startswith(BUILTIN_PREFIX):
         return entry.pipeline.removeprefix(BUILTIN_PREFIX)
-    return str(_at(folder, entry.pipeline))
+    return str(_resolve_path(folder, entry.pipeline))
 
 
-def _command(folder: Path, name: str, entry: Locked) -> str:
+def _build_command(folder: Path, name: str, entry: LockEntry) -> str:
     """Return the command that makes the result anew, and with that of a row those of its table."""
-    files = ["-" if each == STDIN else str(_file(folder, each)) for each in entry.sources]
-    words = ["octavo", "run", _named(folder, entry), "-m", _model(folder, entry)]
+    files = ["-" if each == STDIN else str(_find_source_file(folder, each)) for each in entry.sources]
+    words = ["octavo", "run", _name_pipeline(folder, entry), "-m", _resolve_model(folder, entry)]
     for key, value in entry.params.items():
         values = cast("list[object]", value) if isinstance(value, list) else [value]
         for each in values:
@@ -140,18 +140,18 @@ def _command(folder: Path, name: str, entry: Locked) -> str:
         words += ["--encoding", entry.encoding]
     if entry.text_column:
         words += ["--text-column", entry.text_column]
-    result = str(_at(folder, name))
-    if len(files) == 1 and files[0] != "-" and files[0] != str(_at(folder, *entry.sources)):
-        result = f"{_at(folder, name).parent.parent}{os.sep}"
+    result = str(_resolve_path(folder, name))
+    if len(files) == 1 and files[0] != "-" and files[0] != str(_resolve_path(folder, *entry.sources)):
+        result = f"{_resolve_path(folder, name).parent.parent}{os.sep}"
     return shlex.join([*words, *dict.fromkeys(files), "-o", result])
 
 
-def _model(folder: Path, entry: Locked) -> str:
+def _resolve_model(folder: Path, entry: LockEntry) -> str:
     kind, colon, name = entry.model.partition(":")
-    path = _at(folder, name)
-    is_file = ("/" in name or path.suffix in _FILES) and path.is_file()
+    path = _resolve_path(folder, name)
+    is_file = ("/" in name or path.suffix in _MODEL_SUFFIXES) and path.is_file()
     return f"{kind}{colon}{path}" if is_file else entry.model
 
 
-def _at(folder: Path, path: str) -> Path:
+def _resolve_path(folder: Path, path: str) -> Path:
     return Path(os.path.normpath(folder / path))

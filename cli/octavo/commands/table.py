@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-__all__ = ["aligned"]
+__all__ = ["align_columns"]
 
 
-def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> Iterator[str]:
+def align_columns(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> Iterator[str]:
     """Yield a line for each row, its cells as wide as their column; `right` names right-set ones.
 
     The last column is not filled up, so that no line ends with blanks.

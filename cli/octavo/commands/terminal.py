@@ -10,9 +10,9 @@ from typing import TextIO, cast
 
 from octavo.commands.redaction import redact
 
-__all__ = ["clean", "one_line", "say", "styled"]
+__all__ = ["clean", "clean_line", "print_stderr", "is_drawable"]
 
-_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udfff]"
+_CONTROL_CHARACTERS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udfff]"
 
 
 def clean(text: str) -> str:
@@ -20,10 +20,10 @@ def clean(text: str) -> str:
 
     Paths, models and servers may hold any character; none may steer the user's terminal.
     """
-    return re.sub(_CONTROL, _escape, redact(text))
+    return re.sub(_CONTROL_CHARACTERS, _escape, redact(text))
 
 
-def one_line(name: str) -> str:
+def clean_line(name: str) -> str:
     """Return a name, which may hold any character, as `clean` does, but in one line and column."""
     return clean(name).replace("\n", "\\n").replace("\t", "\\t")
 
@@ -33,7 +33,7 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
-def say(text: str, stream: TextIO | None = None) -> None:
+def print_stderr(text: str, stream: TextIO | None = None) -> None:
     """Write one line, or several, to standard error; a closed one is no reason to fail."""
     stream = stream or cast("TextIO | None", sys.stderr)
     if stream is None:  # started with standard error closed
@@ -45,7 +45,7 @@ def say(text: str, stream: TextIO | None = None) -> None:
         stream.flush()
 
 
-def styled(stream: TextIO) -> bool:
+def is_drawable(stream: TextIO) -> bool:
     """Return whether a stream is a terminal that may be drawn on.
 
     `NO_COLOR` and `TERM=dumb` are taken as "no escape sequences at all".

@@ -13,15 +13,15 @@ from octavo.commands.intake import (
     FilesArgument,
     GitignoreOption,
     GlobOption,
-    How,
-    Intake,
+    ReadingOptions,
+    InputDocuments,
     ModelOption,
     StdinOption,
     TokenizerOption,
-    counter_for,
+    choose_counter,
 )
 from octavo.commands.render import encode
-from octavo.commands.terminal import one_line
+from octavo.commands.terminal import clean_line
 
 __all__ = ["tokens"]
 
@@ -44,15 +44,15 @@ def tokens(
     One line for each: the count, a tab and the path, and at last the total when there are several.
     What is counted is the text that a pipeline would get: of HTML, the readable part.
     """
-    how = How(gitignore, text_column, stdin_filename, encoding)
-    intake = Intake(files, glob, exclude, how)
-    counting = counter_for(tokenizer, model, context)
+    how = ReadingOptions(gitignore, text_column, stdin_filename, encoding)
+    intake = InputDocuments(files, glob, exclude, how)
+    counting = choose_counter(tokenizer, model, context)
     total = lines = 0
     for document in intake:
         count = counting.count(document.text)
         total += count
         lines += 1
-        name = f"\t{one_line(document.source)}" if files else ""
+        name = f"\t{clean_line(document.source)}" if files else ""
         sys.stdout.buffer.write(encode(f"{count}{name}\n"))
     if lines > 1:
         sys.stdout.buffer.write(encode(f"{total}\ttotal\n"))

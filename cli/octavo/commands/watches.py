@@ -15,10 +15,10 @@ from octavo.engine.report import (
 )
 from octavo.text.note import Note
 
-__all__ = ["Verbose", "watching"]
+__all__ = ["CallLogger", "combine_watches"]
 
 
-class Verbose(Silence):
+class CallLogger(Silence):
     """Writes a line for each call, as it ends."""
 
     def __init__(self, display: Display) -> None:
@@ -30,10 +30,10 @@ class Verbose(Silence):
     def call_ended(self, ended: CallEnded) -> None:
         """Say what became of a call."""
         tries = f" after {ended.sent} attempts" if ended.sent > 1 else ""
-        self._display.line(f"{ended.source}: {ended.step}, {ended.node}: {ended.outcome}{tries}")
+        self._display.write_line(f"{ended.source}: {ended.step}, {ended.node}: {ended.outcome}{tries}")
 
 
-class _Watches:
+class _CompositeWatch:
     """Tells all of several watches; those that take calls or notes are told of them."""
 
     def __init__(self, *watches: Watch) -> None:
@@ -86,7 +86,7 @@ class _Watches:
             each.call_ended(ended)
 
 
-class _DraftingWatches(_Watches):
+class _DraftingCompositeWatch(_CompositeWatch):
     """Also shows drafts; a class of its own, since who takes drafts makes servers stream them."""
 
     def __init__(self, first: DraftWatch, *watches: Watch) -> None:
@@ -94,10 +94,10 @@ class _DraftingWatches(_Watches):
         self.draft = first.draft
 
 
-def watching(display: Display, *others: Watch) -> Watch:
+def combine_watches(display: Display, *others: Watch) -> Watch:
     """Return a watch that tells a display and others."""
     if not others:
         return display
     if isinstance(display, DraftWatch):
-        return _DraftingWatches(display, display, *others)
-    return _Watches(display, *others)
+        return _DraftingCompositeWatch(display, display, *others)
+    return _CompositeWatch(display, *others)
