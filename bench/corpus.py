@@ -11,14 +11,14 @@ _SYLLABLES = tuple(
     """
     ba be bo da de di do fa fe ga go ha he ka ke ki ko la le li lo ma me mi mo na ne no pa pe
     po ra re ri ro sa se si so ta te ti to va ve vo wa we wi za ze
-    """.split()  # noqa: SIM905 - shorter than a list
+    """.split()
 )
 _SHORT = tuple(
     """
     the of and a to in he that was it his with as for at but on not be had by is this from
     they which or we an him so no were all one when up there said her would them been out who
     if more
-    """.split()  # noqa: SIM905 - shorter than a list
+    """.split()
 )
 
 

@@ -21,9 +21,10 @@ from pathlib import Path
 from corpus import prose
 from mocked import mocked
 
-from octavo.backends.openai import OpenAIBackend
-from octavo.engine.execute import Job, execute
+from octavo.backends.openai.backend import OpenAIBackend
 from octavo.engine.report import Silence
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
 from octavo.pipeline.params import resolve_params
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
@@ -47,7 +48,7 @@ class Posting(OpenAIBackend):
 async def transport(url, bodies, jobs):
     """Post all bodies, so many at once; return the processor and wall seconds a call."""
     backend = OpenAIBackend("mock", Profile(model="openai:mock", base_url=url))
-    post = (await backend._open_transport()).post  # noqa: SLF001 - the transport without the backend
+    post = (await backend._open_transport()).post
     left = iter(bodies)
 
     async def worker():

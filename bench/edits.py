@@ -27,7 +27,7 @@ from corpus import markdown, prose
 from octavo.chunkers.structure import split
 from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.loaders.text import LOADER as TEXT
-from octavo.text.grouping import build_tree
+from octavo.text.splitting.grouping import build_tree
 from octavo.tokens.choose import get_counter
 
 TOKTOK = get_counter("o200k_base")

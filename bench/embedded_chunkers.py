@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 
-from octavo.backends.profiles import resolve_model
-from octavo.engine.execute import Job, execute
+from octavo.config.profiles import resolve_model
 from octavo.engine.report import Silence
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
 from octavo.loaders.code import LOADER as CODE
 from octavo.loaders.markdown import LOADER as MARKDOWN
 from octavo.loaders.text import LOADER as TEXT
@@ -49,7 +50,9 @@ class _Seen:
     beside: set[str] = field(default_factory=set)
     text: str = ""
 
-    async def run(self, slots: Sequence[PendingNote], options: Options, work: Work) -> Sequence[PendingNote]:
+    async def run(
+        self, slots: Sequence[PendingNote], options: Options, work: Work
+    ) -> Sequence[PendingNote]:
         del options
         self.text = work.document.text
         for slot in slots:

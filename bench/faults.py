@@ -24,10 +24,12 @@ from makespan import Recorded
 from mock.behaviour import FAULTS
 from mocked import mocked
 
-from octavo.engine.execute import Job, execute
-from octavo.engine.journal import Journal
-from octavo.engine.report import Outcome, Silence
-from octavo.engine.runs import list_calls
+from octavo.engine.journal.runs import list_calls
+from octavo.engine.journal.store import Journal
+from octavo.engine.report import Silence
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
+from octavo.errors import Outcome
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile

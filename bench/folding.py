@@ -8,16 +8,16 @@ from pathlib import Path
 __all__ = ["PIPELINE", "book", "fold"]
 
 # Imported here so that a fork server has it all in memory and a child starts at once.
-import aiohttp  # noqa: F401
-import orjson  # noqa: F401
-import toktok  # noqa: F401
+import aiohttp
+import orjson
+import toktok
 
 import octavo
 import octavo.api
-import octavo.backends.openai
+import octavo.backends.openai.backend
 import octavo.chunkers.structure
-from octavo.engine import journal as journals
-from octavo.engine.storage import connect
+from octavo.engine.journal import store as journals
+from octavo.engine.journal.database import connect
 from octavo.errors import JournalError
 
 PIPELINE = """

@@ -33,7 +33,7 @@ from serving.speed import ceiling, offline, strategies
 from serving.survival import survival
 from serving.table import table
 
-from octavo.backends.vllm_server import VLLMServer
+from octavo.backends.vllm.server import VLLMServer
 from octavo.errors import OctavoError
 from octavo.protocols import Profile, Serve
 
@@ -171,7 +171,7 @@ def everything(options):
     for part, chosen in parts:
         try:
             part(chosen)
-        except Exception as error:  # noqa: BLE001 - the other parts still tell something
+        except Exception as error:
             note(f"{part.__name__} failed: {type(error).__name__}: {error}")
     table(Path(options.results))
 

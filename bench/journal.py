@@ -20,11 +20,11 @@ from pathlib import Path
 from corpus import prose
 from mock.replies import sentences
 
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.deflate import inflate
-from octavo.engine.execute import Job, execute
-from octavo.engine.journal import Journal
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.engine.journal.store import Journal, inflate
 from octavo.engine.report import Silence
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
 from octavo.pipeline.params import resolve_params
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry

@@ -30,12 +30,13 @@ import orjson
 from corpus import prose
 from mocked import mocked
 
-from octavo.backends.openai import OpenAIBackend
+from octavo.backends.openai.backend import OpenAIBackend
 from octavo.backends.transports.wire import encode_json
-from octavo.engine.execute import Job, execute
-from octavo.engine.journal import Journal
-from octavo.engine.key import compute_key
+from octavo.engine.dispatch.key import compute_key
+from octavo.engine.journal.store import Journal
 from octavo.engine.report import Silence
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
 from octavo.pipeline.params import resolve_params
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry

@@ -23,9 +23,10 @@ from pathlib import Path
 
 from corpus import prose
 
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.execute import Job, execute
+from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.engine.report import Silence
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile

@@ -123,9 +123,10 @@ def child(name, url, path, jobs):
 
 
 def octavo(url, path, jobs):
-    from octavo.backends.openai import OpenAIBackend
-    from octavo.engine.execute import Job, execute
+    from octavo.backends.openai.backend import OpenAIBackend
     from octavo.engine.report import Silence
+    from octavo.engine.run.execute import execute
+    from octavo.engine.run.job import Job
     from octavo.pipeline.reader import load_pipeline
     from octavo.pipeline.registry import Registry
     from octavo.protocols import Profile
@@ -140,8 +141,8 @@ def octavo(url, path, jobs):
     async def run():
         backend = OpenAIBackend("mock", profile)
         job = Job(
-            pipeline=load_pipeline(str(pipeline), registry), params={}, inputs=[Document(text, "book.txt")],
-            profile=profile, jobs=jobs, registry=registry, backend=backend,
+            pipeline=load_pipeline(str(pipeline), registry), params={},
+            inputs=[Document(text, "book.txt")], profile=profile, jobs=jobs, registry=registry, backend=backend,
         )  # fmt: skip
         await execute(job, watch=Silence(), sink=lambda r: r.error and failures.append(r.error))
         await backend.close()

@@ -28,8 +28,8 @@ from bench.corpus import prose
 from bench.haystack.cache import PrefixCache
 
 import octavo
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.journal import Journal
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.engine.journal.store import Journal
 from octavo.protocols import Capabilities, Message, Request
 from octavo.tokens.choose import get_counter
 from octavo.tokens.toktok import Toktok
@@ -113,7 +113,7 @@ def cut(text: str, tokens: int) -> str:
 def _tokens(messages: Sequence[Message]) -> Sequence[int]:
     assert isinstance(_COUNTER, Toktok)
     text = "\n".join(f"{message.role}:\n{message.content}" for message in messages)
-    return _COUNTER._encoding.encode_ordinary(text)  # noqa: SLF001 - counters only count
+    return _COUNTER._encoding.encode_ordinary(text)
 
 
 def _own(messages: Sequence[Message]) -> str:

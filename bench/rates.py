@@ -20,9 +20,10 @@ from pathlib import Path
 from corpus import prose
 from mocked import mocked
 
-from octavo.backends.openai import OpenAIBackend
-from octavo.engine.execute import Job, execute
+from octavo.backends.openai.backend import OpenAIBackend
 from octavo.engine.report import Silence
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile

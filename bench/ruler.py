@@ -41,10 +41,11 @@ from bench.haystack.reader import Reader, answer_of
 from bench.haystack.strategies import STRATEGIES, Strategy
 from bench.haystack.tasks import TASKS, Question, Task
 
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.execute import Job, execute
-from octavo.engine.journal import Journal
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.engine.journal.store import Journal
 from octavo.engine.report import Result, Silence
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
 from octavo.errors import FitError
 from octavo.pipeline.params import resolve_params
 from octavo.pipeline.reader import load_pipeline
@@ -178,7 +179,7 @@ def _job(
 def _tokens(journal: Journal) -> Iterator[Sequence[int]]:
     """Yield the tokens of each prompt in the journal."""
     assert isinstance(_COUNTER, Toktok)
-    encode = _COUNTER._encoding.encode_ordinary  # noqa: SLF001 - counters only count
+    encode = _COUNTER._encoding.encode_ordinary
     for (call,) in journal.query("SELECT id FROM calls"):
         messages = journal.read_messages(call)
         yield encode("\n".join(f"{message.role}:\n{message.content}" for message in messages))

@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from octavo.backends.openai import BACKEND
+from octavo.backends.openai.backend import BACKEND
 from octavo.protocols import Message, Profile, Request
 
 

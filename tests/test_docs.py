@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from tools.pages import NOTE, pages
 
-from octavo.commands.main import COMMANDS, run_command_line
+from octavo.commands._cli.app import COMMANDS
+from octavo.commands._cli.main import run_command_line
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -174,7 +175,7 @@ def plugin(tmp_path):
     def octavo(*arguments):
         # A directory on the path is one where packages, and their entry points, are found.
         start = f"import sys; sys.path.insert(0, {str(target)!r})\n"
-        program = start + "from octavo.commands.main import main; main()"
+        program = start + "from octavo.commands._cli.main import main; main()"
         return subprocess.run(
             [sys.executable, "-c", program, *arguments],
             cwd=tmp_path,

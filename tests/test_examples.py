@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import octavo
-from octavo.backends.profiles import resolve_model
-from octavo.commands.main import run_command_line
+from octavo.commands._cli.main import run_command_line
+from octavo.config.profiles import resolve_model
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

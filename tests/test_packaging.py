@@ -18,11 +18,11 @@ from types import SimpleNamespace
 import pytest
 
 import octavo
-from octavo.commands.main import COMMANDS
-from octavo.pipeline.lookup import Lookup, FileOrigin
+from octavo.commands._cli.app import COMMANDS
+from octavo.pipeline.lookup import FileOrigin, Lookup
 from octavo.pipeline.reader import read_pipeline
 from octavo.pipeline.registry import Registry
-from octavo.text import kernel
+from octavo.text.splitting import kernel
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -85,7 +85,9 @@ def test_the_wheel_is_for_this_machine_only_where_it_has_native_loops(settings, 
     )
     (wheel,) = tmp_path.iterdir()
     with zipfile.ZipFile(wheel) as archive:
-        loops = sorted(name for name in archive.namelist() if name.startswith("octavo/text/nat"))
+        loops = sorted(
+            name for name in archive.namelist() if name.startswith("octavo/text/splitting/nat")
+        )
     assert [Path(name).suffix for name in loops] == ([".so", ".pyi"] if native else [".pyi"])
     assert wheel.name.endswith("-py3-none-any.whl") != native
 
@@ -93,9 +95,9 @@ def test_the_wheel_is_for_this_machine_only_where_it_has_native_loops(settings, 
 @pytest.fixture
 def build(tmp_path, monkeypatch):
     """Runs the build hook as for an editable install, in a tree with a blank in its path."""
-    tree = tmp_path / "a tree" / "cli/octavo/text"
+    tree = tmp_path / "a tree" / "cli/octavo/text/splitting"
     tree.mkdir(parents=True)
-    shutil.copy(ROOT / "cli/octavo/text/native.c", tree)
+    shutil.copy(ROOT / "cli/octavo/text/splitting/native.c", tree)
     hooks = runpy.run_path(str(ROOT / "tools/native.py"))
     said: list[str] = []
     app = SimpleNamespace(display_warning=said.append)

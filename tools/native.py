@@ -19,7 +19,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 __all__ = ["NativeLoops"]
 
-_SOURCE = Path("cli", "octavo", "text", "native.c")
+_SOURCE = Path("cli", "octavo", "text", "splitting", "native.c")
 _SECONDS = 120
 
 
@@ -52,7 +52,7 @@ class NativeLoops(BuildHookInterface[Any]):
                 f"Splitting will run in Python, a little slower: {_why(error)}"
             )
             return
-        build_data["force_include"][str(built)] = f"octavo/text/{name}"
+        build_data["force_include"][str(built)] = f"octavo/text/splitting/{name}"
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
 
@@ -66,7 +66,7 @@ class NativeLoops(BuildHookInterface[Any]):
 def _compile(source: Path, built: Path) -> None:
     headers = sysconfig.get_path("include")
     options = ["-O2", "-fPIC", f"-I{headers}", str(source), "-o", str(built)]
-    subprocess.run(  # noqa: S603 - the user's own compiler, or the one of this Python
+    subprocess.run(
         [*_linker(), *options],
         check=True,
         capture_output=True,

@@ -21,8 +21,9 @@ from typing import Any, get_args
 
 import octavo
 from octavo import errors
-from octavo.commands import events
-from octavo.commands.main import COMMANDS, load_command, run_command_line
+from octavo.commands._cli.app import COMMANDS, load_command
+from octavo.commands._cli.main import run_command_line
+from octavo.commands._cli.output import event_log as events
 from octavo.pipeline.lookup import Lookup
 from octavo.pipeline.reader import read_pipeline
 from octavo.pipeline.registry import Registry
@@ -157,7 +158,7 @@ def _rows(
     return "\n".join(lines) + "\n\n"
 
 
-def _marks(annotation: Any) -> Iterator[PromptMark]:  # noqa: ANN401 - a type of any form
+def _marks(annotation: Any) -> Iterator[PromptMark]:
     for argument in get_args(annotation):
         if isinstance(argument, PromptMark):
             yield argument
@@ -276,7 +277,7 @@ def _python() -> str:
     return text
 
 
-def _function(name: str, found: Any) -> str:  # noqa: ANN401 - what the package offers
+def _function(name: str, found: Any) -> str:
     signature = inspect.signature(found)
     lines: list[str] = []
     starred = False

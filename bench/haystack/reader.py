@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from octavo.protocols import Finish, Reply, Request, Usage
-from octavo.text.log import find_shown_memory
+from octavo.steps.memory.log import find_shown_memory
 
 __all__ = ["Reader", "answer_of"]
 

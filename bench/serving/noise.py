@@ -15,7 +15,7 @@ from hashlib import blake2b
 
 from mock.replies import record, sentences
 
-from octavo.backends.vllm import VLLMBackend
+from octavo.backends.vllm.backend import VLLMBackend
 from octavo.protocols import Finish, Reply
 
 __all__ = ["Noise", "Recorder"]

@@ -13,8 +13,8 @@ from pathlib import Path
 import yaml
 from corpus import prose
 
-from octavo.engine.journal import Journal
-from octavo.engine.reuse import measure_reuse
+from octavo.engine.journal.prefix_reuse import measure_reuse
+from octavo.engine.journal.store import Journal
 from octavo.tokens.choose import get_counter as counter_named
 
 __all__ = ["real"]

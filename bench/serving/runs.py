@@ -8,10 +8,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from octavo.engine.execute import Job, execute
-from octavo.engine.journal import Journal
+from octavo.engine.journal.prefix_reuse import measure_reuse
+from octavo.engine.journal.store import Journal
 from octavo.engine.report import Silence
-from octavo.engine.reuse import measure_reuse
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
 from octavo.pipeline.params import resolve_params
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry

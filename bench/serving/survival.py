@@ -146,7 +146,7 @@ def by_generation(process):
     """Return the processes below a run: first the guard of its server, then all others."""
     found = descendants(process)
     lines = alive(found)
-    return sorted(found, key=lambda each: "vllm_guard" not in lines.get(each[0], ""))
+    return sorted(found, key=lambda each: "vllm/guard.py" not in lines.get(each[0], ""))
 
 
 def octavo_killed(place, note, before, cleared):

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from octavo.api import RunResult, plan, run, score, split
-    from octavo.chunkers.score import Scores
-    from octavo.engine.plan import Plan, PlanStep
+    from octavo.engine.plan.plan import Plan, PlanStep
     from octavo.engine.report import Report, Result, Totals, Watch
     from octavo.errors import OctavoError
+    from octavo.scoring import Scores
     from octavo.text.chunk import Chunk
     from octavo.text.document import Document, Heading
     from octavo.text.span import Span
@@ -45,8 +45,8 @@ __all__ = [
 
 _HOMES = {
     "octavo.api": ("RunResult", "plan", "run", "score", "split"),
-    "octavo.chunkers.score": ("Scores",),
-    "octavo.engine.plan": ("Plan", "PlanStep"),
+    "octavo.scoring": ("Scores",),
+    "octavo.engine.plan.plan": ("Plan", "PlanStep"),
     "octavo.engine.report": ("Report", "Result", "Totals", "Watch"),
     "octavo.errors": ("OctavoError",),
     "octavo.text.chunk": ("Chunk",),
@@ -56,13 +56,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    import importlib  # noqa: PLC0415 - not needed where nothing is looked up
+    import importlib
 
     for home, names in _HOMES.items():
         if name in names:
             return getattr(importlib.import_module(home), name)
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 - slow, and seldom asked for
+        from importlib.metadata import version
 
         return version("octavo")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

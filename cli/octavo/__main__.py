@@ -1,5 +1,7 @@
 """`python -m octavo`."""
 
-from octavo.commands.main import main
+from __future__ import annotations
+
+from octavo.commands._cli.main import main
 
 main()

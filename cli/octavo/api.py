@@ -8,26 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from octavo.backends.profiles import resolve_model
-from octavo.chunkers.score import Scores
-from octavo.engine.budget import Allowance
-from octavo.engine.execute import Job, execute, forecast
-from octavo.engine.plan import Plan
+from octavo.config.profiles import resolve_model
+from octavo.engine.dispatch.budget import Allowance
+from octavo.engine.plan.plan import Plan, forecast
 from octavo.engine.report import Report, Result, Silence, Watch
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
+from octavo.engine.run.runtime import run_blocking
 from octavo.engine.splitting import SplitMethod, score_methods
-from octavo.engine.wait import run_blocking
 from octavo.errors import InputError, UsageError
-from octavo.loaders.inputs import find_inputs
-from octavo.loaders.reading import read_documents
-from octavo.pipeline.params import resolve_params as resolve_params
+from octavo.inputs.discovery import find_inputs
+from octavo.inputs.reading import read_documents
+from octavo.pipeline.params import resolve_params
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Backend, ContextOptions, Options, Profile
+from octavo.scoring import Scores
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.tokens.choose import get_counter
 
 __all__ = ["RunResult", "plan", "run", "score", "split"]
+
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
@@ -197,11 +199,15 @@ def _build_splitting(
     previous: Sequence[Chunk] | None = None,
 ) -> SplitMethod:
     chunker = Registry().get_chunker(by)
-    checked = _validate_options(f"the chunker {by!r}", chunker.options, {"tokens": tokens, **options})
+    checked = _validate_options(
+        f"the chunker {by!r}", chunker.options, {"tokens": tokens, **options}
+    )
     return SplitMethod(chunker, checked, tokens, get_counter(tokenizer), context, previous)
 
 
-def _validate_options(owner: str, model: type[AnyOptions], values: Mapping[str, object]) -> AnyOptions:
+def _validate_options(
+    owner: str, model: type[AnyOptions], values: Mapping[str, object]
+) -> AnyOptions:
     try:
         return model.model_validate(values)
     except ValueError as error:

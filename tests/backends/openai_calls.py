@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tests.mock import Answer, Call
 
-from octavo.backends.openai import OpenAIBackend
+from octavo.backends.openai.backend import OpenAIBackend
 from octavo.protocols import Message, Profile, Reply, Request
 
 CLIENTS = ("aiohttp", "openai")
@@ -58,5 +58,5 @@ def refusing(words: str, when: Callable[[dict], bool], *, status=400, **error):
 async def becomes(condition: Callable[[], bool]) -> None:
     """Let things go on until the server, which runs in another thread, is so far."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - an asyncio.Event belongs to one thread
+        while not condition():
             await asyncio.sleep(0)

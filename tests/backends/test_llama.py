@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from octavo.backends.llama import LlamaBackend
-from octavo.backends.model_file import ModelFile
+from octavo.backends.llama.backend import LlamaBackend
+from octavo.backends.llama.model_file import ModelFile
 from octavo.errors import BackendError, ContextError, ModelError, RequestError, UsageError
 from octavo.protocols import Finish, Message, Profile, Request, TokenLogprob, Transient, Usage
 

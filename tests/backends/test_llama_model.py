@@ -8,11 +8,11 @@ import json
 
 import pytest
 
-from octavo.backends.llama import BACKEND
-from octavo.backends.weights import SMOLLM2, fetch_weights, find_models_directory
+from octavo.backends.llama.backend import BACKEND
+from octavo.backends.llama.weights import SMOLLM2, fetch_weights, find_models_directory
 from octavo.errors import CallError, ContextError, RequestError
 from octavo.protocols import Finish, Message, Profile, Request
-from octavo.text.vector import compute_cosine
+from octavo.text.vectors import compute_cosine
 
 pytestmark = [
     pytest.mark.skipif(

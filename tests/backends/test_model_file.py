@@ -8,9 +8,9 @@ import struct
 
 import pytest
 
-from octavo.backends.llama import BACKEND
-from octavo.backends.model_file import find_model
-from octavo.backends.weights import SMOLLM2
+from octavo.backends.llama.backend import BACKEND
+from octavo.backends.llama.model_file import find_model
+from octavo.backends.llama.weights import SMOLLM2
 from octavo.errors import UsageError
 from octavo.protocols import Profile
 

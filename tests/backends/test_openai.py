@@ -11,7 +11,7 @@ import pytest
 from tests.backends.openai_calls import CLIENTS, REQUEST, backend, chat, refusing, saying, send
 from tests.mock import Answer, Behaviour, serving
 
-from octavo.backends.dialect import build_dialect
+from octavo.backends.openai.dialect import build_dialect
 from octavo.errors import AuthError, RequestError, UsageError
 from octavo.protocols import Finish, Message, TokenLogprob, Transient, Usage
 from octavo.protocols.backends import Profile
@@ -448,7 +448,7 @@ def test_an_empty_model_name_is_a_usage_error():
 
 def test_opening_a_backend_imports_no_client():
     code = (
-        "import sys; from octavo.backends.openai import BACKEND; from octavo.protocols import "
+        "import sys; from octavo.backends.openai.backend import BACKEND; from octavo.protocols import "
         "Profile; b = BACKEND.open('m', Profile(model='openai:m')); b.identity, b.known; "
         "print(*({'aiohttp', 'openai', 'orjson', 'httpx2', 'jinja2'} & set(sys.modules)))"
     )

@@ -11,7 +11,7 @@ from tests.mock import Answer, Behaviour, failure, serving
 import octavo
 from octavo.errors import ContextError, ModelError, RequestError
 from octavo.protocols import Transient
-from octavo.text.vector import compute_cosine
+from octavo.text.vectors import compute_cosine
 
 
 def embed(url, *texts, **fields):

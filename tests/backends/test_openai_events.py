@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.backends.endpoint import Endpoint
 from octavo.backends.transports.wire import EventReader, decode_json, encode_json, read_events
+from octavo.config.endpoint import Endpoint
 from octavo.protocols import Transient
 
 ENDPOINT = Endpoint("http://lab.example/v1", 60.0)

@@ -12,10 +12,11 @@ import pytest
 from tests.backends.openai_calls import CLIENTS, REQUEST, backend, becomes, chat, saying, send
 from tests.mock import Answer, Behaviour, serving
 
-from octavo.backends.endpoint import Endpoint
-from octavo.backends.faults import build_exception, read_message
-from octavo.backends.pause import read_retry_after
+from octavo.backends.openai.error_mapping import build_exception
+from octavo.backends.openai.rate_limit_headers import read_retry_after
+from octavo.backends.openai.server_error import read_message
 from octavo.backends.transports.openai import translate_exception
+from octavo.config.endpoint import Endpoint
 from octavo.errors import (
     AuthError,
     BackendError,

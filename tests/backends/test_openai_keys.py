@@ -14,10 +14,9 @@ import pytest
 from tests.backends.openai_calls import CLIENTS, REQUEST, backend, chat, send
 from tests.mock import Answer, Behaviour, serving
 
-from octavo.backends.endpoint import OPENAI_BASE_URL, build_clear_text_warning, resolve_endpoint
-from octavo.backends.keyring import KeySource
-from octavo.backends.secret import Secret
-from octavo.backends.transports.proxy import find_proxy
+from octavo.backends.transports.aiohttp import find_proxy
+from octavo.config.api_key import KeySource, Secret
+from octavo.config.endpoint import OPENAI_BASE_URL, build_clear_text_warning, resolve_endpoint
 from octavo.errors import AuthError, MissingKeyError, OctavoError, UsageError
 from octavo.protocols import Profile, Transient
 
@@ -58,7 +57,10 @@ def test_a_key_comes_from_the_variable_or_else_the_command():
     ("source", "words"),
     [
         (KeySource("LAB_KEY", required=True), "LAB_KEY"),
-        (KeySource(command="false --secret hush", required=True), "'false' failed with exit code 1"),
+        (
+            KeySource(command="false --secret hush", required=True),
+            "'false' failed with exit code 1",
+        ),
         (KeySource(command="printf ''", required=True), "'printf' has no key"),
         (KeySource(command="echo two words", required=True), "cannot be a key"),
         (KeySource(command="printf 'a\\nb'", required=True), "cannot be a key"),
@@ -197,7 +199,9 @@ def test_an_address_that_cannot_be(url, words):
 def test_addresses():
     profile = Profile(model="openai:m")
     assert resolve_endpoint(profile, {}).base_url == OPENAI_BASE_URL
-    assert resolve_endpoint(profile, {"OPENAI_BASE_URL": "http://lab/v1/"}).base_url == "http://lab/v1"
+    assert (
+        resolve_endpoint(profile, {"OPENAI_BASE_URL": "http://lab/v1/"}).base_url == "http://lab/v1"
+    )
     assert resolve_endpoint(profile, {"OPENAI_BASE_URL": ""}).is_openai
     ours = Profile(model="openai:m", base_url="https://api.openai.com:443/v1")
     assert resolve_endpoint(ours, {}).key_source.env == "OPENAI_API_KEY"

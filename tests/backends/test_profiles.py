@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octavo.backends.profile_file import ProfileFile, read_profile_file
-from octavo.backends.profiles import EMBEDDED_MODEL, CONFIG_FILE, list_profiles, resolve_model
+from octavo.config.paths import CONFIG_FILE
+from octavo.config.profile_file import ProfileFile, read_profile_file
+from octavo.config.profiles import EMBEDDED_MODEL, list_profiles, resolve_model
+from octavo.diagnostics import suggest
 from octavo.errors import SpecErrors, UsageError
-from octavo.pipeline.spelling import suggest
 from octavo.protocols import Profile
 
 KEY = "sk-fake-0123456789abcdefghij"

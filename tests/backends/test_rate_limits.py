@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from octavo.backends.rate_limits import read_rate_limits
+from octavo.backends.openai.rate_limit_headers import read_rate_limits
 from octavo.protocols import RateLimit
 
 NOW = 1_800_000_000.0

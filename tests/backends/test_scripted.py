@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from octavo.backends.scripted import BACKEND, ScriptedBackend, echo, sentences
+from octavo.backends.scripted.backend import BACKEND, ScriptedBackend
+from octavo.backends.scripted.handlers import echo, sentences
 from octavo.errors import (
     AuthError,
     ContextError,
@@ -17,7 +18,7 @@ from octavo.errors import (
     SpecErrors,
     UsageError,
 )
-from octavo.pipeline.fence import fence_text
+from octavo.pipeline.jinja_dialect import fence_text
 from octavo.protocols import (
     Capabilities,
     Finish,

@@ -13,8 +13,8 @@ import pytest
 from bench import vllm_standin
 from tests.mock import Answer, Behaviour, failure, serving
 
-from octavo.backends.vllm import VLLMBackend
-from octavo.backends.vllm_log import VLLMLog
+from octavo.backends.vllm.backend import VLLMBackend
+from octavo.backends.vllm.server_log import VLLMLog
 from octavo.errors import BackendError, ContextError, ModelError, UsageError
 from octavo.protocols import Message, Profile, Request, Sampling, Serve, Starting
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from octavo.backends.weights import SMOLLM2, Weights, fetch_weights, find_models_directory
+from octavo.backends.llama.weights import SMOLLM2, Weights, fetch_weights, find_models_directory
 from octavo.errors import BackendError
 
 BYTES = b"GGUF" + bytes(range(256)) * 400

@@ -8,9 +8,11 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.execute import Job, execute, forecast
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.engine.plan.plan import forecast
 from octavo.engine.report import Silence
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
 from octavo.errors import SpecErrors
 from octavo.pipeline.reader import read_pipeline
 from octavo.pipeline.registry import Registry

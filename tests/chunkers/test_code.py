@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from octavo.chunkers.code import CHUNKER
+from octavo.chunkers.code.chunker import CHUNKER
 from octavo.errors import UsageError
 from octavo.text.document import Document
 from octavo.tokens.choose import get_counter

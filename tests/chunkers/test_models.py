@@ -17,11 +17,11 @@ from octavo.chunkers.regex import match_pattern
 from octavo.errors import Outcome, ReplyError
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Answer, TokenLogprob
-from octavo.protocols.embeddings import Embedded
-from octavo.text.anchors import Anchor
+from octavo.protocols.calls import Embedded
 from octavo.text.document import Document
-from octavo.text.mooring import find_part_starts
-from octavo.text.ngrams import to_spelling_vector
+from octavo.text.grounding.exact import Anchor
+from octavo.text.grounding.fuzzy import find_part_starts
+from octavo.text.vectors import to_spelling_vector
 
 ASKING = ("anchors", "margin", "outline", "perplexity", "questions", "regex", "semantic", "shift")
 REGISTRY = Registry()
@@ -207,7 +207,9 @@ def test_listed_chunks_begin_at_their_heads():
 
 def test_signs_of_patterns_in_a_head_are_letters():
     text = "Say (a+b)* now. Then [x]? {2} is $5. More."
-    assert find_part_starts(text, [Anchor("Say", ""), Anchor("Then [x]? {2}", ""), Anchor("$5.", "")]) == [
+    assert find_part_starts(
+        text, [Anchor("Say", ""), Anchor("Then [x]? {2}", ""), Anchor("$5.", "")]
+    ) == [
         0,
         16,
         text.index("$5"),
@@ -216,7 +218,9 @@ def test_signs_of_patterns_in_a_head_are_letters():
 
 def test_a_head_with_mistakes_is_placed_by_the_fewest_changes():
     text = f"{CATS} {SHIPS}"
-    found = find_part_starts(text, [Anchor("Cats", "small mice."), Anchor("Shpis crosses the see", "sails.")])
+    found = find_part_starts(
+        text, [Anchor("Cats", "small mice."), Anchor("Shpis crosses the see", "sails.")]
+    )
     assert found == [0, text.index("Ships cross")]
 
 
@@ -226,7 +230,10 @@ def test_a_lost_head_begins_behind_the_tail_before_it():
         text, [Anchor("Cats", "Cats hunt small mice."), Anchor("Nothing like it", "sails.")]
     )
     assert found == [0, text.index("Ships cross")]
-    assert find_part_starts(text, [Anchor("Cats", "?"), Anchor("Nothing like it at all", "")]) == [0, None]
+    assert find_part_starts(text, [Anchor("Cats", "?"), Anchor("Nothing like it at all", "")]) == [
+        0,
+        None,
+    ]
 
 
 def test_topic_and_core_stand_beside_a_chunk():

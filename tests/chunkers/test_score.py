@@ -10,17 +10,21 @@ import pytest
 from bench.corpus import prose
 
 import octavo
-from octavo.backends.scripted import ScriptedBackend
-from octavo.chunkers.score import Scores
-from octavo.chunkers.score_form import measure_boundaries
-from octavo.chunkers.score_likelihood import measure_clarity, measure_stickiness
-from octavo.chunkers.score_meaning import measure_coherence, measure_cohesion
+from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.errors import ContextError
 from octavo.protocols import Capabilities, Reply, TokenLogprob
+from octavo.scoring import (
+    Scores,
+    measure_boundaries,
+    measure_clarity,
+    measure_coherence,
+    measure_cohesion,
+    measure_stickiness,
+)
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.span import Span
-from octavo.text.vector import to_vector
+from octavo.text.vectors import to_vector
 
 TEXT = "One thing.\n\nTwo things. And more.\n\n```\na\n\nb\n```\n\nThe end.\n"
 

@@ -94,7 +94,7 @@ def test_a_model_that_is_not_there_is_said(wtpsplit):
 
 
 def test_without_wtpsplit_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("octavo.chunkers.sentence.find_spec", lambda _: None)
+    monkeypatch.setattr("octavo.chunkers._support.sentence_splitters.find_spec", lambda _: None)
     with pytest.raises(UsageError) as told:
         split("one", tokens=50, splitter="sat")
     assert "wtpsplit-lite" in told.value.hint

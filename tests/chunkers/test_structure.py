@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from octavo.chunkers.structure import CHUNKER, Structure, split
 from octavo.loaders.markdown import LOADER as MARKDOWN
-from octavo.text.block import find_blocks
 from octavo.text.document import Document
+from octavo.text.splitting.blocks import find_blocks
 from octavo.tokens.choose import get_counter
 
 TOKTOK = get_counter("o200k_base")
@@ -112,7 +112,7 @@ def test_where_a_stretch_ends_changes_no_border(text, budget, length):
     document = MARKDOWN.load(text.encode(), "m.md", None)
     whole = split(document, budget, TOKTOK)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("octavo.chunkers.stretch._STRETCH", length)
+        patch.setattr("octavo.chunkers._support.streaming._STRETCH", length)
         assert split(document, budget, TOKTOK) == whole
 
 
@@ -122,19 +122,19 @@ def test_a_stretch_may_end_anywhere_in_blank_lines(monkeypatch):
     document = MARKDOWN.load(text.encode(), "m.md", None)
     whole = split(document, 120, TOKTOK)
     for length in range(1, len(text)):
-        monkeypatch.setattr("octavo.chunkers.stretch._STRETCH", length)
+        monkeypatch.setattr("octavo.chunkers._support.streaming._STRETCH", length)
         assert split(document, 120, TOKTOK) == whole
 
 
 def test_a_block_longer_than_a_stretch_is_looked_for_a_few_times_only(monkeypatch):
-    monkeypatch.setattr("octavo.chunkers.stretch._STRETCH", 50)
+    monkeypatch.setattr("octavo.chunkers._support.streaming._STRETCH", 50)
     looked = []
 
     def spy(*args):
         looked.append(args)
         return find_blocks(*args)
 
-    monkeypatch.setattr("octavo.chunkers.stretch.blocks", spy)
+    monkeypatch.setattr("octavo.chunkers._support.streaming.blocks", spy)
     check("a word " * 10_000 + "\n\nThe end.", 100)
     assert len(looked) < 50
 
@@ -144,13 +144,13 @@ def test_where_a_stretch_ends_changes_no_border_of_a_long_text(make, monkeypatch
     document = MARKDOWN.load(make(150_000).encode(), "m.md", None)
     whole = split(document, 400, TOKTOK)
     for length in (3_000, 20_000):
-        monkeypatch.setattr("octavo.chunkers.stretch._STRETCH", length)
+        monkeypatch.setattr("octavo.chunkers._support.streaming._STRETCH", length)
         assert split(document, 400, TOKTOK) == whole
 
 
 def test_memory_does_not_grow_with_the_text(monkeypatch):
     """Beside the text and the chunks themselves, of which a large budget makes few."""
-    monkeypatch.setattr("octavo.chunkers.stretch._STRETCH", 50_000)
+    monkeypatch.setattr("octavo.chunkers._support.streaming._STRETCH", 50_000)
     text = prose(1_600_000)
     peaks = []
     for length in (200_000, 1_600_000):

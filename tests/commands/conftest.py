@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from octavo.commands.main import run_command_line
+from octavo.commands._cli.main import run_command_line
 
 COMMAND = (sys.executable, "-m", "octavo")
 

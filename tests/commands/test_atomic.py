@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from octavo.commands.atomic import AtomicFile, write_atomically
+from octavo.commands._cli.output.atomic_file import AtomicFile, write_atomically
 
 
 def test_the_file_gets_the_bytes_and_nothing_is_left_beside_it(tmp_path):

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from octavo.engine.cache import collect_stats
-from octavo.engine.journal import Journal
-from octavo.engine.storage import find_journal_path
+from octavo.engine.journal.database import find_journal_path
+from octavo.engine.journal.retention import collect_stats
+from octavo.engine.journal.store import Journal
 
 PIPELINE = """\
 octavo: 1

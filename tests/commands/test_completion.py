@@ -11,8 +11,8 @@ import sys
 import pytest
 from bench.completion import BARE, completing, seconds
 
-from octavo.commands.completion import print_completions
-from octavo.commands.main import COMMANDS
+from octavo.commands._cli.app import COMMANDS
+from octavo.commands._cli.completion import print_completions
 
 PIPELINE = """\
 octavo: 1

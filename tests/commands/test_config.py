@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from octavo.backends.settings import Settings
-from octavo.commands.order import declare_run_options
+from octavo.commands._cli.options.run_options import declare_run_options
+from octavo.config.settings import Settings
 
 KEY = "sk-fake-0123456789abcdefghij"
 ONE_LINE = {

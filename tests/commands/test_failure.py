@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from octavo import errors
-from octavo.commands import failure
-from octavo.commands.interruption import Interrupted
+from octavo.commands._cli import error_report as failure
+from octavo.commands._cli.signals import Interrupted
 from octavo.errors import (
     AuthError,
     BudgetReached,

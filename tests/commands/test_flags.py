@@ -6,9 +6,13 @@ import pytest
 import typer
 from typer.main import get_command
 
-from octavo.commands.flags import build_pipeline_function
-from octavo.commands.order import ResultFormat, RunOptions, declare_run_options
-from octavo.commands.progress import ProgressMode
+from octavo.commands._cli.options.pipeline_commands import build_pipeline_function
+from octavo.commands._cli.options.run_options import (
+    ProgressMode,
+    ResultFormat,
+    RunOptions,
+    declare_run_options,
+)
 from octavo.errors import UsageError
 from octavo.pipeline.spec import Parameter, ParamType, Pipeline
 
@@ -28,7 +32,9 @@ def order(*arguments, params=PARAMS):
     """Return the order that a command line makes."""
     taken = []
     app = typer.Typer(rich_markup_mode=None, add_completion=False)
-    app.command("ask")(build_pipeline_function(pipeline(*params), lambda made: taken.append(made) or 0))
+    app.command("ask")(
+        build_pipeline_function(pipeline(*params), lambda made: taken.append(made) or 0)
+    )
     with (command := get_command(app)).make_context("ask", list(arguments)) as context:
         command.invoke(context)
     return taken[0]

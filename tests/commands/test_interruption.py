@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from octavo.commands.interruption import Interrupted, run_interruptibly
+from octavo.commands._cli.signals import Interrupted, run_interruptibly
 
 
 def nothing():

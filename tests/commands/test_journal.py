@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from octavo.engine.schema import VERSION
+from octavo.engine.journal.schema import VERSION
 
 MODEL = ("-m", "scripted:rules.yaml")
 COMMANDS = (
@@ -81,7 +81,7 @@ def test_a_journal_that_may_not_be_written_is_told_and_private_does_without(
     def refused(path, *_):
         raise PermissionError(13, os.strerror(13))
 
-    monkeypatch.setattr("octavo.engine.storage.os.open", refused)
+    monkeypatch.setattr("octavo.engine.journal.database.os.open", refused)
     done = octavo(*COMMANDS[0])
     assert done.code == 2
     assert done.err.splitlines()[0].endswith("cannot be opened: Permission denied")

@@ -17,7 +17,7 @@ from collections import Counter
 import pytest
 from tests.mock import Behaviour, serving
 
-from octavo.commands.main import COMMANDS, load_command
+from octavo.commands._cli.app import COMMANDS, load_command
 
 KEY = "sk-fake-0123456789abcdef"
 PIPELINE = """\

@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from octavo.commands.order import ResultFormat
-from octavo.commands.output import SingleFile, CombinedFile, StandardOutput, MirroredTree, open_destination
+from octavo.commands._cli.options.run_options import ResultFormat
+from octavo.commands._cli.output.destinations import (
+    CombinedFile,
+    MirroredTree,
+    SingleFile,
+    StandardOutput,
+    open_destination,
+)
 from octavo.errors import RunFailed, UsageError
-from octavo.loaders.inputs import Input
+from octavo.inputs.discovery import Input
 from octavo.loaders.text import LOADER
 
 
@@ -125,7 +131,13 @@ def test_a_failed_write_says_how_to_go_on(tmp_path):
 
 @pytest.mark.parametrize(
     ("target", "kind"),
-    [("out.jsonl", CombinedFile), ("out.jsonl/", MirroredTree), ("out", MirroredTree), ("there", MirroredTree), ("-", StandardOutput)],
+    [
+        ("out.jsonl", CombinedFile),
+        ("out.jsonl/", MirroredTree),
+        ("out", MirroredTree),
+        ("there", MirroredTree),
+        ("-", StandardOutput),
+    ],
 )
 def test_rows_of_several_documents_go_into_one_file_that_is_named_like_one(
     tmp_path, monkeypatch, target, kind

@@ -4,9 +4,12 @@ import io
 
 import pytest
 
-from octavo.commands.progress import PlainDisplay, ProgressMode, QuietDisplay, format_duration, open_display
-from octavo.engine.report import DraftWatch, NoteWatch, Outcome, Result, Totals
-from octavo.errors import ReplyError
+from octavo.commands._cli.options.run_options import ProgressMode
+from octavo.commands._cli.progress.display import PlainDisplay, QuietDisplay
+from octavo.commands._cli.progress.watch import open_display
+from octavo.commands._cli.terminal import format_duration
+from octavo.engine.report import DraftWatch, NoteWatch, Result, Totals
+from octavo.errors import Outcome, ReplyError
 from octavo.text.note import Note
 from octavo.text.span import Span
 

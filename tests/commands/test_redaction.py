@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from octavo.commands.redaction import redact
+from octavo.commands._cli.terminal import redact
 
 
 @pytest.mark.parametrize(

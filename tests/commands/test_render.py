@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from octavo.commands.render import as_json, as_text, encode
-from octavo.engine.report import Outcome, Result, Totals
-from octavo.errors import ReplyError
+from octavo.commands._cli.output.result_format import as_json, as_text
+from octavo.commands._cli.terminal import encode
+from octavo.engine.report import Result, Totals
+from octavo.errors import Outcome, ReplyError
 from octavo.text.span import Span
 
 

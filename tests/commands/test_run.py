@@ -248,7 +248,7 @@ def test_the_help_of_a_pipeline_shows_its_parameters(place, octavo):
 
 def imported_by_a_cached_run(place, *names):
     code = (
-        "import sys; from octavo.commands.main import shell;"
+        "import sys; from octavo.commands._cli.main import shell;"
         f"code = shell(['run', 'again.yaml', 'a.txt', *{MODEL!r}]);"
         f"print([name for name in {names!r} if name in sys.modules], code, file=sys.stderr)"
     )
@@ -265,7 +265,7 @@ def imported_by_a_cached_run(place, *names):
 def test_what_was_answered_is_not_asked_again_and_needs_no_library(place):
     heavy = (
         "openai aiohttp httpx2 toktok tiktoken tokenizers xllamacpp selectolax nupunkt"
-        " rich.progress octavo.commands.bar"
+        " rich.progress octavo.commands._cli.progress.bar"
     )
     seen = imported_by_a_cached_run(place, *heavy.split())
     assert seen == "a.txt: done, 1 call, 1 from the journal\n[] 0\n"

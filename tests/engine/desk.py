@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 
 from tests.clock import run_virtually
 
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.ask import Asker
-from octavo.engine.attempts import CallSender
-from octavo.engine.entries import CallRecorder
-from octavo.engine.flight import Dispatcher
-from octavo.engine.hedge import Hedger
-from octavo.engine.journal import Journal
-from octavo.engine.ledger import RunningTotals, Ledger
-from octavo.engine.limit import ConcurrencyLimiter
-from octavo.engine.patience import RetryPolicy
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.engine.calls.ask import Asker
+from octavo.engine.calls.call import CallSender
+from octavo.engine.dispatch.concurrency import ConcurrencyLimiter
+from octavo.engine.dispatch.dispatcher import Dispatcher
+from octavo.engine.dispatch.hedging import Hedger
+from octavo.engine.dispatch.retry import RetryPolicy
+from octavo.engine.journal.ledger import CallRecorder, Ledger, RunningTotals
+from octavo.engine.journal.runs import begin_run, list_calls
+from octavo.engine.journal.store import Journal
 from octavo.engine.report import Silence
-from octavo.engine.runs import begin_run, list_calls
 from octavo.protocols import Capabilities, Message
 
 __all__ = ["Desk", "Line"]

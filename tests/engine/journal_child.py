@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from octavo.engine.journal import Journal
-from octavo.engine.packing import pack
-from octavo.engine.runs import begin_run
+from octavo.engine.journal.prompts import pack
+from octavo.engine.journal.runs import begin_run
+from octavo.engine.journal.store import Journal
 from octavo.protocols import Message, Reply
 
 __all__ = ["key", "write"]

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from octavo.engine.bounds import Truncated, bound_schema, trim_to_bounds, ends_at_bound
-from octavo.strategies.listing import list_schema
-from octavo.text.addresses import measure_depth
-from octavo.text.revision_schema import build_revision_schema
+from octavo.engine.calls.truncation import Truncated, bound_schema, ends_at_bound, trim_to_bounds
+from octavo.steps.extract.step import list_schema
+from octavo.steps.memory.schema_paths import measure_depth
+from octavo.steps.memory.schemas import build_revision_schema
 
 PERSON = {
     "type": "object",
@@ -110,7 +110,8 @@ def test_what_fits_within_bounds_fits_the_schema(schema):
 
 def test_bounds_follow_what_a_token_holds_and_come_in_steps():
     room = [
-        len(longest(bound_schema(NOTE, "z" * length, 250))["text"]) for length in (0, 300, 310, 2000)
+        len(longest(bound_schema(NOTE, "z" * length, 250))["text"])
+        for length in (0, 300, 310, 2000)
     ]
     assert room[0] < 250
     assert room[1] == room[2]
@@ -173,7 +174,10 @@ def test_an_item_that_met_its_bound_is_left_out_and_a_full_list_is_told():
 
 def test_a_list_that_is_full_by_its_own_schema_is_whole():
     schema = {"type": "object", "properties": {"n": {"type": "array", "maxItems": 2}}}
-    assert trim_to_bounds({"n": [1, 2]}, bound_schema(schema, "", 50), schema) == ({"n": [1, 2]}, [])
+    assert trim_to_bounds({"n": [1, 2]}, bound_schema(schema, "", 50), schema) == (
+        {"n": [1, 2]},
+        [],
+    )
 
 
 def test_a_text_that_is_one_choice_of_several_or_defined_elsewhere_is_seen_to_be_cut():

@@ -9,9 +9,9 @@ from tests.clock import run_virtually
 from tests.strategies.kit import Kit, paragraphs
 
 import octavo
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.budget import Allowance, Budget, MeteredBackend, MeteredEmbedding
-from octavo.engine.price import find_price
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.engine.dispatch.budget import Allowance, Budget, MeteredBackend, MeteredEmbedding
+from octavo.engine.dispatch.pricing import find_price
 from octavo.errors import BudgetReached, RequestError, UsageError
 from octavo.protocols import Message, Profile, Reply, Request, Transient, Usage
 

@@ -9,9 +9,9 @@ import pytest
 from tests.strategies.kit import Kit, paragraphs
 
 import octavo
-from octavo.engine.cache import clear, prune, collect_stats
-from octavo.engine.journal import Journal
-from octavo.engine.storage import find_journal_path
+from octavo.engine.journal.database import find_journal_path
+from octavo.engine.journal.retention import clear, collect_stats, prune
+from octavo.engine.journal.store import Journal
 
 MERGE = """
 octavo: 1
@@ -61,7 +61,9 @@ def test_stats_say_what_is_held(kit, monkeypatch):
         found = collect_stats(journal)
     assert (found.calls, found.runs) == (sent, 2)
     assert found.size == sum(
-        file.stat().st_size for file in find_journal_path().parent.iterdir() if file.suffix == ".sqlite"
+        file.stat().st_size
+        for file in find_journal_path().parent.iterdir()
+        if file.suffix == ".sqlite"
     )
     assert found.since == pytest.approx(time.time(), abs=60)
     [share] = found.shares
@@ -134,7 +136,7 @@ def test_clearing_all_leaves_an_empty_journal(kit):
 
 
 def test_a_journal_in_use_keeps_its_size_for_now(kit, monkeypatch):
-    monkeypatch.setattr("octavo.engine.cache._BUSY", 10)
+    monkeypatch.setattr("octavo.engine.journal.retention._BUSY", 10)
     run(kit, {"a.txt": paragraphs(30)})
     with Journal(find_journal_path()) as journal, Journal(find_journal_path()) as other:
         other.connection.execute("BEGIN")

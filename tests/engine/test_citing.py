@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
-from octavo.engine.journal import Journal
-from octavo.engine.storage import find_journal_path
+from octavo.engine.journal.database import find_journal_path
+from octavo.engine.journal.store import Journal
 from octavo.errors import BackendError
 
 MAP = """

@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
-from octavo.engine.journal import Journal
-from octavo.engine.runs import list_calls, list_runs
-from octavo.engine.storage import find_journal_path
+from octavo.engine.journal.database import find_journal_path
+from octavo.engine.journal.runs import list_calls, list_runs
+from octavo.engine.journal.store import Journal
 from octavo.errors import AuthError, CallError, QuotaError, RequestError
 from octavo.protocols import Finish, Reply
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.contact import fetch_capabilities
-from octavo.engine.journal import Journal
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.engine.dispatch.capabilities import fetch_capabilities
+from octavo.engine.journal.store import Journal
 from octavo.engine.report import Silence
 from octavo.errors import UnreachableError
 from octavo.protocols import Capabilities, Profile, Transient

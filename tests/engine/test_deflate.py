@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.engine.deflate import deflate, inflate
+from octavo.engine.journal.store import deflate, inflate
 
 
 @given(st.text(max_size=2000), st.integers(1, 50))

@@ -8,12 +8,11 @@ from itertools import pairwise
 import pytest
 from tests.engine.desk import Desk
 
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.embed import split_into_batches
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.engine.dispatch.embeddings import split_into_batches
 from octavo.errors import BackendError, OctavoError, Outcome, RequestError, UsageError
 from octavo.protocols import Capabilities, Embedded, Transient
-from octavo.text.ngrams import to_spelling_vector
-from octavo.text.vector import to_vector
+from octavo.text.vectors import to_spelling_vector, to_vector
 
 
 class Server(ScriptedBackend):
@@ -75,7 +74,11 @@ def test_what_the_journal_has_is_not_sent_again(tmp_path):
     at = desk(second, path=path)
     found = at.run(embedding("c", "d", "a b"))
     assert second.embedded == [("d",)]
-    assert list(found.vectors) == [to_spelling_vector("c"), to_spelling_vector("d"), to_spelling_vector("a b")]
+    assert list(found.vectors) == [
+        to_spelling_vector("c"),
+        to_spelling_vector("d"),
+        to_spelling_vector("a b"),
+    ]
     at = desk(third, path=path)
     at.run(embedding("d", "c"))
     assert third.embedded == []

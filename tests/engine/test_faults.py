@@ -11,11 +11,11 @@ from tests.mock import Behaviour, serving
 from tests.strategies.kit import paragraphs
 
 import octavo
-from octavo.engine import execute
-from octavo.engine.journal import Journal
-from octavo.engine.patience import RetryPolicy
-from octavo.engine.runs import list_calls
-from octavo.engine.storage import find_journal_path
+from octavo.engine.dispatch.retry import RetryPolicy
+from octavo.engine.journal.database import find_journal_path
+from octavo.engine.journal.runs import list_calls
+from octavo.engine.journal.store import Journal
+from octavo.engine.run import execute
 
 MAP = """
 octavo: 1
@@ -30,7 +30,7 @@ ANSWERS = (None, "length", "refusal", "context")
 @pytest.fixture
 def impatient(monkeypatch):
     """Wait next to nothing between two attempts."""
-    monkeypatch.setattr(execute, "Patience", partial(RetryPolicy, first=0.001, jitter=lambda: 1.0))
+    monkeypatch.setattr(execute, "RetryPolicy", partial(RetryPolicy, first_delay=0.001, jitter=lambda: 1.0))
 
 
 # A server that says 429 is sent less for some time, so that fault has tests on a virtual clock.

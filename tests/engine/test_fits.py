@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from octavo.engine.counting import JournalCounter
-from octavo.engine.engine import RunContext
+from octavo.engine.journal.token_counts import JournalCounter
+from octavo.engine.run.run_context import RunContext
 from octavo.errors import FitError
 from octavo.protocols import Message, Request
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from tests.engine.desk import Desk, Line
 
-from octavo.engine.hedge import Hedger
+from octavo.engine.dispatch.hedging import Hedger
 from octavo.errors import BudgetReached, Outcome
 from octavo.protocols import Transient
 

@@ -15,16 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.journal_child import key, write
 
-from octavo.engine import schema
-from octavo.engine.journal import Journal
-from octavo.engine.key import compute_key
-from octavo.engine.packing import pack, unpack
-from octavo.engine.runs import begin_run, list_calls, list_runs
-from octavo.engine.schema import VERSION
-from octavo.engine.storage import explain_error
+from octavo.engine.dispatch.key import compute_key
+from octavo.engine.journal import schema
+from octavo.engine.journal.database import explain_error
+from octavo.engine.journal.prompts import pack, unpack
+from octavo.engine.journal.runs import begin_run, list_calls, list_runs
+from octavo.engine.journal.schema import VERSION
+from octavo.engine.journal.store import Journal
 from octavo.errors import JournalError
 from octavo.protocols import Capabilities, Finish, Message, Reply, Request, TokenLogprob, Usage
-from octavo.text.quote import QuoteOrigin, Quote, to_row_id
+from octavo.text.quote import Quote, QuoteOrigin, to_row_id
 
 
 def request(text="hello", **changes):
@@ -191,7 +191,7 @@ def test_a_journal_that_another_process_is_making_is_waited_for(tmp_path, monkey
         if other.in_transaction:
             other.execute("ROLLBACK")
 
-    monkeypatch.setattr("octavo.engine.storage.time.sleep", sleep)
+    monkeypatch.setattr("octavo.engine.journal.database.time.sleep", sleep)
     Journal(tmp_path / "j").close()
     other.close()
     assert len(waited) == 1
@@ -200,7 +200,7 @@ def test_a_journal_that_another_process_is_making_is_waited_for(tmp_path, monkey
 def test_a_journal_that_another_process_holds_for_long_is_an_error(tmp_path, monkeypatch):
     other = sqlite3.connect(tmp_path / "j", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr("octavo.engine.storage._PATIENCE", 0.0)
+    monkeypatch.setattr("octavo.engine.journal.database._PATIENCE", 0.0)
     with pytest.raises(JournalError, match="locked") as caught:
         Journal(tmp_path / "j")
     other.close()

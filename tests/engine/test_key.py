@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import octavo
-from octavo.backends.scripted import ScriptedBackend, sentences
-from octavo.engine.key import compute_key
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.backends.scripted.handlers import sentences
+from octavo.engine.dispatch.key import compute_key
 from octavo.protocols import Message, Request
 
 GOLDEN = Path(__file__).with_name("golden_keys.txt")
@@ -41,7 +42,9 @@ ASKED = Request((Message("system", "Be brief."), Message("user", "Hello.")), max
 )
 def test_everything_that_may_change_a_reply_changes_the_key(other):
     changed = dataclasses.replace(ASKED, **other)
-    assert compute_key(changed, identity="i", model="m") != compute_key(ASKED, identity="i", model="m")
+    assert compute_key(changed, identity="i", model="m") != compute_key(
+        ASKED, identity="i", model="m"
+    )
 
 
 def test_the_backend_and_the_model_change_the_key():
@@ -57,7 +60,9 @@ def keys(pipeline):
     backend = ScriptedBackend(answer, identity="golden")
     result = octavo.run(pipeline, STORY, model=backend, params=PARAMS.get(pipeline), jobs=1)
     assert result.results[0].error is None
-    found = {compute_key(request, identity="golden", model="m").hex() for request in backend.requests}
+    found = {
+        compute_key(request, identity="golden", model="m").hex() for request in backend.requests
+    }
     return "".join(f"{pipeline} {key[:16]}\n" for key in sorted(found))
 
 

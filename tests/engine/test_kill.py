@@ -12,7 +12,7 @@ import pytest
 from bench.folding import PIPELINE, book, fold
 from tests.mock import Behaviour, serving
 
-from octavo.engine.journal import Journal
+from octavo.engine.journal.store import Journal
 
 JOBS = 8
 TIMES = 6  # bench/kills.py does it a hundred times, and kills the server and fills the disk as well

@@ -7,8 +7,7 @@ import asyncio
 import pytest
 from tests.clock import run_virtually
 
-from octavo.engine.limit import ConcurrencyLimiter, RunStopped
-from octavo.engine.queue import CallPriority
+from octavo.engine.dispatch.concurrency import CallPriority, ConcurrencyLimiter, RunStopped
 from octavo.errors import QuotaError
 
 

@@ -10,10 +10,10 @@ from tests.clock import run_virtually
 from tests.engine.desk import Desk, Line
 
 from octavo import protocols
-from octavo.backends.rate_limits import read_rate_limits
-from octavo.engine.limit import ConcurrencyLimiter
-from octavo.engine.pace import CallCost, RateLimiter, Reservation
-from octavo.engine.patience import RetryPolicy
+from octavo.backends.openai.rate_limit_headers import read_rate_limits
+from octavo.engine.dispatch.concurrency import ConcurrencyLimiter
+from octavo.engine.dispatch.rate_limit import CallCost, RateLimiter, Reservation
+from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.protocols import Reply, Transient, Usage
 
 
@@ -61,7 +61,9 @@ def drive(server, calls, jobs, *, pace=None, adapts=False, letters=400):
             await each.reply
 
     limit = ConcurrencyLimiter(jobs, adapts=adapts, pace=pace)
-    desk = Desk(server, limit=limit, patience=RetryPolicy(jitter=lambda: 1.0, retry_allowance=10_000))
+    desk = Desk(
+        server, limit=limit, patience=RetryPolicy(jitter=lambda: 1.0, retry_allowance=10_000)
+    )
     desk.run(scenario)
     assert server.answered == calls
     return desk.seconds
@@ -167,7 +169,11 @@ def test_what_was_sent_since_a_call_came_in_is_subtracted_from_what_it_says_rema
     tickets = [pace.try_reserve(CallCost()) for _ in range(5)]
     pace.on_response(tickets[0], word(7))
     # Three are left, and one of them is spared.
-    assert [isinstance(pace.try_reserve(CallCost()), Reservation) for _ in range(3)] == [True, True, False]
+    assert [isinstance(pace.try_reserve(CallCost()), Reservation) for _ in range(3)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_an_older_word_does_not_overrule_a_newer_one():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from octavo.engine.patience import RetryPolicy
+from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.errors import UnreachableError
 from octavo.protocols import Transient
 

@@ -11,8 +11,8 @@ from tests.clock import run_virtually
 from tests.strategies.kit import Kit, paragraphs
 
 import octavo
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.history import SendReason
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.engine.journal.history import SendReason
 from octavo.errors import FitError, UsageError
 from octavo.pipeline.lookup import Lookup
 from octavo.pipeline.reader import load_pipeline

@@ -9,8 +9,8 @@ import re
 import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
-from octavo.commands.main import run_command_line
-from octavo.engine.example import build_example
+from octavo.commands._cli.main import run_command_line
+from octavo.engine.plan.predict import build_example
 from octavo.errors import FitError, SpecErrors
 
 EACH = """

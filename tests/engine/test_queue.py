@@ -7,8 +7,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.engine.pace import CallCost
-from octavo.engine.queue import CallPriority, CallQueue, WaitingCall
+from octavo.engine.dispatch.concurrency import CallPriority, CallQueue, WaitingCall
+from octavo.engine.dispatch.rate_limit import CallCost
 
 
 def waiting(*calls):
@@ -24,7 +24,7 @@ def waiting(*calls):
 
 def drained(queue):
     order = []
-    while (waiter := queue.first()) is not None:
+    while (waiter := queue.find_first()) is not None:
         queue.remove(waiter, sent=True)
         order.append((waiter.priority.document, -waiter.priority.levels_done, waiter.prefix))
     return order

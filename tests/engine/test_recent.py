@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from octavo.engine.recent import RecentSet
+from octavo.engine.journal.store import RecentSet
 
 
 def test_the_last_values_are_remembered_and_it_never_grows():

@@ -8,8 +8,8 @@ import pytest
 from tests.engine.desk import Desk
 from tests.engine.test_ask import failing, one
 
-from octavo.engine.example import build_example
-from octavo.engine.records import InvalidRecord, repair_record, parse_record
+from octavo.engine.calls.json_record import InvalidRecord, parse_record, repair_record
+from octavo.engine.plan.predict import build_example
 from octavo.errors import CutError, FitError, Outcome, ReplyError
 from octavo.protocols import Finish, Reply
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octavo.engine.journal import Journal
-from octavo.engine.packing import pack
-from octavo.engine.reuse import measure_reuse
+from octavo.engine.journal.prefix_reuse import measure_reuse
+from octavo.engine.journal.prompts import pack
+from octavo.engine.journal.store import Journal
 from octavo.protocols import Message, Reply, Usage
-from octavo.text.quote import QuoteOrigin, Quote, to_row_id
+from octavo.text.quote import Quote, QuoteOrigin, to_row_id
 from octavo.tokens.estimate import Estimate
 
 BOOK = "".join(f"Sentence number {number} of the book. " for number in range(400))
@@ -134,7 +134,10 @@ def test_a_tokenizer_tells_instructions_from_a_document_of_other_words():
         [(f"{rules}\n{place}", [place]) for place in (quoted(0, 600), quoted(600, 1200))]
     )
     sizes = [Sparse().count(f"systemBe brief.user{rules}\n{quoted(0, 600)}")] * 2
-    by_characters, by_tokens = measure_reuse(journal, 1), measure_reuse(journal, 1, counter=Sparse())
+    by_characters, by_tokens = (
+        measure_reuse(journal, 1),
+        measure_reuse(journal, 1, counter=Sparse()),
+    )
     # The shares are of the tokens that the server told, here one a character.
     told = by_tokens.prompt / 2
     assert by_tokens.ideal == pytest.approx(told * (sizes[0] - 600) / sizes[0], rel=0.03)

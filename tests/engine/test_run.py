@@ -8,9 +8,10 @@ from itertools import pairwise
 import pytest
 from tests.clock import run_virtually
 
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.execute import Job, execute
+from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.engine.report import Silence
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry
 from octavo.protocols import Profile

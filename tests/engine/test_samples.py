@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.engine.desk import Desk, Line
 
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.budget import Allowance, Budget, MeteredBackend
-from octavo.engine.samples import sum_usage
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.engine.dispatch.budget import Allowance, Budget, MeteredBackend, sum_usage
 from octavo.errors import BudgetReached, CallError, Outcome, RequestError
 from octavo.protocols import Capabilities, Reply, Transient, Usage
 

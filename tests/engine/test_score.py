@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.engine.desk import ALL, Desk
 
-from octavo.engine.report import Outcome
-from octavo.errors import UsageError
+from octavo.errors import Outcome, UsageError
 
 KNOWN = replace(ALL, prompt_logprobs=True)
 

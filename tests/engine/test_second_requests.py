@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 import octavo
-from octavo.backends.scripted import ScriptedBackend, sentences
-from octavo.engine.key import compute_key
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.backends.scripted.handlers import sentences
+from octavo.engine.dispatch.key import compute_key
 from octavo.protocols import Finish, Reply
 
 GOLDEN = Path(__file__).with_name("golden_keys.txt")

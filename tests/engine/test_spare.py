@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from tests.strategies.kit import Kit, paragraphs
 
-from octavo.engine import journal as journal_module
-from octavo.engine.journal import Journal
-from octavo.engine.spare import OverflowFile
-from octavo.engine.storage import connect
+from octavo.engine.journal import store as journal_module
+from octavo.engine.journal.database import connect
+from octavo.engine.journal.overflow import OverflowFile
+from octavo.engine.journal.store import Journal
 from octavo.errors import JournalError
 
 MAP = """
@@ -146,7 +146,7 @@ def refused(directory):
             if os.getuid() == 0:
                 os.setuid(65534)
             Journal(directory / "journal.sqlite")
-        except BaseException as error:  # noqa: BLE001 - told to the parent
+        except BaseException as error:
             message = f"{type(error).__name__}: {error}"
         os.write(writer, message.encode())
         os._exit(0)

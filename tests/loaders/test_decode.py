@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from octavo.errors import InputError, UsageError
-from octavo.loaders.decode import check_encoding, decode
+from octavo.loaders._support.decoding import check_encoding, decode
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 

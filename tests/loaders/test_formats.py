@@ -141,7 +141,7 @@ def test_html_outlines_lie_in_the_text_in_order(body):
 
 def test_loaders_import_no_parser_before_it_is_needed():
     code = (
-        "import sys, octavo.loaders.inputs;"
+        "import sys, octavo.inputs.discovery;"
         "print([n for n in ('selectolax', 'yaml', 'pathspec') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

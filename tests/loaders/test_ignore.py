@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from octavo.errors import InputError
-from octavo.loaders.inputs import Input, InputSelection, find_inputs
+from octavo.inputs.discovery import Input, InputSelection, find_inputs
 from octavo.pipeline.registry import Registry
 
 FILES = (

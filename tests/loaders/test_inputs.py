@@ -10,16 +10,18 @@ import pytest
 from tests.loaders import office
 
 from octavo.errors import InputError, UsageError
-from octavo.loaders import inputs
-from octavo.loaders.inputs import Input, InputSelection
-from octavo.loaders.reading import InputReader, read_documents
+from octavo.inputs import discovery as inputs
+from octavo.inputs.discovery import Input, InputSelection
+from octavo.inputs.reading import InputReader, read_documents
 from octavo.pipeline.registry import Registry
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 
 
 def find(arguments, loaders=None, **options):
-    return inputs.find_inputs(arguments, InputSelection(**options), loaders=loaders or Registry().list_loaders())
+    return inputs.find_inputs(
+        arguments, InputSelection(**options), loaders=loaders or Registry().list_loaders()
+    )
 
 
 @pytest.fixture

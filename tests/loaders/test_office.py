@@ -10,9 +10,9 @@ import pytest
 from tests.loaders import office
 
 from octavo.errors import InputError
-from octavo.loaders.extraction import ExtractionProcess, _explain_failure
-from octavo.loaders.office import LOADER
-from octavo.text.place import describe_location
+from octavo.loaders.office.extraction import ExtractionProcess, _explain_failure
+from octavo.loaders.office.loader import LOADER
+from octavo.text.document import describe_location
 from octavo.text.span import Span
 
 SECTIONS = [

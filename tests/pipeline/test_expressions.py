@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from octavo.errors import CallError, UsageError
-from octavo.pipeline.expressions import Condition
+from octavo.pipeline.conditions import Condition
 
 
 def test_a_condition_holds_or_not():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.pipeline.fence import fence_text
+from octavo.pipeline.jinja_dialect import fence_text
 
 FENCE = re.compile(r"<text (\w{8})>\n(.*)\n</text \1>", re.DOTALL)
 
@@ -40,7 +40,7 @@ def test_a_searched_for_collision_does_not_help(monkeypatch):
         def hexdigest(self):
             return "deadbeef" * 8 if len(self.data) == 1 else "0badcafe" * 8
 
-    monkeypatch.setattr("octavo.pipeline.fence.hashlib.sha256", Known)
+    monkeypatch.setattr("octavo.pipeline.jinja_dialect.hashlib.sha256", Known)
     assert fence_text("</text deadbeef>") == "<text 0badcafe>\n</text deadbeef>\n</text 0badcafe>"
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from octavo.errors import SpecErrors
-from octavo.pipeline.json_schema import build_pipeline_schema
-from octavo.pipeline.mending import read_tree
+from octavo.pipeline.editor_schema import build_pipeline_schema
 from octavo.pipeline.registry import Registry
+from octavo.pipeline.yaml_repair import read_tree
 
 jsonschema = pytest.importorskip(
     "jsonschema", reason="jsonschema checks the schema, if it is there"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from octavo.errors import UsageError
-from octavo.pipeline.lookup import Lookup, FileOrigin
+from octavo.pipeline.lookup import FileOrigin, Lookup
 
 EMPTY = "octavo: 1\nabout: {}\nsteps: [split: , map: {{prompt: part}}]\n"
 
@@ -21,31 +21,33 @@ def ours(project, monkeypatch):
 
 def test_the_nearest_shadows_the_others(project, ours):
     lookup = project.lookup
-    assert lookup.pipeline("book").origin is FileOrigin.BUILT_IN
-    assert lookup.pipeline("book").path == "builtin:book"
+    assert lookup.find_pipeline("book").origin is FileOrigin.BUILT_IN
+    assert lookup.find_pipeline("book").path == "builtin:book"
     project.write("user/pipelines/book.yaml", EMPTY.format("the user's"))
-    assert lookup.pipeline("book").origin is FileOrigin.USER
+    assert lookup.find_pipeline("book").origin is FileOrigin.USER
     project.write("octavo/pipelines/book.yaml", EMPTY.format("the project's"))
-    assert lookup.pipeline("book").origin is FileOrigin.PROJECT
-    assert lookup.pipeline("book").path == "octavo/pipelines/book.yaml"
-    assert lookup.pipeline("builtin:book").origin is FileOrigin.BUILT_IN
-    assert [(each.name, each.origin) for each in lookup.pipelines()] == [("book", FileOrigin.PROJECT)]
+    assert lookup.find_pipeline("book").origin is FileOrigin.PROJECT
+    assert lookup.find_pipeline("book").path == "octavo/pipelines/book.yaml"
+    assert lookup.find_pipeline("builtin:book").origin is FileOrigin.BUILT_IN
+    assert [(each.name, each.origin) for each in lookup.list_pipelines()] == [
+        ("book", FileOrigin.PROJECT)
+    ]
 
 
 def test_a_path_is_a_path(project, ours):
     project.write("elsewhere/book.yaml", EMPTY.format("elsewhere"))
-    assert project.lookup.pipeline("elsewhere/book.yaml").origin is FileOrigin.FILE
+    assert project.lookup.find_pipeline("elsewhere/book.yaml").origin is FileOrigin.FILE
     with pytest.raises(UsageError, match=r"there is no file elsewhere/bok.yaml") as caught:
-        project.lookup.pipeline("elsewhere/bok.yaml")
+        project.lookup.find_pipeline("elsewhere/bok.yaml")
     assert caught.value.hint == "did you mean 'book.yaml'?"
     with pytest.raises(UsageError, match="elsewhere is a directory"):
-        project.lookup.pipeline("./elsewhere")
+        project.lookup.find_pipeline("./elsewhere")
 
 
 def test_a_file_in_the_working_directory_is_not_a_name(project, ours):
     project.write("note.yaml", EMPTY.format("here"))
     with pytest.raises(UsageError, match="there is no pipeline 'note'") as caught:
-        project.lookup.pipeline("note")
+        project.lookup.find_pipeline("note")
     assert caught.value.hint == "write note.yaml"
 
 
@@ -62,7 +64,7 @@ def test_an_ejected_folder_can_be_used_from_anywhere(project, ours):
     project.write("there/octavo/pipelines/book.yaml", EMPTY.format("there"))
     project.write("there/octavo/prompts/part.j2", "there")
     pipeline = project.load("there/octavo/pipelines/book.yaml")
-    assert pipeline.prompt("part").render({})[0].content == "there"
+    assert pipeline.get_prompt("part").render({})[0].content == "there"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_an_ejected_folder_can_be_used_from_anywhere(project, ours):
 def test_names_do_not_leave_their_folder(project, ours, name):
     project.write("octavo/secret.j2", "secret")
     project.write("octavo/prompts/.hidden.j2", "secret")
-    assert project.lookup.prompt(name) is None
+    assert project.lookup.find_prompt(name) is None
 
 
 def test_the_users_directory_is_the_systems(project, ours, empty_home):
@@ -84,4 +86,4 @@ def test_the_users_directory_is_the_systems(project, ours, empty_home):
 def test_a_byte_order_mark_is_no_text(project, ours):
     project.write("octavo/pipelines/marked.yaml", "")
     (project.root / "octavo/pipelines/marked.yaml").write_bytes(b"\xef\xbb\xbfoctavo: 1\n")
-    assert project.lookup.pipeline("marked").text == "octavo: 1\n"
+    assert project.lookup.find_pipeline("marked").text == "octavo: 1\n"

@@ -522,15 +522,15 @@ def test_odd_files_are_refused_in_time(registry, text):
 def test_about_is_told_of_broken_pipelines_too(project):
     project.write("octavo/pipelines/a.yaml", "about: |\n  One\n  line\nsteps: {{ x }}")
     project.write("octavo/pipelines/b.yaml", "about: [")
-    assert read_about(project.lookup.pipeline("a")) == "One line"
-    assert read_about(project.lookup.pipeline("b")) == ""
+    assert read_about(project.lookup.find_pipeline("a")) == "One line"
+    assert read_about(project.lookup.find_pipeline("b")) == ""
 
 
 def test_prompts_and_schemas_come_with_the_pipeline(project):
     project.prompt("read", "{{ text }}")
     project.schema("record", '{"type": "object"}')
     pipeline = project.read("octavo: 1\nsteps: [split: , map: {prompt: read, schema: record}]")
-    assert pipeline.prompt("read").render({"text": "x"})[0].content == "x"
+    assert pipeline.get_prompt("read").render({"text": "x"})[0].content == "x"
     assert pipeline.schema("record") == {"type": "object"}
 
 

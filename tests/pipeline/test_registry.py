@@ -28,14 +28,14 @@ def test_every_built_in_name_leads_to_its_type(kind, wanted):
     names = registry.list_names(kind)
     assert names == tuple(sorted(names))
     for name in names:
-        found = getattr(registry, kind)(name)
+        found = getattr(registry, f"get_{kind}")(name)
         assert isinstance(found, wanted)
         assert found.name == name
 
 
 def test_importing_the_registry_imports_nothing_it_names():
     program = (
-        "import sys; from octavo.pipeline.registry import Registry; Registry().names('step');"
+        "import sys; from octavo.pipeline.registry import Registry; Registry().list_names('step');"
         "print([name for name in sys.modules if name.startswith(('octavo.strategies.',"
         " 'octavo.backends.', 'octavo.chunkers.', 'octavo.loaders.'))])"
     )
@@ -61,7 +61,7 @@ def test_packages_add_theirs_by_entry_points(monkeypatch, registry):
         ]
     }
     monkeypatch.setattr(module, "entry_points", lambda group: offered.get(group, []))
-    louder = registry.step("map")
+    louder = registry.get_step("map")
     monkeypatch.setitem(sys.modules, "tests_louder", type("Module", (), {"STEP": louder}))
     assert Registry().get_step("louder") is louder
     assert {"louder", "broken", "map"} <= set(Registry().list_names("step"))

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from octavo.pipeline.mending import read_tree
-from octavo.pipeline.scalar import parse_scalar
+from octavo.pipeline.yaml_repair import read_tree
+from octavo.pipeline.yaml_tree import parse_scalar
 
 
 def read(text):

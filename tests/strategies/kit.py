@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 import octavo
-from octavo.backends.scripted import ScriptedBackend
+from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.protocols import Capabilities
 
 __all__ = ["Kit", "fenced", "paragraphs"]

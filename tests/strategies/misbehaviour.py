@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from tests.strategies.kit import fenced
 
-from octavo.engine.bounds import Truncated, trim_to_bounds, ends_at_bound
-from octavo.engine.call import Call
-from octavo.engine.key import compute_key
+from octavo.engine.calls.call import Call
+from octavo.engine.calls.truncation import Truncated, ends_at_bound, trim_to_bounds
+from octavo.engine.dispatch.key import compute_key
 from octavo.errors import RequestError
 from octavo.protocols import Finish, Reply, TokenLogprob, Usage
 from octavo.text.quote import to_row_id
@@ -238,7 +238,7 @@ class Asks:
         for ask in self.asked:
             for attempt, key in enumerate(ask.keys):
                 if key in self.model.sent:
-                    marks |= _failed(ask.inquiry, attempt, self.model.sent[key])
+                    marks |= _failed(ask.spec, attempt, self.model.sent[key])
         return marks
 
 
@@ -254,11 +254,11 @@ class Asked:
 
     @property
     def inquiry(self):
-        return self.call.inquiry
+        return self.call.spec
 
     @property
     def place(self):
-        return (self.call.entries.source, self.call.entries.step, self.inquiry.node)
+        return (self.call.recorder.source, self.call.recorder.step, self.spec.node)
 
     def fate(self, sent):
         """Return the outcome that the ledger must name, and the attempts that it must have.
@@ -267,29 +267,29 @@ class Asked:
         faulty is asked for once more, a record that is none or faulty too, a strict reply never.
         """
         kinds = [each.kind if each else None for each in sent]
-        if self.inquiry.schema is None:
+        if self.spec.schema is None:
             return self._fate_of_text(sent[0].text, *kinds)
         return self._fate_of_record(kinds, sent)
 
     def _fate_of_text(self, text, first, second=None):
-        if self.inquiry.strict:
-            over = len(text.split()) > self.inquiry.tokens  # the scripted backend counts words
+        if self.spec.strict:
+            over = len(text.split()) > self.spec.tokens  # the scripted backend counts words
             return _TEXTS.get(first, "truncated" if over else "ok"), 1
-        if first == "cut" and self.inquiry.logprobs:
+        if first == "cut" and self.spec.logprobs:
             return "ok", 1  # what is wanted stands at its beginning
         if first in {"empty", "cut"}:
             return _TEXTS.get(second, "ok"), 2
-        if first not in _TEXTS and self.inquiry.check and self.inquiry.check(text.strip()):
+        if first not in _TEXTS and self.spec.check and self.spec.check(text.strip()):
             return "ok", 2
         return _TEXTS.get(first, "ok"), 1
 
     def _fate_of_record(self, kinds, sent):
-        if self.inquiry.strict:
+        if self.spec.strict:
             ends = {"good": "ok", "long": "truncated", "refusal": "refused", "rejected": "failed"}
             return ends.get(kinds[0], "invalid"), 1
-        met = ends_at_bound(_parsed(sent[0]), self.inquiry.schema)
+        met = ends_at_bound(_parsed(sent[0]), self.spec.schema)
         if kinds[0] in {"good", "long"} and not met:
-            faults = self.inquiry.check and self.inquiry.check(json.loads(sent[0].text))
+            faults = self.spec.check and self.spec.check(json.loads(sent[0].text))
             return "ok", 2 if faults else 1
         if kinds[0] in {"refusal", "rejected"}:
             return _TEXTS[kinds[0]], 1
@@ -305,11 +305,11 @@ class Asked:
 
     def _fate_within_bounds(self, sent):
         try:
-            _, cuts = trim_to_bounds(_parsed(sent), sent.request.schema, self.inquiry.schema)
+            _, cuts = trim_to_bounds(_parsed(sent), sent.request.schema, self.spec.schema)
         except Truncated:
             return "invalid"
         if cuts:
-            return "invalid" if self.inquiry.complete else "truncated"
+            return "invalid" if self.spec.complete else "truncated"
         return "ok"
 
 

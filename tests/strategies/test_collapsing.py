@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octavo.errors import ReplyError
-from octavo.strategies.collapsing import NoteCollapser
-from octavo.strategies.fit import FENCE_TOKENS
-from octavo.text.note import Note, PendingNote
-from octavo.text.ready import to_awaitable
+from octavo.steps._support.collapsing import NoteCollapser
+from octavo.steps._support.window import FENCE_TOKENS
+from octavo.text.note import Note, PendingNote, to_awaitable
 from octavo.text.span import Span
 
 

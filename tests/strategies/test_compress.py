@@ -7,13 +7,13 @@ import re
 import pytest
 from tests.strategies.kit import Kit, fenced
 
-from octavo.engine.journal import Journal
+from octavo.engine.journal.database import find_journal_path
+from octavo.engine.journal.runs import list_calls, list_runs
+from octavo.engine.journal.store import Journal
 from octavo.engine.report import Silence
-from octavo.engine.runs import list_calls, list_runs
-from octavo.engine.storage import find_journal_path
 from octavo.errors import FitError, ReplyError, RequestError, UsageError
 from octavo.protocols import Finish, Reply
-from octavo.text.facts import find_facts
+from octavo.steps.compress.facts import find_facts
 from octavo.tokens.choose import get_counter
 
 SPEC = """

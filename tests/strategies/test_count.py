@@ -8,7 +8,7 @@ from collections import Counter
 
 from tests.strategies.kit import Kit, fenced, paragraphs
 
-from octavo.commands.main import run_command_line
+from octavo.commands._cli.main import run_command_line
 
 RULES = """
 rules:

@@ -11,7 +11,7 @@ import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 import octavo
-from octavo.backends.scripted import ScriptedBackend
+from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.engine.report import Silence
 from octavo.errors import FitError, Outcome, ReplyError, RequestError, SpecErrors
 from octavo.protocols import Finish, Reply

@@ -9,12 +9,12 @@ from itertools import pairwise
 import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
-from octavo.engine.journal import Journal
-from octavo.engine.runs import list_runs
-from octavo.engine.states import iterate_seen_states
-from octavo.engine.storage import find_journal_path
+from octavo.commands._cli.memory_states import iterate_seen_states
+from octavo.engine.journal.database import find_journal_path
+from octavo.engine.journal.runs import list_runs
+from octavo.engine.journal.store import Journal
 from octavo.errors import FitError, SpecErrors
-from octavo.text.log import find_shown_memory
+from octavo.steps.memory.log import find_shown_memory
 
 MEMORY = """
 octavo: 1

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from tests.strategies.misbehaviour import IDENTITY, Asks, Model, row_place, shown
 
 import octavo
-from octavo.backends.scripted import ScriptedBackend
-from octavo.engine.journal import Journal
-from octavo.engine.runs import list_calls, list_runs
-from octavo.engine.storage import find_journal_path
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.engine.journal.database import find_journal_path
+from octavo.engine.journal.runs import list_calls, list_runs
+from octavo.engine.journal.store import Journal
 from octavo.errors import CallError, FitError
 from octavo.pipeline.reader import load_pipeline
 from octavo.pipeline.registry import Registry

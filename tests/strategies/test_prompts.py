@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
-from octavo.engine.key import compute_key
+from octavo.engine.dispatch.key import compute_key
 
 PIPELINES = ["summarize", "map", "ask"]
 PARAMS = {"map": {"prompt": "List the numbers"}, "ask": {"question": "Which numbers?"}}

@@ -19,8 +19,8 @@ from octavo.errors import (
     UsageError,
 )
 from octavo.protocols import Finish, Reply, TokenLogprob
-from octavo.strategies.ranking import Candidate, ChoiceLimits, choose_positions
-from octavo.text.entropy import estimate_entropy
+from octavo.steps.select.choice import Candidate, ChoiceLimits, choose_positions
+from octavo.steps.select.scoring import estimate_entropy
 
 SELECT = """
 octavo: 1
@@ -175,7 +175,10 @@ def test_bounds_hold_whatever_the_scores(pieces, keep, least, tokens, drop, neig
     places = choose_positions(candidates, ChoiceLimits(keep, least, drop, tokens, neighbours))
     assert sum(pieces[place][1] for place in places) <= tokens
     assert len(places) <= keep * (2 * neighbours + 1)
-    assert choose_positions(candidates[::-1], ChoiceLimits(keep, least, drop, tokens, neighbours)) == places
+    assert (
+        choose_positions(candidates[::-1], ChoiceLimits(keep, least, drop, tokens, neighbours))
+        == places
+    )
     core = choose_positions(candidates, ChoiceLimits(keep, least, drop, tokens))
     assert core <= places
     assert core <= choose_positions(candidates, ChoiceLimits(keep, least, drop, tokens + 5))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 from octavo.errors import CallError, SpecErrors
-from octavo.strategies.rows import TallyItem, group_items
-from octavo.text.alike import Equality, to_canonical_form, to_sort_key
+from octavo.steps.tally.items import TallyItem, group_items
+from octavo.text.equality import Equality, to_canonical_form, to_sort_key
 
 SCHEMA = {
     "type": "object",
@@ -221,7 +221,9 @@ def test_a_plan_adds_no_call(tmp_path, options):
 
 @given(st.lists(st.tuples(st.text(max_size=4), st.integers(0, 10**40)), max_size=30))
 def test_the_order_of_items_changes_no_sum(pairs):
-    made = [TallyItem(name, to_canonical_form(name, Equality.EXACT), count) for name, count in pairs]
+    made = [
+        TallyItem(name, to_canonical_form(name, Equality.EXACT), count) for name, count in pairs
+    ]
     mixed = random.Random(3).sample(made, len(made))
     before, after = ([(g.value, g.weight) for g in group_items(each)] for each in (made, mixed))
     assert before == after
@@ -237,7 +239,9 @@ VALUES = st.recursive(
 
 @given(VALUES, VALUES)
 def test_values_of_all_kinds_have_a_likeness_and_an_order(one, other):
-    assert to_canonical_form(one, Equality.CASE) == to_canonical_form(json.loads(json.dumps(one)), Equality.CASE)
+    assert to_canonical_form(one, Equality.CASE) == to_canonical_form(
+        json.loads(json.dumps(one)), Equality.CASE
+    )
     assert sorted([one, other], key=to_sort_key)
     if to_canonical_form(one, Equality.EXACT) == to_canonical_form(other, Equality.EXACT):
         assert to_canonical_form(one, Equality.CASE) == to_canonical_form(other, Equality.CASE)
@@ -245,10 +249,18 @@ def test_values_of_all_kinds_have_a_likeness_and_an_order(one, other):
 
 def test_texts_are_alike_as_far_as_is_said():
     composed, apart, wide = "Caf\u00e9 Noir", "Cafe\u0301\n noir", "\uff23af\u00e9 Noir"
-    alike = {each: {to_canonical_form(t, each) for t in (composed, apart, wide)} for each in Equality}
+    alike = {
+        each: {to_canonical_form(t, each) for t in (composed, apart, wide)} for each in Equality
+    }
     assert [len(alike[each]) for each in Equality] == [3, 3, 1]
-    assert to_canonical_form(apart.title(), Equality.UNICODE) == to_canonical_form(composed, Equality.UNICODE)
-    assert to_canonical_form(True, Equality.CASE) != to_canonical_form(1, Equality.CASE) == to_canonical_form(1.0, Equality.CASE)
+    assert to_canonical_form(apart.title(), Equality.UNICODE) == to_canonical_form(
+        composed, Equality.UNICODE
+    )
+    assert (
+        to_canonical_form(True, Equality.CASE)
+        != to_canonical_form(1, Equality.CASE)
+        == to_canonical_form(1.0, Equality.CASE)
+    )
     assert to_canonical_form("1", Equality.CASE) != to_canonical_form(1, Equality.CASE)
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 import octavo
-from octavo.engine.key import compute_key
+from octavo.engine.dispatch.key import compute_key
 from octavo.errors import FitError, Outcome, ReplyError, RequestError
 from octavo.protocols import Finish, Reply
 from octavo.text.outline import markdown_headings

@@ -16,12 +16,16 @@ from hypothesis import strategies as st
 from tests.strategies.kit import Kit, fenced, paragraphs
 
 import octavo
-from octavo.backends.scripted import ScriptedBackend
-from octavo.commands.main import run_command_line
+from octavo.backends.scripted.backend import ScriptedBackend
+from octavo.commands._cli.main import run_command_line
 from octavo.errors import FitError, Outcome, ReplyError, RequestError, SpecErrors, UsageError
 from octavo.protocols import Capabilities, Finish, Reply
-from octavo.strategies.ballot import Ballot
-from octavo.strategies.reliability import compute_required_lead, compute_reliability, estimate_votes
+from octavo.steps.vote.ballot import (
+    Ballot,
+    compute_reliability,
+    compute_required_lead,
+    estimate_votes,
+)
 
 SCHEMA = {
     "type": "object",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.text.allotment import allot_shares
+from octavo.steps.compress.shares import allot_shares
 
 
 def total(sizes, shares):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octavo.text.anchors import Anchor, locate_sections
+from octavo.text.grounding.exact import Anchor, locate_sections
 
 
 def parts(text, *anchors):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from octavo.text.block import find_blocks
 from octavo.text.document import Heading
 from octavo.text.span import Span
+from octavo.text.splitting.blocks import find_blocks
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,9 @@ from octavo.text.span import Span
     ],
 )
 def test_two_blank_lines_make_a_border_more_welcome(text, welcome):
-    assert [index for index, cost in enumerate(find_blocks(text, (), ()).costs) if cost < 0] == welcome
+    assert [
+        index for index, cost in enumerate(find_blocks(text, (), ()).costs) if cost < 0
+    ] == welcome
 
 
 @pytest.mark.parametrize("text", ["a", "\n", "\r#", "a\n#", "\n\na"])

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from octavo.text.bm25 import score_bm25, iter_words
+from octavo.text.bm25 import iter_words, score_bm25
 
 
 def test_words_of_many_scripts_are_found_however_they_are_written():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.text.chapters import find_book_headings
+from octavo.loaders._support.book_headings import find_book_headings
 
 
 def found(text):

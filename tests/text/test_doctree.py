@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octavo.text.doctree import build_section_tree
+from octavo.steps.tree.sections import build_section_tree
 from octavo.text.document import Document
 from octavo.text.outline import markdown_headings
 from octavo.text.span import Span

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from octavo.text.facts import find_facts, find_lost_facts
+from octavo.steps.compress.facts import find_facts, find_lost_facts
 
 STORY = Path(__file__).parents[2] / "examples/story.md"
 

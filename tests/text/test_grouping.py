@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octavo.errors import FitError
-from octavo.text.grouping import group_neighbours, build_tree
+from octavo.text.splitting.grouping import build_tree, group_neighbours
 
 ITEMS = st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(1, 100)), max_size=120)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.text.halves import split_in_half
+from octavo.text.sentences import split_in_half
 
 WORDS = "one two three four five six seven eight nine ten eleven twelve"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.text.kept import match_boundaries
+from octavo.chunkers._support.boundary_matching import match_boundaries
 
 PLACES = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 6)), max_size=30).map(
     lambda steps: [(sum(s for s, _ in steps[: i + 1]), mark) for i, (_, mark) in enumerate(steps)]
@@ -20,7 +20,9 @@ def test_an_unchanged_text_keeps_all_of_its_places(places):
 @given(PLACES, st.integers(0, 50))
 def test_what_is_moved_as_a_whole_is_kept(places, by):
     unique = [(position, index) for index, (position, _) in enumerate(places)]
-    assert match_boundaries(unique, [(p + by, mark) for p, mark in unique]) == set(range(len(unique)))
+    assert match_boundaries(unique, [(p + by, mark) for p, mark in unique]) == set(
+        range(len(unique))
+    )
 
 
 def test_a_repeat_counts_only_where_it_was():

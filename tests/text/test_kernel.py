@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.text import kernel, loops
+from octavo.text.splitting import kernel, loops
 
 try:
-    from octavo.text import native
+    from octavo.text.splitting import native
 except ImportError:
     native = None
 
@@ -40,7 +40,7 @@ def test_native_loops_of_another_version_do_not_run(monkeypatch):
     monkeypatch.setattr(native, "VERSION", loops.VERSION - 1)
     found = runpy.run_path(kernel.__file__)
     assert not found["NATIVE"]
-    assert found["cheapest"] is loops.find_cheapest_cuts
+    assert found["find_cheapest_cuts"] is loops.find_cheapest_cuts
 
 
 @needs_native
@@ -48,7 +48,7 @@ def test_native_loops_of_another_version_do_not_run(monkeypatch):
 def test_both_find_the_same_blank_lines(text, data):
     begin = data.draw(st.integers(0, len(text)))
     stop = data.draw(st.integers(begin, len(text)))
-    assert native.blank_lines(text, begin, stop) == loops.find_blank_lines(text, begin, stop)
+    assert native.find_blank_lines(text, begin, stop) == loops.find_blank_lines(text, begin, stop)
 
 
 @given(LINES)
@@ -67,7 +67,7 @@ def test_blank_lines_are_those_of_a_pattern(text):
 @given(st.text(max_size=200) | LINES, st.data())
 def test_both_give_borders_the_same_hashes(text, data):
     places = data.draw(st.lists(st.integers(0, len(text)), max_size=20).map(sorted))
-    assert native.borders(text, places) == loops.hash_boundaries(text, places)
+    assert native.hash_boundaries(text, places) == loops.hash_boundaries(text, places)
 
 
 def test_a_borders_hash_is_that_of_the_characters_around_it():
@@ -83,7 +83,9 @@ def test_both_draw_the_same_costs(text, data):
     prices = data.draw(
         st.lists(st.integers(-(2**20), 2**20), min_size=len(places), max_size=len(places))
     )
-    assert native.drawn(text, places, prices) == loops.price_boundaries(text, places, prices)
+    assert native.price_boundaries(text, places, prices) == loops.price_boundaries(
+        text, places, prices
+    )
 
 
 def test_the_least_hash_costs_nothing_and_the_worst_nearly_all():
@@ -101,7 +103,7 @@ FENCES = st.lists(
 @needs_native
 @given(FENCES, st.sampled_from("`~"))
 def test_both_find_the_same_fences(text, sign):
-    assert native.fence_marks(text, sign) == loops.find_fence_marks(text, sign)
+    assert native.find_fence_marks(text, sign) == loops.find_fence_marks(text, sign)
 
 
 @needs_native
@@ -109,7 +111,9 @@ def test_both_find_the_same_fences(text, sign):
 def test_both_keep_the_same_places(lengths, short, data):
     bounds = [sum(lengths[:count]) for count in range(len(lengths) + 1)]
     prices = data.draw(st.lists(st.integers(-1, 1), min_size=len(lengths), max_size=len(lengths)))
-    assert native.thinned(bounds, prices, short) == loops.select_boundaries(bounds, prices, short)
+    assert native.select_boundaries(bounds, prices, short) == loops.select_boundaries(
+        bounds, prices, short
+    )
 
 
 ITEMS = st.lists(st.tuples(st.integers(0, 30), st.integers(-20, 40)), min_size=1, max_size=60)
@@ -119,7 +123,7 @@ ITEMS = st.lists(st.tuples(st.integers(0, 30), st.integers(-20, 40)), min_size=1
 @given(ITEMS, st.integers(30, 90), st.integers(0, 30), st.booleans())
 def test_both_take_the_same_path(items, room, each, more):
     sizes, costs = zip(*items, strict=True)
-    found = native.cheapest(sizes, costs, room, each, more=more)
+    found = native.find_cheapest_cuts(sizes, costs, room, each, more=more)
     assert found == loops.find_cheapest_cuts(sizes, costs, room, each, more=more)
 
 
@@ -144,10 +148,14 @@ def test_cuts_that_are_settled_early_are_those_of_the_whole(items, room, each, d
     found: list[int] = []
     begin = 0
     for end in sorted(data.draw(st.sets(st.integers(1, len(sizes)), max_size=5))):
-        if cuts := kernel.find_cheapest_cuts(sizes[begin:end], costs[begin:end], room, each, more=True):
+        if cuts := kernel.find_cheapest_cuts(
+            sizes[begin:end], costs[begin:end], room, each, more=True
+        ):
             found += [begin + cut for cut in cuts]
             begin += cuts[-1]
-    found += [begin + cut for cut in kernel.find_cheapest_cuts(sizes[begin:], costs[begin:], room, each)]
+    found += [
+        begin + cut for cut in kernel.find_cheapest_cuts(sizes[begin:], costs[begin:], room, each)
+    ]
     assert found == kernel.find_cheapest_cuts(sizes, costs, room, each)
 
 
@@ -183,22 +191,22 @@ def test_numbers_that_change_their_list_do_no_harm():
     places: list[object] = []
     places += [Meddler(1, places), *map(str, range(1000))]
     with pytest.raises(TypeError):
-        native.borders("abc", places)
+        native.hash_boundaries("abc", places)
     places += [Meddler(1, places), *range(1000)]
-    assert native.borders("abc", places)[:3] == loops.hash_boundaries("abc", [1, 0, 1])
+    assert native.hash_boundaries("abc", places)[:3] == loops.hash_boundaries("abc", [1, 0, 1])
 
 
 @needs_native
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: native.blank_lines("a\n\n\nb\n\n" * 40, 0, 240),
-        lambda: native.borders("é" * 80, [1000] * 40),
-        lambda: native.cheapest([3000] * 40, [1000] * 40, 6000, 5),
-        lambda: native.cheapest([3000] * 40, list(range(1000, 1040)), 6000, 5, more=True),
-        lambda: native.drawn("a" * 80, [1000] * 40, [1000] * 40),
-        lambda: native.fence_marks("```\n字\n" * 10, "`"),
-        lambda: native.thinned(list(range(0, 9000, 30)), [0] * 290, 10),
+        lambda: native.find_blank_lines("a\n\n\nb\n\n" * 40, 0, 240),
+        lambda: native.hash_boundaries("é" * 80, [1000] * 40),
+        lambda: native.find_cheapest_cuts([3000] * 40, [1000] * 40, 6000, 5),
+        lambda: native.find_cheapest_cuts([3000] * 40, list(range(1000, 1040)), 6000, 5, more=True),
+        lambda: native.price_boundaries("a" * 80, [1000] * 40, [1000] * 40),
+        lambda: native.find_fence_marks("```\n字\n" * 10, "`"),
+        lambda: native.select_boundaries(list(range(0, 9000, 30)), [0] * 290, 10),
     ],
 )
 def test_no_memory_at_any_moment_is_an_error_and_nothing_else(call):
@@ -222,19 +230,19 @@ def test_no_memory_at_any_moment_is_an_error_and_nothing_else(call):
 @pytest.mark.parametrize(
     ("call", "error"),
     [
-        (lambda: native.borders("a", ["x"]), TypeError),
-        (lambda: native.borders(b"a", [0]), TypeError),
-        (lambda: native.borders("a", 5), TypeError),
-        (lambda: native.thinned([3, 2, 1], [0], 5), ValueError),
-        (lambda: native.cheapest([1, 2], [0], 5, 1), ValueError),
-        (lambda: native.cheapest([2**70], [0], 5, 1), OverflowError),
-        (lambda: native.cheapest([2**62] * 3, [0] * 3, 2**63 - 1, 1), OverflowError),
-        (lambda: native.drawn("a", [0], [2**63 - 1]), OverflowError),
-        (lambda: native.thinned([-(2**63), 0, 2**63 - 1], [0], 5), OverflowError),
-        (lambda: native.thinned([0, 1, 2], [0], "5"), TypeError),
-        (lambda: native.blank_lines(None, 0, 1), TypeError),
-        (lambda: native.drawn("a", [0], []), ValueError),
-        (lambda: native.fence_marks("a", "``"), TypeError),
+        (lambda: native.hash_boundaries("a", ["x"]), TypeError),
+        (lambda: native.hash_boundaries(b"a", [0]), TypeError),
+        (lambda: native.hash_boundaries("a", 5), TypeError),
+        (lambda: native.select_boundaries([3, 2, 1], [0], 5), ValueError),
+        (lambda: native.find_cheapest_cuts([1, 2], [0], 5, 1), ValueError),
+        (lambda: native.find_cheapest_cuts([2**70], [0], 5, 1), OverflowError),
+        (lambda: native.find_cheapest_cuts([2**62] * 3, [0] * 3, 2**63 - 1, 1), OverflowError),
+        (lambda: native.price_boundaries("a", [0], [2**63 - 1]), OverflowError),
+        (lambda: native.select_boundaries([-(2**63), 0, 2**63 - 1], [0], 5), OverflowError),
+        (lambda: native.select_boundaries([0, 1, 2], [0], "5"), TypeError),
+        (lambda: native.find_blank_lines(None, 0, 1), TypeError),
+        (lambda: native.price_boundaries("a", [0], []), ValueError),
+        (lambda: native.find_fence_marks("a", "``"), TypeError),
     ],
 )
 def test_what_the_native_loops_cannot_take_is_an_error(call, error):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.text.length import has_sentence_end, count_words
+from octavo.text.sentences import count_words, has_sentence_end
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import octavo.text
-from octavo.text.folded import normalize_for_match
-from octavo.text.locate import find_pieces
+from octavo.text.grounding.search import find_pieces
+from octavo.text.normalize import normalize_for_match
 
 HERE = str(Path(octavo.text.__file__).parent)
 
@@ -36,7 +36,7 @@ def test_the_first_place_of_each_piece_between_edges_of_words():
 @pytest.mark.parametrize(
     ("text", "piece", "found"),
     [
-        ("He said \u201cno\u201d \u2013 twice.", 'he said "no" - twice', "~He said “no” – twice"),  # noqa: RUF001
+        ("He said \u201cno\u201d \u2013 twice.", 'he said "no" - twice', "~He said “no” – twice"),
         ("A long\n   line\u00a0here", "a long line here", "~A long\n   line\u00a0here"),
         ("An exam-\nple of well-known", "example of well-known", "~exam-\nple of well-known"),
         ("**Bold** words `here`", "bold words here", "~Bold** words `here"),

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.text.ngrams import to_spelling_vector
-from octavo.text.vector import compute_cosine, to_vector
+from octavo.text.vectors import compute_cosine, to_spelling_vector, to_vector
 
 
 def test_texts_that_share_words_are_nearer_than_others():
@@ -17,8 +16,11 @@ def test_texts_that_share_words_are_nearer_than_others():
 
 
 def test_scripts_without_spaces_and_compatible_forms():
-    assert compute_cosine(to_spelling_vector("白色的鲸鱼"), to_spelling_vector("那是白色的鲸鱼吗")) > 0.3
-    assert to_spelling_vector("Ｗhale  ONE") == to_spelling_vector("whale one")  # noqa: RUF001 - a full-width letter
+    assert (
+        compute_cosine(to_spelling_vector("白色的鲸鱼"), to_spelling_vector("那是白色的鲸鱼吗"))
+        > 0.3
+    )
+    assert to_spelling_vector("Ｗhale  ONE") == to_spelling_vector("whale one")
 
 
 @given(st.text())

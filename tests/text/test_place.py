@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from octavo.text.document import Document
+from octavo.text.document import Document, describe_location
 from octavo.text.outline import markdown_headings
-from octavo.text.place import describe_location
 from octavo.text.span import Span
 
 TEXT = "before\n# One\na\n## Two\nb\n# Three\nc\n"

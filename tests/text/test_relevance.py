@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from octavo.text.relevance import parse_relevance
+from octavo.steps.margins.relevance import parse_relevance
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.engine.records import InvalidRecord, parse_record
+from octavo.engine.calls.json_record import InvalidRecord, parse_record
 from octavo.protocols import Reply
-from octavo.text.log import MemoryLog, MemorySheet, find_shown_memory
-from octavo.text.proposal import PROPOSAL_SCHEMA, FIELD_TYPES, build_memory_schema
-from octavo.text.revision_schema import build_revision_schema
-from octavo.text.revisions import Revision, RevisionError, to_revisions, parse_revisions, replay_log, apply_revision
+from octavo.steps.memory.log import MemoryLog, MemorySheet, find_shown_memory
+from octavo.steps.memory.revisions import (
+    Revision,
+    RevisionError,
+    apply_revision,
+    parse_revisions,
+    replay_log,
+    to_revisions,
+)
+from octavo.steps.memory.schemas import (
+    FIELD_TYPES,
+    PROPOSAL_SCHEMA,
+    build_memory_schema,
+    build_revision_schema,
+)
 
 SCHEMA = {
     "type": "object",
@@ -176,22 +187,31 @@ def test_a_compaction_frees_half_the_log_and_keeps_the_state():
 
 
 def test_a_full_memory_takes_no_more():
-    assert MemoryLog(40, len).with_revisions({"n": "x" * 30}, [Revision(("n",), "add", "x" * 30)]) is None
+    assert (
+        MemoryLog(40, len).with_revisions({"n": "x" * 30}, [Revision(("n",), "add", "x" * 30)])
+        is None
+    )
     assert MemorySheet(40, len).with_revisions({"n": "x" * 40}, []) is None
 
 
 def test_the_whole_memory_is_read_back_too():
-    assert find_shown_memory(f"Memory:\n{MemorySheet(99, len, {'a': '</memory>'}).text}\n") == {"a": "</memory>"}
+    assert find_shown_memory(f"Memory:\n{MemorySheet(99, len, {'a': '</memory>'}).text}\n") == {
+        "a": "</memory>"
+    }
     assert find_shown_memory("no memory") is None
 
 
 def test_the_replies_schema_names_the_types_that_values_may_have():
-    schema = build_revision_schema({"type": "object", "properties": SCHEMA["properties"]}, updates=False)
+    schema = build_revision_schema(
+        {"type": "object", "properties": SCHEMA["properties"]}, updates=False
+    )
     item = schema["properties"]["revisions"]["items"]["properties"]
     assert item["op"]["enum"] == ["add"]
     assert item["value"] == {}  # `kind` says no type
     texts = build_memory_schema({"fields": [{"name": "n", "type": "list_by_name", "about": ""}]})
-    item = build_revision_schema(texts, updates=True)["properties"]["revisions"]["items"]["properties"]
+    item = build_revision_schema(texts, updates=True)["properties"]["revisions"]["items"][
+        "properties"
+    ]
     kinds = [choice["type"] for choice in item["value"]["anyOf"]]
     assert kinds == ["array", "object", "string"]
 
@@ -199,11 +219,15 @@ def test_the_replies_schema_names_the_types_that_values_may_have():
 def test_every_type_of_a_proposal_makes_a_field_that_takes_values():
     value = {"text": "a", "number": 1.5, "list": "a"}
     fields = [{"name": name, "type": name, "about": "x"} for name in FIELD_TYPES]
-    schema = build_memory_schema(parse_record(Reply(json.dumps({"fields": fields})), PROPOSAL_SCHEMA))
+    schema = build_memory_schema(
+        parse_record(Reply(json.dumps({"fields": fields})), PROPOSAL_SCHEMA)
+    )
     for name in FIELD_TYPES:
         kind, _, by_name = name.partition("_")
         path = (name, "A") if by_name else (name,)
         state, _ = apply_revision({}, Revision(path, "add", value[kind]), schema)
         assert state
     with pytest.raises(InvalidRecord):
-        parse_record(Reply('{"fields": [{"name": "a", "type": "any", "about": ""}]}'), PROPOSAL_SCHEMA)
+        parse_record(
+            Reply('{"fields": [{"name": "a", "type": "any", "about": ""}]}'), PROPOSAL_SCHEMA
+        )

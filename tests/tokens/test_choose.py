@@ -9,7 +9,7 @@ import pytest
 import tiktoken.model
 
 from octavo.errors import UsageError
-from octavo.tokens.choose import ESTIMATE, get_counter, find_tokenizer
+from octavo.tokens.choose import ESTIMATE, find_tokenizer, get_counter
 
 
 @pytest.mark.parametrize("model", sorted(tiktoken.model.MODEL_TO_ENCODING))

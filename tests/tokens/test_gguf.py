@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tests.tokens.vocabulary import byte_level, sentence_piece, write_gguf
 
 from octavo.errors import UsageError
-from octavo.tokens import words
-from octavo.tokens.bpe import BYTE_LETTERS, merge_pairs
 from octavo.tokens.choose import get_counter
-from octavo.tokens.metadata import read_metadata
+from octavo.tokens.gguf import word_patterns as words
+from octavo.tokens.gguf.byte_level import BYTE_LETTERS, merge_pairs
+from octavo.tokens.gguf.metadata import read_metadata
 
 SPACE = BYTE_LETTERS[ord(" ")]
 MERGES = ["t h", "th e", f"{SPACE} the", "1 2", "e r"]

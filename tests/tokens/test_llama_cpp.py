@@ -14,8 +14,8 @@ import pytest
 import regex
 from tests.tokens.vocabulary import byte_level, sentence_piece
 
-from octavo.tokens.bpe import BYTE_LETTERS
 from octavo.tokens.choose import get_counter
+from octavo.tokens.gguf.byte_level import BYTE_LETTERS
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp is not installed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from math import prod
 
-from octavo.tokens.bpe import BYTE_LETTERS
+from octavo.tokens.gguf.byte_level import BYTE_LETTERS
 
 NORMAL, CONTROL, USER_DEFINED, BYTE = 1, 3, 4, 6
 

@@ -1,1 +1,1 @@
-"""What answers calls, one file each."""
+"""What answers calls: a package for each backend, and `transports`, the clients that they share."""

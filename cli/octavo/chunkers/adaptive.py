@@ -12,18 +12,20 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from octavo.chunkers import code, headings, rows, sentences, structure, tokens
-from octavo.chunkers.score import score_chunks
-from octavo.chunkers.score_meaning import EmbedFunction
+from octavo.chunkers import headings, rows, sentences, structure, tokens
+from octavo.chunkers.code import chunker as code
 from octavo.errors import UsageError
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
+from octavo.scoring import EmbedFunction, score_chunks
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.vector import Vector
+from octavo.text.vectors import Vector
 
 __all__ = ["CHUNKER", "Adaptive"]
+
 
 _CHUNKERS: Final = {
     part.CHUNKER.name: part.CHUNKER for part in (structure, headings, sentences, rows, code, tokens)

@@ -12,16 +12,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from octavo.chunkers.anchored import ListingTask, list_chunks, build_listing_schema
+from octavo.chunkers._support.model_listed import ListingTask, build_listing_schema, list_chunks
 from octavo.errors import UsageError
 from octavo.protocols import PromptMark, PromptRef
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 
 __all__ = ["CHUNKER", "Anchors"]
+
 
 _SCHEMA = build_listing_schema({}, ("head", "tail"))
 

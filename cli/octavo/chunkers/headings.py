@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from octavo.chunkers.part import shift_spans, extract_part, build_chunks
+from octavo.chunkers._support.subdocuments import build_chunks, extract_part, shift_spans
 from octavo.chunkers.structure import split as split_by_structure
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
@@ -79,7 +80,8 @@ def _find_section_starts(document: Document, level: int | None) -> tuple[list[in
     titles = {
         heading.span.start: heading.span.end
         for heading in document.outline
-        if (level is None or heading.level <= level) and not is_inside_grapheme(text, heading.span.start)
+        if (level is None or heading.level <= level)
+        and not is_inside_grapheme(text, heading.span.start)
     }
     return sorted({*titles, 0} if text else ()), titles
 

@@ -17,19 +17,26 @@ from typing import Annotated
 
 from pydantic import Field
 
-from octavo.chunkers.proposal import await_proposal
-from octavo.chunkers.units import split_at_places, merge_small, find_sentence_boundaries, split_into_spans
+from octavo.chunkers._support.model_boundaries import (
+    await_proposal,
+    find_sentence_boundaries,
+    merge_small,
+    split_at_places,
+    split_into_spans,
+)
 from octavo.errors import BackendError, UsageError
 from octavo.protocols import PromptMark, PromptRef
 from octavo.protocols.calls import TokenLogprob
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.note import Prediction
 
 __all__ = ["CHUNKER", "Margin", "decide_splits"]
+
 
 _TOP_LOGPROBS = 20
 _THRESHOLD_WINDOW = 5

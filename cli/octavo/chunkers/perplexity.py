@@ -15,11 +15,18 @@ from math import fsum
 
 from pydantic import Field
 
-from octavo.chunkers.units import split_at_places, merge_small, find_sentence_boundaries, split_into_spans, group_windows
+from octavo.chunkers._support.model_boundaries import (
+    find_sentence_boundaries,
+    group_windows,
+    merge_small,
+    split_at_places,
+    split_into_spans,
+)
 from octavo.errors import UsageError
 from octavo.protocols.ask import Answer
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
@@ -27,6 +34,7 @@ from octavo.text.note import Prediction
 from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Perplexity", "compute_threshold", "find_minima"]
+
 
 _MIN_MINIMA = 100
 """Minima after which a dynamic threshold holds, as in the paper."""
@@ -116,7 +124,11 @@ def find_minima(values: Sequence[float]) -> list[tuple[int, float]]:
 
 def compute_threshold(falls: Sequence[tuple[int, float]]) -> float:
     """Return a threshold from the text itself: the least fall among its first hundred minima."""
-    return min((fall for _, fall in falls[:_MIN_MINIMA]), default=0.0) if len(falls) >= _MIN_MINIMA else 0.0
+    return (
+        min((fall for _, fall in falls[:_MIN_MINIMA]), default=0.0)
+        if len(falls) >= _MIN_MINIMA
+        else 0.0
+    )
 
 
 CHUNKER = ChunkerType(

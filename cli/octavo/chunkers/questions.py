@@ -14,19 +14,26 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from octavo.chunkers.anchored import MAX_CHUNKS, ListingTask, list_chunks, build_listing_schema
-from octavo.chunkers.proposal import await_proposal
+from octavo.chunkers._support.model_boundaries import await_proposal
+from octavo.chunkers._support.model_listed import (
+    MAX_CHUNKS,
+    ListingTask,
+    build_listing_schema,
+    list_chunks,
+)
 from octavo.chunkers.structure import split
 from octavo.errors import UsageError
 from octavo.protocols import JsonSchema, PromptLike, PromptMark, PromptRef
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Questions"]
+
 
 _SCHEMA = build_listing_schema(
     {"questions": {"type": "array", "items": {"type": "string"}, "maxItems": MAX_CHUNKS}},

@@ -18,12 +18,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from octavo.chunkers.proposal import await_proposal
-from octavo.chunkers.units import split_at_places, merge_small
+from octavo.chunkers._support.model_boundaries import await_proposal, merge_small, split_at_places
 from octavo.errors import UsageError
 from octavo.protocols import JsonSchema, PromptMark, PromptRef
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
@@ -32,12 +32,15 @@ from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Regex", "match_pattern"]
 
+
 _SECONDS = 10.0
 """The longest that a pattern may take over a document."""
+
 _MAX_REPEATS = 10_000
 _COUNTED_REPEAT = re.compile(r"\{(\d+)")
 _CHARACTERS_PER_TOKEN = 6
 """Characters a token that are looked at for the sample: more than text has."""
+
 _FALLBACK = "splitting by structure"
 _SCHEMA: JsonSchema = {
     "type": "object",
@@ -105,7 +108,7 @@ def match_pattern(pattern: str, text: str) -> list[int]:
 
     Raises ValueError when it is no pattern, or takes too long or too much memory.
     """
-    import regex  # noqa: PLC0415 - few runs need it
+    import regex
 
     # The library writes counted repeats out, one inside another too, and no time limit ends that.
     if prod(max(int(times), 1) for times in _COUNTED_REPEAT.findall(pattern)) > _MAX_REPEATS:

@@ -1,38 +1,42 @@
-"""Chunks of whole rows, each with its table's header beside it.
+"""Chunks of whole rows, each with its table's header as context.
 
 Tables are comma-separated values and the like, or those in Markdown, which is also what office
-files and web pages are read as. What is no table is split by structure.
+files and web pages are read as. Text outside tables is split by structure. A table is found with
+where its header ends and where its rows start.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
-from octavo.chunkers.cut import Cuts, CutLevel, build_fine_levels, build_levels
-from octavo.chunkers.packing import chunk_pieces, pack_pieces
-from octavo.chunkers.part import shift_spans, extract_part, build_chunks
-from octavo.chunkers.piece import count_pieces, refine_pieces
-from octavo.chunkers.stretch import stream_pieces
+from octavo.chunkers._support.packing import chunk_pieces, pack_pieces
+from octavo.chunkers._support.pieces import count_pieces, refine_pieces
+from octavo.chunkers._support.streaming import stream_pieces
+from octavo.chunkers._support.subdocuments import build_chunks, extract_part, shift_spans
 from octavo.chunkers.structure import split as split_by_structure
-from octavo.chunkers.table import Table, find_markdown_tables, parse_separated
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
-from octavo.text.border import hash_boundaries, weigh_hashes
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.fence import find_fences
-from octavo.text.grouping import group_neighbours
 from octavo.text.span import Span
+from octavo.text.splitting.blocks import find_fences
+from octavo.text.splitting.cuts import CutLevel, Cuts, build_fine_levels, build_levels
+from octavo.text.splitting.grouping import group_neighbours
+from octavo.text.splitting.kernel import hash_boundaries
+from octavo.text.splitting.loops import weigh_hashes
 
-__all__ = ["CHUNKER", "Rows", "split"]
+__all__ = ["CHUNKER", "Rows", "Table", "find_markdown_tables", "parse_separated", "split"]
+
 
 _SUFFIXES = (".csv", ".tsv", ".tab", ".psv")
 
@@ -78,12 +82,16 @@ def split(document: Document, options: Rows, counter: Counter) -> tuple[Chunk, .
     return _add_headers(build_chunks(document, spans), found, text)
 
 
-def _split_table(document: Document, table: Table, options: Rows, counter: Counter) -> tuple[Chunk, ...]:
+def _split_table(
+    document: Document, table: Table, options: Rows, counter: Counter
+) -> tuple[Chunk, ...]:
     """Return the chunks of a table, its header with the first row."""
     own = extract_part(document, table.span)
     places = [row - table.span.start for row in table.rows[1:]]
     rows = count_pieces(own.text, places, weigh_hashes(hash_boundaries(own.text, places)), counter)
-    found = refine_pieces(own.text, rows, build_fine_levels(options.tokens), options.tokens, counter)
+    found = refine_pieces(
+        own.text, rows, build_fine_levels(options.tokens), options.tokens, counter
+    )
     if options.rows is None:
         return pack_pieces(own, [found], options.tokens, counter)
     few = group_neighbours(
@@ -106,7 +114,9 @@ def _split_mixed(
     fenced = find_fences(document.text)
     lines, *others = build_levels(fenced, budget)
     ways = (CutLevel(partial(_cut_outside_headers, found, lines), lines.floor), *others)
-    return pack_pieces(document, stream_pieces(document, fenced, ways, budget, counter), budget, counter)
+    return pack_pieces(
+        document, stream_pieces(document, fenced, ways, budget, counter), budget, counter
+    )
 
 
 def _cut_outside_headers(found: Sequence[Table], lines: CutLevel, text: str, span: Span) -> Cuts:
@@ -130,8 +140,11 @@ def _add_headers(chunks: Sequence[Chunk], found: Sequence[Table], text: str) -> 
     if not found:
         return tuple(chunks)
     return tuple(
-        replace(chunk, context=(("header", text[table.span.start : table.body_start].rstrip("\r\n")),))
-        if (table := _find_table_around(found, chunk.span.start)) and chunk.span.start >= table.body_start
+        replace(
+            chunk, context=(("header", text[table.span.start : table.body_start].rstrip("\r\n")),)
+        )
+        if (table := _find_table_around(found, chunk.span.start))
+        and chunk.span.start >= table.body_start
         else chunk
         for chunk in chunks
     )
@@ -151,3 +164,85 @@ CHUNKER = ChunkerType(
     options=Rows,
     run=_run,
 )
+
+
+_SEPARATORS: Final = ",;\t|"
+_DELIMITER_ROW: Final = re.compile(
+    r"[ ]{0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*+\|?[ \t]*\r?\n?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: where it is, where its header ends, and where its rows start after that."""
+
+    span: Span
+    body_start: int
+    rows: Sequence[int]
+
+
+def parse_separated(text: str, separator: str | None = None) -> list[Table]:
+    """Return a text of comma-separated values as one table; the first record is its header.
+
+    As RFC 4180 has it, a field that starts with a quotation mark runs to the closing one, line
+    ends included. Without a separator, the one that the first line has most of is taken.
+    """
+    if separator is None:
+        line = text[: text.find("\n")]
+        separator = max(_SEPARATORS, key=line.count)
+    starts = [
+        match.start() for match in _build_record_pattern(separator).finditer(text) if match[0]
+    ]
+    if len(starts) < 2:
+        return []
+    return [Table(Span(0, len(text)), starts[1], starts[1:])]
+
+
+def _build_record_pattern(separator: str) -> re.Pattern[str]:
+    mark = re.escape(separator)
+    # A quotation mark that is never closed is one sign like others.
+    field = rf'(?:"(?:[^"]|"")*+"[^{mark}\r\n]*+|[^{mark}\r\n]*+)'
+    return re.compile(rf"{field}(?:{mark}{field})*+(?:\r\n?|\n|\Z)")
+
+
+def find_markdown_tables(text: str) -> Iterator[Table]:
+    """Yield the tables of Markdown that lie outside of code fences.
+
+    A table is a line with `|`, a line of dashes, and the lines with `|` that follow.
+    """
+    if "|" not in text:
+        return
+    code = find_fences(text)
+    before: Span | None = None
+    header: Span | None = None
+    rows: list[int] = []
+    for line in _iter_lines(text):
+        pipes = "|" in text[line.start : line.end]
+        if header is not None and pipes:
+            rows.append(line.start)
+        elif header is not None:
+            yield Table(Span(header.start, line.start), header.end, rows)
+            header, rows = None, []
+        elif (
+            pipes
+            and before is not None
+            and _DELIMITER_ROW.fullmatch(text, line.start, line.end)
+            and not _is_inside(code, line.start)
+        ):
+            header = Span(before.start, line.end)
+        before = line if pipes else None
+    if header is not None:
+        yield Table(Span(header.start, len(text)), header.end, rows)
+
+
+def _iter_lines(text: str) -> Iterator[Span]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        yield Span(start, end)
+        start = end
+
+
+def _is_inside(code: Sequence[Span], position: int) -> bool:
+    index = bisect_right(code, position, key=lambda span: span.start) - 1
+    return index >= 0 and position < code[index].end

@@ -14,15 +14,21 @@ from math import ceil
 
 from pydantic import Field
 
-from octavo.chunkers.units import split_at_places, merge_small, find_sentence_boundaries, split_into_spans
+from octavo.chunkers._support.model_boundaries import (
+    find_sentence_boundaries,
+    merge_small,
+    split_at_places,
+    split_into_spans,
+)
 from octavo.errors import UsageError
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.note import Prediction
-from octavo.text.vector import Vector, compute_cosine, average_vectors
+from octavo.text.vectors import Vector, average_vectors, compute_cosine
 
 __all__ = ["CHUNKER", "Semantic"]
 
@@ -65,7 +71,11 @@ async def _run(
 def _measure_drops(vectors: Sequence[Vector], around: int) -> list[float]:
     """Return how much what stands before each border differs from what stands behind it."""
     return [
-        1 - compute_cosine(average_vectors(vectors[max(at - around, 0) : at]), average_vectors(vectors[at : at + around]))
+        1
+        - compute_cosine(
+            average_vectors(vectors[max(at - around, 0) : at]),
+            average_vectors(vectors[at : at + around]),
+        )
         for at in range(1, len(vectors))
     ]
 

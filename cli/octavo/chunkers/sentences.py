@@ -14,20 +14,23 @@ from typing import Literal
 
 from pydantic import Field
 
-from octavo.chunkers.cut import Cuts, CutLevel, build_fine_levels
-from octavo.chunkers.packing import chunk_pieces, pack_pieces
-from octavo.chunkers.piece import count_pieces, cut_pieces, refine_pieces
-from octavo.chunkers.sentence import find_sentence_starts
+from octavo.chunkers._support.packing import chunk_pieces, pack_pieces
+from octavo.chunkers._support.pieces import count_pieces, cut_pieces, refine_pieces
+from octavo.chunkers._support.sentence_splitters import find_sentence_starts
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
-from octavo.text.border import UNIT, hash_boundaries
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.grouping import group_neighbours
 from octavo.text.span import Span
+from octavo.text.splitting.cuts import CutLevel, Cuts, build_fine_levels
+from octavo.text.splitting.grouping import group_neighbours
+from octavo.text.splitting.kernel import hash_boundaries
+from octavo.text.splitting.loops import UNIT
 
 __all__ = ["CHUNKER", "Sentences", "split"]
+
 
 _INNER_COST = UNIT // 2
 """What a border inside a paragraph costs."""

@@ -13,18 +13,24 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from octavo.chunkers.proposal import await_proposal
-from octavo.chunkers.units import split_at_places, find_paragraph_starts, split_into_spans
+from octavo.chunkers._support.model_boundaries import (
+    await_proposal,
+    find_paragraph_starts,
+    split_at_places,
+    split_into_spans,
+)
 from octavo.errors import UsageError
 from octavo.protocols import JsonSchema, PromptMark, PromptRef
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.note import Prediction
 
 __all__ = ["CHUNKER", "Shift"]
+
 
 _SCHEMA: JsonSchema = {
     "type": "object",

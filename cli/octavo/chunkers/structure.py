@@ -19,16 +19,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from octavo.chunkers.cut import build_levels
-from octavo.chunkers.packing import Boundaries, pack_stably, pack_pieces
-from octavo.chunkers.piece import Pieces
-from octavo.chunkers.stretch import stream_pieces
+from octavo.chunkers._support.packing import Boundaries, pack_pieces, pack_stably
+from octavo.chunkers._support.pieces import Pieces
+from octavo.chunkers._support.streaming import stream_pieces
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.fence import find_fences
+from octavo.text.splitting.blocks import find_fences
+from octavo.text.splitting.cuts import build_levels
 
 __all__ = ["CHUNKER", "Structure", "split"]
 

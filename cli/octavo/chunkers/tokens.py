@@ -12,18 +12,20 @@ from itertools import accumulate, pairwise
 
 from pydantic import Field
 
-from octavo.chunkers.cut import find_line_cuts, find_word_cuts
 from octavo.errors import FitError
+from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
-from octavo.text.border import hash_boundaries
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document, iter_heading_paths
 from octavo.text.grapheme import is_inside_grapheme
 from octavo.text.span import Span
+from octavo.text.splitting.cuts import find_line_cuts, find_word_cuts
+from octavo.text.splitting.kernel import hash_boundaries
 
 __all__ = ["CHUNKER", "Tokens", "split"]
+
 
 _CHARACTERS_PER_TOKEN = 8
 """Characters a token that are looked at for the first chunk; then as many as the last one had."""
@@ -64,7 +66,13 @@ def split(document: Document, budget: int, counter: Counter) -> tuple[Chunk, ...
         start = end
     spans = map(Span, starts, [*starts[1:], len(text)])
     return tuple(
-        map(Chunk, spans, counts, iter_heading_paths(document.outline, starts), hash_boundaries(text, starts))
+        map(
+            Chunk,
+            spans,
+            counts,
+            iter_heading_paths(document.outline, starts),
+            hash_boundaries(text, starts),
+        )
     )
 
 
@@ -83,7 +91,9 @@ def _find_reach(text: str, start: int, room: int, look: int, counter: Counter) -
     return at if at > start else _find_last_fitting(text, start, end, room, counter)[0]
 
 
-def _find_last_fitting(text: str, start: int, end: int, room: int, counter: Counter) -> tuple[int, int]:
+def _find_last_fitting(
+    text: str, start: int, end: int, room: int, counter: Counter
+) -> tuple[int, int]:
     """Return the last place that fits in what has no words, and the tokens up to it."""
     low, high = start + 1, end
     while low < high:

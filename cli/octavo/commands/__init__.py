@@ -1,1 +1,1 @@
-"""The commands, one file each; the only place that knows the terminal."""
+"""The commands, one file each, and `_cli`, which they share: all that knows the terminal."""

@@ -13,18 +13,17 @@ from typing import Annotated
 
 import typer
 
-from octavo.commands.progress import pluralize
-from octavo.commands.table import align_columns
-from octavo.commands.terminal import clean, print_stderr
-from octavo.engine.cache import RemovedContent, JournalStats
-from octavo.engine.cache import clear as clear_journal
-from octavo.engine.cache import prune as prune_journal
-from octavo.engine.cache import collect_stats as stats_of
-from octavo.engine.journal import Journal
-from octavo.engine.storage import find_journal_path
+from octavo.commands._cli.terminal import align_columns, clean, pluralize, print_stderr
+from octavo.engine.journal.database import find_journal_path
+from octavo.engine.journal.retention import JournalStats, RemovedContent
+from octavo.engine.journal.retention import clear as clear_journal
+from octavo.engine.journal.retention import collect_stats as stats_of
+from octavo.engine.journal.retention import prune as prune_journal
+from octavo.engine.journal.store import Journal
 from octavo.errors import UsageError
 
 __all__ = ["cache"]
+
 
 cache = typer.Typer(
     name="cache",
@@ -38,6 +37,7 @@ cache = typer.Typer(
 _DAYS_BY_UNIT = {"d": 1, "w": 7, "m": 30, "y": 365}
 _MAX_MEASURE = 1e13
 """Days or bytes; more mean the same."""
+
 _BYTES_BY_UNIT = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -78,8 +78,14 @@ def prune(
     """Take out what is old or too much; runs that want it again pay for it again."""
     if older is None and size is None:
         raise UsageError("say what to take out", hint="--older 30d, or --size 500MB")
-    days = _parse_measure(older, _DAYS_BY_UNIT, "--older", "30d, 8w, 6m or 1y") if older is not None else None
-    most = _parse_measure(size, _BYTES_BY_UNIT, "--size", "500MB or 2GB") if size is not None else None
+    days = (
+        _parse_measure(older, _DAYS_BY_UNIT, "--older", "30d, 8w, 6m or 1y")
+        if older is not None
+        else None
+    )
+    most = (
+        _parse_measure(size, _BYTES_BY_UNIT, "--size", "500MB or 2GB") if size is not None else None
+    )
     if not find_journal_path().exists():
         print_stderr("nothing is kept yet")
         return
@@ -151,7 +157,9 @@ def _report_removed(removed: RemovedContent) -> None:
     ]
     print_stderr(f"took out {', '.join(parts)}; {_format_bytes(removed.freed)} freed")
     if removed.held:
-        print_stderr("another process uses the journal: its file shrinks the next time, or is filled again")
+        print_stderr(
+            "another process uses the journal: its file shrinks the next time, or is filled again"
+        )
 
 
 def _format_bytes(size: int) -> str:

@@ -15,18 +15,16 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from octavo.backends.endpoint import resolve_endpoint
-from octavo.backends.profiles import ModelChoice, read_config_files, resolve_model
-from octavo.commands.invocation import Invocation
-from octavo.commands.order import declare_run_options
-from octavo.commands.redaction import redact
-from octavo.commands.settings import to_env_variable
-from octavo.commands.table import align_columns
-from octavo.commands.terminal import clean
-from octavo.engine.storage import find_journal_path
+from octavo.commands._cli.invocation import Invocation, to_env_variable
+from octavo.commands._cli.options.run_options import declare_run_options
+from octavo.commands._cli.terminal import align_columns, clean, redact
+from octavo.config.endpoint import resolve_endpoint
+from octavo.config.profiles import ModelChoice, read_config_files, resolve_model
+from octavo.engine.journal.database import find_journal_path
 from octavo.errors import Position
 
 __all__ = ["ShownSetting", "config", "list_profile_values"]
+
 
 config = typer.Typer(
     name="config",
@@ -60,7 +58,7 @@ def show_by_default(context: typer.Context) -> None:
             shown.invoke(own)
 
 
-def _show_settings(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed
+def _show_settings(context: typer.Context, **values: Any) -> None:
     """Print each value and where it comes from: flag, variable, file and line, or default.
 
     Takes the options of `octavo run`, to show what they would change. Keys are never shown, only
@@ -68,12 +66,24 @@ def _show_settings(context: typer.Context, **values: Any) -> None:  # noqa: ANN4
     """
     invocation = context.find_object(Invocation) or Invocation()
     places = {name: each.position for name, each in invocation.settings.items()}
-    shown = [_describe_option(context, name, values[name], places) for name in values if name not in _ONE_LINE_OPTIONS]
+    shown = [
+        _describe_option(context, name, values[name], places)
+        for name in values
+        if name not in _ONE_LINE_OPTIONS
+    ]
     choice = resolve_model(values["model"], cwd=Path.cwd(), env=os.environ)
     if values["model"] is None:
         origin = _strip_column(str(places["model"])) if "model" in places else "default"
-        shown = [ShownSetting("model", choice.name, origin) if o.name == "model" else o for o in shown]
-    shown.append(ShownSetting("journal", str(find_journal_path()), _find_journal_origin(context, places.get("journal"))))
+        shown = [
+            ShownSetting("model", choice.name, origin) if o.name == "model" else o for o in shown
+        ]
+    shown.append(
+        ShownSetting(
+            "journal",
+            str(find_journal_path()),
+            _find_journal_origin(context, places.get("journal")),
+        )
+    )
     profile = list(list_profile_values(choice))
     read = [str(file.path) for file in read_config_files(Path.cwd())]
     if values["json"]:
@@ -99,13 +109,17 @@ def list_profile_values(choice: ModelChoice) -> Iterator[ShownSetting]:
     for name, value in shown.items():
         if name in profile.model_fields_set and value not in (None, {}):
             origin = str(places[name]) if name in places else "default"
-            yield ShownSetting(name, "<hidden>" if name == "headers" else value, _strip_column(origin))
+            yield ShownSetting(
+                name, "<hidden>" if name == "headers" else value, _strip_column(origin)
+            )
     if choice.backend != "openai":
         return
     endpoint = resolve_endpoint(profile, os.environ)
     origin = "env OPENAI_BASE_URL" if os.environ.get("OPENAI_BASE_URL") else "default"
     written = places.get("base_url")
-    yield ShownSetting("base_url", endpoint.base_url, _strip_column(str(written)) if written else origin)
+    yield ShownSetting(
+        "base_url", endpoint.base_url, _strip_column(str(written)) if written else origin
+    )
     source = endpoint.key_source
     if source.env and os.environ.get(source.env):
         yield ShownSetting("key", "set", f"env {source.env}")
@@ -147,10 +161,14 @@ def _strip_column(position: str) -> str:
 
 
 def _as_object(found: list[ShownSetting]) -> dict[str, object]:
-    return {each.name: {"value": _redact_value(each.value), "origin": each.origin} for each in found}
+    return {
+        each.name: {"value": _redact_value(each.value), "origin": each.origin} for each in found
+    }
 
 
-def _as_lines(shown: list[ShownSetting], profile: list[ShownSetting], read: list[str]) -> Iterator[str]:
+def _as_lines(
+    shown: list[ShownSetting], profile: list[ShownSetting], read: list[str]
+) -> Iterator[str]:
     rows = [(each.name, _format_value(each.value), each.origin) for each in shown]
     rows += [(f"profile.{each.name}", _format_value(each.value), each.origin) for each in profile]
     yield from (clean(line) for line in align_columns(rows))
@@ -172,7 +190,9 @@ def _declare_show() -> None:
     wanted = [each for name, each in own.items() if name not in _ONE_LINE_OPTIONS or name == "json"]
     signature = inspect.Signature([*wanted, context])
     _show_settings.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess] - read by inspect
-    _show_settings.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+    _show_settings.__annotations__ = {
+        each.name: each.annotation for each in signature.parameters.values()
+    }
     config.command("show")(_show_settings)
 
 

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from octavo.commands.atomic import write_atomically
-from octavo.commands.render import encode
+from octavo.commands._cli.output.atomic_file import write_atomically
+from octavo.commands._cli.terminal import encode
 from octavo.errors import UsageError
-from octavo.pipeline.lookup import BUILTIN_PREFIX, FoundFile, Lookup, FileOrigin
+from octavo.pipeline.lookup import BUILTIN_PREFIX, FileOrigin, FoundFile, Lookup
 from octavo.pipeline.reader import load_pipeline
 
 __all__ = ["eject"]

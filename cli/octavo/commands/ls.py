@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from octavo.commands.render import encode
-from octavo.commands.table import align_columns
-from octavo.commands.terminal import clean
+from octavo.commands._cli.terminal import align_columns, clean, encode
 from octavo.pipeline.lookup import Lookup
 from octavo.pipeline.reader import read_about
 

@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from octavo.commands.assembly import build_job
-from octavo.commands.failure import describe
-from octavo.commands.order import RunOptions
-from octavo.commands.pipelines import build_pipeline_group
-from octavo.commands.progress import format_duration, open_display, pluralize
-from octavo.commands.table import align_columns
-from octavo.commands.terminal import print_stderr
-from octavo.engine.budget import Allowance
-from octavo.engine.plan import SecondAttempts, Plan, PlanStep
+from octavo.commands._cli.build_job import build_job
+from octavo.commands._cli.error_report import describe
+from octavo.commands._cli.options.pipeline_commands import build_pipeline_group
+from octavo.commands._cli.options.run_options import RunOptions
+from octavo.commands._cli.progress.watch import open_display
+from octavo.commands._cli.terminal import align_columns, format_duration, pluralize, print_stderr
+from octavo.engine.dispatch.budget import Allowance
+from octavo.engine.plan.plan import Plan, PlanStep
+from octavo.engine.plan.predict import SecondAttempts
 
 __all__ = ["plan", "print_plan"]
 
@@ -28,7 +28,7 @@ def print_plan(order: RunOptions) -> int:
     That is 1 when an input cannot be read or the journal's replies would fail a document again, and
     2 when an unreadable input is the only one.
     """
-    from octavo.engine.execute import forecast  # noqa: PLC0415 - only once the order is valid
+    from octavo.engine.plan.plan import forecast
 
     display = open_display(order.progress, sys.stderr, quiet=order.quiet)
     try:

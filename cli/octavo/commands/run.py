@@ -7,27 +7,33 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
-from octavo.commands.assembly import build_job, may_have_several_results, reads_only_stdin
-from octavo.commands.delivery import ResultWriter
-from octavo.commands.events import EventLog
-from octavo.commands.failure import find_exit_code
-from octavo.commands.findings import FindingsFormat, format_findings, summarize_for_github
-from octavo.commands.form import FrontMatter, choose_result_format, open_formatter
-from octavo.commands.interruption import run_interruptibly
-from octavo.commands.inventory import LockRecorder
-from octavo.commands.order import RunOptions
-from octavo.commands.output import MirroredTree, open_destination
-from octavo.commands.pipelines import build_pipeline_group
+from octavo.commands._cli.build_job import build_job, may_have_several_results, reads_only_stdin
+from octavo.commands._cli.error_report import find_exit_code
+from octavo.commands._cli.options.pipeline_commands import build_pipeline_group
+from octavo.commands._cli.options.run_options import FindingsFormat, ProgressMode, RunOptions
+from octavo.commands._cli.output.destinations import MirroredTree, open_destination
+from octavo.commands._cli.output.event_log import EventLog
+from octavo.commands._cli.output.findings_format import format_findings, summarize_for_github
+from octavo.commands._cli.output.lock_file import LockRecorder
+from octavo.commands._cli.output.result_format import (
+    FrontMatter,
+    choose_result_format,
+    open_formatter,
+)
+from octavo.commands._cli.output.result_writer import ResultWriter
+from octavo.commands._cli.progress.display import Display
+from octavo.commands._cli.progress.watch import CallLogger, combine_watches, open_display
+from octavo.commands._cli.signals import run_interruptibly
+from octavo.commands._cli.terminal import encode, format_duration, pluralize
 from octavo.commands.plan import print_plan
-from octavo.commands.progress import Display, ProgressMode, format_duration, open_display, pluralize
-from octavo.commands.render import encode
-from octavo.commands.watches import CallLogger, combine_watches
-from octavo.engine.execute import Job, execute
-from octavo.engine.report import Outcome, Report, Watch
-from octavo.engine.storage import find_journal_path
-from octavo.errors import RunFailed
+from octavo.engine.journal.database import find_journal_path
+from octavo.engine.report import Report, Watch
+from octavo.engine.run.execute import execute
+from octavo.engine.run.job import Job
+from octavo.errors import Outcome, RunFailed
 
 __all__ = ["run"]
+
 
 _REFRESH_SECONDS = 0.5
 """Seconds between two updates of the display."""
@@ -68,9 +74,13 @@ def _run_with_events(order: RunOptions, events: EventLog | None) -> int:
         if events is not None:
             events.run_facts = _as_run_facts(job)
         front_matter = _build_front_matter(order, job) if order.front_matter else None
-        form = open_formatter(kind, alone=isinstance(output, MirroredTree), front_matter=front_matter)
+        form = open_formatter(
+            kind, alone=isinstance(output, MirroredTree), front_matter=front_matter
+        )
         deferred = order.output_format is not FindingsFormat.TEXT
-        delivery = ResultWriter(form, output, display, deferred=deferred, accepted=order.allow_partial)
+        delivery = ResultWriter(
+            form, output, display, deferred=deferred, accepted=order.allow_partial
+        )
         if order.lock and not order.private and output.folder is not None:
             inventory = delivery.lock_recorder = LockRecorder(order, job, output.folder)
         report = run_interruptibly(
@@ -217,4 +227,6 @@ def _explain_resume(order: RunOptions, display: Display, run: str, *, failed: bo
         display.notice(f"`octavo runs resume {run}` goes on; what was answered is not asked again")
 
 
-run = build_pipeline_group("run", "Run a pipeline over files, directories or standard input.", _run_pipeline)
+run = build_pipeline_group(
+    "run", "Run a pipeline over files, directories or standard input.", _run_pipeline
+)

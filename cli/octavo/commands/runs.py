@@ -13,18 +13,24 @@ from typing import Annotated, Any
 
 import typer
 
-from octavo.commands.progress import format_duration, pluralize
-from octavo.commands.table import align_columns
-from octavo.commands.terminal import clean, clean_line, print_stderr
-from octavo.engine.journal import Journal
-from octavo.engine.reuse import PrefixReuse, measure_reuse
-from octavo.engine.runs import LedgerRow, RunRow, list_calls
-from octavo.engine.runs import list_runs as runs_of
-from octavo.engine.states import iterate_seen_states
-from octavo.engine.storage import find_journal_path
+from octavo.commands._cli.memory_states import iterate_seen_states
+from octavo.commands._cli.terminal import (
+    align_columns,
+    clean,
+    clean_line,
+    format_duration,
+    pluralize,
+    print_stderr,
+)
+from octavo.engine.journal.database import find_journal_path
+from octavo.engine.journal.prefix_reuse import PrefixReuse, measure_reuse
+from octavo.engine.journal.runs import LedgerRow, RunRow, list_calls
+from octavo.engine.journal.runs import list_runs as runs_of
+from octavo.engine.journal.store import Journal
 from octavo.errors import UsageError
 
 __all__ = ["runs"]
+
 
 runs = typer.Typer(
     name="runs",
@@ -80,7 +86,11 @@ def show_run(
     with Journal(find_journal_path()) as journal:
         row = _find_run(journal, run)
         if state:
-            _write_stdout("".join(_to_json_line(asdict(each)) for each in iterate_seen_states(journal, row.id)))
+            _write_stdout(
+                "".join(
+                    _to_json_line(asdict(each)) for each in iterate_seen_states(journal, row.id)
+                )
+            )
             return
         ledger = list_calls(journal, row.id)
         reuse = measure_reuse(journal, row.id)
@@ -91,7 +101,9 @@ def show_run(
         told = {**_as_object(row), **rates, "calls" if calls else "ledger": entries}
         _write_stdout(_to_json_line(told))
         return
-    _write_stdout("\n".join([*_format_facts(row, reuse), "", *_format_ledger(ledger, calls=calls)]) + "\n")
+    _write_stdout(
+        "\n".join([*_format_facts(row, reuse), "", *_format_ledger(ledger, calls=calls)]) + "\n"
+    )
 
 
 @runs.command("resume", context_settings=_ACCEPTING_OPTIONS)
@@ -107,7 +119,7 @@ def resume_run(
     Options of `octavo run` after the number win over those of the command: a budget that was
     reached is raised by `octavo runs resume 7 --max-calls 500`.
     """
-    from octavo.commands.main import run_command_line  # noqa: PLC0415 - which loads this module
+    from octavo.commands._cli.main import run_command_line
 
     number, options = _split_number(run, context.args)
     with Journal(find_journal_path()) as journal:
@@ -130,7 +142,7 @@ def retry_run(
     `resume`; this asks for it again. Options of `octavo run` after the number win over those of
     the command.
     """
-    from octavo.commands.main import run_command_line  # noqa: PLC0415 - which loads this module
+    from octavo.commands._cli.main import run_command_line
 
     number, options = _split_number(run, context.args)
     with Journal(find_journal_path()) as journal:
@@ -139,7 +151,9 @@ def retry_run(
         print_stderr(f"nothing failed in run {row.id}")
         return
     command = _insert_options(row.command, options)
-    raise typer.Exit(run_command_line(command, generation=row.generation, base=row.base, retry=True))
+    raise typer.Exit(
+        run_command_line(command, generation=row.generation, base=row.base, retry=True)
+    )
 
 
 def _split_number(run: str | None, options: Sequence[str]) -> tuple[int | None, Sequence[str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
-from octavo.commands.render import encode
-from octavo.pipeline.json_schema import build_pipeline_schema
+from octavo.commands._cli.terminal import encode
+from octavo.pipeline.editor_schema import build_pipeline_schema
 from octavo.pipeline.registry import Registry
 
 __all__ = ["schema"]

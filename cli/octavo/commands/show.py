@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from octavo.commands.render import encode
-from octavo.pipeline.credentials import mask_credentials
+from octavo.commands._cli.terminal import encode
+from octavo.diagnostics import mask_credentials
 from octavo.pipeline.lookup import FoundFile, Lookup
-from octavo.pipeline.reader import read_about, load_pipeline
+from octavo.pipeline.reader import load_pipeline, read_about
 
 __all__ = ["show"]
 
@@ -34,13 +34,17 @@ def show(
         checked = load_pipeline(found, lookup=lookup)
         named = [*checked.prompts.found.values(), *checked.schemas.found.values()]
     text = _format_json(found, named) if as_json else _format_files(found, named)
-    sys.stdout.buffer.write(encode(mask_credentials(text)))  # keys do not belong there, but may be there
+    sys.stdout.buffer.write(
+        encode(mask_credentials(text))
+    )  # keys do not belong there, but may be there
 
 
 def _format_files(found: FoundFile, named: Iterable[FoundFile]) -> str:
     """Return the pipeline after a comment that says where it is from, then what it names."""
     parts = [f"# {found.path} ({found.origin})\n", _end_with_newline(found.text)]
-    parts += [f"\n==> {each.path} ({each.origin}) <==\n{_end_with_newline(each.text)}" for each in named]
+    parts += [
+        f"\n==> {each.path} ({each.origin}) <==\n{_end_with_newline(each.text)}" for each in named
+    ]
     return "".join(parts)
 
 

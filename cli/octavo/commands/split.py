@@ -1,46 +1,49 @@
-"""`octavo split`."""
+"""`octavo split`: the chunks of documents, or with --score how good they are.
+
+Chunks are JSON lines; scores are a table or JSON.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, get_origin
+from typing import Annotated, Final, get_origin
 
 import typer
 from pydantic import ValidationError
 
-from octavo.commands.intake import (
+from octavo.commands._cli.options.input_options import (
     ColumnOption,
     EncodingOption,
     ExcludeOption,
     FilesArgument,
     GitignoreOption,
     GlobOption,
-    ReadingOptions,
     InputDocuments,
     ModelOption,
+    ReadingOptions,
     StdinOption,
     TokenizerOption,
     choose_counter,
 )
-from octavo.commands.render import encode
-from octavo.commands.scores import show_scores
-from octavo.engine.splitting import SplitMethod
-from octavo.engine.wait import run_blocking
+from octavo.commands._cli.terminal import align_columns, encode
+from octavo.engine.run.runtime import run_blocking
+from octavo.engine.splitting import SplitMethod, score_methods
 from octavo.errors import UsageError
 from octavo.pipeline.registry import Registry
-from octavo.pipeline.scalar import parse_scalar
-from octavo.protocols.context import ContextOptions
+from octavo.pipeline.yaml_tree import parse_scalar
+from octavo.protocols.options import ContextOptions, Options
 from octavo.protocols.sources import ChunkerType
-from octavo.protocols.steps import Options
-from octavo.text.border import hash_boundary
+from octavo.scoring import Scores
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.span import Span
+from octavo.text.splitting.boundary import hash_boundary
 
-__all__ = ["split"]
+__all__ = ["show_scores", "split"]
 
 
 def split(
@@ -195,7 +198,9 @@ def _read_previous(path: Path) -> tuple[Chunk, ...]:
         text = "".join(part["text"] for part in parts)
         for part in parts:
             start, end = int(part["start"]), int(part["end"])
-            chunks.append(Chunk(Span(start, end), int(part["tokens"]), (), hash_boundary(text, start)))
+            chunks.append(
+                Chunk(Span(start, end), int(part["tokens"]), (), hash_boundary(text, start))
+            )
     except OSError as error:
         raise UsageError(f"--previous {path}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -217,3 +222,54 @@ def _as_object(document: Document, chunk: Chunk, *, named: bool) -> dict[str, ob
         **context,
         "text": document.slice(chunk.span),
     }
+
+
+_NO_VALUE: Final = "-"
+
+
+def show_scores(
+    documents: Iterable[Document], ways: Sequence[SplitMethod], *, model: str | None, as_json: bool
+) -> None:
+    """Print the scores of each document by each way to split it.
+
+    Raises UsageError and BackendError for a model that is not known or cannot be used.
+    """
+    rows: list[tuple[str, str, Scores]] = []
+    for document in documents:
+        found = _compute_scores(document, ways, model)
+        for way, scores in zip(ways, found, strict=True):
+            if as_json:
+                line = {"source": document.source, "by": way.chunker.name, **scores.as_dict()}
+                sys.stdout.buffer.write(encode(json.dumps(line, ensure_ascii=False) + "\n"))
+            else:
+                rows.append((document.source, way.chunker.name, scores))
+    if rows:
+        lines = align_columns(list(_build_rows(rows)), right=range(2, 14))
+        sys.stdout.buffer.write(encode("".join(f"{line}\n" for line in lines)))
+
+
+def _compute_scores(
+    document: Document, ways: Sequence[SplitMethod], model: str | None
+) -> list[Scores]:
+    if model is None:
+        return [run_blocking(way.score_document(document)) for way in ways]
+    from octavo.config.profiles import resolve_model
+    from octavo.pipeline.registry import Registry
+
+    choice = resolve_model(model, cwd=Path.cwd(), env=os.environ)
+    backend = Registry().get_backend(choice.backend).open(choice.model, choice.profile)
+    return run_blocking(score_methods(ways, document, backend, private=False))
+
+
+def _build_rows(rows: Sequence[tuple[str, str, Scores]]) -> Iterable[list[str]]:
+    names = list(rows[0][2].as_dict())
+    yield ["source", "by", *names]
+    for source, by, scores in rows:
+        values = scores.as_dict().items()
+        yield [source, by, *(_format_cell(name, value) for name, value in values)]
+
+
+def _format_cell(name: str, value: float | None) -> str:
+    if value is None:
+        return _NO_VALUE
+    return str(value) if name == "chunks" else f"{value:.2f}"

@@ -6,22 +6,21 @@ import sys
 
 import typer
 
-from octavo.commands.intake import (
+from octavo.commands._cli.options.input_options import (
     ColumnOption,
     EncodingOption,
     ExcludeOption,
     FilesArgument,
     GitignoreOption,
     GlobOption,
-    ReadingOptions,
     InputDocuments,
     ModelOption,
+    ReadingOptions,
     StdinOption,
     TokenizerOption,
     choose_counter,
 )
-from octavo.commands.render import encode
-from octavo.commands.terminal import clean_line
+from octavo.commands._cli.terminal import clean_line, encode
 
 __all__ = ["tokens"]
 

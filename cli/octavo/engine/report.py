@@ -1,4 +1,4 @@
-"""What a run tells: results, totals, and events while it goes on."""
+"""What a run reports: results, totals, and events while it is running."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from octavo.text.note import Note, Record
 from octavo.text.span import Span
 
 __all__ = [
-    "QuestionAnswer",
+    "CallEnded",
     "CallWatch",
     "DraftWatch",
-    "CallEnded",
-    "ResultMember",
     "NoteWatch",
     "Outcome",
     "PlanWatch",
+    "QuestionAnswer",
     "Report",
     "Result",
+    "ResultMember",
     "Silence",
     "Sink",
     "Totals",

@@ -1,20 +1,44 @@
-"""Splitting and scoring without a run: for programs and for `octavo split`."""
+"""Splitting and scoring without a run: for programs and for `octavo split`.
+
+The scores of a model, vectors and log probabilities, are asked of a backend; each text is sent once
+and then found in the journal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from octavo.chunkers.context import add_context
-from octavo.chunkers.score import Scores, score_chunks
 from octavo.chunkers.structure import split
-from octavo.engine.measure import ModelScorer, open_scorer
+from octavo.engine.dispatch.concurrency import CallPriority, ConcurrencyLimiter
+from octavo.engine.dispatch.embeddings import EmbeddingDispatcher, split_into_batches
+from octavo.engine.dispatch.retry import RetryPolicy
+from octavo.engine.journal.database import find_journal_path
+from octavo.engine.journal.store import Journal
+from octavo.engine.run.chunk_context import add_context
+from octavo.engine.run.primary_error import primary_error
 from octavo.errors import UsageError
-from octavo.protocols import Backend, ChunkerType, ContextOptions, Counter, Options
+from octavo.protocols import (
+    Backend,
+    Capabilities,
+    ChunkerType,
+    ContextOptions,
+    Counter,
+    Embedding,
+    Message,
+    Options,
+    Request,
+    Transient,
+)
+from octavo.scoring import Scores, score_chunks
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
+from octavo.text.vectors import Vector
 
-__all__ = ["SplitMethod", "score_methods"]
+__all__ = ["ModelScorer", "SplitMethod", "open_scorer", "score_methods"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +80,9 @@ class SplitMethod:
             return chunks
         return add_context(document, chunks, self.context, self.counter)
 
-    async def score_document(self, document: Document, measure: ModelScorer | None = None) -> Scores:
+    async def score_document(
+        self, document: Document, measure: ModelScorer | None = None
+    ) -> Scores:
         """Return the scores of the document's chunks, those of a model too when there is one."""
         return await score_chunks(
             document,
@@ -77,3 +103,94 @@ async def score_methods(
     """
     async with open_scorer(backend, private=private) as measure:
         return [await way.score_document(document, measure) for way in ways]
+
+
+_DEFAULT_PARALLEL = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ModelScorer:
+    """A backend as scores see it; `embeds` and `judges` tell what it can give."""
+
+    backend: Backend
+    known: Capabilities
+    journal: Journal
+    limit: ConcurrencyLimiter
+    patience: RetryPolicy
+    group: asyncio.TaskGroup
+
+    @property
+    def can_embed(self) -> bool:
+        """Whether it gives vectors."""
+        return self.known.embeddings and isinstance(self.backend, Embedding)
+
+    @property
+    def can_score(self) -> bool:
+        """Whether it gives the log probabilities of a text."""
+        return self.known.prompt_logprobs
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        """Return a vector for each text."""
+        assert isinstance(self.backend, Embedding)
+        vectors = EmbeddingDispatcher(
+            self.backend, self.journal, self.limit, self.patience, self.group
+        )
+        flying = [
+            vectors.embed(batch, priority=CallPriority(0, 0)) for batch in split_into_batches(texts)
+        ]
+        return [vector for batch in flying for vector in await batch.wait_for_vectors()]
+
+    async def compute_surprise(self, text: str, given: str) -> float | None:
+        """Return the mean negative log probability of a text behind another one, in nats a token.
+
+        None when no token of it can be told.
+        """
+        digest = hashlib.sha256(b"surprise\0")
+        for part in (self.backend.identity, self.backend.model, given, text):
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "big") + data)
+        key = digest.digest()
+        if (known := self.journal.find_table(key)) is not None:
+            return float(known)
+        messages = (Message("user", given), Message("assistant", text))
+        request = Request(messages, max_tokens=1, scores=True)
+        attempt = 0
+        while True:
+            await self.limit.acquire(CallPriority(0, 0))
+            attempt += 1
+            try:
+                tokens = (await self.backend.send(request, _ignore_first_token)).logprobs
+                break
+            except Transient as fault:
+                delay = self.patience.next_delay(fault, attempt)
+            finally:
+                self.limit.release()
+            await self.patience.sleep(delay)
+        if not tokens:
+            return None
+        mean = -sum(token.logprob for token in tokens) / len(tokens)
+        self.journal.keep_table(key, repr(mean).encode())
+        await self.journal.request_commit()
+        return mean
+
+
+def _ignore_first_token() -> None:
+    """Take that a reply has begun."""
+
+
+@asynccontextmanager
+async def open_scorer(backend: Backend, *, private: bool) -> AsyncGenerator[ModelScorer]:
+    """Give what a backend can measure, and close it in the end.
+
+    Raises what the backend raises, one error of several.
+    """
+    try:
+        with Journal(None if private else find_journal_path()) as journal:
+            async with asyncio.TaskGroup() as group:
+                known = await backend.contact()
+                limit = ConcurrencyLimiter(known.parallel or _DEFAULT_PARALLEL)
+                yield ModelScorer(backend, known, journal, limit, RetryPolicy(), group)
+    except BaseExceptionGroup as errors:
+        raise primary_error(errors) from errors
+    finally:
+        await backend.close()

@@ -1,1 +1,1 @@
-"""Formats of documents, one file each."""
+"""Document formats: one file, or one package, for each loader of the registry."""

@@ -6,56 +6,16 @@ import re
 from pathlib import PurePath
 from typing import Final
 
-from octavo.loaders.decode import decode
+from octavo.loaders._support.decoding import decode
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document, Heading
-from octavo.text.outline import to_heading_label, normalize_line_ends
+from octavo.text.languages import LANGUAGE_BY_SUFFIX
+from octavo.text.outline import normalize_line_ends, to_heading_label
 from octavo.text.span import Span
 
 __all__ = ["LOADER"]
 
-LANGUAGES: Final = {
-    "ada": "adb ads",
-    "c": "c h",
-    "c#": "cs",
-    "c++": "cc cpp cxx hh hpp hxx",
-    "clojure": "clj cljs",
-    "css": "css scss",
-    "dart": "dart",
-    "elixir": "ex exs",
-    "erlang": "erl hrl",
-    "fortran": "f f90 f95",
-    "go": "go",
-    "haskell": "hs",
-    "java": "java",
-    "javascript": "cjs js jsx mjs",
-    "julia": "jl",
-    "kotlin": "kt kts",
-    "lua": "lua",
-    "nim": "nim",
-    "objective-c": "m mm",
-    "ocaml": "ml mli",
-    "perl": "pl pm",
-    "php": "php",
-    "powershell": "ps1",
-    "protobuf": "proto",
-    "python": "py pyi",
-    "r": "r",
-    "ruby": "rb",
-    "rust": "rs",
-    "scala": "scala",
-    "shell": "bash sh zsh",
-    "sql": "sql",
-    "swift": "swift",
-    "terraform": "tf",
-    "typescript": "cts mts ts tsx",
-    "zig": "zig",
-}
-LANGUAGE_BY_SUFFIX: Final = {
-    f".{suffix}": language
-    for language, suffixes in LANGUAGES.items()
-    for suffix in suffixes.split()
-}
+
 _DEFINITION: Final = re.compile(
     r"^(?P<indent>[ \t]*)(?:async[ \t]+def|def|class)[ \t]+\w+[^\n]*", re.MULTILINE
 )

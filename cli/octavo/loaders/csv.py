@@ -1,6 +1,6 @@
-"""CSV and TSV with a line of column names: one text, or a document in each further row.
+"""CSV and TSV with a line of column names: one text, or one document for each further row.
 
-Which of them, somebody says who names the column of the text: a table of numbers has none.
+The user decides which by naming the column of the text: a table of numbers has none.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from octavo.errors import InputError
-from octavo.loaders.decode import decode, decode_lines
-from octavo.loaders.row import build_row_document
+from octavo.loaders._support.decoding import decode, decode_lines
+from octavo.loaders._support.table_row import build_row_document
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 
 __all__ = ["LOADER"]
+
 
 _SEPARATORS: Final = ",\t;"
 
@@ -38,7 +39,9 @@ def _read_rows(
         yield InputError(f"not CSV: {error}", source=source, hint="quote fields that have quotes")
 
 
-def _parse_rows(lines: Iterator[str], source: str, column: str | None) -> Iterator[Document | InputError]:
+def _parse_rows(
+    lines: Iterator[str], source: str, column: str | None
+) -> Iterator[Document | InputError]:
     first = next(lines, "")
     # The separator is the one that the names of the columns have most, unless the file's name says.
     tabs = source.lower().endswith(".tsv")

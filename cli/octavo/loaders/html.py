@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from octavo.errors import InputError, UsageError
-from octavo.loaders.decode import check_encoding, decode
+from octavo.loaders._support.decoding import check_encoding, decode
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document, Heading
 from octavo.text.outline import to_heading_label
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
 __all__ = ["LOADER"]
+
 
 _LEFT_OUT: Final = "script, style, template, noscript, svg, iframe, object, datalist, [hidden]"
 _LEVELS: Final = {f"h{level}": level for level in range(1, 7)}
@@ -39,7 +40,7 @@ _CHARSET: Final = re.compile(
 
 
 def _load(data: bytes, source: str, encoding: str | None) -> Document:
-    from selectolax.lexbor import LexborHTMLParser  # noqa: PLC0415 - only pages need it
+    from selectolax.lexbor import LexborHTMLParser
 
     tree = LexborHTMLParser(_decode(data, source, encoding))
     title = tree.css_first("title")

@@ -1,4 +1,4 @@
-"""JSON Lines: an object a line is a document, or a string a line."""
+"""JSON Lines: each line is a document, an object or a string."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, cast
 
 from octavo.errors import InputError
-from octavo.loaders.decode import decode_lines
-from octavo.loaders.row import build_row_document
+from octavo.loaders._support.decoding import decode_lines
+from octavo.loaders._support.table_row import build_row_document
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 
 __all__ = ["LOADER"]
+
 
 _HALF_PAIR: Final = re.compile(r"\\u[dD][89a-fA-F]")
 

@@ -1,4 +1,4 @@
-"""Markdown: the text as it is, its headings, and what its front matter says."""
+"""Markdown: the text as it is, its headings, and the fields of its front matter."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from octavo.loaders.decode import decode
+from octavo.loaders._support.decoding import decode
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 from octavo.text.outline import markdown_headings
 
 __all__ = ["LOADER"]
+
 
 # YAML between `---` lines or TOML between `+++` lines, at the very start and of bounded length.
 _FRONT_MATTER: Final = re.compile(
@@ -26,7 +27,9 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
     metadata: dict[str, str] = {}
     start = 0
     if match := _FRONT_MATTER.match(text):
-        fields = _parse_toml(match["body"]) if match["mark"] == "+++" else _parse_yaml(match["body"])
+        fields = (
+            _parse_toml(match["body"]) if match["mark"] == "+++" else _parse_yaml(match["body"])
+        )
         if fields is not None:
             metadata, start = _to_strings(fields), match.end()
     return Document(text, source, outline=markdown_headings(text, start), metadata=metadata)
@@ -34,11 +37,11 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
 
 def _parse_yaml(body: str) -> Mapping[Any, Any] | None:
     """Return the mapping that the front matter holds, its scalars as strings, or None."""
-    import yaml  # noqa: PLC0415 - most texts have no front matter
+    import yaml
 
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        found: object = yaml.load(body, Loader=loader)  # noqa: S506 - makes strings only
+        found: object = yaml.load(body, Loader=loader)
     except (yaml.YAMLError, RecursionError, ValueError):
         return None  # a text may begin with a rule; broken front matter is text too
     return cast("Mapping[Any, Any]", found) if isinstance(found, dict) else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from octavo.loaders.decode import decode
+from octavo.loaders._support.book_headings import find_book_headings
+from octavo.loaders._support.decoding import decode
 from octavo.protocols.sources import LoaderType
-from octavo.text.chapters import find_book_headings
 from octavo.text.document import Document
 
 __all__ = ["LOADER"]

@@ -1,8 +1,12 @@
 """Finds pipelines, prompts and schemas by name.
 
-A name is looked for beside the pipeline (prompts and schemas of a pipeline given by its path), in
-`./octavo`, in the user's configuration directory, and among the built-in ones. Whoever comes first
+A name is looked for next to the pipeline (prompts and schemas of a pipeline given by its path), in
+`./octavo`, in the user's configuration directory, and among the built-in ones. The first found
 shadows the others; `builtin:NAME` always reaches ours.
+
+This is the one module that knows where the built-in pipelines and prompts are. In a wheel they are
+inside the package, in a checkout next to it. The package comes first, so that an installed Octavo
+never reaches outside itself.
 """
 
 from __future__ import annotations
@@ -11,19 +15,22 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Literal
 
+from octavo.diagnostics import Source, suggest
 from octavo.errors import Position, SpecError, UsageError
-from octavo.pipeline.resources import built_in
-from octavo.pipeline.source import Source
-from octavo.pipeline.spelling import suggest
 
-__all__ = ["BUILTIN_PREFIX", "MAX_BYTES", "FoundFile", "Lookup", "FileOrigin"]
+__all__ = ["BUILTIN_PREFIX", "MAX_BYTES", "FileOrigin", "FoundFile", "Lookup", "built_in"]
+
 
 BUILTIN_PREFIX = "builtin:"
 MAX_BYTES = 1_000_000
 """The most bytes of a pipeline, prompt or schema; more is a file of another kind."""
+
 _REFERENCE_NAME = re.compile(r"(?!\.)[\w.-]{1,80}(?:/(?!\.)[\w.-]{1,80}){0,8}")
 
 
@@ -104,7 +111,9 @@ class Lookup:
 
     def list_pipelines(self) -> tuple[FoundFile, ...]:
         """Return the pipelines that can be named, sorted by name, without the shadowed ones."""
-        found = (self._find("pipelines", name, ".yaml") for name in sorted(self._list_pipeline_names()))
+        found = (
+            self._find("pipelines", name, ".yaml") for name in sorted(self._list_pipeline_names())
+        )
         return tuple(each for each in found if each is not None)
 
     def find_prompt(self, name: str) -> FoundFile | None:
@@ -125,7 +134,11 @@ class Lookup:
 
     def _list_pipeline_names(self) -> set[str]:
         places = self._iter_places("pipelines")
-        return {name for place in places for name in _iter_names_below(place.root, "", ".yaml", deep=False)}
+        return {
+            name
+            for place in places
+            for name in _iter_names_below(place.root, "", ".yaml", deep=False)
+        }
 
     def _find(self, kind: str, name: str, suffix: str) -> FoundFile | None:
         only = name.startswith(BUILTIN_PREFIX)
@@ -147,11 +160,13 @@ class Lookup:
         if self._project:
             yield _SearchPlace(FileOrigin.PROJECT, self._directory / "octavo" / kind)
         if self._user is None:
-            from platformdirs import user_config_path  # noqa: PLC0415 - not needed by --help
+            from platformdirs import user_config_path
 
             self._user = user_config_path("octavo")
         yield _SearchPlace(FileOrigin.USER, self._user / kind)
-        yield _SearchPlace(FileOrigin.BUILT_IN, built_in("prompts" if kind == "prompts" else "pipelines"))
+        yield _SearchPlace(
+            FileOrigin.BUILT_IN, built_in("prompts" if kind == "prompts" else "pipelines")
+        )
 
 
 def _is_file(file: Traversable) -> bool:
@@ -161,7 +176,9 @@ def _is_file(file: Traversable) -> bool:
         return False
 
 
-def _iter_names_below(root: Traversable, prefix: str, suffix: str, *, deep: bool = True) -> Iterator[str]:
+def _iter_names_below(
+    root: Traversable, prefix: str, suffix: str, *, deep: bool = True
+) -> Iterator[str]:
     try:
         files = sorted(root.iterdir(), key=lambda file: file.name)
     except OSError:  # there is no such directory, or it may not be read
@@ -208,3 +225,10 @@ def _read_text(file: Traversable, path: str) -> str:
             position=Position(path, line, column),
             hint="save the file as UTF-8",
         ) from error
+
+
+@cache
+def built_in(kind: Literal["pipelines", "prompts"]) -> Traversable:
+    """Return the folder of the built-in pipelines, or that of their prompts and schemas."""
+    packaged = files("octavo").joinpath(kind)
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / kind

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from octavo.diagnostics import Source
 from octavo.errors import SpecError, SpecErrors
-from octavo.pipeline.source import Source
-from octavo.pipeline.tree import SequenceNode, MappingNode, YamlNode
+from octavo.pipeline.yaml_tree import MappingNode, SequenceNode, YamlNode
 
 __all__ = ["KeyPath", "Problems"]
+
 
 KeyPath = tuple[str | int, ...]
 """Keys and indices from the top of the file to a value."""
 
 _REPAIRED_CODES = frozenset({"unquoted-jinja"})
 """Problems whose line was changed to read on: what else is wrong there is our doing."""
+
 _MAX_PROBLEMS = 100
 
 

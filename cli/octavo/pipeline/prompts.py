@@ -6,21 +6,21 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
+from octavo.diagnostics import Source, make_spec_error, suggest
 from octavo.errors import Position, SpecError
 from octavo.pipeline.lookup import FoundFile, Lookup
-from octavo.pipeline.source import Source, make_spec_error
-from octavo.pipeline.spelling import suggest
 from octavo.protocols.calls import Message
-from octavo.protocols.reference import PromptText
+from octavo.protocols.options import PromptText
 
 if TYPE_CHECKING:
     import jinja2
     from jinja2.runtime import Context
 
-    from octavo.pipeline.sandbox import Sandbox
-    from octavo.pipeline.template import PromptTemplate
+    from octavo.pipeline.jinja_dialect import Sandbox
+    from octavo.pipeline.prompt_templates import PromptTemplate
 
 __all__ = ["Prompt", "Prompts", "is_prompt_text"]
+
 
 Role = Literal["system", "user"]
 
@@ -59,7 +59,9 @@ class Prompts:
             texts: dict[Role, str] = {"user": reference.user}
             if reference.system is not None:
                 texts["system"] = reference.system
-            parts = [self._build_part(*self._add_inline(text), role) for role, text in texts.items()]
+            parts = [
+                self._build_part(*self._add_inline(text), role) for role, text in texts.items()
+            ]
             mixed = next((part.template.source for part in parts if part.template.blocks), None)
             if mixed is not None:
                 message = "the text of one message has a block of its own"
@@ -78,7 +80,7 @@ class Prompts:
         return Prompt(reference, [self._build_part(reference, source, "user")])
 
     def _build_part(self, name: str, source: Source, role: Role) -> _CompiledPart:
-        from octavo.pipeline.template import analyse_prompt  # noqa: PLC0415 - imports Jinja
+        from octavo.pipeline.prompt_templates import analyse_prompt
 
         sandbox = self._open_sandbox()
         template = analyse_prompt(source, sandbox, self._find_source)
@@ -86,12 +88,14 @@ class Prompts:
             compiled = sandbox.get_template(name)
         except (SyntaxError, RecursionError) as error:
             message = f"the prompt cannot be compiled: {error}"
-            raise make_spec_error(source, "prompt-syntax", message, 1, hint="make it simpler") from error
+            raise make_spec_error(
+                source, "prompt-syntax", message, 1, hint="make it simpler"
+            ) from error
         return _CompiledPart(template, compiled, role, self._sources)
 
     def _open_sandbox(self) -> Sandbox:
         if self._sandbox is None:
-            from octavo.pipeline.sandbox import Sandbox  # noqa: PLC0415 - imports Jinja
+            from octavo.pipeline.jinja_dialect import Sandbox
 
             self._sandbox = Sandbox(self._load_text)
         return self._sandbox

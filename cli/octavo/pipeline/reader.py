@@ -10,23 +10,36 @@ import hashlib
 import json
 from pathlib import Path
 
+from octavo.diagnostics import Source, shorten, suggest
 from octavo.errors import SpecError, SpecErrors
-from octavo.pipeline.complaints import OptionOwner, salvage, validate
-from octavo.pipeline.declarations import declare_parameter
-from octavo.pipeline.lookup import BUILTIN_PREFIX, FoundFile, Lookup, FileOrigin
-from octavo.pipeline.mending import read_tree
+from octavo.pipeline.lookup import BUILTIN_PREFIX, FileOrigin, FoundFile, Lookup
+from octavo.pipeline.params import declare_parameter
 from octavo.pipeline.problems import Problems
 from octavo.pipeline.prompts import Prompts
-from octavo.pipeline.references import ReferenceChecker, list_prompt_variables, find_references, find_inline_prompts
+from octavo.pipeline.references import (
+    ReferenceChecker,
+    find_inline_prompts,
+    find_references,
+    list_prompt_variables,
+)
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.schemas import Schemas
-from octavo.pipeline.source import Source
-from octavo.pipeline.spec import Head, Parameter, ParamSpec, Pipeline, StepUse, WholePrompt, WholeSpec
-from octavo.pipeline.spelling import shorten, suggest
-from octavo.pipeline.steps import read_steps
-from octavo.pipeline.tree import SequenceNode, MappingNode
+from octavo.pipeline.spec import (
+    Head,
+    Parameter,
+    ParamSpec,
+    Pipeline,
+    StepUse,
+    WholePrompt,
+    WholeSpec,
+)
+from octavo.pipeline.step_reader import read_steps
+from octavo.pipeline.validation import OptionOwner, salvage, validate
+from octavo.pipeline.yaml_repair import read_tree
+from octavo.pipeline.yaml_tree import MappingNode, SequenceNode
 
-__all__ = ["read_about", "load_pipeline", "read_pipeline"]
+__all__ = ["load_pipeline", "read_about", "read_pipeline"]
+
 
 _VERSION = 1
 _SECTIONS = frozenset({"params", "whole", "steps", "gather"})
@@ -68,7 +81,9 @@ def read_pipeline(
 
     Raises SpecErrors with all that is wrong with it.
     """
-    lookup = lookup or (Lookup() if path.startswith(BUILTIN_PREFIX) else Lookup().with_directory_of(path))
+    lookup = lookup or (
+        Lookup() if path.startswith(BUILTIN_PREFIX) else Lookup().with_directory_of(path)
+    )
     name = Path(path.removeprefix(BUILTIN_PREFIX)).stem
     return _PipelineReader(name, Source(path, text), registry or Registry(), lookup).read()
 
@@ -149,7 +164,9 @@ class _PipelineReader:
             problems.add("missing-key", "the pipeline needs 'steps'", (), hint=hint)
         for name in ("steps", "gather"):
             entry = root.entries.get(name)
-            if entry is not None and not (isinstance(entry.value, SequenceNode) and entry.value.items):
+            if entry is not None and not (
+                isinstance(entry.value, SequenceNode) and entry.value.items
+            ):
                 hint = "write `- STEP: {...}` lines under it"
                 problems.add("wrong-type", f"{name!r} is a list of steps", (name,), hint=hint)
         return head
@@ -162,7 +179,9 @@ class _PipelineReader:
         whole = validate(WholeSpec, entry.value, owner, self._problems)
         return whole or salvage(WholeSpec, entry.value)
 
-    def _read_params(self, root: MappingNode, reserved: frozenset[str]) -> dict[str, Parameter | None]:
+    def _read_params(
+        self, root: MappingNode, reserved: frozenset[str]
+    ) -> dict[str, Parameter | None]:
         """Return the parameters by name; None is one that is declared wrong."""
         entry = root.entries.get("params")
         if entry is None or entry.value.data is None:

@@ -1,32 +1,37 @@
-"""Checks what a pipeline's options name: prompts, schemas, and the fields that conditions use."""
+"""Checks what a pipeline's options name: prompts, schemas, and the fields that conditions use.
+
+What the notes of each step look like is inferred, so that conditions over them can be checked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from octavo.diagnostics import Source, shorten, suggest
 from octavo.errors import SpecError, UsageError
-from octavo.pipeline.expressions import Condition
-from octavo.pipeline.fields import MarkedOption, find_marked
-from octavo.pipeline.formats import TEXT_FIELDS, StepShapes, infer_shapes
+from octavo.pipeline.conditions import Condition
+from octavo.pipeline.option_fields import MarkedOption, find_marked, has_mark
 from octavo.pipeline.problems import KeyPath, Problems
 from octavo.pipeline.prompts import Prompt, Prompts
-from octavo.pipeline.schemas import Schemas
-from octavo.pipeline.source import Source
+from octavo.pipeline.schemas import Schemas, list_fields, list_nested_fields
 from octavo.pipeline.spec import WholeSpec
-from octavo.pipeline.spelling import shorten, suggest
-from octavo.pipeline.steps import StepDraft
-from octavo.pipeline.tree import ScalarNode, MappingNode
-from octavo.protocols.reference import (
-    ExpressionMark,
-    PromptMark,
-    PromptText,
-    SchemaMark,
-    StepMark,
-)
+from octavo.pipeline.step_reader import StepDraft
+from octavo.pipeline.yaml_tree import MappingNode, ScalarNode
+from octavo.protocols.options import ExpressionMark, PromptMark, PromptText, SchemaMark, StepMark
 
-__all__ = ["Reference", "ReferenceChecker", "list_prompt_variables", "find_references", "find_inline_prompts"]
+__all__ = [
+    "TEXT_FIELDS",
+    "NoteShape",
+    "Reference",
+    "ReferenceChecker",
+    "StepShapes",
+    "find_inline_prompts",
+    "find_references",
+    "infer_shapes",
+    "list_prompt_variables",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,21 @@ class Reference:
     variables: frozenset[str] = frozenset()
 
 
-def find_references(drafts: tuple[StepDraft, ...], whole: WholeSpec | None) -> tuple[Reference, ...]:
+def find_references(
+    drafts: tuple[StepDraft, ...], whole: WholeSpec | None
+) -> tuple[Reference, ...]:
     """Return everything that the options of a pipeline name."""
     found: list[Reference] = []
     if whole is not None:
         found.extend(
-            Reference(("whole", *each.path), "`whole`", None, each.mark, each.value, _get_given_variables(each))
+            Reference(
+                ("whole", *each.path),
+                "`whole`",
+                None,
+                each.mark,
+                each.value,
+                _get_given_variables(each),
+            )
             for each in find_marked(whole)
         )
     for draft in drafts:
@@ -69,7 +83,9 @@ def list_prompt_variables(references: tuple[Reference, ...]) -> frozenset[str]:
     return frozenset(name for reference in references for name in reference.variables)
 
 
-def find_inline_prompts(references: tuple[Reference, ...], problems: Problems) -> Iterator[tuple[str, Source]]:
+def find_inline_prompts(
+    references: tuple[Reference, ...], problems: Problems
+) -> Iterator[tuple[str, Source]]:
     """Yield the prompts that are written in the pipeline, each with its place."""
     source = problems.source
     for reference in references:
@@ -228,3 +244,79 @@ def _list_names_in_scope(reference: Reference, given: StepShapes) -> frozenset[s
 
 def _get_given_variables(each: MarkedOption) -> frozenset[str]:
     return each.mark.variables if isinstance(each.mark, PromptMark) else frozenset()
+
+
+TEXT_FIELDS = frozenset({"text"})
+"""The one name that a note of text has in a condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteShape:
+    """The names that notes have in a condition, and those of the items in their lists.
+
+    What is not known is None, or not there.
+    """
+
+    names: frozenset[str] | None
+    lists: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+
+
+@dataclass(frozen=True, slots=True)
+class StepShapes:
+    """What a step's input looks like, and its own replies."""
+
+    inputs: NoteShape
+    replies: NoteShape
+
+
+def infer_shapes(drafts: tuple[StepDraft, ...], schemas: Schemas) -> dict[KeyPath, StepShapes]:
+    """Return, for each step, what conditions may use.
+
+    What asks a model gives text, or records where it names a schema; what does not hands on what
+    it gets; a step's type may know better. `gather` begins with what `steps` gave.
+    """
+    names: dict[KeyPath, StepShapes] = {}
+    given: dict[str, NoteShape] = {}
+    before = NoteShape(TEXT_FIELDS)
+    for draft in drafts:
+        source = _intersect_shapes(
+            [given.get(name, NoteShape(None)) for name in draft.sources] or [before]
+        )
+        asked = _infer_reply_shape(draft, source, schemas)
+        names[draft.path] = StepShapes(source, asked)
+        own = draft.type.fields if draft.type and draft.options else None
+        try:
+            known = own(draft.options) if own else None
+        except AttributeError:  # options that lack what is required, which is told elsewhere
+            before = given[draft.name] = NoteShape(None)
+            continue
+        before = given[draft.name] = asked if known is None else NoteShape(known)
+    return names
+
+
+def _intersect_shapes(shapes: Sequence[NoteShape]) -> NoteShape:
+    """Return what is known of the notes of several steps: the names that all of them have."""
+    if len(shapes) == 1:
+        return shapes[0]
+    names = shapes[0].names
+    for shape in shapes[1:]:
+        names = None if names is None or shape.names is None else names & shape.names
+    return NoteShape(names)
+
+
+def _infer_reply_shape(draft: StepDraft, taken: NoteShape, schemas: Schemas) -> NoteShape:
+    if draft.type is None or draft.options is None:
+        return NoteShape(None)
+    named = [
+        each.value
+        for each in find_marked(draft.options)
+        if isinstance(each.mark, SchemaMark) and each.mark.notes
+    ]
+    if named:
+        schema = schemas.get_all().get(named[0])
+        return (
+            NoteShape(None)
+            if schema is None
+            else NoteShape(list_fields(schema), list_nested_fields(schema))
+        )
+    return NoteShape(TEXT_FIELDS) if has_mark(draft.type.options, PromptMark) else taken

@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, TypeVar
 
+from octavo.diagnostics import suggest
 from octavo.errors import UsageError
-from octavo.pipeline.spelling import suggest
 from octavo.protocols.backends import BackendType
 from octavo.protocols.sources import ChunkerType, LoaderType
 from octavo.protocols.steps import StepType
 
 __all__ = ["PartKind", "PartType", "Registry"]
+
 
 PartKind = Literal["step", "chunker", "loader", "backend"]
 PartType = StepType | ChunkerType | LoaderType | BackendType
@@ -26,22 +27,22 @@ Part = TypeVar("Part", StepType, ChunkerType, LoaderType, BackendType)
 
 _BUILT_IN: dict[PartKind, dict[str, str]] = {
     "step": {
-        "split": "octavo.strategies.split",
-        "map": "octavo.strategies.map",
-        "filter": "octavo.strategies.filter",
-        "select": "octavo.strategies.select",
-        "pick": "octavo.strategies.pick",
-        "reduce": "octavo.strategies.reduce",
-        "review": "octavo.strategies.review",
-        "merge": "octavo.strategies.merge",
-        "fold": "octavo.strategies.fold",
-        "memory": "octavo.strategies.memory",
-        "vote": "octavo.strategies.vote",
-        "tally": "octavo.strategies.tally",
-        "extract": "octavo.strategies.extract",
-        "compress": "octavo.strategies.compress",
-        "margins": "octavo.strategies.margins",
-        "tree": "octavo.strategies.tree",
+        "split": "octavo.steps.split",
+        "map": "octavo.steps.map",
+        "filter": "octavo.steps.filter",
+        "select": "octavo.steps.select.step",
+        "pick": "octavo.steps.pick",
+        "reduce": "octavo.steps.reduce",
+        "review": "octavo.steps.review",
+        "merge": "octavo.steps.merge",
+        "fold": "octavo.steps.fold",
+        "memory": "octavo.steps.memory.step",
+        "vote": "octavo.steps.vote.step",
+        "tally": "octavo.steps.tally.step",
+        "extract": "octavo.steps.extract.step",
+        "compress": "octavo.steps.compress.step",
+        "margins": "octavo.steps.margins.step",
+        "tree": "octavo.steps.tree.step",
     },
     "chunker": {
         "structure": "octavo.chunkers.structure",
@@ -49,7 +50,7 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "sentences": "octavo.chunkers.sentences",
         "headings": "octavo.chunkers.headings",
         "rows": "octavo.chunkers.rows",
-        "code": "octavo.chunkers.code",
+        "code": "octavo.chunkers.code.chunker",
         "adaptive": "octavo.chunkers.adaptive",
         "semantic": "octavo.chunkers.semantic",
         "perplexity": "octavo.chunkers.perplexity",
@@ -67,13 +68,13 @@ _BUILT_IN: dict[PartKind, dict[str, str]] = {
         "code": "octavo.loaders.code",
         "jsonl": "octavo.loaders.jsonl",
         "csv": "octavo.loaders.csv",
-        "office": "octavo.loaders.office",
+        "office": "octavo.loaders.office.loader",
     },
     "backend": {
-        "openai": "octavo.backends.openai",
-        "llama": "octavo.backends.llama",
-        "vllm": "octavo.backends.vllm",
-        "scripted": "octavo.backends.scripted",
+        "openai": "octavo.backends.openai.backend",
+        "llama": "octavo.backends.llama.backend",
+        "vllm": "octavo.backends.vllm.backend",
+        "scripted": "octavo.backends.scripted.backend",
     },
 }
 

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Any, cast
 
+from octavo.diagnostics import Source, make_spec_error, shorten, suggest
 from octavo.errors import Position, SpecError
 from octavo.pipeline.lookup import FoundFile, Lookup
-from octavo.pipeline.source import Source, make_spec_error
-from octavo.pipeline.spelling import shorten, suggest
 from octavo.protocols.calls import JsonSchema
 
-__all__ = ["Schemas", "parse_schema", "list_fields", "list_nested_fields"]
+__all__ = ["Schemas", "list_fields", "list_nested_fields", "parse_schema"]
+
 
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _SUBSCHEMA_WORDS: dict[str, type | None] = {
@@ -23,6 +23,7 @@ _SUBSCHEMA_WORDS: dict[str, type | None] = {
     ),
 }
 """The words that hold schemas, and whether in an object, in a list, or one itself."""
+
 _MAX_DEPTH = 40
 
 
@@ -131,7 +132,7 @@ def _parse_json(source: Source) -> dict[str, Any]:
     return cast("dict[str, Any]", schema)
 
 
-class _DuplicateKey(Exception):  # noqa: N818 - caught in this module
+class _DuplicateKey(Exception):
     pass
 
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from octavo.errors import UsageError
 from octavo.protocols.calls import JsonSchema
-from octavo.protocols.reference import PromptMark, PromptRef, PromptText
-from octavo.protocols.steps import Options, StepType
+from octavo.protocols.options import Options, PromptMark, PromptRef, PromptText
+from octavo.protocols.steps import StepType
 
 if TYPE_CHECKING:
     from octavo.pipeline.prompts import Prompt, Prompts
@@ -29,6 +29,7 @@ __all__ = [
     "WholePrompt",
     "WholeSpec",
 ]
+
 
 Scalar = str | int | float | bool
 

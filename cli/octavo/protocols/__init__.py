@@ -10,6 +10,7 @@ from octavo.protocols.backends import (
     BackendType,
     Capabilities,
     Checking,
+    Embedding,
     Fetching,
     Profile,
     Sampling,
@@ -19,6 +20,7 @@ from octavo.protocols.backends import (
     Transient,
 )
 from octavo.protocols.calls import (
+    Embedded,
     Finish,
     JsonSchema,
     Message,
@@ -28,13 +30,14 @@ from octavo.protocols.calls import (
     TokenLogprob,
     Usage,
 )
-from octavo.protocols.context import CONTEXT, ContextOptions, named
-from octavo.protocols.embeddings import Embedded, Embedding
-from octavo.protocols.reference import (
+from octavo.protocols.options import (
+    CONTEXT,
     ChunkerMark,
     ChunkerRef,
+    ContextOptions,
     Expression,
     ExpressionMark,
+    Options,
     PromptMark,
     PromptRef,
     PromptText,
@@ -42,9 +45,10 @@ from octavo.protocols.reference import (
     SchemaRef,
     StepMark,
     StepRef,
+    named,
 )
 from octavo.protocols.sources import ChunkerType, LoaderType
-from octavo.protocols.steps import Kind, Options, StepType, Work
+from octavo.protocols.steps import Kind, StepType, Work
 from octavo.protocols.tokens import Counter
 from octavo.protocols.transport import Transport, TransportReply
 

@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from octavo.protocols.calls import JsonSchema, Message, TokenLogprob
-from octavo.protocols.embeddings import Embedded
+from octavo.protocols.calls import Embedded, JsonSchema, Message, TokenLogprob
 from octavo.text.note import Prediction
 
 __all__ = ["Answer", "Ask", "Asked", "PromptLike"]

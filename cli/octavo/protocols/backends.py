@@ -1,4 +1,4 @@
-"""What answers calls."""
+"""What answers calls, and what a backend may offer beside that: samples, embeddings, a check."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from octavo.protocols.calls import RateLimit, Reply, Request
+from octavo.protocols.calls import Embedded, RateLimit, Reply, Request
 
 __all__ = [
     "Backend",
     "BackendType",
     "Capabilities",
     "Checking",
+    "Embedding",
     "Fetching",
     "Profile",
     "Sampling",
@@ -225,7 +226,7 @@ class BackendType:
     open: Callable[[str, Profile], Backend]
 
 
-class Transient(Exception):  # noqa: N818 - a state of the server, not an error of the run
+class Transient(Exception):
     """An attempt that may be tried again.
 
     `kind` is `rate`, `server`, `timeout` or `connection`; `retry_after` is in seconds;
@@ -245,3 +246,20 @@ class Transient(Exception):  # noqa: N818 - a state of the server, not an error 
         self.kind = kind
         self.retry_after = retry_after
         self.limits = limits
+
+
+@runtime_checkable
+class Embedding(Protocol):
+    """A backend that can embed texts; whether this one does say its capabilities."""
+
+    @property
+    def embedder(self) -> str:
+        """What embeds, for keys: the server and the model, and nothing of where it runs."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return a vector for each text, by one request.
+
+        Raises Transient for what may be tried again, CallError or BackendError for what may not.
+        """
+        ...

@@ -1,4 +1,4 @@
-"""A call to a model in neutral terms, before any server's dialect."""
+"""A call to a model and its reply in neutral terms, before any server's dialect; embeddings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from octavo.text.note import Prediction
+from octavo.text.vectors import Vector
+
 __all__ = [
+    "Embedded",
     "Finish",
     "JsonSchema",
     "Message",
@@ -117,3 +121,15 @@ class Reply:
     logprobs: tuple[TokenLogprob, ...] = ()
     model: str | None = None
     limits: tuple[RateLimit, ...] = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A vector for each text, in their order; `predicted` is set when a plan made some of them up.
+
+    Vectors of one embedder have the same length; they need not have the length 1.
+    """
+
+    vectors: tuple[Vector, ...]
+    usage: Usage = field(default_factory=Usage)
+    predicted: Prediction | None = None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from octavo.errors import InputError
-from octavo.protocols.steps import Options, Work
+from octavo.protocols.options import Options
+from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document

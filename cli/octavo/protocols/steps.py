@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from octavo.errors import CallError
 from octavo.protocols.ask import Ask, PromptLike
 from octavo.protocols.backends import Capabilities
 from octavo.protocols.calls import JsonSchema
-from octavo.protocols.reference import PromptText
+from octavo.protocols.options import Options, PromptText
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
@@ -21,18 +19,12 @@ from octavo.text.finding import Finding
 from octavo.text.note import Note, PendingNote
 
 if TYPE_CHECKING:
-    from octavo.protocols.context import ContextOptions
+    from octavo.protocols.options import ContextOptions
 
-__all__ = ["Kind", "Options", "StepType", "Work"]
+__all__ = ["Kind", "StepType", "Work"]
 
 
 Given = TypeVar("Given")
-
-
-class Options(BaseModel):
-    """The options of a step or chunker as a pipeline writes them: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Kind(StrEnum):

@@ -1,1 +1,1 @@
-"""Documents and what lies in them: pure values, no input or output."""
+"""Documents and the values that describe them, shared by several layers: pure values, no I/O."""

@@ -1,9 +1,9 @@
-"""How well texts match a query by the words they share: Okapi BM25, exact, over a few texts.
+"""Rank texts by the words that they share with a query: Okapi BM25, exact, over a few texts.
 
 Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework", with an inverse document
-frequency that is never negative, so that a word in every text counts little and not against it.
-Written out because the package that does this for millions of texts brings numpy, and a document
-has some hundreds of chunks.
+frequency that is never negative, so that a word that is in every text counts little and not
+against the text. Written out because the package that does this for millions of texts brings numpy,
+and a document has some hundreds of chunks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-__all__ = ["score_bm25", "iter_words"]
+__all__ = ["iter_words", "score_bm25"]
+
 
 _SATURATION = 1.5
 _LENGTH_WEIGHT = 0.75

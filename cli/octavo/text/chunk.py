@@ -1,4 +1,4 @@
-"""A piece of a document that one prompt can hold."""
+"""A part of a document that fits into one prompt."""
 
 from __future__ import annotations
 

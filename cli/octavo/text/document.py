@@ -1,16 +1,17 @@
-"""One loaded text and its headings."""
+"""One loaded text, its headings, and the location of a span in a reader's words."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from octavo.text.quote import QuoteOrigin, Quote, to_row_id
+from octavo.text.quote import Quote, QuoteOrigin, to_row_id
 from octavo.text.span import Span
 
-__all__ = ["Document", "Heading", "heading_path", "iter_heading_paths"]
+__all__ = ["Document", "Heading", "describe_location", "heading_path", "iter_heading_paths"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +74,25 @@ def iter_heading_paths(
             path.append(heading)
             heading = next(headings, None)
         yield tuple(above.title for above in path)
+
+
+def describe_location(document: Document, span: Span) -> str | None:
+    """Return where a span of characters stands: its pages, else its innermost heading.
+
+    `page 3`, `pages 3 to 5`, `Chapter 7`, `Chapter 7 to Chapter 9`; None in a document without
+    pages or headings, or before its first heading.
+    """
+    last = max(span.end - 1, span.start)
+    if document.pages:
+        first, final = (_find_page(document.pages, at) for at in (span.start, last))
+        unit = document.page_unit
+        return f"{unit} {first}" if first == final else f"{unit}s {first} to {final}"
+    paths = [heading_path(document.outline, at) for at in (span.start, last)]
+    first, final = (path[-1] if path else None for path in paths)
+    if first is None or final is None or paths[0] == paths[1]:
+        return first
+    return f"{first} to {final}"
+
+
+def _find_page(starts: Sequence[int], position: int) -> int:
+    return max(bisect_right(starts, position), 1)

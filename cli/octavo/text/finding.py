@@ -1,4 +1,4 @@
-"""What is wrong at a place of a file."""
+"""Findings: what is wrong at a place in a file."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Where a text may be cut without breaking what a reader sees as one character."""
+"""Grapheme boundaries: cut a text without breaking what a reader sees as one character."""
 
 from __future__ import annotations
 
 from unicodedata import category, combining
 
 __all__ = ["is_inside_grapheme"]
+
 
 _JOINER = "\u200d"
 _LOOKBEHIND = 64
@@ -32,7 +33,11 @@ def is_inside_grapheme(text: str, position: int) -> bool:
         or category(after) in {"Mn", "Mc", "Me"}
         or (combining(before) == _VIRAMA and category(after) == "Lo")
         or _is_same_syllable(before, after)
-        or (_is_flag_letter(before) and _is_flag_letter(after) and _count_flag_letters(text, position) % 2 == 1)
+        or (
+            _is_flag_letter(before)
+            and _is_flag_letter(after)
+            and _count_flag_letters(text, position) % 2 == 1
+        )
     )
 
 

@@ -1,4 +1,4 @@
-"""What one step hands to the next."""
+"""Notes: what one step passes to the next, finished or still pending."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from octavo.text.span import Span
 
-__all__ = ["Note", "Prediction", "Record", "PendingNote"]
+__all__ = ["Note", "PendingNote", "Prediction", "Record", "Slot", "to_awaitable"]
+
 
 Record = Mapping[str, Any]
 """A JSON object that fits the schema of the step that made it."""
@@ -47,13 +48,13 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class PendingNote:
-    """A note's place, known before the note.
+    """A note that may not be finished yet, with what is known of it in advance.
 
-    `bound` is the most tokens the note may have, `border` the hash of the text at its start,
-    `headings` the path it stands under. `context` is what a prompt may show beside the note, as
-    names and texts, and `beside` the most tokens of that. `note` may be awaited by several readers
-    and gives None when there is no note: a filter took it out, or its call failed and the step goes
-    on.
+    `max_tokens` is the most tokens that the note may have, `boundary_hash` the hash of the text at
+    its start, `headings` the path it stands under. `context` is what a prompt may show next to the
+    note, as names and texts, and `context_tokens` the most tokens of that. `note` may be awaited by
+    several readers and gives None when there is no note: a filter took it out, or its call failed
+    and the step goes on.
     """
 
     spans: tuple[Span, ...]
@@ -63,3 +64,39 @@ class PendingNote:
     headings: tuple[str, ...] = ()
     context: tuple[tuple[str, str], ...] = ()
     context_tokens: int = 0
+
+    @property
+    def bound(self) -> int:
+        """`max_tokens` by its name of version 0.1, for one more release."""
+        return self.max_tokens
+
+    @property
+    def border(self) -> int:
+        """`boundary_hash` by its name of version 0.1, for one more release."""
+        return self.boundary_hash
+
+    @property
+    def beside(self) -> int:
+        """`context_tokens` by its name of version 0.1, for one more release."""
+        return self.context_tokens
+
+
+_OLD_FIELDS = {"bound": "max_tokens", "border": "boundary_hash", "beside": "context_tokens"}
+
+
+class Slot(PendingNote):
+    """A pending note by its names of version 0.1, for one more release; plug-ins use them."""
+
+    __slots__ = ()
+
+    def __init__(self, *values: Any, **fields: Any) -> None:
+        super().__init__(*values, **{_OLD_FIELDS.get(name, name): fields[name] for name in fields})
+
+
+def to_awaitable(note: Note | None) -> Awaitable[Note | None]:
+    """Return an awaitable that gives the note at once, to any number of readers."""
+    import asyncio
+
+    future: asyncio.Future[Note | None] = asyncio.get_running_loop().create_future()
+    future.set_result(note)
+    return future

@@ -14,7 +14,8 @@ from typing import Final
 from octavo.text.document import Heading
 from octavo.text.span import Span
 
-__all__ = ["to_heading_label", "markdown_headings", "normalize_line_ends"]
+__all__ = ["markdown_headings", "normalize_line_ends", "to_heading_label"]
+
 
 _MAX_LABEL: Final = 160  # characters; some texts mark whole paragraphs as headings
 _MAX_LOOKBACK: Final = 50  # lines to look back for the list item that an indented fence belongs to
@@ -39,6 +40,7 @@ _MARKDOWN: Final = re.compile(
 )
 _ATTRIBUTES: Final = re.compile(r"\{[ \t]*[#.:][^{}]*\}$")
 _LINK: Final = re.compile(r"!?\[([^\[\]]*)\](?:\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\[\]]*\])")
+
 # A line that starts a block of its own, so that an underline below it is not a heading's.
 _NOT_PARAGRAPH: Final = re.compile(
     r"[ ]{0,3}(?:>|\#{1,6}(?:[ \t]|$)|[-+*](?:[ \t]|$)|\d{1,9}[.)](?:[ \t]|$)|`{3}|~{3}|<|\|)"

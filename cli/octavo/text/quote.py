@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, Self
 
-__all__ = ["QuoteOrigin", "Quote", "to_row_id"]
+__all__ = ["Quote", "QuoteOrigin", "to_row_id"]
 
 
 def to_row_id(digest: str | bytes) -> int:

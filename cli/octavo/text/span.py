@@ -1,10 +1,11 @@
-"""Where something stands in a document."""
+"""Spans: where something stands in a document, and the spans of several notes as one list."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["Span"]
+__all__ = ["Span", "merge_spans"]
 
 
 class Span(NamedTuple):
@@ -17,3 +18,14 @@ class Span(NamedTuple):
     def length(self) -> int:
         """Number of characters."""
         return self.end - self.start
+
+
+def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Return the spans in order, with those that touch or overlap made one."""
+    merged: list[Span] = []
+    for span in sorted(spans):
+        if merged and span.start <= merged[-1].end:
+            merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
+        else:
+            merged.append(span)
+    return tuple(merged)

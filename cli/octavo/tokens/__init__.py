@@ -1,1 +1,1 @@
-"""Counters of tokens, one file each."""
+"""Token counters, one file each; `gguf/` rebuilds the tokenizers inside GGUF files."""

@@ -1,4 +1,4 @@
-"""Which tokenizer counts: by the name of an encoding, of a model, or of a file."""
+"""Choose the tokenizer that counts: by the name of an encoding, of a model, or of a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from octavo.protocols.tokens import Counter
 from octavo.tokens.estimate import Estimate
 from octavo.tokens.toktok import ENCODINGS, Toktok
 
-__all__ = ["ESTIMATE", "get_counter", "find_tokenizer"]
+__all__ = ["ESTIMATE", "find_tokenizer", "get_counter"]
+
 
 ESTIMATE: Final = "estimate"
 """The name that `tokenizer_for` gives to models it does not know."""
@@ -36,15 +37,15 @@ def get_counter(name: str, notice: Callable[[str], None] | None = None) -> Count
     if name in ENCODINGS | _BY_TIKTOKEN:
         if name in ENCODINGS and find_spec("toktok"):
             return Toktok(name)
-        from octavo.tokens.tiktoken import Tiktoken  # noqa: PLC0415 - needed for few names
+        from octavo.tokens.tiktoken import Tiktoken
 
         return Tiktoken(name, notice or _write_to_stderr)
     if name.lower().endswith(".json"):
-        from octavo.tokens.huggingface import HuggingFace  # noqa: PLC0415 - the same
+        from octavo.tokens.huggingface import HuggingFace
 
         return HuggingFace(Path(name).expanduser())
     if name.lower().endswith(".gguf"):
-        from octavo.tokens.gguf import open_gguf_counter  # noqa: PLC0415 - the same
+        from octavo.tokens.gguf.counter import open_gguf_counter
 
         return open_gguf_counter(Path(name).expanduser())
     encoding = find_tokenizer(name)

@@ -18,9 +18,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from octavo.tokens.sendable import to_sendable
+from octavo.text.encoding import to_sendable
 
 __all__ = ["Estimate"]
+
 
 # What each byte of UTF-8 is priced as. Of a character beyond ASCII the first byte decides.
 _KINDS: Final[tuple[tuple[str, bytes], ...]] = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from octavo.errors import UsageError
-from octavo.tokens.sendable import to_sendable
+from octavo.text.encoding import to_sendable
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -46,7 +46,7 @@ class HuggingFace:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer  # noqa: PLC0415 - a cached run loads no vocabulary
+        from tokenizers import Tokenizer
 
         try:
             found = Tokenizer.from_buffer(self._data)

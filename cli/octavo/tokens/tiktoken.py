@@ -1,8 +1,8 @@
 """tiktoken, for the encodings and platforms that toktok-rs lacks.
 
 It carries no vocabularies: it reads them from its cache directory and fetches them when they are
-not there. Without a network the counts are the estimate's, and so are the name and `exact`; they
-are known only once the vocabulary was looked for.
+not there. Without a network the estimate counts, and `name` and `exact` are those of the estimate;
+they are known only after the vocabulary was looked for.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from octavo.protocols.tokens import Counter
+from octavo.text.encoding import to_sendable
 from octavo.tokens.estimate import Estimate
-from octavo.tokens.sendable import to_sendable
 
 if TYPE_CHECKING:
     import tiktoken
 
 __all__ = ["Tiktoken"]
+
 
 _LOAD_TIMEOUT: Final = 60.0
 """Seconds after which a vocabulary that does not arrive counts as out of reach."""
@@ -67,11 +68,11 @@ class Tiktoken:
         faults: list[Exception] = []
 
         def load() -> None:
-            import tiktoken  # noqa: PLC0415 - needed for a few encodings only
+            import tiktoken
 
             try:
                 found.append(_TiktokenEncoding(tiktoken.get_encoding(self._wanted)))
-            except Exception as fault:  # noqa: BLE001 - whatever its HTTP client raises
+            except Exception as fault:
                 faults.append(fault)
 
         self._notice(f"tokenizer {self._wanted}: tiktoken reads its vocabulary, or fetches it")

@@ -9,9 +9,10 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, Final, Protocol
 
-from octavo.tokens.sendable import to_sendable
+from octavo.text.encoding import to_sendable
 
 __all__ = ["ENCODINGS", "Toktok"]
+
 
 ENCODINGS: Final = frozenset({"cl100k_base", "o200k_base", "o200k_harmony"})
 
@@ -47,7 +48,7 @@ class Toktok:
         toktok: Any = import_module("toktok")  # here: a cached run loads no vocabulary
         # Its documentation offers this for more than the one public function does; one count
         # costs a microsecond here and fifty there.
-        return toktok._encoding(self.name)  # noqa: SLF001
+        return toktok._encoding(self.name)
 
     def count(self, text: str) -> int:
         """Return the number of tokens of a text."""

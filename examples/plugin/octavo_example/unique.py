@@ -8,7 +8,7 @@ from dataclasses import replace
 from pydantic import Field
 
 from octavo.protocols import Kind, Options, StepType, Work
-from octavo.text.note import Note, Prediction, PendingNote
+from octavo.text.note import Note, PendingNote, Prediction
 
 
 class UniqueOptions(Options):
@@ -17,7 +17,9 @@ class UniqueOptions(Options):
     ignore_case: bool = Field(default=True, description="Whether upper and lower case are equal.")
 
 
-async def run(slots: Sequence[PendingNote], options: UniqueOptions, work: Work) -> Sequence[PendingNote]:
+async def run(
+    slots: Sequence[PendingNote], options: UniqueOptions, work: Work
+) -> Sequence[PendingNote]:
     """Return the slots at once; each is filled when its note and those before it are there."""
     return [
         replace(slot, note=work.start(_first(slot, slots[:place], options)))
@@ -25,7 +27,9 @@ async def run(slots: Sequence[PendingNote], options: UniqueOptions, work: Work) 
     ]
 
 
-async def _first(slot: PendingNote, before: Sequence[PendingNote], options: UniqueOptions) -> Note | None:
+async def _first(
+    slot: PendingNote, before: Sequence[PendingNote], options: UniqueOptions
+) -> Note | None:
     note = await slot.note
     # A plan has no replies: it takes notes to be all different at most, and all alike at least.
     if note is None or note.predicted is Prediction.LONG:

@@ -1,1 +1,1 @@
-"""How requests reach a server, one client a file."""
+"""How requests reach a server: a module for each HTTP client, and `wire`, which they share."""

@@ -1,38 +1,68 @@
 """Requests by aiohttp: the least processor time a call that a Python client was seen to take.
 
-One session for a server, with as many connections as there are calls in flight. Redirects are not
-followed, cookies are not kept, and the proxy is looked up once: aiohttp would do it for every call
-in a thread. The key is in each request's headers and not in the session's, because aiohttp sends
-the session's headers to a proxy as well.
+One session serves a server, with as many connections as there are calls in flight. Redirects are
+not followed, cookies are not kept, and the proxy that the environment names for a server is looked
+up once: aiohttp would do it for every call in a thread. The key is in each request's headers and
+not in the session's, because aiohttp sends the session's headers to a proxy as well.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+from base64 import b64encode
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
 
-from octavo.backends.endpoint import Endpoint
-from octavo.backends.transports.proxy import find_proxy
 from octavo.backends.transports.wire import (
     EventReader,
     build_connection_fault,
+    build_timeout_fault,
+    build_tls_error,
     decode_json,
     encode_json,
     read_events,
-    build_timeout_fault,
-    build_tls_error,
 )
+from octavo.config.endpoint import Endpoint
 from octavo.protocols.transport import TransportReply
 
-__all__ = ["AiohttpTransport"]
+__all__ = ["AiohttpTransport", "Proxy", "find_proxy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy's URL without its credentials, and the value of Proxy-Authorization."""
+
+    url: str
+    authorization: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.url!r})"
+
+
+def find_proxy(url: str) -> Proxy | None:
+    """Return what HTTP_PROXY, HTTPS_PROXY and NO_PROXY (in either case) say for this URL."""
+    parts = urlsplit(url)
+    named = getproxies().get(parts.scheme)
+    if not named or proxy_bypass(parts.netloc):
+        return None
+    found = urlsplit(named if "://" in named else f"http://{named}")
+    plain = f"{found.scheme}://{found.netloc.rpartition('@')[2]}"
+    if found.username is None:
+        return Proxy(plain)
+    pair = f"{unquote(found.username)}:{unquote(found.password or '')}"
+    return Proxy(plain, "Basic " + b64encode(pair.encode()).decode())
+
 
 _CONNECT_TIMEOUT = 30.0
 """Seconds for a connection; `timeout` is the patience with an answer."""
+
 _LARGE_BODY = 2**20
 """Bytes from which aiohttp wants a body as a file, to write it in pieces."""
 
@@ -96,15 +126,21 @@ class AiohttpTransport:
         except aiohttp.ClientSSLError:
             fault = build_tls_error(self._endpoint)
         except aiohttp.ConnectionTimeoutError:
-            fault = build_connection_fault(self._endpoint, f"no connection within {_CONNECT_TIMEOUT:g} s")
+            fault = build_connection_fault(
+                self._endpoint, f"no connection within {_CONNECT_TIMEOUT:g} s"
+            )
         except TimeoutError:
             if reader.done:
                 return TransportReply(200, {}, None)
             fault = build_timeout_fault(self._endpoint)
         except aiohttp.ClientConnectorError as error:
-            fault = build_connection_fault(self._endpoint, error.os_error.strerror or "no connection")
+            fault = build_connection_fault(
+                self._endpoint, error.os_error.strerror or "no connection"
+            )
         except (aiohttp.ClientError, OSError) as error:
-            fault = build_connection_fault(self._endpoint, f"the connection broke off ({type(error).__name__})")
+            fault = build_connection_fault(
+                self._endpoint, f"the connection broke off ({type(error).__name__})"
+            )
         raise fault
 
     def _open_session(self) -> aiohttp.ClientSession:

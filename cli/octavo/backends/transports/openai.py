@@ -17,26 +17,26 @@ import aiohttp
 import httpx2
 import openai
 
-from octavo.backends.endpoint import Endpoint
 from octavo.backends.transports.wire import (
     EventReader,
     build_connection_fault,
+    build_timeout_fault,
+    build_tls_error,
     decode_json,
     encode_json,
     read_events,
-    build_timeout_fault,
-    build_tls_error,
 )
+from octavo.config.endpoint import Endpoint
 from octavo.errors import BackendError, OctavoError, Outcome, ReplyError
 from octavo.protocols.backends import Transient
 from octavo.protocols.transport import TransportReply
 
 __all__ = ["OpenAITransport", "translate_exception"]
 
+
 _CONNECT_TIMEOUT = 30.0
 _MAX_CONNECTIONS = 2**16
 """Connections at most: its transport on aiohttp reads None as 100."""
-
 
 _CONNECTION_ERRORS = (
     openai.APIConnectionError,
@@ -47,6 +47,7 @@ _CONNECTION_ERRORS = (
     OSError,
 )
 """What means that there was no connection, or that it broke off."""
+
 _FINISH_ERRORS: Mapping[type[Exception], Outcome] = {
     openai.LengthFinishReasonError: Outcome.TRUNCATED,
     openai.ContentFilterFinishReasonError: Outcome.REFUSED,
@@ -127,7 +128,9 @@ class OpenAITransport:
     def _open_client(self) -> openai.AsyncOpenAI:
         endpoint = self._endpoint
         timeout = openai.Timeout(None, connect=_CONNECT_TIMEOUT)
-        limits = httpx2.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS)
+        limits = httpx2.Limits(
+            max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS
+        )
         try:
             http = openai.DefaultAioHttpClient(
                 timeout=timeout, limits=limits, follow_redirects=False
@@ -166,7 +169,9 @@ def _build_reply(response: httpx2.Response, endpoint: Endpoint) -> TransportRepl
     return TransportReply(response.status_code, dict(response.headers), body)
 
 
-def translate_exception(error: Exception, endpoint: Endpoint) -> TransportReply | Transient | OctavoError:
+def translate_exception(
+    error: Exception, endpoint: Endpoint
+) -> TransportReply | Transient | OctavoError:
     """Return what an exception of the client means.
 
     A status is a reply like any other, which the backend reads; the rest are faults. Those that
@@ -178,7 +183,9 @@ def translate_exception(error: Exception, endpoint: Endpoint) -> TransportReply 
         if _is_tls_failure(error):
             return build_tls_error(endpoint)
         cause = error.__cause__ or error
-        return build_connection_fault(endpoint, f"no connection, or it broke off ({type(cause).__name__})")
+        return build_connection_fault(
+            endpoint, f"no connection, or it broke off ({type(cause).__name__})"
+        )
     if cut := _FINISH_ERRORS.get(type(error)):
         return ReplyError(f"the reply was {cut}", outcome=cut)
     if isinstance(error, openai.APIError):

@@ -9,11 +9,20 @@ from typing import Any
 
 import orjson
 
-from octavo.backends.endpoint import Endpoint
+from octavo.config.endpoint import Endpoint
 from octavo.errors import UnreachableError
 from octavo.protocols.backends import Transient
 
-__all__ = ["EventReader", "build_connection_fault", "decode_json", "encode_json", "read_events", "build_timeout_fault", "build_tls_error"]
+__all__ = [
+    "EventReader",
+    "build_connection_fault",
+    "build_timeout_fault",
+    "build_tls_error",
+    "decode_json",
+    "encode_json",
+    "read_events",
+]
+
 
 _CLOSE_TIMEOUT = 1.0
 """Seconds for a stream to end after its last event, so that its connection can be used again."""
@@ -30,7 +39,7 @@ def encode_json(body: object) -> bytes:
         return json.dumps(body).encode()
 
 
-def decode_json(raw: bytes, endpoint: Endpoint) -> Any:  # noqa: ANN401 - JSON
+def decode_json(raw: bytes, endpoint: Endpoint) -> Any:
     """Return a body's JSON, or its text when it is none: pages of proxies, say.
 
     NaN and Infinity, which some servers write, are read; a key that the server quotes is not.

@@ -1,0 +1,35 @@
+"""What a server sent, read without trusting its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+__all__ = ["as_count", "as_list", "as_object", "as_text", "get_first_object"]
+
+
+def as_object(value: object) -> Mapping[str, Any]:
+    """Return an object, or an empty one for anything else."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> Sequence[Any]:
+    """Return a list, or an empty one for anything else."""
+    return cast("Sequence[Any]", value) if isinstance(value, list) else ()
+
+
+def get_first_object(value: object) -> Mapping[str, Any]:
+    """Return the first object of a list, or an empty one."""
+    return as_object(next(iter(as_list(value)), None))
+
+
+def as_text(value: object) -> str:
+    """Return a text, or an empty one for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def as_count(value: object) -> int | None:
+    """Return a number of tokens, or None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        return None
+    return int(value)

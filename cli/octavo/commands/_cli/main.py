@@ -1,0 +1,76 @@
+"""The entry point: runs one command line and turns errors into messages and an exit code."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from contextvars import copy_context
+from typing import cast
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from octavo.commands._cli import error_report as failure
+from octavo.commands._cli.app import app
+from octavo.commands._cli.invocation import (
+    Invocation,
+    bind_defaults,
+)
+from octavo.errors import UsageError
+
+__all__ = ["main", "run_command_line"]
+
+
+def run_command_line(
+    arguments: Sequence[str],
+    *,
+    generation: int = 0,
+    base: int | None = None,
+    retry: bool = False,
+) -> int:
+    """Run one command line and return its exit code; errors are printed on standard error.
+
+    `generation` and `base` go on with what an earlier run asked; `retry` asks anew for what failed.
+    """
+    if cast("object", sys.stdout) is None:
+        closed = UsageError("standard output is closed", hint="`> /dev/null` discards the result")
+        return failure.report(closed)
+    if not arguments:
+        return failure.report_missing_command(cast("TyperGroup", get_command(app)))
+    # What a command line chooses for itself, such as the journal, ends with it.
+    return copy_context().run(
+        _run_invocation, Invocation(tuple(arguments), generation, base, retry)
+    )
+
+
+def _run_invocation(invocation: Invocation) -> int:
+    command = bind_defaults(get_command(app))
+    debug = False
+    try:
+        with command.make_context("octavo", list(invocation.command), obj=invocation) as context:
+            debug = bool(context.params.get("debug"))
+            command.invoke(context)
+            sys.stdout.flush()
+    except typer.Exit as end:
+        return failure.flush_output(end.exit_code)
+    except BaseException as error:
+        debug = debug or invocation.debug
+        return failure.report(error, debug=debug, private=invocation.private)
+    return 0
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    if isinstance(stdout := cast("object", sys.stdout), io.TextIOWrapper):
+        # The same bytes whatever the locale.
+        stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
+    if instruction := os.environ.get("_OCTAVO_COMPLETE"):
+        from octavo.commands._cli.completion import print_completions
+
+        if print_completions(instruction):
+            sys.exit(0)
+        get_command(app)(prog_name="octavo")  # the scripts are Typer's
+    sys.exit(run_command_line(sys.argv[1:]))

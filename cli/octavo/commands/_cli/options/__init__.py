@@ -1,0 +1,1 @@
+"""The options that several commands take, and the commands that are made of pipelines."""

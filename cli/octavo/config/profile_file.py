@@ -1,0 +1,212 @@
+"""Reads `octavo.toml`, and says at which line it is wrong.
+
+    default = "fast"
+
+    [profiles.fast]
+    model = "openai:gpt-5-mini"
+    api_key_cmd = "pass show openai"
+
+    [profiles.lab]
+    model = "openai:qwen3"
+    base_url = "http://gpu.example:8000/v1"
+    options = {top_p = 0.9, seed = "null"}
+
+TOML has no null: an option of the text "null" removes that field from requests. A model that is a
+file (`llama:./model.gguf`) is looked for beside this file. Beside profiles stand the defaults of
+options, as `settings` has them: `jobs = 4`, `exclude = ["drafts/"]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from octavo.backends.openai.dialect import build_dialect
+from octavo.config.endpoint import resolve_endpoint
+from octavo.config.paths import PYPROJECT_FILE
+from octavo.config.settings import Settings, resolve_setting_paths
+from octavo.config.toml_file import TomlFile, TomlKeys, read_config_text
+from octavo.diagnostics import Source
+from octavo.errors import Position, UsageError
+from octavo.protocols.backends import Profile, Serve
+
+__all__ = ["ProfileFile", "read_profile_file", "resolve_profile_paths"]
+
+
+_OTHER_KEYS = ("default", "model", "profiles")
+_KEY_HEADERS = {
+    "authorization",
+    "proxy-authorization",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "cookie",
+}
+_FILE_SUFFIXES = (".gguf", ".yaml", ".yml")
+_LOWER_BOUNDS = {"window": 0, "parallel": 0, "timeout": 0, "requests_per_minute": 0,
+          "tokens_per_minute": 0, "hedge": 1}  # fmt: skip
+"""What the values of a profile must be more than."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileFile:
+    """What one file says: its profiles by name, and what it wants used by default."""
+
+    path: Path
+    profiles: Mapping[str, Profile] = field(default_factory=dict[str, Profile])
+    default: str | None = None
+    """A profile's name, or `BACKEND:NAME`."""
+    default_position: Position | None = None
+    """Where the default is written."""
+    settings: Settings = field(default_factory=Settings)
+    """Its defaults of options."""
+    positions: Mapping[str, Position] = field(default_factory=dict[str, Position])
+    """Where each of them is written, and each key of a profile: `profiles.lab.base_url`."""
+
+
+def read_profile_file(path: Path) -> ProfileFile:
+    """Return what a file says: an octavo.toml, or the table `tool.octavo` of a pyproject.toml.
+
+    Raises SpecErrors with all that is wrong in it, UsageError when it cannot be read. Keys of
+    providers are refused anywhere in it, and never shown.
+    """
+    prefix = ("tool", "octavo") if path.name == PYPROJECT_FILE else ()
+    reader = _ProfileReader(Source(str(path), read_config_text(path)), prefix)
+    reader.refuse_keys()
+    data = reader.parse()
+    profiles = reader.read_profiles(data.pop("profiles", {}), path.parent)
+    default, position = reader.take_default(data)
+    settings = reader.read_settings(data, path.parent)
+    reader.raise_if_any()
+    written = [(name,) for name in data]
+    for name, profile in profiles.items():
+        written += [("profiles", name, key) for key in profile.model_fields_set]
+    places = {".".join(keys): reader.find_position(keys) for keys in written}
+    return ProfileFile(path, profiles, default, position, settings, places)
+
+
+class _ProfileReader(TomlFile):
+    """Checks what our files may say."""
+
+    def read_settings(self, data: dict[str, Any], folder: Path) -> Settings:
+        """Return the defaults of options, with paths as seen from the file's folder."""
+        try:
+            found = Settings.model_validate(data, strict=True)
+        except ValidationError as error:
+            known = {*Settings.model_fields, *_OTHER_KEYS}
+            for detail in error.errors(include_url=False, include_input=False):
+                self.report_validation_error(self.name, known, detail["loc"], detail)
+            return Settings()
+        return resolve_setting_paths(found, folder)
+
+    def take_default(self, data: dict[str, Any]) -> tuple[str | None, Position | None]:
+        """Take what the file wants used, and where it says so, out of the data."""
+        given = [name for name in ("default", "model") if name in data]
+        for name in given:
+            if not isinstance(data[name], str):
+                self.report("wrong-type", f"{name!r} must be text in quotes", (name,), "quote it")
+        if len(given) == 2:
+            hint = "remove one: default names a profile, model a model without one"
+            self.report("conflict", "'default' and 'model' are both given", ("model",), hint)
+        values = [data.pop(name) for name in given]
+        return (values[0], self.find_position((given[0],))) if given else (None, None)
+
+    def read_profiles(self, tables: object, folder: Path) -> dict[str, Profile]:
+        """Return the valid profiles, with paths as seen from the file's folder."""
+        if not isinstance(tables, dict):
+            hint = "write a table such as [profiles.fast]"
+            self.report("wrong-type", "'profiles' must be a table of profiles", ("profiles",), hint)
+            return {}
+        found: dict[str, Profile] = {}
+        for name, table in cast("dict[str, object]", tables).items():
+            keys = ("profiles", name)
+            if ":" in name:
+                hint = f"call it {name.replace(':', '-')!r}"
+                self.report("profile-name", f"a profile's name has no colon: {name!r}", keys, hint)
+            if (profile := self._read_profile(keys, table, folder)) is not None:
+                found[name] = profile
+        return found
+
+    def _read_profile(self, keys: TomlKeys, table: object, folder: Path) -> Profile | None:
+        try:
+            profile = Profile.model_validate(table, strict=True)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_input=False):
+                place = tuple(key for key in detail["loc"] if key not in {"str", "Profile"})
+                inner = place[:1] == ("serve",) and len(place) > 1
+                what, table = ("'serve'", Serve) if inner else ("a profile", Profile)
+                self.report_validation_error(what, table.model_fields, (*keys, *place), detail)
+            return None
+        self._check_profile(profile, keys)
+        if isinstance(own := profile.embeddings, Profile):
+            self._check_profile(own, (*keys, "embeddings"))
+            profile = profile.model_copy(update={"embeddings": resolve_profile_paths(own, folder)})
+        return resolve_profile_paths(profile, folder)
+
+    def _check_profile(self, profile: Profile, keys: TomlKeys) -> None:
+        """Complain about values of the right type that cannot be right."""
+        backend, colon, name = profile.model.partition(":")
+        if not (backend and colon and name):
+            hint = f'write model = "openai:{profile.model.strip(":")}"'
+            self.report("model", "a profile's model is BACKEND:NAME", (*keys, "model"), hint)
+        if profile.api_key_env and not _is_variable_name(profile.api_key_env):
+            message = "'api_key_env' must be the name of an environment variable"
+            hint = "put the key into a variable and write the variable's name here"
+            error = self.build_error("key-in-file", message, (*keys, "api_key_env"), hint)
+            # The line may hold the key itself: it is not shown.
+            error.position = replace(error.position, source="")
+            self.report_error(error)
+        for header in profile.headers:
+            if header.lower() in _KEY_HEADERS:
+                message = f"the header {header!r} carries a key, and files get shared"
+                hint = "put the key into an environment variable and name it with api_key_env"
+                error = self.build_error("key-in-file", message, (*keys, "headers", header), hint)
+                error.position = replace(error.position, source="")
+                self.report_error(error)
+        for limit, least in _LOWER_BOUNDS.items():
+            value = getattr(profile, limit)
+            if value is not None and value <= least:
+                message = f"{limit!r} must be more than {least}"
+                self.report("wrong-value", message, (*keys, limit), f"write more than {least}")
+        if backend != "vllm" and profile.serve != Serve():
+            message = f"'serve' starts a server for a vllm: model, and this is {profile.model!r}"
+            hint = f'write model = "vllm:{name}", or remove it'
+            self.report("wrong-value", message, (*keys, "serve"), hint)
+        if backend in {"openai", "vllm"}:
+            self._report_usage_error(lambda: resolve_endpoint(profile, {}), (*keys, "base_url"))
+            self._report_usage_error(
+                lambda: build_dialect(profile, official=False), (*keys, "options")
+            )
+
+    def _report_usage_error(self, attempt: Callable[[], object], keys: TomlKeys) -> None:
+        """Turn what the backend would refuse into a problem at its place."""
+        try:
+            attempt()
+        except UsageError as error:
+            wrong = self.build_error("wrong-value", error.message, keys, error.hint or "correct it")
+            if "password" in error.message:
+                wrong.position = replace(wrong.position, source="")
+            self.report_error(wrong)
+
+
+def resolve_profile_paths(profile: Profile, folder: Path) -> Profile:
+    """Return a profile with its files as seen from the folder it was read in."""
+    backend, _, name = profile.model.partition(":")
+    options = {name: None if value == "null" else value for name, value in profile.options.items()}
+    changes: dict[str, Any] = {"options": options}
+    if name.startswith(("./", "../", "~/")) or name.endswith(_FILE_SUFFIXES):
+        changes["model"] = f"{backend}:{folder / Path(name).expanduser()}"
+    if (tokenizer := profile.tokenizer) and tokenizer.endswith((".json", ".gguf")):
+        changes["tokenizer"] = str(folder / Path(tokenizer).expanduser())
+    return profile.model_copy(update=changes)
+
+
+def _is_variable_name(name: str) -> bool:
+    """Tell whether this may name an environment variable, and is not a key pasted here."""
+    signs = set(name)
+    pasted = len(name) >= 20 and any(map(str.islower, signs)) and any(map(str.isdigit, signs))
+    return name.isidentifier() and not pasted

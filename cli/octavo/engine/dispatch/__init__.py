@@ -1,0 +1,1 @@
+"""Sending calls: their order, concurrency, rate limits, retries, budget, and embeddings."""

@@ -1,0 +1,277 @@
+"""What a run may spend: reserved before a call is sent, settled when its reply arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from octavo.engine.dispatch.pricing import Price
+from octavo.errors import BudgetReached, OctavoError, UsageError
+from octavo.protocols import (
+    Backend,
+    Capabilities,
+    Embedded,
+    Embedding,
+    Message,
+    Reply,
+    Request,
+    Sampling,
+    Transient,
+    Usage,
+)
+
+__all__ = ["Allowance", "Budget", "MeteredBackend", "MeteredEmbedding", "sum_usage"]
+
+
+_UNANSWERED_KINDS = frozenset({"timeout", "connection"})
+"""Faults after which the server may have answered and billed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The most that a run may send or last: calls, tokens, US dollars, minutes; None for no limit.
+
+    Tokens are those of prompts and replies together. What the journal answers costs nothing.
+    """
+
+    calls: int | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    minutes: float | None = None
+
+    def __bool__(self) -> bool:
+        return any(each is not None for each in (self.calls, self.tokens, self.cost, self.minutes))
+
+
+@dataclass(slots=True)
+class _BudgetReservation:
+    """What was set aside for one attempt of a call."""
+
+    prompt: int
+    tokens: int
+    price: Price | None
+    cost: float = 0.0
+    calls: int = 1
+
+
+@dataclass
+class Budget:
+    """Reserves what a call may take at most, so that calls in flight never exceed the allowance.
+
+    A call that would exceed it waits for those in flight, which mostly take less than was set aside
+    for them; when none is left in flight it raises BudgetReached. An attempt without an answer
+    costs nothing where the server refused it; where the answer was lost it may have been billed,
+    and counts in full. `count` counts the tokens of a prompt; `now` tells seconds.
+    """
+
+    allowance: Allowance
+    price: Price | None
+    count_prompt: Callable[[Request], int]
+    now: Callable[[], float] = field(default=lambda: asyncio.get_running_loop().time())
+    calls: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._started = self.now()
+        self._in_flight = 0
+        self._reserved_tokens = 0
+        self._reserved_cost = 0.0
+        self._settle_event = asyncio.Event()
+        self._counts_tokens = self.allowance.tokens is not None or self.allowance.cost is not None
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the run's time is over; infinite when it may last for ever."""
+        if self.allowance.minutes is None:
+            return math.inf
+        return max(0.0, self.allowance.minutes * 60 - (self.now() - self._started))
+
+    async def reserve(self, request: Request, samples: int = 1) -> _BudgetReservation:
+        """Set aside what a request may take at most, for one sample or several.
+
+        Raises BudgetReached when that is too much.
+        """
+        hold = _BudgetReservation(0, 0, self.price, calls=samples)
+        if self._counts_tokens:
+            hold.prompt = self.count_prompt(request)
+            most = request.max_tokens * samples
+            hold.tokens = hold.prompt + most
+            if self.price is not None:
+                hold.cost = self.price.cost(hold.prompt, most)
+        return await self._reserve(hold)
+
+    async def reserve_texts(self, texts: Sequence[str], price: Price | None) -> _BudgetReservation:
+        """Set aside what embedding texts takes. Raises BudgetReached like `reserve`."""
+        hold = _BudgetReservation(0, 0, price)
+        if self._counts_tokens:
+            asked = (Request((Message("user", text),), 0) for text in texts)
+            hold.prompt = hold.tokens = sum(map(self.count_prompt, asked))
+            if price is not None:
+                hold.cost = price.cost(hold.prompt, 0)
+        return await self._reserve(hold)
+
+    async def _reserve(self, hold: _BudgetReservation) -> _BudgetReservation:
+        while excess := self._find_excess(hold):
+            final, reason = excess
+            if final or not self._in_flight:
+                raise BudgetReached(
+                    f"{reason}; so far {self._describe_spent()}",
+                    hint="raise it to go on: what was answered is kept",
+                )
+            self._settle_event.clear()
+            await self._settle_event.wait()
+        self.calls += hold.calls
+        self._in_flight += 1
+        self._reserved_tokens += hold.tokens
+        self._reserved_cost += hold.cost
+        return hold
+
+    def settle(
+        self, hold: _BudgetReservation, usage: Usage | None, *, billed: bool = False
+    ) -> None:
+        """Put what an attempt took in place of what was set aside.
+
+        Without an answer it took nothing, or, when it may be `billed` all the same, everything.
+        """
+        self._in_flight -= 1
+        self._reserved_tokens -= hold.tokens
+        self._reserved_cost -= hold.cost
+        if usage is not None and self._counts_tokens:
+            prompt = hold.prompt if usage.prompt is None else usage.prompt
+            most = hold.tokens - hold.prompt
+            completion = most if usage.completion is None else usage.completion
+            self.tokens += prompt + completion
+            if hold.price is not None:
+                self.cost += hold.price.cost(prompt, completion, usage.cached or 0)
+        elif billed:
+            self.tokens += hold.tokens
+            self.cost += hold.cost
+        self._settle_event.set()
+
+    def _find_excess(self, hold: _BudgetReservation) -> tuple[bool, str] | None:
+        """Return what a further call would exceed, and whether no settling can change that."""
+        allowed = self.allowance
+        if self.seconds_left <= 0:
+            return True, f"--max-minutes {allowed.minutes:g} is over"
+        if allowed.calls is not None and self.calls + hold.calls > allowed.calls:
+            return True, f"--max-calls {allowed.calls:,} is reached"
+        if allowed.tokens is not None:
+            final = self.tokens + hold.tokens > allowed.tokens
+            if final or self.tokens + self._reserved_tokens + hold.tokens > allowed.tokens:
+                next_call = f"the next call may take {hold.tokens:,}"
+                return final, f"--max-tokens {allowed.tokens:,} is reached: {next_call}"
+        if allowed.cost is not None:
+            final = self.cost + hold.cost > allowed.cost
+            if final or self.cost + self._reserved_cost + hold.cost > allowed.cost:
+                next_call = f"the next call may cost ${hold.cost:.4f}"
+                return final, f"--max-cost {allowed.cost:g} is reached: {next_call}"
+        return None
+
+    def _describe_spent(self) -> str:
+        parts = [f"{self.calls:,} call{'' if self.calls == 1 else 's'} sent"]
+        if self._counts_tokens:
+            parts.append(f"{self.tokens:,} tokens")
+        if self.price is not None and self.allowance.cost is not None:
+            parts.append(f"${self.cost:.4f}")
+        return ", ".join(parts)
+
+
+class MeteredBackend:
+    """A backend under a budget: an attempt that the budget does not allow is not sent."""
+
+    def __init__(self, backend: Backend, budget: Budget) -> None:
+        self._backend = backend
+        self._budget = budget
+        self.identity = backend.identity
+        self.model = backend.model
+        self.known = backend.known
+
+    async def contact(self) -> Capabilities:
+        """Return the backend's capabilities, which cost nothing."""
+        return await self._backend.contact()
+
+    async def send(self, request: Request, started: Callable[[], None]) -> Reply:
+        """Answer one request; raises BudgetReached, and what the backend raises."""
+        hold = await self._budget.reserve(request)
+        try:
+            reply = await self._backend.send(request, started)
+        except BaseException as error:
+            self._budget.settle(hold, None, billed=_is_maybe_billed(error))
+            raise
+        self._budget.settle(hold, reply.usage)
+        return reply
+
+    async def sample(
+        self, requests: Sequence[Request], started: Callable[[], None]
+    ) -> Sequence[Reply]:
+        """Answer samples of one prompt by one request; raises what `send` raises."""
+        if not isinstance(self._backend, Sampling):
+            return [await self.send(requests[0], started)]
+        hold = await self._budget.reserve(requests[0], len(requests))
+        try:
+            replies = await self._backend.sample(requests, started)
+        except BaseException as error:
+            self._budget.settle(hold, None, billed=_is_maybe_billed(error))
+            raise
+        self._budget.settle(hold, sum_usage(reply.usage for reply in replies))
+        return replies
+
+    async def close(self) -> None:
+        """Close the backend."""
+        await self._backend.close()
+
+
+class MeteredEmbedding:
+    """What embeds, under the same budget; `price` is that of its model."""
+
+    def __init__(self, embedding: Embedding, budget: Budget, price: Price | None) -> None:
+        self._embedding = embedding
+        self._budget = budget
+        self._price = price
+        self.embedder = embedding.embedder
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return a vector for each text; raises BudgetReached, and what the backend raises.
+
+        Raises UsageError where the cost is limited and the price is not known.
+        """
+        if self._price is None and self._budget.allowance.cost is not None:
+            raise UsageError(
+                "--max-cost: the price of the model that embeds is not known",
+                hint="give it a profile of its own under `embeddings`, with price_in and price_out",
+            )
+        hold = await self._budget.reserve_texts(texts, self._price)
+        try:
+            embedded = await self._embedding.embed(texts)
+        except BaseException as error:
+            self._budget.settle(hold, None, billed=_is_maybe_billed(error))
+            raise
+        self._budget.settle(hold, embedded.usage)
+        return embedded
+
+
+def _is_maybe_billed(error: BaseException) -> bool:
+    """Tell whether an attempt that ended so may have been answered and billed."""
+    if isinstance(error, Transient):
+        return error.kind in _UNANSWERED_KINDS
+    return not isinstance(error, OctavoError)
+
+
+def sum_usage(usages: Iterable[Usage]) -> Usage:
+    """Return what several replies took together; None for what one of them does not say."""
+    total = Usage(0, 0, 0, 0)
+    for usage in usages:
+        total = Usage(
+            _add_known(total.prompt, usage.prompt),
+            _add_known(total.completion, usage.completion),
+            _add_known(total.cached, usage.cached),
+            _add_known(total.reasoning, usage.reasoning),
+        )
+    return total
+
+
+def _add_known(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other

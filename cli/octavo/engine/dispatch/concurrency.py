@@ -1,0 +1,239 @@
+"""How many calls are in flight at once, which call is next, and when it may be sent."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from copy import copy
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from octavo.engine.dispatch.rate_limit import CallCost, RateLimiter, Reservation
+from octavo.errors import OctavoError
+
+__all__ = ["CallPriority", "CallQueue", "ConcurrencyLimiter", "RunStopped", "WaitingCall"]
+
+
+_CEILING = 256
+"""What a limit of unknown capacity may grow to."""
+
+
+class RunStopped(Exception):
+    """The run was asked to stop: nothing more is sent, what is in flight may land."""
+
+
+class ConcurrencyLimiter:
+    """A limit of calls in flight that may change while calls wait.
+
+    It starts at `start`. When it `adapts`, it grows by one with every reply until the first
+    push-back, then by one for each full round of replies, and halves at a push-back, at most once
+    for the calls that were in flight together. Waiting calls are let in by priority, and none
+    before `pace` allows it. `on_idle` is called once when fewer calls wait than may fly.
+    """
+
+    def __init__(
+        self, start: int, *, adapts: bool = False, pace: RateLimiter | None = None
+    ) -> None:
+        self.size = max(1, start)
+        self.adapts = adapts
+        self.pace = pace or RateLimiter()
+        self.in_flight = 0
+        self._queue = CallQueue()
+        self._timer: asyncio.TimerHandle | None = None
+        self._was_overloaded = False
+        self._growth = 0.0
+        self._grace = 0
+        self.stopped = False
+        self._reason: OctavoError | None = None
+        self._stop_event = asyncio.Event()
+        self.on_idle: Callable[[], object] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a place."""
+        return len(self._queue)
+
+    async def acquire(
+        self, priority: CallPriority, *, cost: CallCost | None = None, prefix: Hashable = None
+    ) -> Reservation:
+        """Wait for a place and for the rate limits; `prefix` is what the prompt begins with.
+
+        Returns what the pace will want to know with the reply. Once the limit is stopped, raises
+        the reason, or Stopped.
+        """
+        if self.stopped:
+            raise self._make_stop_error()
+        cost = cost or CallCost()
+        if self.in_flight < self.size and not self._queue:
+            taken = self.pace.try_reserve(cost)
+            if isinstance(taken, Reservation):
+                self.in_flight += 1
+                return taken
+        turn: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
+        waiter = WaitingCall(priority, cost, prefix, turn)
+        self._queue.add(waiter)
+        self._admit()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._queue.remove(waiter)
+            elif not turn.exception():
+                self.release()
+            raise
+
+    def raise_to(self, size: int) -> None:
+        """Let at least `size` calls fly."""
+        self.size = max(self.size, min(size, _CEILING))
+        self._admit()
+
+    def release(self) -> None:
+        """Give a place back and let the next call in."""
+        self.in_flight -= 1
+        self._admit()
+
+    def stop(self, reason: OctavoError | None = None) -> None:
+        """Refuse all further calls, for a reason if there is one; those in flight may land."""
+        self.stopped = True
+        self._reason = self._reason or reason
+        self._stop_event.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        for waiter in self._queue.clear():
+            if not waiter.turn.done():
+                waiter.turn.set_exception(self._make_stop_error())
+
+    def _make_stop_error(self) -> Exception:
+        # Each call gets an error of its own: a shared one collects the traces of all of them.
+        return RunStopped() if self._reason is None else copy(self._reason)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so many seconds, or until the limit is stopped."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop_event.wait()
+
+    def on_success(self) -> None:
+        """Count a reply; may grow the limit."""
+        self._grace = max(0, self._grace - 1)
+        if not self.adapts or self.size >= _CEILING or not self._queue:
+            return
+        self._growth += 1.0 if not self._was_overloaded else 1.0 / self.size
+        if self._growth >= 1.0:
+            self._growth -= 1.0
+            self.size += 1
+            self._admit()
+
+    def on_overload(self) -> None:
+        """Count a refusal for load or a timeout; halves an adapting limit."""
+        if not self.adapts or self._grace:
+            return
+        self._was_overloaded = True
+        self._grace = self.in_flight
+        self.size = max(1, self.size // 2)
+
+    def _admit(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self.in_flight < self.size and (waiter := self._queue.find_first()) is not None:
+            if waiter.turn.done():  # given up, and not yet awake to say so
+                self._queue.remove(waiter)
+                continue
+            taken = self.pace.try_reserve(waiter.cost)
+            if not isinstance(taken, Reservation):
+                self._timer = asyncio.get_running_loop().call_later(taken, self._admit)
+                break
+            self._queue.remove(waiter, sent=True)
+            self.in_flight += 1
+            waiter.turn.set_result(taken)
+        if self.on_idle and len(self._queue) < self.size:
+            idle, self.on_idle = self.on_idle, None
+            idle()
+
+
+_DEPTHS = 4096
+"""Levels of calls that a priority's number tells apart."""
+
+
+class CallPriority(NamedTuple):
+    """The order of the queue: earlier documents first, then more levels left, then first come."""
+
+    document: int
+    levels_done: int
+    """Minus the number of calls that still stand between this one and the result."""
+
+    @property
+    def number(self) -> int:
+        """The same order as one number, for servers that schedule by it: lower is earlier."""
+        return self.document * _DEPTHS + max(0, _DEPTHS - 1 + self.levels_done)
+
+
+@dataclass(eq=False, slots=True)
+class WaitingCall:
+    """One call that waits: what it costs, what its prompt begins with, and whom to tell."""
+
+    priority: CallPriority
+    cost: CallCost
+    prefix: Hashable
+    turn: asyncio.Future[Reservation]
+
+
+@dataclass(slots=True)
+class CallQueue:
+    """Waiting calls by priority.
+
+    Among equals those go first whose prompts begin like the one sent last, while a server still
+    holds what it made of it; the rest in the order in which they came.
+    """
+
+    _levels: dict[CallPriority, dict[Hashable, list[WaitingCall]]] = field(
+        default_factory=dict[CallPriority, dict[Hashable, list[WaitingCall]]]
+    )
+    _order: list[CallPriority] = field(default_factory=list[CallPriority])
+    _last: Hashable = None
+    _count: int = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, waiter: WaitingCall) -> None:
+        """Add a call."""
+        level = self._levels.get(waiter.priority)
+        if level is None:
+            level = self._levels[waiter.priority] = {}
+            heapq.heappush(self._order, waiter.priority)
+        level.setdefault(waiter.prefix, []).append(waiter)
+        self._count += 1
+
+    def find_first(self) -> WaitingCall | None:
+        """Return the next call, which stays until it is removed; None when nothing waits."""
+        while self._order:
+            if level := self._levels[self._order[0]]:
+                group = level.get(self._last)
+                return (group or next(iter(level.values())))[0]
+            del self._levels[heapq.heappop(self._order)]
+        return None
+
+    def remove(self, waiter: WaitingCall, *, sent: bool = False) -> None:
+        """Take a call out, because its turn has come (`sent`) or nobody waits for it any more."""
+        level = self._levels.get(waiter.priority, {})
+        group = level.get(waiter.prefix, [])
+        if waiter not in group:
+            return
+        group.remove(waiter)
+        if not group:
+            del level[waiter.prefix]
+        self._count -= 1
+        if sent:
+            self._last = waiter.prefix
+
+    def clear(self) -> list[WaitingCall]:
+        """Take all calls out and return them."""
+        groups = [group for level in self._levels.values() for group in level.values()]
+        self._levels.clear()
+        self._order.clear()
+        self._count = 0
+        return [waiter for group in groups for waiter in group]

@@ -1,0 +1,124 @@
+"""Embedding texts: each text is sent once, several to a request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from octavo.engine.dispatch.concurrency import CallPriority, ConcurrencyLimiter
+from octavo.engine.dispatch.in_flight import EmbeddingBatch
+from octavo.engine.dispatch.rate_limit import CallCost
+from octavo.engine.dispatch.retry import RetryPolicy
+from octavo.engine.journal.store import Journal
+from octavo.engine.journal.vectors import compute_vector_key, find_vector, keep_vectors
+from octavo.errors import BackendError, BudgetReached
+from octavo.protocols import Embedding, Transient
+from octavo.text.vectors import Vector
+
+__all__ = ["EmbeddingDispatcher", "split_into_batches"]
+
+
+_MAX_TEXTS = 64
+_MAX_CHARACTERS = 100_000
+"""The most of a request: servers bound both the texts and their tokens."""
+
+
+def split_into_batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the texts in groups, each for one request."""
+    start = held = 0
+    for place, text in enumerate(texts):
+        if place > start and (place - start == _MAX_TEXTS or held + len(text) > _MAX_CHARACTERS):
+            yield texts[start:place]
+            start, held = place, 0
+        held += len(text)
+    if start < len(texts):
+        yield texts[start:]
+
+
+@dataclass
+class EmbeddingDispatcher:
+    """Embeds by the journal, else by the backend under the run's limit and patience.
+
+    What was queued is sent whoever gave it up: it lands in the journal.
+    """
+
+    embedding: Embedding
+    journal: Journal
+    limiter: ConcurrencyLimiter
+    retry_policy: RetryPolicy
+    group: asyncio.TaskGroup
+
+    def __post_init__(self) -> None:
+        self._in_flight: dict[bytes, asyncio.Future[Vector]] = {}
+
+    def embed(self, texts: Sequence[str], *, priority: CallPriority) -> EmbeddingBatch:
+        """Return a batch under way; see Vectors."""
+        name = self.embedding.embedder
+        batch = EmbeddingBatch(compute_vector_key(name, "\0".join(texts)))
+        missing: dict[bytes, str] = {}
+        for text in texts:
+            key = compute_vector_key(name, text)
+            future = self._in_flight.get(key)
+            if future is None and (found := find_vector(self.journal, key)) is not None:
+                batch.add(found)
+                continue
+            if future is None:
+                future = self._in_flight[key] = asyncio.get_running_loop().create_future()
+                missing[key] = text
+            batch.add(future)
+        if missing:
+            self.group.create_task(self._run_batch(batch, missing, priority))
+        return batch
+
+    async def _run_batch(
+        self, batch: EmbeddingBatch, missing: dict[bytes, str], priority: CallPriority
+    ) -> None:
+        futures = [self._in_flight[key] for key in missing]
+        try:
+            vectors = await self._send(batch, missing, priority)
+        except asyncio.CancelledError:
+            for future in futures:
+                future.cancel()
+            raise
+        except Exception as error:
+            for future in futures:
+                future.set_exception(error)
+                future.exception()  # nobody waiting is no defect
+        else:
+            for future, each in zip(futures, vectors, strict=True):
+                future.set_result(each)
+        finally:
+            for key in missing:
+                del self._in_flight[key]
+
+    async def _send(
+        self, batch: EmbeddingBatch, missing: dict[bytes, str], priority: CallPriority
+    ) -> Sequence[Vector]:
+        while True:
+            # Another model has limits of its own.
+            await self.limiter.acquire(priority, cost=CallCost(requests=0.0))
+            try:
+                self.journal.require()
+                batch.sent += 1
+                embedded = await self.embedding.embed(tuple(missing.values()))
+            except BudgetReached:
+                batch.sent -= 1
+                raise
+            except Transient as fault:
+                if fault.kind in {"rate", "timeout"}:
+                    self.limiter.on_overload()
+                delay = self.retry_policy.next_delay(fault, batch.sent)
+            else:
+                self.retry_policy.on_success()
+                self.limiter.on_success()
+                break
+            finally:
+                self.limiter.release()
+            await self.retry_policy.sleep(delay)
+        batch.usage = embedded.usage
+        if len(embedded.vectors) != len(missing):
+            raise BackendError(
+                f"the backend gave {len(embedded.vectors)} vectors for {len(missing)} texts"
+            )
+        return await keep_vectors(self.journal, zip(missing, embedded.vectors, strict=True))

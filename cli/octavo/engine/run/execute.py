@@ -1,0 +1,109 @@
+"""A whole run, from the journal's opening to its report."""
+
+from __future__ import annotations
+
+import asyncio
+
+from octavo.engine.dispatch.budget import Budget, MeteredBackend
+from octavo.engine.dispatch.capabilities import fetch_capabilities
+from octavo.engine.dispatch.hedging import Hedger
+from octavo.engine.dispatch.retry import RetryPolicy
+from octavo.engine.journal.ledger import Ledger
+from octavo.engine.journal.runs import begin_run, finish_run
+from octavo.engine.report import Report, Sink, Watch
+from octavo.engine.run.job import (
+    Job,
+    JobSession,
+    meter_embedding,
+    name_model,
+    open_job_backend,
+    open_job_embedding,
+    open_journal,
+    require_chat_price,
+)
+from octavo.engine.run.runtime import reduce_garbage_collection
+from octavo.engine.run.stream import DocumentStream
+from octavo.protocols import Starting
+
+__all__ = ["execute"]
+
+
+async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
+    """Run a job; `sink` receives each document's result, in the order of the inputs, when durable.
+
+    Returns a report with `error` set when the backend became unusable or a budget was reached.
+    Raises what shows before the first call. Cancelled, it lets what is in flight reach the journal.
+    """
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    with open_journal(job) as journal, reduce_garbage_collection():
+        async with (
+            open_job_backend(job, watch) as backend,
+            open_job_embedding(job, backend, watch) as embedding,
+        ):
+            price = require_chat_price(job, backend) if job.allowance.cost is not None else None
+            known = await fetch_capabilities(backend, job.profile, journal, watch)
+            opened = JobSession(job, journal, backend, known, embedding)
+            limit = opened.build_limiter()
+            model = name_model(backend)
+            journal.prepare()
+            number = begin_run(
+                journal, pipeline=job.pipeline.name, model=model, command=job.command
+            )
+            watch.run_started(str(number))
+            ledger = Ledger(journal, number)
+            engine = opened.build_context(ledger, watch)
+            budget = Budget(
+                job.allowance, price, lambda r: engine.counts.count_prompt_once(r.messages)
+            )
+            if isinstance(backend, Starting) and not (job.jobs or job.profile.parallel):
+                backend.capacity = limit.raise_to
+            stream = DocumentStream(
+                engine=engine,
+                backend=MeteredBackend(backend, budget) if job.allowance else backend,
+                pipeline=job.effective_pipeline,
+                params=job.params,
+                limiter=limit,
+                retry_policy=RetryPolicy(
+                    sleep=lambda seconds: limit.pause(min(seconds, budget.seconds_left))
+                ),
+                sink=sink,
+                hedger=Hedger(job.profile.hedge) if job.profile.hedge else None,
+                keep_going=job.keep_going,
+                retry_failed=job.retry,
+                min_coverage=1.0 if job.allow_partial is None else job.allow_partial,
+                embedding=meter_embedding(job, embedding, budget),
+                measured=job.measured,
+                give_up=backend.give_up if isinstance(backend, Starting) else None,
+            )
+            status = "failed"
+            try:
+                await stream.run(job.inputs)
+                status = _name_status(stream)
+            except asyncio.CancelledError:
+                status = "stopped"
+                raise
+            finally:
+                totals = ledger.account.to_totals()
+                report = Report(
+                    run=str(number),
+                    documents=stream.documents,
+                    failed=stream.failed,
+                    totals=ledger.add_ideal_rate(totals, engine.counter)
+                    if job.measured
+                    else totals,
+                    seconds=clock() - started,
+                    error=stream.end_error,
+                    partial=stream.partial,
+                    unopened=stream.unopened,
+                )
+                finish_run(journal, number, status, report)
+    return report
+
+
+def _name_status(stream: DocumentStream) -> str:
+    if stream.end_error is not None:
+        return type(stream.end_error).__name__
+    if stream.failed:
+        return "failed"
+    return "partial" if stream.partial else "complete"

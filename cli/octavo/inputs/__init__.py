@@ -1,0 +1,1 @@
+"""From the arguments of a command line to documents: find the inputs, then read them."""

@@ -1,0 +1,1 @@
+"""PDF, EPUB, office files and mail."""

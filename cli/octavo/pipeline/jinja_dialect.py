@@ -1,0 +1,104 @@
+"""The dialect of Jinja that prompts and expressions are written in.
+
+Rendered prompts enter keys, so everything that shapes white space is pinned, and the dialect has
+only filters and globals whose result depends on nothing but their input. Names that do not exist
+are errors. The sandbox keeps a shared pipeline from reaching into the program. Importing this
+module imports Jinja: import it where a prompt is needed.
+
+The filter `fence` marks where a text begins and ends in a prompt, so that the text cannot end
+itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jinja2
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+__all__ = ["Sandbox", "fence_text"]
+
+
+# fmt: off
+_FILTERS = frozenset({
+    "abs", "batch", "capitalize", "center", "count", "d", "default", "dictsort",
+    "first", "float", "format", "groupby", "indent", "int", "items", "join",
+    "last", "length", "list", "lower", "map", "max", "min", "reject",
+    "rejectattr", "replace", "reverse", "round", "select", "selectattr", "slice", "sort",
+    "string", "sum", "title", "trim", "truncate", "unique", "upper", "wordcount",
+    "wordwrap",
+})
+
+# fmt: on
+_GLOBALS = ("range", "dict", "namespace", "cycler", "joiner")
+_MAX_REPETITION = 100_000
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """An environment; `source` gives the text of a prompt that another one names, or None."""
+
+    intercepted_binops = frozenset({"**", "*"})
+
+    def __init__(self, source: Callable[[str], str | None]) -> None:
+        super().__init__(
+            loader=jinja2.FunctionLoader(source),
+            undefined=jinja2.StrictUndefined,
+            autoescape=False,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            newline_sequence="\n",
+            keep_trailing_newline=False,
+        )
+        kept = {name: self.filters[name] for name in _FILTERS}
+        self.filters = {**kept, "fence": _apply_fence, "tojson": _dump_json}
+        self.globals = {name: self.globals[name] for name in _GLOBALS}
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Refuse products that would not fit in memory; constants are computed at reading."""
+        sizes = [abs(side) if isinstance(side, int) else 0 for side in (left, right)]
+        if operator == "**" and max(sizes) > 1000:
+            raise SecurityError("the power is too large")
+        if operator == "*" and max(sizes) > _MAX_REPETITION and not _are_numbers(left, right):
+            raise SecurityError("the repetition is too long")
+        return super().call_binop(context, operator, left, right)
+
+
+def _are_numbers(*values: object) -> bool:
+    return all(isinstance(value, int | float) for value in values)
+
+
+def _apply_fence(value: object, tag: str = "text") -> str:
+    return fence_text(value if isinstance(value, str) else _dump_json(value), tag)
+
+
+def _dump_json(value: Any, indent: int | None = None) -> str:
+    # Jinja's own filter escapes for HTML, which models need not read.
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+_FENCE_TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_FENCE_DIGITS = 8
+
+
+def fence_text(text: str, tag: str = "text") -> str:
+    """Return the text between `<tag MARK>` and `</tag MARK>`, each on a line of its own.
+
+    The mark is taken from the hash of the text alone: an edit elsewhere changes nothing, and no
+    two texts share one. It is taken again until it does not occur in the text, so that a text
+    cannot be made that closes its own fence. Blank lines around the text are dropped. Raises
+    ValueError for a tag that is not a word.
+    """
+    if not _FENCE_TAG.fullmatch(tag):
+        raise ValueError(f"a fence is named by a word, not {tag!r}")
+    text = text.strip("\r\n")
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+    while (mark := digest.hexdigest()[:_FENCE_DIGITS]) in text:
+        digest.update(b"\0")
+    return f"<{tag} {mark}>\n{text}\n</{tag} {mark}>"

@@ -1,0 +1,1 @@
+"""The `memory` step: read the notes in order and keep a structured memory."""

@@ -1,0 +1,26 @@
+"""The cost of a boundary, as far as the text around it decides.
+
+Where several positions are equally good by structure, a hash of the characters around each decides.
+An edit therefore moves only the boundaries near it: positions elsewhere keep their hashes.
+"""
+
+from __future__ import annotations
+
+from octavo.text.splitting.kernel import hash_boundaries, price_boundaries
+from octavo.text.splitting.loops import UNIT, weigh_hashes
+
+__all__ = ["UNIT", "hash_boundaries", "hash_boundary", "price_boundaries", "rehash", "weigh_hashes"]
+
+
+_MASK = 0xFFFFFFFF
+
+
+def hash_boundary(text: str, position: int) -> int:
+    """Return the hash, 32 bits, of the characters around a position."""
+    return hash_boundaries(text, (position,))[0]
+
+
+def rehash(value: int) -> int:
+    """Return another hash of 32 bits for a hash, as if drawn anew."""
+    value = (value ^ value >> 16) * 0x85EBCA6B & _MASK
+    return (value ^ value >> 13) * 0xC2B2AE35 & _MASK
