@@ -8,9 +8,6 @@ from pathlib import Path
 __all__ = ["PIPELINE", "book", "fold"]
 
 # Imported here so that a fork server has it all in memory and a child starts at once.
-import aiohttp
-import orjson
-import toktok
 
 import octavo
 import octavo.api

@@ -31,7 +31,7 @@ def test_every_built_in_pipeline_has_a_row_that_leads_to_its_step():
         assert f"### `{step}`" in PAGE
 
 
-@pytest.mark.parametrize("folder", ["pipelines", "prompts", "cli/octavo/strategies"])
+@pytest.mark.parametrize("folder", ["pipelines", "prompts", "cli/octavo/steps"])
 def test_every_paper_that_a_strategy_names_is_on_the_page(folder):
     for path in (ROOT / folder).rglob("*.*"):
         # How a text is cut is no strategy.

@@ -351,10 +351,10 @@ def test_the_process_ends_with_a_parent_that_is_killed(tmp_path, library):
         f"""
         import asyncio
         from pathlib import Path
-        from octavo.backends.llama_process import LlamaProcess, Settings
+        from octavo.backends.llama.process import LlamaProcess, LlamaSettings
 
         async def run():
-            settings = Settings(Path({str(tmp_path / "model.gguf")!r}), 512, 1)
+            settings = LlamaSettings(Path({str(tmp_path / "model.gguf")!r}), 512, 1)
             process = await LlamaProcess.start(settings)
             print("started", flush=True)
             body = {{"messages": [{{"role": "user", "content": "hang"}}]}}

@@ -204,11 +204,10 @@ def test_killing_octavo_ends_all_processes_of_the_server(tmp_path):
     processes = tmp_path / "processes"
     script = f"""
 import asyncio
-from octavo.backends.vllm import VLLM
-from octavo.backends.vllm_log import ServerLog
+from octavo.backends.vllm.backend import VLLMBackend
 from octavo.protocols import Message, Profile, Request, Serve
 serve = Serve(command={PROGRAM!r}, arguments=["--standin-processes", {str(processes)!r}])
-backend = VLLM("m", Profile(model="vllm:m", serve=serve))
+backend = VLLMBackend("m", Profile(model="vllm:m", serve=serve))
 async def main():
     await backend.send(Request((Message("user", "Hello"),), max_tokens=20), lambda: None)
     print("answered", flush=True)

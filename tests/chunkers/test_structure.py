@@ -134,7 +134,7 @@ def test_a_block_longer_than_a_stretch_is_looked_for_a_few_times_only(monkeypatc
         looked.append(args)
         return find_blocks(*args)
 
-    monkeypatch.setattr("octavo.chunkers._support.streaming.blocks", spy)
+    monkeypatch.setattr("octavo.chunkers._support.streaming.find_blocks", spy)
     check("a word " * 10_000 + "\n\nThe end.", 100)
     assert len(looked) < 50
 

@@ -57,7 +57,7 @@ def test_work_that_fails_after_the_signal_says_so():
 def test_the_second_signal_ends_even_work_that_holds_the_loop():
     code = """
 import os, signal, sys
-from octavo.commands.interruption import run_interruptibly
+from octavo.commands._cli.signals import run_interruptibly
 async def work():
     os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGINT)

@@ -248,8 +248,8 @@ def test_the_help_of_a_pipeline_shows_its_parameters(place, octavo):
 
 def imported_by_a_cached_run(place, *names):
     code = (
-        "import sys; from octavo.commands._cli.main import shell;"
-        f"code = shell(['run', 'again.yaml', 'a.txt', *{MODEL!r}]);"
+        "import sys; from octavo.commands._cli.main import run_command_line;"
+        f"code = run_command_line(['run', 'again.yaml', 'a.txt', *{MODEL!r}]);"
         f"print([name for name in {names!r} if name in sys.modules], code, file=sys.stderr)"
     )
     ended = [

@@ -30,7 +30,9 @@ ANSWERS = (None, "length", "refusal", "context")
 @pytest.fixture
 def impatient(monkeypatch):
     """Wait next to nothing between two attempts."""
-    monkeypatch.setattr(execute, "RetryPolicy", partial(RetryPolicy, first_delay=0.001, jitter=lambda: 1.0))
+    monkeypatch.setattr(
+        execute, "RetryPolicy", partial(RetryPolicy, first_delay=0.001, jitter=lambda: 1.0)
+    )
 
 
 # A server that says 429 is sent less for some time, so that fault has tests on a virtual clock.

@@ -15,7 +15,7 @@ def patience(**changes):
 
 
 def test_waits_double_up_to_the_longest():
-    _, wait = patience(first=1.0, longest=5.0)
+    _, wait = patience(first_delay=1.0, longest_delay=5.0)
     fault = Transient("slow down", kind="rate")
     assert [wait.next_delay(fault, n) for n in (1, 2, 3, 4, 5)] == [1, 2, 4, 5, 5]
 
@@ -32,7 +32,7 @@ def test_a_wait_that_nobody_would_sit_through_ends_the_run():
 
 
 def test_a_call_is_not_tried_for_ever():
-    _, wait = patience(attempts=3)
+    _, wait = patience(max_attempts=3)
     fault = Transient("overloaded", kind="rate")
     wait.next_delay(fault, 2)
     with pytest.raises(UnreachableError, match="3 times, at last: overloaded"):
@@ -40,7 +40,7 @@ def test_a_call_is_not_tried_for_ever():
 
 
 def test_a_run_has_a_budget_that_grows_with_its_answers():
-    _, wait = patience(spare=2)
+    _, wait = patience(retry_allowance=2)
     fault = Transient("x", kind="timeout")
     for _ in range(5):
         wait.on_success()
@@ -51,7 +51,7 @@ def test_a_run_has_a_budget_that_grows_with_its_answers():
 
 
 def test_a_dead_server_ends_the_run_and_one_success_starts_the_clock_anew():
-    clock, wait = patience(silence=20.0)
+    clock, wait = patience(outage_seconds=20.0)
     fault = Transient("connection refused", kind="connection")
     wait.next_delay(fault, 1)
     clock["now"] = 19.0
@@ -65,7 +65,7 @@ def test_a_dead_server_ends_the_run_and_one_success_starts_the_clock_anew():
 
 
 def test_a_dead_server_is_tried_a_last_time_when_the_time_is_over():
-    clock, wait = patience(silence=20.0)
+    clock, wait = patience(outage_seconds=20.0)
     fault = Transient("connection refused", kind="connection")
     for attempt in range(1, 8):
         clock["now"] += wait.next_delay(fault, attempt)
@@ -77,7 +77,7 @@ def test_a_dead_server_is_tried_a_last_time_when_the_time_is_over():
 
 
 def test_rate_limits_do_not_count_as_a_dead_server():
-    clock, wait = patience(silence=20.0)
+    clock, wait = patience(outage_seconds=20.0)
     fault = Transient("429", kind="rate")
     for now in (0.0, 30.0, 60.0):
         clock["now"] = now
@@ -85,7 +85,7 @@ def test_rate_limits_do_not_count_as_a_dead_server():
 
 
 def test_an_outage_counts_once_and_others_wait_meanwhile():
-    _, wait = patience(spare=2)
+    _, wait = patience(retry_allowance=2)
     fault = Transient("connection refused", kind="connection")
     for outage in (1, 2):
         for call in range(20):

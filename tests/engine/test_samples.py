@@ -129,8 +129,8 @@ def test_a_budget_counts_each_sample_and_its_prompt_once():
     async def metered(ask):
         budget = Budget(Allowance(calls=3, tokens=60), None, lambda _: 20)
         meter = MeteredBackend(server, budget)
-        ask.attempts.answers.backend = meter
-        ask.attempts.answers._sampling = meter
+        ask.sender.answerer.backend = meter
+        ask.sender.answerer._sampling = meter
         first = await samples(1, 2)(ask)
         assert budget.calls == 2
         assert budget.tokens == 2 + 4  # a word of each prompt, two of each reply

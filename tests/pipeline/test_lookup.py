@@ -55,9 +55,9 @@ def test_a_file_in_the_working_directory_is_not_a_name(project, ours):
 def test_prompts_beside_a_pipeline_come_first(project, ours, place):
     project.write("it/book.yaml", EMPTY.format("it"))
     project.prompt("part", "the project's")
-    assert project.load("it/book.yaml").prompt("part").render({})[0].content == "the project's"
+    assert project.load("it/book.yaml").get_prompt("part").render({})[0].content == "the project's"
     project.write(place, "its own")
-    assert project.load("it/book.yaml").prompt("part").render({})[0].content == "its own"
+    assert project.load("it/book.yaml").get_prompt("part").render({})[0].content == "its own"
 
 
 def test_an_ejected_folder_can_be_used_from_anywhere(project, ours):

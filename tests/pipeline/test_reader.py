@@ -531,7 +531,7 @@ def test_prompts_and_schemas_come_with_the_pipeline(project):
     project.schema("record", '{"type": "object"}')
     pipeline = project.read("octavo: 1\nsteps: [split: , map: {prompt: read, schema: record}]")
     assert pipeline.get_prompt("read").render({"text": "x"})[0].content == "x"
-    assert pipeline.schema("record") == {"type": "object"}
+    assert pipeline.get_schema("record") == {"type": "object"}
 
 
 # fmt: off

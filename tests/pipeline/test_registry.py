@@ -36,7 +36,7 @@ def test_every_built_in_name_leads_to_its_type(kind, wanted):
 def test_importing_the_registry_imports_nothing_it_names():
     program = (
         "import sys; from octavo.pipeline.registry import Registry; Registry().list_names('step');"
-        "print([name for name in sys.modules if name.startswith(('octavo.strategies.',"
+        "print([name for name in sys.modules if name.startswith(('octavo.steps.',"
         " 'octavo.backends.', 'octavo.chunkers.', 'octavo.loaders.'))])"
     )
     done = subprocess.run(

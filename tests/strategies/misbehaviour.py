@@ -253,7 +253,7 @@ class Asked:
         return f"Asked({self.place}, {len(self.keys)} attempts)"
 
     @property
-    def inquiry(self):
+    def spec(self):
         return self.call.spec
 
     @property

@@ -170,8 +170,8 @@ def test_a_path_that_never_settles_takes_linear_time():
 
 def test_any_budget_will_do_however_large():
     for loop in (kernel, loops):
-        assert loop.cheapest([1, 2], [0, 0], 10**30, 1) == []
-        assert loop.thinned([0, 1, 2], [0], 10**30) == []
+        assert loop.find_cheapest_cuts([1, 2], [0, 0], 10**30, 1) == []
+        assert loop.select_boundaries([0, 1, 2], [0], 10**30) == []
 
 
 class Meddler:

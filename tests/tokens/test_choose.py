@@ -47,8 +47,8 @@ def test_an_unknown_name_is_an_error_that_lists_the_known():
 def test_nothing_is_imported_before_the_first_count():
     code = (
         "import sys\n"
-        "from octavo.tokens.choose import counter, tokenizer_for\n"
-        "counting = counter(tokenizer_for('gpt-5-mini')); counting.name, counting.exact\n"
+        "from octavo.tokens.choose import get_counter, find_tokenizer\n"
+        "counting = get_counter(find_tokenizer('gpt-5-mini')); counting.name, counting.exact\n"
         "print([n for n in ('toktok', 'tiktoken', 'tokenizers', 'regex') if n in sys.modules])\n"
         "counting.count('x')\n"
         "print([n for n in ('toktok', 'tiktoken', 'tokenizers', 'regex') if n in sys.modules])\n"

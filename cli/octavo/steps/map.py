@@ -76,7 +76,9 @@ async def run(
     ensure_fits_window(work, question.prompt, empty, options.tokens, shown, schema=question.schema)
     _ensure_checks_fit(shown, question, empty, work)
     return [
-        replace(slot, max_tokens=options.tokens, note=work.start(_ask(slot, question, options, work)))
+        replace(
+            slot, max_tokens=options.tokens, note=work.start(_ask(slot, question, options, work))
+        )
         for slot in slots
     ]
 

@@ -149,7 +149,9 @@ async def run(
         # Text stays as it is; what is a record until now is asked about.
         note = _reduce_single(slots[0], reducer)
         return [
-            replace(slots[0], max_tokens=max(slots[0].max_tokens, options.tokens), note=work.start(note))
+            replace(
+                slots[0], max_tokens=max(slots[0].max_tokens, options.tokens), note=work.start(note)
+            )
         ]
     _ensure_notes_fit(slots, options, reducer.compute_room(), work)
     if options.by is None:
