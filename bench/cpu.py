@@ -48,7 +48,7 @@ class Posting(OpenAIBackend):
 async def transport(url, bodies, jobs):
     """Post all bodies, so many at once; return the processor and wall seconds a call."""
     backend = OpenAIBackend("mock", Profile(model="openai:mock", base_url=url))
-    post = (await backend._open_transport()).post
+    post = (await backend._open_transport()).post  # noqa: SLF001 - the transport without the backend
     left = iter(bodies)
 
     async def worker():

@@ -8,6 +8,9 @@ from pathlib import Path
 __all__ = ["PIPELINE", "book", "fold"]
 
 # Imported here so that a fork server has it all in memory and a child starts at once.
+import aiohttp  # noqa: F401
+import orjson  # noqa: F401
+import toktok  # noqa: F401
 
 import octavo
 import octavo.api

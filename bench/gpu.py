@@ -171,7 +171,7 @@ def everything(options):
     for part, chosen in parts:
         try:
             part(chosen)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the other parts still tell something
             note(f"{part.__name__} failed: {type(error).__name__}: {error}")
     table(Path(options.results))
 

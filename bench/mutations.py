@@ -140,7 +140,7 @@ def judge(path: str, text: str, registry: Registry, tally: Tally) -> None:
             inside = place.path != path or 1 <= place.line <= last
             if not (error.hint and inside and place.column >= 1):
                 tally.crashes.append((path, text, f"no place or no hint: {error}"))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
         tally.crashes.append((path, text, f"{type(error).__name__}: {error}"))
     else:
         tally.pipelines += 1

@@ -142,7 +142,8 @@ def octavo(url, path, jobs):
         backend = OpenAIBackend("mock", profile)
         job = Job(
             pipeline=load_pipeline(str(pipeline), registry), params={},
-            inputs=[Document(text, "book.txt")], profile=profile, jobs=jobs, registry=registry, backend=backend,
+            inputs=[Document(text, "book.txt")], profile=profile, jobs=jobs, registry=registry,
+            backend=backend,
         )  # fmt: skip
         await execute(job, watch=Silence(), sink=lambda r: r.error and failures.append(r.error))
         await backend.close()

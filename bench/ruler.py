@@ -179,7 +179,7 @@ def _job(
 def _tokens(journal: Journal) -> Iterator[Sequence[int]]:
     """Yield the tokens of each prompt in the journal."""
     assert isinstance(_COUNTER, Toktok)
-    encode = _COUNTER._encoding.encode_ordinary
+    encode = _COUNTER._encoding.encode_ordinary  # noqa: SLF001 - counters only count
     for (call,) in journal.query("SELECT id FROM calls"):
         messages = journal.read_messages(call)
         yield encode("\n".join(f"{message.role}:\n{message.content}" for message in messages))

@@ -35,7 +35,7 @@ class _Loop(asyncio.SelectorEventLoop):
         future = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - handed over, as a thread does
             future.set_exception(error)
         return future
 

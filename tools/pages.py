@@ -158,7 +158,7 @@ def _rows(
     return "\n".join(lines) + "\n\n"
 
 
-def _marks(annotation: Any) -> Iterator[PromptMark]:
+def _marks(annotation: Any) -> Iterator[PromptMark]:  # noqa: ANN401 - a type of any form
     for argument in get_args(annotation):
         if isinstance(argument, PromptMark):
             yield argument
@@ -277,7 +277,7 @@ def _python() -> str:
     return text
 
 
-def _function(name: str, found: Any) -> str:
+def _function(name: str, found: Any) -> str:  # noqa: ANN401 - what the package offers
     signature = inspect.signature(found)
     lines: list[str] = []
     starred = False

@@ -22,12 +22,12 @@ _HEAD = """# Exactness with a perfect reader
 Written by `python bench/ruler.py --page docs/ruler.md`. Documents are made after the tasks of RULER (Hsieh et al. 2024, arXiv 2404.06654); the model is a function that reads its prompt without mistakes and nothing else. So a row shows what the strategy itself carries from a document to its answer, and nothing about a model. [Strategies](strategies.md#which-tasks-a-strategy-can-carry) says what follows from it.
 
 *exact*: the right answer, whole, and nothing beside it. *no*: the strategy cannot solve the task, for the reason at the end of the page; *luck*: nor can it there, and was right all the same. *refused*: its prompts cannot fit the window, which was found before anything was sent. Where windows differ, the verdicts are those of windows of {windows} tokens, in this order. {total:,} runs; {wrong} were wrong where they should have been exact. The largest prompt with its reply took {share:.0%} of its window.
-"""
+"""  # noqa: E501 - paragraphs of Markdown are one line each
 _COST = """
 ## What it takes
 
 The task `{task}` in a window of {window} tokens. *Depth* is the longest chain of calls that wait for one another. Parts of these documents repeat, so a call may be one that was answered before; a chain of such calls is less deep than it is long. *Saved* is the share of the prompts' tokens that a prefix cache would have.
-"""
+"""  # noqa: E501
 
 
 @dataclass(frozen=True)

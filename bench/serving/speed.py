@@ -182,7 +182,7 @@ async def strategies(options, server, note, keep, left):
         except TimeoutError:
             note(f"{name}: not done in the time left")
             continue
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the others still tell something
             note(f"{name}: {type(error).__name__}: {error}")
             continue
         finally:
@@ -192,7 +192,7 @@ async def strategies(options, server, note, keep, left):
         keep("strategies", rows)
         try:
             true = await ideal(server.base_url, server.headers, backend.requests)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the run's own figures stand
             note(f"{name}: its ideal is not known: {type(error).__name__} {error}")
         else:
             shown |= {"tokenized": true.prompt, "true_ideal": true.saved}

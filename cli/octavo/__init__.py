@@ -56,13 +56,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    import importlib
+    import importlib  # noqa: PLC0415 - not needed where nothing is looked up
 
     for home, names in _HOMES.items():
         if name in names:
             return getattr(importlib.import_module(home), name)
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import version  # noqa: PLC0415 - slow, and seldom asked for
 
         return version("octavo")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

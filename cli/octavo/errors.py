@@ -130,7 +130,7 @@ class SpecError(OctavoError):
         return f"{self.position}: error[{self.code}]: {self.message}"
 
 
-class SpecErrors(OctavoError):
+class SpecErrors(OctavoError):  # noqa: N818 - a plural of SpecError
     """All problems found in one reading, in the order of the file."""
 
     exit_code = 2
@@ -210,13 +210,13 @@ class CutError(ReplyError):
         super().__init__(message, outcome=Outcome.INVALID, hint=hint)
 
 
-class BudgetReached(OctavoError):
+class BudgetReached(OctavoError):  # noqa: N818 - it is the end of a run, not a defect
     """A limit given with --max-... was reached; the run can be resumed."""
 
     exit_code = 4
 
 
-class RunFailed(OctavoError):
+class RunFailed(OctavoError):  # noqa: N818 - the same
     """The run finished, but a document failed or a check did not hold."""
 
     exit_code = 1

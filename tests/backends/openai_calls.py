@@ -58,5 +58,5 @@ def refusing(words: str, when: Callable[[dict], bool], *, status=400, **error):
 async def becomes(condition: Callable[[], bool]) -> None:
     """Let things go on until the server, which runs in another thread, is so far."""
     async with asyncio.timeout(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - an asyncio.Event belongs to one thread
             await asyncio.sleep(0)

@@ -448,8 +448,9 @@ def test_an_empty_model_name_is_a_usage_error():
 
 def test_opening_a_backend_imports_no_client():
     code = (
-        "import sys; from octavo.backends.openai.backend import BACKEND; from octavo.protocols import "
-        "Profile; b = BACKEND.open('m', Profile(model='openai:m')); b.identity, b.known; "
+        "import sys; from octavo.backends.openai.backend import BACKEND;"
+        " from octavo.protocols import Profile;"
+        " b = BACKEND.open('m', Profile(model='openai:m')); b.identity, b.known; "
         "print(*({'aiohttp', 'openai', 'orjson', 'httpx2', 'jinja2'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -111,7 +111,8 @@ def test_known_is_what_was_given_without_contact():
 
 
 AHAB = "\nAhab \u201cshouted.\u201d Nobody came"
-TWO = f"Summarize.\n\n{fence_text('The ship left. It sank!')}\n\n{fence_text(AHAB, 'note')}\nIn five words."
+SHIP = fence_text("The ship left. It sank!")
+TWO = f"Summarize.\n\n{SHIP}\n\n{fence_text(AHAB, 'note')}\nIn five words."
 
 
 def test_echo_gives_the_fenced_texts_or_the_last_message():

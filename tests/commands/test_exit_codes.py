@@ -88,7 +88,7 @@ class Started:
                 stdout=stdout or theirs,
                 stderr=theirs,
                 start_new_session=True,
-                preexec_fn=lambda: _take(theirs),
+                preexec_fn=lambda: _take(theirs),  # noqa: PLW1509 - it only names a terminal
                 **common,
             )
             os.close(theirs)

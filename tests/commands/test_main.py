@@ -56,7 +56,8 @@ def test_help_does_not_repeat_the_variables_which_follow_from_the_names(octavo, 
 
 def test_help_imports_nothing_that_is_slow():
     code = (
-        "import sys; from octavo.commands._cli.main import run_command_line; code = run_command_line(['--help']);"
+        "import sys; from octavo.commands._cli.main import run_command_line;"
+        "code = run_command_line(['--help']);"
         f"print([name for name in {HEAVY!r} if name in sys.modules], code, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

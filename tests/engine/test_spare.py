@@ -146,7 +146,7 @@ def refused(directory):
             if os.getuid() == 0:
                 os.setuid(65534)
             Journal(directory / "journal.sqlite")
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told to the parent
             message = f"{type(error).__name__}: {error}"
         os.write(writer, message.encode())
         os._exit(0)

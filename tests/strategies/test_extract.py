@@ -171,7 +171,7 @@ def test_mentions_that_agree_in_the_key_are_one_record_that_lacks_nothing_known(
 
 def test_equal_records_at_two_places_are_two_where_places_count(tmp_path):
     text = f"Bo sat down.\n\n{filler(1)}\n\nBo sat down."
-    handler = lambda request: {"records": [one("Bo")] if "Bo sat" in fenced(request)[0] else []}
+    handler = lambda request: {"records": [one("Bo")] if "Bo sat" in fenced(request)[0] else []}  # noqa: E731
     assert extracted(kit_of(tmp_path, handler), text)["total"] == 1
     kit = kit_of(tmp_path, handler, ", dedupe: place")
     value = extracted(kit, text, passes=2)
@@ -268,7 +268,7 @@ def test_examples_that_do_not_fit_are_refused_by_the_plan_and_before_a_call(
 
 
 def test_examples_whose_quotes_differ_in_typography_only_are_good(tmp_path):
-    example = broken(text="她说：“\n他是 Ｃy。”", quote='她说:"他是 Cy')
+    example = broken(text="她说：“\n他是 Ｃy。”", quote='她说:"他是 Cy')  # noqa: RUF001
     extracted(kit_of(tmp_path), examples=[example])
 
 

@@ -36,7 +36,7 @@ def test_the_first_place_of_each_piece_between_edges_of_words():
 @pytest.mark.parametrize(
     ("text", "piece", "found"),
     [
-        ("He said \u201cno\u201d \u2013 twice.", 'he said "no" - twice', "~He said “no” – twice"),
+        ("He said \u201cno\u201d \u2013 twice.", 'he said "no" - twice', "~He said “no” – twice"),  # noqa: RUF001
         ("A long\n   line\u00a0here", "a long line here", "~A long\n   line\u00a0here"),
         ("An exam-\nple of well-known", "example of well-known", "~exam-\nple of well-known"),
         ("**Bold** words `here`", "bold words here", "~Bold** words `here"),

@@ -20,7 +20,7 @@ def test_scripts_without_spaces_and_compatible_forms():
         compute_cosine(to_spelling_vector("白色的鲸鱼"), to_spelling_vector("那是白色的鲸鱼吗"))
         > 0.3
     )
-    assert to_spelling_vector("Ｗhale  ONE") == to_spelling_vector("whale one")
+    assert to_spelling_vector("Ｗhale  ONE") == to_spelling_vector("whale one")  # noqa: RUF001 - a full-width letter
 
 
 @given(st.text())

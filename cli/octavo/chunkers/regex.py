@@ -108,7 +108,7 @@ def match_pattern(pattern: str, text: str) -> list[int]:
 
     Raises ValueError when it is no pattern, or takes too long or too much memory.
     """
-    import regex
+    import regex  # noqa: PLC0415 - few runs need it
 
     # The library writes counted repeats out, one inside another too, and no time limit ends that.
     if prod(max(int(times), 1) for times in _COUNTED_REPEAT.findall(pattern)) > _MAX_REPEATS:

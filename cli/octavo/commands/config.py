@@ -58,7 +58,7 @@ def show_by_default(context: typer.Context) -> None:
             shown.invoke(own)
 
 
-def _show_settings(context: typer.Context, **values: Any) -> None:
+def _show_settings(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed
     """Print each value and where it comes from: flag, variable, file and line, or default.
 
     Takes the options of `octavo run`, to show what they would change. Keys are never shown, only

@@ -244,7 +244,11 @@ def _check_tokens(
 
 def _find_unknown_variables() -> list[str]:
     """Return the variables with our prefix that stand for no option of any command."""
-    from octavo.commands._cli.app import COMMANDS, build_root_command, load_command
+    from octavo.commands._cli.app import (  # noqa: PLC0415 - imports all
+        COMMANDS,
+        build_root_command,
+        load_command,
+    )
 
     known = {"OCTAVO_MODELS", "OCTAVO_VLLM_URL"}
     pending = [build_root_command(), *(load_command(name, {}) for name in COMMANDS)]

@@ -28,7 +28,7 @@ def print_plan(order: RunOptions) -> int:
     That is 1 when an input cannot be read or the journal's replies would fail a document again, and
     2 when an unreadable input is the only one.
     """
-    from octavo.engine.plan.plan import forecast
+    from octavo.engine.plan.plan import forecast  # noqa: PLC0415 - only once the order is valid
 
     display = open_display(order.progress, sys.stderr, quiet=order.quiet)
     try:

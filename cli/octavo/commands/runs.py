@@ -119,7 +119,9 @@ def resume_run(
     Options of `octavo run` after the number win over those of the command: a budget that was
     reached is raised by `octavo runs resume 7 --max-calls 500`.
     """
-    from octavo.commands._cli.main import run_command_line
+    from octavo.commands._cli.main import (  # noqa: PLC0415 - which loads this module
+        run_command_line,
+    )
 
     number, options = _split_number(run, context.args)
     with Journal(find_journal_path()) as journal:
@@ -142,7 +144,9 @@ def retry_run(
     `resume`; this asks for it again. Options of `octavo run` after the number win over those of
     the command.
     """
-    from octavo.commands._cli.main import run_command_line
+    from octavo.commands._cli.main import (  # noqa: PLC0415 - which loads this module
+        run_command_line,
+    )
 
     number, options = _split_number(run, context.args)
     with Journal(find_journal_path()) as journal:

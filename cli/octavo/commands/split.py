@@ -253,8 +253,8 @@ def _compute_scores(
 ) -> list[Scores]:
     if model is None:
         return [run_blocking(way.score_document(document)) for way in ways]
-    from octavo.config.profiles import resolve_model
-    from octavo.pipeline.registry import Registry
+    from octavo.config.profiles import resolve_model  # noqa: PLC0415 - reads configuration files
+    from octavo.pipeline.registry import Registry  # noqa: PLC0415 - only where needed
 
     choice = resolve_model(model, cwd=Path.cwd(), env=os.environ)
     backend = Registry().get_backend(choice.backend).open(choice.model, choice.profile)

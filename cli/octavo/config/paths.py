@@ -19,7 +19,7 @@ PYPROJECT_FILE = "pyproject.toml"
 
 def find_config_files(cwd: Path) -> list[Path]:
     """Return the project's file and the user's, those that exist, the nearer one first."""
-    from platformdirs import user_config_path
+    from platformdirs import user_config_path  # noqa: PLC0415 - not needed by --help
 
     paths = [
         path

@@ -49,7 +49,7 @@ class ChangedFiles:
         # Paths are read as this process reads file names, whatever git is configured to quote.
         command = ["git", "-c", "core.quotePath=false", "-C", str(top), *arguments]
         try:
-            done = subprocess.run(command, capture_output=True, check=False)
+            done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - git, by arguments
         except FileNotFoundError:
             raise UsageError("--changed-since needs git", hint="install git") from None
         if done.returncode == 0:

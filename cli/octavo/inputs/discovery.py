@@ -231,9 +231,9 @@ def _find_in_directory(
 
 def _walk_directory(root: Path, finder: _Finder) -> Iterator[Input | InputError]:
     """Yield what is wanted below a directory, with a stack so that depth is no limit."""
-    absolute = os.path.abspath(root)
+    absolute = os.path.abspath(root)  # noqa: PTH100 - links are not followed
     left_out = finder.selection.leave_out
-    skipped = os.path.abspath(left_out) if left_out else None
+    skipped = os.path.abspath(left_out) if left_out else None  # noqa: PTH100 - the same
     ignore = IgnoreRules.read_at(root) if finder.selection.gitignore else None
     # Relative paths, and for directories what is ignored in them.
     stack: list[tuple[str, bool, IgnoreRules | None]] = [("", True, ignore)]
@@ -243,7 +243,7 @@ def _walk_directory(root: Path, finder: _Finder) -> Iterator[Input | InputError]
         source = _to_printable(str(path))
         try:
             if is_directory:
-                place = os.path.join(absolute, relative) if relative else absolute
+                place = os.path.join(absolute, relative) if relative else absolute  # noqa: PTH118 - of text, for many files
                 if place != skipped:
                     below = ignore.enter(place) if ignore and relative else ignore
                     inside = _list_directory(
@@ -298,7 +298,7 @@ def _find_loader(name: str, loaders: Sequence[LoaderType]) -> LoaderType | None:
 def _compile_patterns(lines: Sequence[str]) -> GitIgnoreSpec | None:
     if not lines:
         return None
-    from pathspec import GitIgnoreSpec
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - most runs name no patterns
 
     try:
         return GitIgnoreSpec.from_lines(lines)

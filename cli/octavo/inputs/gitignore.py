@@ -37,7 +37,7 @@ class IgnoreRules:
 
         Patterns of a repository that leave out this very directory are none: it was asked for.
         """
-        absolute = Path(os.path.abspath(root))
+        absolute = Path(os.path.abspath(root))  # noqa: PTH100 - links are not followed
         top = next(
             (each for each in (absolute, *absolute.parents) if (each / ".git").exists()), None
         )
@@ -61,7 +61,7 @@ class IgnoreRules:
             return self
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror}", source=str(file)) from error
-        from pathspec import GitIgnoreSpec
+        from pathspec import GitIgnoreSpec  # noqa: PLC0415 - many directories have no such file
 
         try:
             patterns = GitIgnoreSpec.from_lines(text.split("\n"))

@@ -40,7 +40,7 @@ _CHARSET: Final = re.compile(
 
 
 def _load(data: bytes, source: str, encoding: str | None) -> Document:
-    from selectolax.lexbor import LexborHTMLParser
+    from selectolax.lexbor import LexborHTMLParser  # noqa: PLC0415 - only pages need it
 
     tree = LexborHTMLParser(_decode(data, source, encoding))
     title = tree.css_first("title")

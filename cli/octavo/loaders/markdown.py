@@ -37,11 +37,11 @@ def _load(data: bytes, source: str, encoding: str | None) -> Document:
 
 def _parse_yaml(body: str) -> Mapping[Any, Any] | None:
     """Return the mapping that the front matter holds, its scalars as strings, or None."""
-    import yaml
+    import yaml  # noqa: PLC0415 - most texts have no front matter
 
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        found: object = yaml.load(body, Loader=loader)
+        found: object = yaml.load(body, Loader=loader)  # noqa: S506 - makes strings only
     except (yaml.YAMLError, RecursionError, ValueError):
         return None  # a text may begin with a rule; broken front matter is text too
     return cast("Mapping[Any, Any]", found) if isinstance(found, dict) else None

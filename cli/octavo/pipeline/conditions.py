@@ -17,13 +17,13 @@ __all__ = ["Condition"]
 
 @cache
 def _get_sandbox() -> Sandbox:
-    from octavo.pipeline.jinja_dialect import Sandbox
+    from octavo.pipeline.jinja_dialect import Sandbox  # noqa: PLC0415 - imports Jinja
 
     return Sandbox(lambda _: None)
 
 
 def _materialize(value: object) -> object:
-    import jinja2
+    import jinja2  # noqa: PLC0415 - imported already by whoever compiled the expression
 
     many = isinstance(value, Iterator | list)
     parts = list(cast("Iterable[object]", value)) if many else [value]
@@ -41,9 +41,9 @@ class Condition:
     """
 
     def __init__(self, text: str) -> None:
-        import jinja2
-        from jinja2 import nodes
-        from jinja2.parser import Parser
+        import jinja2  # noqa: PLC0415 - costs time that --help need not pay
+        from jinja2 import nodes  # noqa: PLC0415 - the same
+        from jinja2.parser import Parser  # noqa: PLC0415 - the same
 
         self.text = text
         sandbox = _get_sandbox()

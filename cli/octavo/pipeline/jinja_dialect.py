@@ -60,7 +60,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters = {**kept, "fence": _apply_fence, "tojson": _dump_json}
         self.globals = {name: self.globals[name] for name in _GLOBALS}
 
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - Jinja's own signature
         """Refuse products that would not fit in memory; constants are computed at reading."""
         sizes = [abs(side) if isinstance(side, int) else 0 for side in (left, right)]
         if operator == "**" and max(sizes) > 1000:
@@ -78,7 +78,7 @@ def _apply_fence(value: object, tag: str = "text") -> str:
     return fence_text(value if isinstance(value, str) else _dump_json(value), tag)
 
 
-def _dump_json(value: Any, indent: int | None = None) -> str:
+def _dump_json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401 - whatever a prompt holds
     # Jinja's own filter escapes for HTML, which models need not read.
     return json.dumps(value, ensure_ascii=False, indent=indent)
 

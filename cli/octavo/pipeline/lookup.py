@@ -160,7 +160,7 @@ class Lookup:
         if self._project:
             yield _SearchPlace(FileOrigin.PROJECT, self._directory / "octavo" / kind)
         if self._user is None:
-            from platformdirs import user_config_path
+            from platformdirs import user_config_path  # noqa: PLC0415 - not needed by --help
 
             self._user = user_config_path("octavo")
         yield _SearchPlace(FileOrigin.USER, self._user / kind)

@@ -67,7 +67,9 @@ def find_chunker_field(model: type[BaseModel]) -> str | None:
 
 
 def _iter_marked_values(
-    path: tuple[str | int, ...], mark: OptionMark | None, value: Any
+    path: tuple[str | int, ...],
+    mark: OptionMark | None,
+    value: Any,  # noqa: ANN401 - an option of any type
 ) -> Iterator[MarkedOption]:
     if value is None:
         return
@@ -81,7 +83,7 @@ def _iter_marked_values(
             yield MarkedOption((*path, *inner.path), inner.mark, inner.value)
 
 
-def _iter_marks(annotation: Any) -> Iterator[OptionMark]:
+def _iter_marks(annotation: Any) -> Iterator[OptionMark]:  # noqa: ANN401 - a type of any form
     for argument in get_args(annotation):
         if isinstance(argument, OptionMark):
             yield argument
@@ -95,7 +97,7 @@ def _iter_aliases(model: type) -> Iterator[str]:
             yield field.alias or name
 
 
-def _iter_inside(annotation: Any, step: str | int) -> Iterator[Any]:
+def _iter_inside(annotation: Any, step: str | int) -> Iterator[Any]:  # noqa: ANN401 - the same
     fields = getattr(annotation, "model_fields", {})
     if step in fields:
         yield from _iter_members(fields[step].annotation)
@@ -105,7 +107,7 @@ def _iter_inside(annotation: Any, step: str | int) -> Iterator[Any]:
         yield annotation
 
 
-def _iter_members(annotation: Any) -> Iterator[Any]:
+def _iter_members(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - the same
     """Yield the models, lists and mappings that a value may be."""
     if get_origin(annotation) in (dict, list, tuple) or hasattr(annotation, "model_fields"):
         yield annotation

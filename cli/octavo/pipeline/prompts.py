@@ -80,7 +80,7 @@ class Prompts:
         return Prompt(reference, [self._build_part(reference, source, "user")])
 
     def _build_part(self, name: str, source: Source, role: Role) -> _CompiledPart:
-        from octavo.pipeline.prompt_templates import analyse_prompt
+        from octavo.pipeline.prompt_templates import analyse_prompt  # noqa: PLC0415 - imports Jinja
 
         sandbox = self._open_sandbox()
         template = analyse_prompt(source, sandbox, self._find_source)
@@ -95,7 +95,7 @@ class Prompts:
 
     def _open_sandbox(self) -> Sandbox:
         if self._sandbox is None:
-            from octavo.pipeline.jinja_dialect import Sandbox
+            from octavo.pipeline.jinja_dialect import Sandbox  # noqa: PLC0415 - imports Jinja
 
             self._sandbox = Sandbox(self._load_text)
         return self._sandbox

@@ -132,7 +132,7 @@ def _parse_json(source: Source) -> dict[str, Any]:
     return cast("dict[str, Any]", schema)
 
 
-class _DuplicateKey(Exception):
+class _DuplicateKey(Exception):  # noqa: N818 - caught in this module
     pass
 
 

@@ -44,7 +44,7 @@ def read_tree(text: str, report: ProblemReporter) -> YamlNode | None:
         found: list[tuple[str, str, int, int, str]] = []
 
         def keep(*problem: *tuple[str, str, int, int, str]) -> None:
-            found.append(problem)
+            found.append(problem)  # noqa: B023 - called in this round only
 
         try:
             root = parse_yaml(text, keep)

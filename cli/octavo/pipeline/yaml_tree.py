@@ -71,7 +71,7 @@ class YamlNode:
     depth: int = 1
 
     @property
-    def data(self) -> Any:
+    def data(self) -> Any:  # noqa: ANN401 - whatever the text says
         """The value in plain Python."""
         raise NotImplementedError
 
@@ -126,7 +126,7 @@ def parse_yaml(text: str, report: ProblemReporter) -> YamlNode | None:
 
     A key that is there twice is reported and ignored. Raises Trap where reading cannot go on.
     """
-    import yaml
+    import yaml  # noqa: PLC0415 - costs 45 ms that --help need not pay
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     builder = _TreeBuilder(report)
@@ -173,7 +173,7 @@ class _TreeBuilder:
         self._documents = 0
 
     def handle_event(self, event: yaml.Event) -> None:
-        import yaml
+        import yaml  # noqa: PLC0415 - see grow
 
         if event.start_mark is None or event.end_mark is None:
             return  # no event of a parser is without them
@@ -204,7 +204,7 @@ class _TreeBuilder:
     def _start_collection(
         self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent, line: int, column: int
     ) -> None:
-        import yaml
+        import yaml  # noqa: PLC0415 - see grow
 
         if self._waits_for_key():
             message = "a key must be text, not a list or mapping"

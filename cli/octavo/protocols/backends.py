@@ -226,7 +226,7 @@ class BackendType:
     open: Callable[[str, Profile], Backend]
 
 
-class Transient(Exception):
+class Transient(Exception):  # noqa: N818 - a state of the server, not an error of the run
     """An attempt that may be tried again.
 
     `kind` is `rate`, `server`, `timeout` or `connection`; `retry_after` is in seconds;

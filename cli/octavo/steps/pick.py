@@ -179,7 +179,7 @@ async def _ask_picks(
     return frozenset(shown[number - 1][0] for number in picked)
 
 
-def _get_numbers(record: Any) -> Sequence[int]:
+def _get_numbers(record: Any) -> Sequence[int]:  # noqa: ANN401 - a record that fits the schema
     return cast("Sequence[int]", record["numbers"])
 
 

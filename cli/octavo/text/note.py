@@ -89,13 +89,13 @@ class Slot(PendingNote):
 
     __slots__ = ()
 
-    def __init__(self, *values: Any, **fields: Any) -> None:
+    def __init__(self, *values: Any, **fields: Any) -> None:  # noqa: ANN401 - of old and new names
         super().__init__(*values, **{_OLD_FIELDS.get(name, name): fields[name] for name in fields})
 
 
 def to_awaitable(note: Note | None) -> Awaitable[Note | None]:
     """Return an awaitable that gives the note at once, to any number of readers."""
-    import asyncio
+    import asyncio  # noqa: PLC0415 - a third of the time of --help, which loads this module
 
     future: asyncio.Future[Note | None] = asyncio.get_running_loop().create_future()
     future.set_result(note)

@@ -37,15 +37,15 @@ def get_counter(name: str, notice: Callable[[str], None] | None = None) -> Count
     if name in ENCODINGS | _BY_TIKTOKEN:
         if name in ENCODINGS and find_spec("toktok"):
             return Toktok(name)
-        from octavo.tokens.tiktoken import Tiktoken
+        from octavo.tokens.tiktoken import Tiktoken  # noqa: PLC0415 - needed for few names
 
         return Tiktoken(name, notice or _write_to_stderr)
     if name.lower().endswith(".json"):
-        from octavo.tokens.huggingface import HuggingFace
+        from octavo.tokens.huggingface import HuggingFace  # noqa: PLC0415 - the same
 
         return HuggingFace(Path(name).expanduser())
     if name.lower().endswith(".gguf"):
-        from octavo.tokens.gguf.counter import open_gguf_counter
+        from octavo.tokens.gguf.counter import open_gguf_counter  # noqa: PLC0415 - the same
 
         return open_gguf_counter(Path(name).expanduser())
     encoding = find_tokenizer(name)

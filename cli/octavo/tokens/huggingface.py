@@ -46,7 +46,7 @@ class HuggingFace:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer
+        from tokenizers import Tokenizer  # noqa: PLC0415 - a cached run loads no vocabulary
 
         try:
             found = Tokenizer.from_buffer(self._data)

@@ -68,11 +68,11 @@ class Tiktoken:
         faults: list[Exception] = []
 
         def load() -> None:
-            import tiktoken
+            import tiktoken  # noqa: PLC0415 - needed for a few encodings only
 
             try:
                 found.append(_TiktokenEncoding(tiktoken.get_encoding(self._wanted)))
-            except Exception as fault:
+            except Exception as fault:  # noqa: BLE001 - whatever its HTTP client raises
                 faults.append(fault)
 
         self._notice(f"tokenizer {self._wanted}: tiktoken reads its vocabulary, or fetches it")

@@ -48,7 +48,7 @@ class Toktok:
         toktok: Any = import_module("toktok")  # here: a cached run loads no vocabulary
         # Its documentation offers this for more than the one public function does; one count
         # costs a microsecond here and fifty there.
-        return toktok._encoding(self.name)
+        return toktok._encoding(self.name)  # noqa: SLF001
 
     def count(self, text: str) -> int:
         """Return the number of tokens of a text."""

@@ -185,7 +185,9 @@ class LlamaBackend:
 
     @cached_property
     def _split_words(self) -> Callable[[str], Iterable[tuple[str, list[int] | None]]] | None:
-        from octavo.tokens.gguf.counter import get_word_tokenizer
+        from octavo.tokens.gguf.counter import (  # noqa: PLC0415 - few runs score texts
+            get_word_tokenizer,
+        )
 
         return get_word_tokenizer(self._file.path or find_models_directory() / SMOLLM2.file)
 

@@ -47,7 +47,9 @@ class ModelFile:
 
     def _read_metadata_value(self, name: str) -> object:
         """Return what the file says of its architecture under a name."""
-        from octavo.tokens.gguf.metadata import read_metadata
+        from octavo.tokens.gguf.metadata import (  # noqa: PLC0415 - the default needs none
+            read_metadata,
+        )
 
         assert self.path is not None
         scalars = read_metadata(self.path).scalars

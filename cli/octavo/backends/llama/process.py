@@ -34,7 +34,7 @@ class LlamaLog:
     """
 
     def __init__(self) -> None:
-        from platformdirs import user_log_path
+        from platformdirs import user_log_path  # noqa: PLC0415 - costs time that few runs pay
 
         path = user_log_path("octavo") / "llama.log"
         try:

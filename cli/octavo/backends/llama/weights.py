@@ -66,7 +66,7 @@ def find_models_directory(environment: Mapping[str, str] = os.environ) -> Path:
     """Return where model files are kept: OCTAVO_MODELS, else in the user's cache."""
     if chosen := environment.get("OCTAVO_MODELS"):
         return Path(chosen)
-    from platformdirs import user_cache_path
+    from platformdirs import user_cache_path  # noqa: PLC0415 - costs time that --help need not pay
 
     return user_cache_path("octavo") / "models"
 
@@ -84,7 +84,7 @@ async def fetch_weights(
         return target
     tell = progress or _ignore_progress
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, and no time at all
         async with _lock(directory / ".lock"):
             if not target.exists():
                 tell(weights.file, 0, weights.size)
@@ -204,7 +204,7 @@ async def _lock(path: Path) -> AsyncGenerator[None]:
     """Hold a lock between processes where the system and the file system have one."""
     with path.open("a") as file:
         try:
-            import fcntl
+            import fcntl  # noqa: PLC0415 - not on Windows
         except ImportError:
             yield
             return

@@ -60,7 +60,7 @@ def main() -> None:
     threading.Thread(target=_read_requests, args=(requests, cancelled, place), daemon=True).start()
     try:
         server = _load_server(settings, place)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent tells the user
         time.sleep(_LOG_DELAY)
         _write_message(answers, {"failed": str(error)})
         os._exit(1)
@@ -105,7 +105,7 @@ def _load_server(settings: dict[str, Any], place: str) -> _Server:
     params.verbosity = 2
     # The library cannot be kept from listening: where it can be a socket in a directory of ours,
     # no port is opened, and in any case nobody knows the key.
-    socket = os.path.join(place, "llama.sock")
+    socket = os.path.join(place, "llama.sock")  # noqa: PTH118 - a string is asked for
     if sys.platform != "win32" and len(socket) <= _MAX_SOCKET_PATH:
         params.hostnames = [socket]
     params.port = 0
@@ -182,7 +182,7 @@ class _RequestHandler:
             answer: Any
             try:
                 answer = self._server.handle_embeddings({"input": [text]})
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - told to the parent, which knows what to do
                 answer = {"error": {"message": str(error), "type": "exception"}}
             if "error" in answer:
                 _write_message(self._answers, {"id": number, "error": answer["error"]})
@@ -226,7 +226,7 @@ class _RequestHandler:
                 server.handle_completions if "prompt" in body else server.handle_chat_completions
             )
             handle({**body, "cache_prompt": reuse}, on_chunk)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told to the parent, which knows what to do
             gathered.error = {"message": str(error), "type": "exception"}
         if unusable:
             return None

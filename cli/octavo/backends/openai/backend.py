@@ -214,7 +214,8 @@ class OpenAIBackend:
         reply = await transport.post(_COMPLETIONS_PATH, {"model": self._name, **body})
         if read_status(reply) == 404:
             raise BackendError(
-                f"{self._endpoint.netloc} scores no texts: {read_message(reply.body) or 'no completions'}",
+                f"{self._endpoint.netloc} scores no texts:"
+                f" {read_message(reply.body) or 'no completions'}",
                 hint="remove prompt_logprobs from the profile",
             )
         if read_status(reply) >= 300:
@@ -242,7 +243,8 @@ class OpenAIBackend:
                 )
             if read_status(reply) == 404:
                 raise ModelError(
-                    f"{self._endpoint.netloc} does not embed by {model!r}: {read_message(reply.body)}",
+                    f"{self._endpoint.netloc} does not embed by {model!r}:"
+                    f" {read_message(reply.body)}",
                     hint="name a model that the server embeds by: embeddings in the profile",
                 )
             raise build_exception(reply, self._endpoint, str(model))
@@ -351,10 +353,14 @@ def _with_rate_limits(reply: Reply, headers: Mapping[str, str]) -> Reply:
 
 def _create_transport(client: str, endpoint: Endpoint) -> Transport:
     if client == "openai":
-        from octavo.backends.transports.openai import OpenAITransport
+        from octavo.backends.transports.openai import (  # noqa: PLC0415 - only at the first call
+            OpenAITransport,
+        )
 
         return OpenAITransport(endpoint)
-    from octavo.backends.transports.aiohttp import AiohttpTransport
+    from octavo.backends.transports.aiohttp import (  # noqa: PLC0415 - only at the first call
+        AiohttpTransport,
+    )
 
     return AiohttpTransport(endpoint)
 

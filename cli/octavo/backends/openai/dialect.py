@@ -162,7 +162,7 @@ def _build_response_format(schema: JsonSchema, *, lengths: bool) -> dict[str, An
     return {"type": "json_schema", "json_schema": form}
 
 
-def _remove_text_lengths(schema: object, *, names: bool = False) -> Any:
+def _remove_text_lengths(schema: object, *, names: bool = False) -> Any:  # noqa: ANN401 - a JSON value
     """Return a schema without the lengths of texts, which the strict subset does not promise.
 
     The prompt states them too, and replies are checked against them. `names` tells that the keys

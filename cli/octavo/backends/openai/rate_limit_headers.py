@@ -76,7 +76,7 @@ def parse_seconds_until(value: str, now: float) -> float | None:
 
 
 def _parse_http_date(date: str, now: float) -> float | None:
-    from email.utils import parsedate_to_datetime
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - many modules, seldom needed
 
     try:
         moment = parsedate_to_datetime(date)

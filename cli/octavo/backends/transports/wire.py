@@ -39,7 +39,7 @@ def encode_json(body: object) -> bytes:
         return json.dumps(body).encode()
 
 
-def decode_json(raw: bytes, endpoint: Endpoint) -> Any:
+def decode_json(raw: bytes, endpoint: Endpoint) -> Any:  # noqa: ANN401 - JSON
     """Return a body's JSON, or its text when it is none: pages of proxies, say.
 
     NaN and Infinity, which some servers write, are read; a key that the server quotes is not.

@@ -365,7 +365,8 @@ class VLLMBackend:
 
 BACKEND = BackendType(
     name="vllm",
-    about=f"a model by vLLM, which is started for the run; or a server that runs, at {_URL_VARIABLE}",
+    about="a model by vLLM, which is started for the run; or a server that runs, at"
+    f" {_URL_VARIABLE}",
     open=VLLMBackend,
 )
 """The backend of `-m vllm:Qwen/Qwen3-8B`."""

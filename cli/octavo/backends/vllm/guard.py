@@ -32,12 +32,12 @@ _PR_SET_CHILD_SUBREAPER = 36
 def main() -> int:
     """Run the server until it ends or nobody wants it any more; return its exit code."""
     _set_process_attribute(_PR_SET_CHILD_SUBREAPER, 1)
-    server = subprocess.Popen(
+    server = subprocess.Popen(  # noqa: S603 - the command is the user's own
         sys.argv[1:],
         stdin=subprocess.DEVNULL,
         stdout=2,  # what the server prints goes to the log
         start_new_session=True,
-        preexec_fn=_die_with_parent,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - there is no other thread yet
     )
     sys.stdout.write(f"{server.pid}\n")
     sys.stdout.flush()

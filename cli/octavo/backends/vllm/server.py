@@ -251,7 +251,9 @@ class VLLMServer:
 
 def create_root_transport(base_url: str, headers: dict[str, str], timeout: float) -> Transport:
     """Return a transport for the routes of vLLM that are not below `/v1`."""
-    from octavo.backends.transports.aiohttp import AiohttpTransport
+    from octavo.backends.transports.aiohttp import (  # noqa: PLC0415 - only at the first call
+        AiohttpTransport,
+    )
 
     return AiohttpTransport(Endpoint(base_url.removesuffix("/v1"), timeout, headers))
 

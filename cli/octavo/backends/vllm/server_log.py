@@ -112,7 +112,7 @@ class VLLMLog:
     """
 
     def __init__(self, name: str) -> None:
-        from platformdirs import user_log_path
+        from platformdirs import user_log_path  # noqa: PLC0415 - costs time that few runs pay
 
         folder = user_log_path("octavo")
         self._path: Path | None = folder / f"vllm-{name}.log"
@@ -122,10 +122,10 @@ class VLLMLog:
             flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
             self.file = os.fdopen(os.open(self._path, flags, 0o600), "r+b")
         except OSError:
-            import tempfile
+            import tempfile  # noqa: PLC0415 - the same
 
             self._path = None
-            self.file = tempfile.TemporaryFile()
+            self.file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `remove`
         self.stage = ""
         self.capacity: int | None = None
         self.last_growth = time.monotonic()

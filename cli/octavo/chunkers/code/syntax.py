@@ -124,7 +124,7 @@ class _CutPoint(NamedTuple):
     inside: bool
 
 
-def _find_cut_points(node: Any, level: int, data: bytes) -> Iterator[_CutPoint]:
+def _find_cut_points(node: Any, level: int, data: bytes) -> Iterator[_CutPoint]:  # noqa: ANN401 - untyped
     """Yield where the children of a node start; a comment stays with what it stands above."""
     comment = -2
     for child in node.named_children:
@@ -187,7 +187,7 @@ def _map_bytes_to_characters(text: str, data: bytes, needed: Sequence[int]) -> d
     return found
 
 
-def _load_parser(language: str) -> Any:
+def _load_parser(language: str) -> Any:  # noqa: ANN401 - an optional package
     try:
         package: Any = import_module("tree_sitter_language_pack")
     except ImportError as error:

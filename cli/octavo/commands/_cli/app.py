@@ -60,14 +60,14 @@ Octavo; 130, 143, 141 interrupted, terminated, output closed.
 class LazyGroup(TyperGroup):
     """Lists commands from a table and imports one only to run it."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - handed on as they are
         super().__init__(**settings)
         for name, about in COMMANDS.items():
             self.add_command(TyperCommand(name, short_help=about, rich_markup_mode=None))
 
     def resolve_command(
         self,
-        ctx: Any,
+        ctx: Any,  # noqa: ANN401 - the library's type for it is private
         args: list[str],
     ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
         name, listed, rest = super().resolve_command(ctx, args)
@@ -78,7 +78,9 @@ class LazyGroup(TyperGroup):
             invocation.settings = read_settings_files()
         found = {key: each.value for key, each in invocation.settings.items()}
         if (journal := found.get("journal")) and not os.environ.get("OCTAVO_JOURNAL"):
-            from octavo.engine.journal.database import choose_journal
+            from octavo.engine.journal.database import (  # noqa: PLC0415 - rarely given
+                choose_journal,
+            )
 
             choose_journal(Path(str(journal)))
         return name, load_command(name, found), rest
@@ -112,7 +114,7 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from octavo.commands.version import version
+        from octavo.commands.version import version  # noqa: PLC0415 - reads the installed metadata
 
         version()
         raise typer.Exit
@@ -173,7 +175,7 @@ def apply_global_options(
     """Fold documents of any length through a language model."""
     del directory, env_file, debug, version  # read by `shell` and by their callbacks
     if journal:
-        from octavo.engine.journal.database import choose_journal
+        from octavo.engine.journal.database import choose_journal  # noqa: PLC0415 - rarely given
 
         choose_journal(Path(journal))
 

@@ -114,7 +114,7 @@ def _read_documents(
 
 
 def _choose_profile(order: RunOptions, watch: Watch) -> Profile:
-    from octavo.config.profiles import resolve_model
+    from octavo.config.profiles import resolve_model  # noqa: PLC0415 - reads configuration files
 
     choice = resolve_model(order.model, cwd=Path.cwd(), env=os.environ)
     for notice in choice.notices:

@@ -52,7 +52,7 @@ def print_completions(instruction: str) -> bool:
     return True
 
 
-def describe_command(command: Any) -> dict[str, Any]:
+def describe_command(command: Any) -> dict[str, Any]:  # noqa: ANN401 - the library's types are private
     """Return what a command takes, as the cache keeps it."""
     options: dict[str, dict[str, Any]] = {}
     for option in command.params:
@@ -144,8 +144,8 @@ def _complete_arguments(name: str, rest: Sequence[str], incomplete: str) -> Iter
 
 
 def _list_pipelines(incomplete: str) -> Iterator[_Candidate]:
-    from octavo.errors import OctavoError
-    from octavo.pipeline.lookup import Lookup
+    from octavo.errors import OctavoError  # noqa: PLC0415 - only where needed
+    from octavo.pipeline.lookup import Lookup  # noqa: PLC0415 - the same
 
     if "/" in incomplete:
         return
@@ -160,14 +160,14 @@ def _list_pipelines(incomplete: str) -> Iterator[_Candidate]:
 
 def _read_parameters(name: str) -> Mapping[str, Any]:
     """Return a pipeline's parameters as options, from its YAML alone; none where that is wrong."""
-    import yaml
+    import yaml  # noqa: PLC0415 - only where needed
 
-    from octavo.errors import OctavoError
-    from octavo.pipeline.lookup import Lookup
+    from octavo.errors import OctavoError  # noqa: PLC0415 - the same
+    from octavo.pipeline.lookup import Lookup  # noqa: PLC0415 - the same
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found: Any = yaml.load(Lookup().find_pipeline(name).text, Loader=loader)
+        found: Any = yaml.load(Lookup().find_pipeline(name).text, Loader=loader)  # noqa: S506 - a safe loader
         params: Mapping[str, Any] = found.get("params") or {}
         return dict(_as_option(key, spec or {}) for key, spec in params.items())
     except (OctavoError, yaml.YAMLError, AttributeError, ValueError, TypeError):
@@ -186,9 +186,9 @@ def _as_option(name: str, spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
 
 
 def _list_models() -> Iterator[_Candidate]:
-    import tomllib
+    import tomllib  # noqa: PLC0415 - only where needed
 
-    from octavo.config.paths import PYPROJECT_FILE, find_config_files
+    from octavo.config.paths import PYPROJECT_FILE, find_config_files  # noqa: PLC0415 - the same
 
     seen: set[str] = set()
     for path in find_config_files(Path.cwd()):
@@ -205,15 +205,15 @@ def _list_models() -> Iterator[_Candidate]:
 
 
 def _list_chunkers() -> Iterator[_Candidate]:
-    from octavo.pipeline.registry import Registry
+    from octavo.pipeline.registry import Registry  # noqa: PLC0415 - only where needed
 
     yield from map(_Candidate, Registry().list_names("chunker"))
 
 
 def _list_runs() -> Iterator[_Candidate]:
-    import sqlite3
+    import sqlite3  # noqa: PLC0415 - only where needed
 
-    from octavo.engine.journal.database import find_journal_path
+    from octavo.engine.journal.database import find_journal_path  # noqa: PLC0415 - the same
 
     path = find_journal_path()
     if not path.exists():
@@ -232,7 +232,7 @@ def _list_runs() -> Iterator[_Candidate]:
 
 def _load_table() -> dict[str, Any]:
     """Return what all commands take, from the cache when that is of these commands."""
-    from platformdirs import user_cache_path
+    from platformdirs import user_cache_path  # noqa: PLC0415 - only where needed
 
     folder = Path(__file__).parents[1]
     files = sorted((str(each), each.stat().st_mtime_ns) for each in folder.rglob("*.py"))
@@ -243,7 +243,9 @@ def _load_table() -> dict[str, Any]:
     except (OSError, ValueError):
         table = _build_table()
     try:
-        from octavo.commands._cli.output.atomic_file import write_atomically
+        from octavo.commands._cli.output.atomic_file import (  # noqa: PLC0415 - only where needed
+            write_atomically,
+        )
 
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(table).encode())
@@ -256,7 +258,11 @@ def _load_table() -> dict[str, Any]:
 
 
 def _build_table() -> dict[str, Any]:
-    from octavo.commands._cli.app import COMMANDS, build_root_command, load_command
+    from octavo.commands._cli.app import (  # noqa: PLC0415 - imports all
+        COMMANDS,
+        build_root_command,
+        load_command,
+    )
 
     table = describe_command(build_root_command())
     for name, about in COMMANDS.items():
@@ -264,7 +270,9 @@ def _build_table() -> dict[str, Any]:
             **describe_command(load_command(name, {})),
             "about": about.rstrip("."),
         }
-    from octavo.commands._cli.options.pipeline_commands import build_common_command
+    from octavo.commands._cli.options.pipeline_commands import (  # noqa: PLC0415 - the same
+        build_common_command,
+    )
 
     for name in _BY_PIPELINE:
         table["commands"][name]["options"] = describe_command(build_common_command())["options"]

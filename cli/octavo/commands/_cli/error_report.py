@@ -186,13 +186,13 @@ def _keep_traceback(error: BaseException, *, debug: bool, private: bool, defect:
 
 def _save_traceback(text: str) -> Path | None:
     """Save a traceback, which never holds the values of variables, in the state directory."""
-    from platformdirs import user_state_path
+    from platformdirs import user_state_path  # noqa: PLC0415 - costs time that --help need not pay
 
     folder = user_state_path("octavo") / "crashes"
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, opened for its mode
             file.write(text)
     except OSError:
         return None

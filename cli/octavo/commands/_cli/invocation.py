@@ -41,7 +41,7 @@ def to_env_variable(option: str) -> str:
     return f"{ENV_PREFIX}_{option.upper()}"
 
 
-def bind_defaults(command: Any, defaults: Mapping[str, object] | None = None) -> Any:
+def bind_defaults(command: Any, defaults: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - the library's types are private
     """Let a command's options, and those of its commands, be set by variables and by `defaults`.
 
     Returns the command. Help does not repeat the variables, which follow from the names.
@@ -61,7 +61,7 @@ def bind_defaults(command: Any, defaults: Mapping[str, object] | None = None) ->
     return command
 
 
-def is_on_command_line(context: Any, name: str) -> bool:
+def is_on_command_line(context: Any, name: str) -> bool:  # noqa: ANN401 - the same
     """Tell whether the command line itself gives a parameter its value."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
@@ -69,7 +69,7 @@ def is_on_command_line(context: Any, name: str) -> bool:
 
 def read_settings_files() -> dict[str, ConfigValue]:
     """Return what the configuration files say; raises SpecErrors for wrong ones."""
-    from octavo.config.profiles import read_settings
+    from octavo.config.profiles import read_settings  # noqa: PLC0415 - reads configuration files
 
     return read_settings(Path.cwd())
 
@@ -80,7 +80,7 @@ def load_env_file(path: str) -> None:
     Values are taken as they are: nothing in them is expanded. Raises UsageError with the line for
     what is no assignment.
     """
-    from dotenv.parser import parse_stream
+    from dotenv.parser import parse_stream  # noqa: PLC0415 - only for who asks
 
     try:
         with Path(path).open(encoding="utf-8-sig") as file:

@@ -56,7 +56,7 @@ def _run_invocation(invocation: Invocation) -> int:
             sys.stdout.flush()
     except typer.Exit as end:
         return failure.flush_output(end.exit_code)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - the one place where every error ends
         debug = debug or invocation.debug
         return failure.report(error, debug=debug, private=invocation.private)
     return 0
@@ -68,7 +68,9 @@ def main() -> None:
         # The same bytes whatever the locale.
         stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
     if instruction := os.environ.get("_OCTAVO_COMPLETE"):
-        from octavo.commands._cli.completion import print_completions
+        from octavo.commands._cli.completion import (  # noqa: PLC0415 - only for the shell
+            print_completions,
+        )
 
         if print_completions(instruction):
             sys.exit(0)

@@ -21,7 +21,7 @@ T = TypeVar("T")
 _STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
     """A signal ended the run in order; `exit_code` is 128 and its number."""
 
     def __init__(self, number: int) -> None:
@@ -38,7 +38,7 @@ def run_interruptibly(
     inside the signal's handler, before the process ends without waiting for anything. Raises
     Interrupted when the cancelled work has ended.
     """
-    import asyncio
+    import asyncio  # noqa: PLC0415 - a third of the time of --help, which loads this module
 
     received: list[int] = []
 

@@ -179,7 +179,7 @@ async def _deliver(call: Call, reply: asyncio.Future[Answer]) -> None:
     except asyncio.CancelledError:
         reply.cancel()
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - handed over
         if not reply.done():
             reply.set_exception(error)
             reply.exception()  # nobody waiting is no defect

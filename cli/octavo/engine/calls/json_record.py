@@ -23,7 +23,7 @@ _REQUEST_WITH_SCHEMA = (
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
-class InvalidRecord(ValueError):
+class InvalidRecord(ValueError):  # noqa: N818 - a property of a reply
     """A reply is not a record that fits the schema; the message says where."""
 
 
@@ -72,7 +72,7 @@ def repair_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
     _, brace, rest = reply.text.partition("{")
     if reply.finish is Finish.LENGTH or not brace or _is_open(brace + rest):
         raise InvalidRecord("there is no whole object in it")
-    from json_repair import repair_json
+    from json_repair import repair_json  # noqa: PLC0415 - seldom needed
 
     try:
         value = _fix_surrogates(repair_json(brace + rest, return_objects=True), rest)
@@ -123,7 +123,7 @@ def validate_record(value: object, schema: JsonSchema) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=32)
 def _build_validator(schema: str) -> _SchemaValidator:
-    from jsonschema.validators import validator_for
+    from jsonschema.validators import validator_for  # noqa: PLC0415 - only for records
 
     parsed: Any = json.loads(schema)
     return cast("_SchemaValidator", validator_for(parsed)(parsed))

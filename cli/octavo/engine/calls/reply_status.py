@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-_SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’»)\]）」』]*(?=\s|$|[^\x00-\x7f])")
+_SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’»)\]）」』]*(?=\s|$|[^\x00-\x7f])")  # noqa: RUF001 - the CJK forms
 
 
 class ReplyStatus(Enum):

@@ -48,7 +48,7 @@ _MAX_DEPTH = 20
 _SHORT_TYPES = ("integer", "number", "boolean", "null")
 
 
-class Truncated(ValueError):
+class Truncated(ValueError):  # noqa: N818 - a property of a value
     """Nothing is left of a value: it met a bound, and no part of it is whole."""
 
 
@@ -70,7 +70,7 @@ def bound_schema(schema: JsonSchema, reply: str, tokens: int) -> JsonSchema:
     return fitted
 
 
-def trim_to_bounds(value: Any, bounds: JsonSchema, own: JsonSchema) -> tuple[Any, list[str]]:
+def trim_to_bounds(value: Any, bounds: JsonSchema, own: JsonSchema) -> tuple[Any, list[str]]:  # noqa: ANN401 - a JSON value
     """Return what is whole of a value that was held to `bounds`, and what is not, in words.
 
     `own` is the schema that the bounds were made of; a list that is full by that is whole. Raises
@@ -172,7 +172,7 @@ class _Trimmer:
         self._bounds = bounds
         self._own = own
 
-    def trim(self, value: Any, bounds: JsonSchema, own: JsonSchema, name: str) -> Any:
+    def trim(self, value: Any, bounds: JsonSchema, own: JsonSchema, name: str) -> Any:  # noqa: ANN401 - a JSON value
         """Return what is whole of a value inside; raises Curtailed when nothing is."""
         bounds = _resolve_schema(value, bounds, self._bounds)
         own = _resolve_schema(value, own, self._own)

@@ -20,7 +20,7 @@ _CEILING = 256
 """What a limit of unknown capacity may grow to."""
 
 
-class RunStopped(Exception):
+class RunStopped(Exception):  # noqa: N818 - a request to end, not an error
     """The run was asked to stop: nothing more is sent, what is in flight may land."""
 
 

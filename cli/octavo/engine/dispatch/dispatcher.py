@@ -144,7 +144,7 @@ class Dispatcher:
                 for flight, call in alike:
                     self._resolve_call(flight, call, None)
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whoever waits decides what it means
                 for flight, call in alike:
                     self._resolve_call(flight, call, error)
                 return
@@ -175,7 +175,7 @@ class Dispatcher:
         except asyncio.CancelledError:
             self._resolve_call(flight, call, None)
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits decides what it means
             self._resolve_call(flight, call, error)
         else:
             self._resolve_call(flight, call, reply)

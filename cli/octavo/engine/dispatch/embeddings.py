@@ -81,7 +81,7 @@ class EmbeddingDispatcher:
             for future in futures:
                 future.cancel()
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits decides what it means
             for future in futures:
                 future.set_exception(error)
                 future.exception()  # nobody waiting is no defect

@@ -54,7 +54,7 @@ def find_journal_path() -> Path:
         return path
     if chosen := os.environ.get("OCTAVO_JOURNAL"):
         return Path(chosen)
-    from platformdirs import user_state_path
+    from platformdirs import user_state_path  # noqa: PLC0415 - costs time that --help need not pay
 
     return user_state_path("octavo") / "journal.sqlite"
 

@@ -83,9 +83,9 @@ class OverflowFile:
     @contextmanager
     def _open(self, *, create: bool = False) -> Generator[BinaryIO]:
         flags = os.O_RDWR | (os.O_CREAT if create else 0)
-        with open(os.open(self.path, flags, 0o600), "r+b") as file:
+        with open(os.open(self.path, flags, 0o600), "r+b") as file:  # noqa: PTH123 - a descriptor
             try:
-                import fcntl
+                import fcntl  # noqa: PLC0415 - not on Windows, where two processes may clash
 
                 fcntl.flock(file, fcntl.LOCK_EX)
             except ImportError:
@@ -108,7 +108,7 @@ def _to_json(value: object) -> object:
     raise TypeError
 
 
-def _from_json(value: Any) -> Any:
+def _from_json(value: Any) -> Any:  # noqa: ANN401 - whatever SQLite stores
     if isinstance(value, dict):
         return base64.b64decode(cast("dict[str, str]", value)["bytes"])
     return value

@@ -182,7 +182,7 @@ def _parse_parts(body: bytes) -> list[_PromptPart]:
     return [_parse_part(part) for message in orjson.loads(body) for part in message]
 
 
-def _parse_part(part: Any) -> _PromptPart:
+def _parse_part(part: Any) -> _PromptPart:  # noqa: ANN401 - as stored
     return part if isinstance(part, (str, int)) else tuple(part)
 
 

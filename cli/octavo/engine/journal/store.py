@@ -219,7 +219,7 @@ class Journal:
         """Store a chunk table, unless there is one of this key or `anew`."""
         instead = "REPLACE" if anew else "IGNORE"
         self._queue_write(
-            f"INSERT OR {instead} INTO tables VALUES (?, ?)",
+            f"INSERT OR {instead} INTO tables VALUES (?, ?)",  # noqa: S608 - one of two words
             (key, zlib.compress(data, _ZLIB_LEVEL)),
         )
 

@@ -105,7 +105,7 @@ class ExtractionProcess:
         if self._process is not None and self._process.poll() is not None:
             self._end_process()
         if self._process is None:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own script
                 # Not from the script's folder, whose files have names of the standard library; from
                 # everywhere else that this process imports from.
                 [sys.executable, "-P", str(_WORKER), str(self._memory)],

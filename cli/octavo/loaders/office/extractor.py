@@ -29,14 +29,14 @@ def main() -> None:
             answer = asyncio.run(_extract(data, frame))
         except MemoryError:
             answer = {"error": "it takes too much memory"}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the parent names the file
             answer = {"error": " ".join(str(error).split()) or type(error).__name__}
         print(json.dumps(answer), file=answers, flush=True)
 
 
 def _limit_memory(memory: int) -> None:
     with suppress(ImportError, ValueError, OSError):
-        import resource
+        import resource  # noqa: PLC0415 - not on every system
 
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

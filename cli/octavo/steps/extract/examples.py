@@ -38,7 +38,7 @@ def parse_examples(given: JsonText, reply: JsonSchema) -> tuple[ExtractionExampl
 
 @lru_cache(maxsize=8)
 def _parse_checked(text: str, path: str, reply: str) -> tuple[ExtractionExample, ...]:
-    from jsonschema.validators import validator_for
+    from jsonschema.validators import validator_for  # noqa: PLC0415 - only for records
 
     schema: Any = json.loads(reply)
     validator: Any = validator_for(schema)(schema)

@@ -11,8 +11,8 @@ __all__ = ["Relevance", "parse_relevance"]
 # "No trains ran." is an answer and no verdict: a word that is not in capitals needs a mark or the
 # end of the line behind it.
 _VERDICT = re.compile(
-    r"[\s*_#>\"'`(\[]*(?:(?P<capitals>YES|NO)\b|(?P<word>[Yy]es|[Nn]o)(?=[\s*_]*(?:[#:.,;!)\]\n–—-]|$)))"
-    r"[\s*_#:.,;!\"'`)\]–—-]*"
+    r"[\s*_#>\"'`(\[]*(?:(?P<capitals>YES|NO)\b|(?P<word>[Yy]es|[Nn]o)(?=[\s*_]*(?:[#:.,;!)\]\n–—-]|$)))"  # noqa: RUF001 - the dashes that models write
+    r"[\s*_#:.,;!\"'`)\]–—-]*"  # noqa: RUF001 - the same
 )
 
 

@@ -174,7 +174,7 @@ def _add_members(
 
 def _coerce_to_fit(
     schema: Mapping[str, Any], at: Mapping[str, Any], value: object, shown: str
-) -> Any:
+) -> Any:  # noqa: ANN401 - of the type that the schema wants
     """Return a value that fits; one item alone is taken for a list of one."""
     if (wrong := find_misfit(schema, at, value)) is None:
         return value
@@ -225,7 +225,7 @@ def _get(state: object, path: Sequence[str]) -> object:
     return at
 
 
-def _put(node: object, path: Sequence[str], value: object) -> Any:
+def _put(node: object, path: Sequence[str], value: object) -> Any:  # noqa: ANN401 - a JSON value
     """Return a copy of a value with another one at a path; nothing else is copied."""
     if not path:
         return value
@@ -239,7 +239,7 @@ def _put(node: object, path: Sequence[str], value: object) -> Any:
     return fields
 
 
-def _replace_surrogates_in(value: Any) -> Any:
+def _replace_surrogates_in(value: Any) -> Any:  # noqa: ANN401 - a JSON value
     written = json.dumps(value, ensure_ascii=False)
     fixed = replace_surrogates(written)
     return value if fixed == written else json.loads(fixed)

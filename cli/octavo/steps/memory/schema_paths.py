@@ -175,7 +175,7 @@ def _iter_subschemas(
 
 @lru_cache(maxsize=8)
 def _build_validator(schema: str) -> _SubschemaValidator:
-    from jsonschema.validators import validator_for
+    from jsonschema.validators import validator_for  # noqa: PLC0415 - only for records
 
     parsed: Any = json.loads(schema)
     return cast("_SubschemaValidator", validator_for(parsed)(parsed))

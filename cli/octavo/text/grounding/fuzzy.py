@@ -68,7 +68,7 @@ def _find_start(text: str, head: str, position: int) -> int | None:
     words = " ".join(head[:_MAX_CHARACTERS].split())
     if sum(map(str.isalnum, words)) < _MIN_LETTERS:
         return None
-    import regex
+    import regex  # noqa: PLC0415 - few heads are copied wrongly
 
     spaced = r"\s+".join(map(regex.escape, words.split(" ")))
     pattern = rf"(?b)(?:{spaced}){{e<={max(1, len(words) // _LETTERS_PER_ERROR)}}}"

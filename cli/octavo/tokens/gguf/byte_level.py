@@ -100,7 +100,7 @@ class ByteLevel:
 
     @cached_property
     def _pattern(self) -> Pattern[str]:
-        import regex
+        import regex  # noqa: PLC0415 - for Unicode's classes, which the standard library lacks
 
         return regex.compile(self._words.pattern)
 

@@ -192,7 +192,7 @@ def choose_counter(tokenizer: str | None, model: str | None, context: typer.Cont
 def _find_tokenizer(model: str | None) -> str | None:
     if model is None:
         return None
-    from octavo.config.profiles import resolve_model
+    from octavo.config.profiles import resolve_model  # noqa: PLC0415 - reads configuration files
 
     choice = resolve_model(model, cwd=Path.cwd(), env=os.environ)
     backend = Registry().get_backend(choice.backend).open(choice.model, choice.profile)

@@ -79,11 +79,11 @@ class PipelineGroup(TyperGroup):
         """Do what the command line asks for, and return the exit code."""
         raise NotImplementedError
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - the library's type is private
         del ctx
         return [found.name for found in Lookup().list_pipelines()]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:  # noqa: ANN401 - same
         try:
             pipeline = load_pipeline(cmd_name)
         except OctavoError:
@@ -95,7 +95,7 @@ class PipelineGroup(TyperGroup):
         found = {name: each.value for name, each in invocation.settings.items() if name != "model"}
         return bind_defaults(command, found)
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - same
         if args and args[0].startswith("-") and args[0] not in {*ctx.help_option_names, "-", "--"}:
             raise UsageError(
                 f"{args[0]} stands before the pipeline's name",
@@ -103,7 +103,7 @@ class PipelineGroup(TyperGroup):
             )
         return super().parse_args(ctx, args)
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - same
         with bind_defaults(build_common_command()).make_context("", [], parent=ctx) as inner:
             cast("TyperCommand", inner.command).format_options(inner, formatter)
         rows = [(found.name, _describe_pipeline(found)) for found in Lookup().list_pipelines()]
@@ -115,7 +115,7 @@ class PipelineGroup(TyperGroup):
 class PipelineCommand(TyperCommand):
     """Shows the pipeline's parameters under a heading of their own, after the common options."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - same
         *common, help_option = self.get_params(ctx)
         common, own = common[:_COMMON_COUNT], common[_COMMON_COUNT:]
         sections = (
@@ -188,7 +188,7 @@ def build_pipeline_function(
     )
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
-    def perform(context: typer.Context, **values: Any) -> None:
+    def perform(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed
         pairs: list[str] = values.pop("param") or []
         own = {name: values.pop(name) for name in _COMMON_OPTIONS if name in values}
         own["format"] = _choose_format(context, own)

@@ -108,7 +108,7 @@ class RunOptions:
     @property
     def allowance(self) -> Allowance:
         """What the run may spend."""
-        from octavo.engine.dispatch.budget import Allowance
+        from octavo.engine.dispatch.budget import Allowance  # noqa: PLC0415 - completion needs none
 
         return Allowance(self.max_calls, self.max_tokens, self.max_cost, self.max_minutes)
 
@@ -184,7 +184,7 @@ def declare_run_options(
             " usage, run.",
         ),
     ] = False,
-    format: Annotated[
+    format: Annotated[  # noqa: A002 - the option's name
         ResultFormat | None,
         typer.Option(
             "--format",

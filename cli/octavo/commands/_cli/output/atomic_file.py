@@ -50,7 +50,7 @@ class AtomicFile:
         self._temporary = self._target.with_name(f".{self._target.name[:_MAX_NAME]}.{mark}.part")
         self._file = self._temporary.open("xb")
         if self._target.exists():
-            os.chmod(self._temporary, self._target.stat().st_mode & 0o7777)
+            os.chmod(self._temporary, self._target.stat().st_mode & 0o7777)  # noqa: PTH101 - by name on all systems
 
     def write(self, data: bytes) -> None:
         """Add bytes at the end."""

@@ -189,7 +189,7 @@ def open_destination(
     target: str | None,
     *,
     several: bool,
-    format: ResultFormat = ResultFormat.TEXT,
+    format: ResultFormat = ResultFormat.TEXT,  # noqa: A002 - the option's name
     lines: bool = False,
 ) -> Destination:
     """Return the place that `-o` names.

@@ -56,7 +56,7 @@ class EventLog(Silence):
         try:
             # Line by line, so that `tail -f` and a crash see all that happened.
             # Half a surrogate pair becomes the escape that JSON has for it.
-            self._file = Path(target).open(
+            self._file = Path(target).open(  # noqa: SIM115 - closed at the end of the run
                 "w", buffering=1, encoding="utf-8", errors="backslashreplace"
             )
         except OSError as error:
@@ -131,7 +131,7 @@ class EventLog(Silence):
         )
         self._file.close()
 
-    def _write_event(self, event: str, **fields: Any) -> None:
+    def _write_event(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - what JSON can hold
         if self._file.closed:
             return
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -140,4 +140,4 @@ class EventLog(Silence):
             self._file.write(redact(json.dumps(line, ensure_ascii=False, default=str)) + "\n")
         except OSError as error:
             print_stderr(f"--events {self._target} cannot be written any more: {error.strerror}")
-            self._file = Path("/dev/null").open("w", encoding="utf-8")
+            self._file = Path("/dev/null").open("w", encoding="utf-8")  # noqa: SIM115 - the same

@@ -138,7 +138,7 @@ class LockRecorder:
     def __init__(self, order: RunOptions, job: Job, folder: Path) -> None:
         self._order = order
         self._job = job
-        self._folder = Path(os.path.abspath(folder))
+        self._folder = Path(os.path.abspath(folder))  # noqa: PTH100 - links are not followed
         self._entries: dict[Path, dict[str, LockEntry]] = {}
         self._known: dict[Path, frozenset[str]] = {}
 
@@ -182,7 +182,7 @@ class LockRecorder:
     def _find_lock_folders(self, path: Path) -> list[Path]:
         """Return the directories above a result, in its repository, whose locks know it."""
         homes: list[Path] = []
-        folder = Path(os.path.abspath(path)).parent
+        folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 - links are not followed
         for each in (folder, *folder.parents):
             if _to_relative(path, each) in self._read_known_results(each):
                 homes.append(each)

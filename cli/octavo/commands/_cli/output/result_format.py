@@ -70,7 +70,7 @@ class FrontMatter:
 
     def render(self, result: Result) -> str:
         """Return the lines between the marks of YAML front matter."""
-        import yaml
+        import yaml  # noqa: PLC0415 - only for who asks
 
         members = [{"source": each.source, "sha256": each.hash} for each in result.members]
         facts: dict[str, object] = {
@@ -139,7 +139,7 @@ class CsvFormatter:
     def __init__(self, *, alone: bool = False) -> None:
         self._alone = alone
         self._columns: dict[str, None] = {}
-        self._rows = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, "w+", encoding="utf-8")
+        self._rows = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, "w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
 
     def format_result(self, result: Result, run: str) -> FormattedResult | None:
         del run

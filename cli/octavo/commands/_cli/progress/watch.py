@@ -112,7 +112,9 @@ def open_display(kind: ProgressMode, stream: TextIO, *, quiet: bool = False) -> 
     if quiet or kind is ProgressMode.NONE:
         return QuietDisplay(stream, silent=quiet)
     if kind in {ProgressMode.AUTO, ProgressMode.BAR} and is_drawable(stream):
-        from octavo.commands._cli.progress.bar import BarDisplay
+        from octavo.commands._cli.progress.bar import (  # noqa: PLC0415 - rich costs time and memory elsewhere
+            BarDisplay,
+        )
 
         return BarDisplay(stream)
     return PlainDisplay(stream)
