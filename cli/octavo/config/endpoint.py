@@ -11,12 +11,24 @@ from octavo.config.api_key import KeySource, Secret
 from octavo.errors import UsageError
 from octavo.protocols.backends import Profile
 
-__all__ = ["OPENAI_BASE_URL", "Endpoint", "build_clear_text_warning", "resolve_endpoint"]
+__all__ = [
+    "OPENAI_BASE_URL",
+    "Endpoint",
+    "build_clear_text_warning",
+    "require_allowed_options",
+    "resolve_endpoint",
+]
 
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 _KEY_VARIABLE = "OPENAI_API_KEY"
 _BASE_URL_VARIABLE = "OPENAI_BASE_URL"
+_RESERVED_OPTIONS = {
+    "model": 'write the model as model = "openai:NAME"',
+    "messages": "they come from the pipeline",
+    "n": "samples are asked one by one",
+    "stream": "write stream = true in the profile, beside options",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,13 @@ class Endpoint:
     def scrub(self, raw: bytes) -> bytes:
         """Return what the server sent without the key."""
         return self.key.scrub(raw) if self.key is not None else raw
+
+
+def require_allowed_options(profile: Profile) -> None:
+    """Raise UsageError for options of a profile that would replace what Octavo sends itself."""
+    for name, hint in _RESERVED_OPTIONS.items():
+        if name in profile.options:
+            raise UsageError(f"options of a profile cannot set {name!r}", hint=hint)
 
 
 def resolve_endpoint(profile: Profile, environ: Mapping[str, str]) -> Endpoint:

@@ -25,8 +25,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from octavo.backends.openai.dialect import build_dialect
-from octavo.config.endpoint import resolve_endpoint
+from octavo.config.endpoint import require_allowed_options, resolve_endpoint
 from octavo.config.paths import PYPROJECT_FILE
 from octavo.config.settings import Settings, resolve_setting_paths
 from octavo.config.toml_file import TomlFile, TomlKeys, read_config_text
@@ -178,9 +177,7 @@ class _ProfileReader(TomlFile):
             self.report("wrong-value", message, (*keys, "serve"), hint)
         if backend in {"openai", "vllm"}:
             self._report_usage_error(lambda: resolve_endpoint(profile, {}), (*keys, "base_url"))
-            self._report_usage_error(
-                lambda: build_dialect(profile, official=False), (*keys, "options")
-            )
+            self._report_usage_error(lambda: require_allowed_options(profile), (*keys, "options"))
 
     def _report_usage_error(self, attempt: Callable[[], object], keys: TomlKeys) -> None:
         """Turn what the backend would refuse into a problem at its place."""

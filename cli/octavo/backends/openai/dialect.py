@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from octavo.errors import UsageError
+from octavo.config.endpoint import require_allowed_options
 from octavo.protocols.backends import Profile
 from octavo.protocols.calls import JsonSchema, Message, Request
 
@@ -26,12 +26,6 @@ _OPTIONAL_FIELDS = {
 
 _LENGTH_KEYWORDS = {"minLength", "maxLength"}
 _KEYWORDS_WITH_NAMES = {"properties", "$defs", "definitions"}
-_RESERVED_OPTIONS = {
-    "model": 'write the model as model = "openai:NAME"',
-    "messages": "they come from the pipeline",
-    "n": "samples are asked one by one",
-    "stream": "write stream = true in the profile, beside options",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +115,7 @@ def build_dialect(profile: Profile, *, official: bool) -> Dialect:
 
     Raises UsageError for options that would take the request apart.
     """
-    for name, hint in _RESERVED_OPTIONS.items():
-        if name in profile.options:
-            raise UsageError(f"options of a profile cannot set {name!r}", hint=hint)
+    require_allowed_options(profile)
     limits = ("max_completion_tokens", "max_tokens") if official else Dialect().max_tokens_fields
     if profile.max_tokens_field != "auto":
         limits = (profile.max_tokens_field,)

@@ -83,7 +83,9 @@ class FrontMatter:
             "coverage": round(result.coverage, 6),
         }
         facts = {name: value for name, value in facts.items() if value not in ({}, "")}
-        body = yaml.safe_dump({"octavo": facts}, sort_keys=False, allow_unicode=True, width=1000)
+        body: str = yaml.safe_dump(  # pyright: ignore[reportUnknownMemberType] - the stubs' `width`
+            {"octavo": facts}, sort_keys=False, allow_unicode=True, width=1000
+        )
         return f"---\n{body}---\n\n"
 
 
