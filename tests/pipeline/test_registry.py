@@ -8,10 +8,12 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+import octavo
 from octavo.errors import UsageError
 from octavo.pipeline import registry as module
 from octavo.pipeline.registry import Registry
 from octavo.protocols import BackendType, ChunkerType, LoaderType, StepType
+from octavo.text.document import Document
 
 
 @pytest.mark.parametrize(
@@ -78,3 +80,50 @@ def test_entry_points_are_not_read_for_built_in_names(monkeypatch):
 
     monkeypatch.setattr(module, "entry_points", fail)
     assert Registry().get_step("split").name == "split"
+
+
+def find_loader(registry, suffix):
+    return next(loader for loader in registry.list_loaders() if suffix in loader.suffixes)
+
+
+def short(name, *suffixes):
+    return LoaderType(
+        name, frozenset(suffixes), lambda data, source, encoding: Document("abc", source)
+    )
+
+
+def offer_loaders(monkeypatch, *loaders):
+    holder = type("Module", (), {loader.name: loader for loader in loaders})
+    monkeypatch.setitem(sys.modules, "tests_loaders", holder)
+    offered = [
+        EntryPoint(loader.name, f"tests_loaders:{loader.name}", "octavo.loaders")
+        for loader in loaders
+    ]
+    monkeypatch.setattr(
+        module, "entry_points", lambda group: offered if group == "octavo.loaders" else []
+    )
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.txt", "a.csv"])
+def test_a_loader_of_a_package_comes_before_the_built_in_of_its_suffix(name, monkeypatch, tmp_path):
+    (tmp_path / name).write_text("one,two\nthree,four\n")
+    offer_loaders(monkeypatch, short("short", ".md", ".txt", ".csv"))
+    assert octavo.split(tmp_path / name)[-1].span.end == 3
+
+
+def test_a_loader_of_a_program_comes_before_all_others(monkeypatch):
+    offer_loaders(monkeypatch, short("aaa", ".md", ".txt"))
+    own = short("zzz", ".md", ".txt")
+    assert find_loader(Registry([own]), ".md") is own
+    assert find_loader(Registry([own]), ".txt") is own
+    instead = short("markdown", ".md")
+    assert find_loader(Registry([instead]), ".md") is instead
+    plain = short("text", ".txt")
+    assert find_loader(Registry([plain]), ".txt") is plain
+    assert Registry([plain]).list_loaders()[-1] is plain
+
+
+def test_what_no_loader_knows_is_plain_text(monkeypatch, tmp_path):
+    (tmp_path / "a.unknown").write_text("four")
+    offer_loaders(monkeypatch, short("short", ".md"))
+    assert octavo.split(tmp_path / "a.unknown")[-1].span.end == 4

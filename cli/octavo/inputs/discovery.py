@@ -95,7 +95,7 @@ def find_inputs(
 
     A directory gives the files below it that the selection takes; an argument with `*`, `?` or
     `[...]` that is no file itself gives what matches it, `**` any directories between. Files whose
-    suffix no loader knows are read by the first loader. Hidden files, links to directories and
+    suffix no loader knows are read by the last loader. Hidden files, links to directories and
     what is neither file nor directory are skipped.
 
     Raises UsageError at once for a bad pattern, and for nothing to read on a terminal.
@@ -151,7 +151,7 @@ class _Finder:
         return changed is None or changed.contains(path)
 
     def get_loader(self, name: str) -> LoaderType:
-        return _find_loader(name, self.loaders) or self.loaders[0]
+        return _find_loader(name, self.loaders) or self.loaders[-1]
 
     def with_pattern(self, pattern: str) -> _Finder:
         """Return a finder that takes what a pattern of the command line matches."""

@@ -89,6 +89,7 @@ class Registry:
         self._found: dict[tuple[PartKind, str], PartType] = {
             (_get_kind(part), part.name): part for part in own
         }
+        self._own = tuple(self._found)
         self._offered: dict[PartKind, dict[str, EntryPoint]] = {}
 
     def get_step(self, name: str) -> StepType:
@@ -104,10 +105,16 @@ class Registry:
         return self._find("loader", name, LoaderType)
 
     def list_loaders(self) -> tuple[LoaderType, ...]:
-        """Return all loaders: ours first, plain text, the one for unknown formats, before all."""
-        ours = tuple(_BUILT_IN["loader"])
-        others = (name for name in self.list_names("loader") if name not in ours)
-        return tuple(self.get_loader(name) for name in (*ours, *others))
+        """Return all loaders; of several for one suffix, the first is the one to use.
+
+        A program's own come first, then those of packages, then ours, and at last plain text, the
+        one for unknown formats.
+        """
+        own = [name for kind, name in self._own if kind == "loader"]
+        ours = [name for name in _BUILT_IN["loader"] if name != "text"]
+        others = [name for name in self.list_names("loader") if name not in _BUILT_IN["loader"]]
+        names = (*dict.fromkeys((*own, *others, *ours)), "text")
+        return tuple(self.get_loader(name) for name in names)
 
     def get_backend(self, name: str) -> BackendType:
         """Return a backend; raises UsageError with a suggestion when there is none."""
