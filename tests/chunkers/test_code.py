@@ -6,10 +6,13 @@ import asyncio
 import sys
 
 import pytest
+import tree_sitter_language_pack
 
 from octavo.chunkers.code.chunker import CHUNKER
 from octavo.errors import UsageError
+from octavo.loaders.code import LOADER
 from octavo.text.document import Document
+from octavo.text.languages import LANGUAGES
 from octavo.tokens.choose import get_counter
 
 TOKTOK = get_counter("o200k_base")
@@ -60,6 +63,7 @@ def test_a_function_above_the_budget_is_cut_between_statements():
 
 FUNCTIONS = {
     "a.c": "int f{n}(int value) {{\n  return value + {n};\n}}\n",
+    "a.clj": "(defn f{n} [value]\n  (+ value {n}))\n",
     "a.cpp": "int f{n}(int value) {{\n  return value + {n};\n}}\n",
     "a.cs": "class C{n} {{\n  int F(int value) {{ return value + {n}; }}\n}}\n",
     "a.go": "func f{n}(value int) int {{\n\treturn value + {n}\n}}\n",
@@ -67,12 +71,15 @@ FUNCTIONS = {
     "a.js": "function f{n}(value) {{\n  return value + {n};\n}}\n",
     "a.kt": "fun f{n}(value: Int): Int {{\n  return value + {n}\n}}\n",
     "a.lua": "function f{n}(value)\n  return value + {n}\nend\n",
+    "a.mli": "val f{n} :\n  int ->\n  string ->\n  float ->\n  int\n",
+    "a.nim": "proc f{n}(value: int): int =\n  value + {n}\n",
     "a.php": "function f{n}($value) {{\n  return $value + {n};\n}}\n",
     "a.rb": "def f{n}(value)\n  value + {n}\nend\n",
     "a.rs": "fn f{n}(value: i64) -> i64 {{\n    value + {n}\n}}\n",
     "a.scala": "def f{n}(value: Int): Int = {{\n  value + {n}\n}}\n",
     "a.sh": "f{n}() {{\n  echo $(($1 + {n}))\n}}\n",
     "a.swift": "func f{n}(value: Int) -> Int {{\n  return value + {n}\n}}\n",
+    "a.tf": "resource f r{n} {{\n  value = {n}\n  other = {n}\n  third = {n}\n}}\n",
     "a.ts": "function f{n}(value: number): number {{\n  return value + {n};\n}}\n",
     "a.zig": "fn f{n}(value: i64) i64 {{\n    return value + {n};\n}}\n",
 }
@@ -112,3 +119,15 @@ def test_without_the_parsers_the_error_says_what_to_install(monkeypatch):
     with pytest.raises(UsageError) as told:
         split("x", "a.py", tokens=50)
     assert "octavo[code]" in told.value.hint
+
+
+@pytest.mark.parametrize("suffix", sorted(LOADER.suffixes))
+def test_what_loads_as_code_can_be_split_as_code(suffix):
+    assert split("x" * 1000 + "\n", f"a{suffix}", tokens=50)
+
+
+def test_every_parser_is_in_the_package_and_every_suffix_in_one_row():
+    for language in LANGUAGES:
+        assert tree_sitter_language_pack.get_parser(language.parser)
+    suffixes = [suffix for language in LANGUAGES for suffix in language.suffixes.split()]
+    assert len(suffixes) == len(set(suffixes))

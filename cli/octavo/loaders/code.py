@@ -24,8 +24,9 @@ _DEFINITION: Final = re.compile(
 def _load(data: bytes, source: str, encoding: str | None) -> Document:
     text = decode(data, source, encoding)
     language = LANGUAGE_BY_SUFFIX.get(PurePath(source).suffix.lower())
-    outline = _find_definitions(text) if language == "python" else ()
-    return Document(text, source, outline, {"language": language} if language else {})
+    name = language.name if language else None
+    outline = _find_definitions(text) if name == "python" else ()
+    return Document(text, source, outline, {"language": name} if name else {})
 
 
 def _find_definitions(text: str) -> tuple[Heading, ...]:
@@ -47,4 +48,8 @@ def _find_definitions(text: str) -> tuple[Heading, ...]:
     return tuple(found)
 
 
-LOADER = LoaderType(name="code", suffixes=frozenset(LANGUAGE_BY_SUFFIX), load=_load)
+LOADER = LoaderType(
+    name="code",
+    suffixes=frozenset(suffix for suffix, each in LANGUAGE_BY_SUFFIX.items() if each.is_code),
+    load=_load,
+)

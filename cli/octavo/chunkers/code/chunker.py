@@ -19,7 +19,7 @@ from pydantic import Field
 
 from octavo.chunkers._support.packing import pack_pieces
 from octavo.chunkers._support.pieces import cut_pieces
-from octavo.chunkers.code.syntax import LANGUAGES, Scope, parse_syntax
+from octavo.chunkers.code.syntax import Scope, parse_syntax
 from octavo.errors import UsageError
 from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
@@ -27,6 +27,7 @@ from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
+from octavo.text.languages import LANGUAGE_BY_SUFFIX
 from octavo.text.span import Span
 from octavo.text.splitting.cuts import CutLevel, Cuts, build_levels
 from octavo.text.splitting.loops import UNIT
@@ -79,10 +80,8 @@ def _cut_within(places: Sequence[int], price: int, text: str, span: Span) -> Cut
 def _detect_language(document: Document, named: str | None) -> str:
     if named is not None:
         return named
-    suffix = PurePath(document.source).suffix.lower().removeprefix(".")
-    for language, suffixes in LANGUAGES.items():
-        if suffix in suffixes.split():
-            return language
+    if language := LANGUAGE_BY_SUFFIX.get(PurePath(document.source).suffix.lower()):
+        return language.parser
     raise UsageError(
         f"the name of {document.source} does not tell its programming language",
         hint="give the option `language`, or split by structure",

@@ -10,50 +10,11 @@ from typing import Any, Final, NamedTuple
 
 from octavo.errors import UsageError
 from octavo.text.grapheme import is_inside_grapheme
+from octavo.text.languages import LANGUAGES
 from octavo.text.span import Span
 
-__all__ = ["LANGUAGES", "Scope", "SyntaxCuts", "parse_syntax"]
+__all__ = ["Scope", "SyntaxCuts", "parse_syntax"]
 
-
-LANGUAGES: Final = {
-    "bash": "bash sh zsh",
-    "c": "c h",
-    "cpp": "cc cpp cxx hh hpp hxx",
-    "csharp": "cs",
-    "css": "css scss",
-    "dart": "dart",
-    "elixir": "ex exs",
-    "erlang": "erl hrl",
-    "fortran": "f f90 f95",
-    "go": "go",
-    "haskell": "hs",
-    "html": "htm html",
-    "java": "java",
-    "javascript": "cjs js jsx mjs",
-    "json": "json",
-    "julia": "jl",
-    "kotlin": "kt kts",
-    "lua": "lua",
-    "objc": "m mm",
-    "ocaml": "ml",
-    "perl": "pl pm",
-    "php": "php",
-    "powershell": "ps1",
-    "proto": "proto",
-    "python": "py pyi",
-    "r": "r",
-    "ruby": "rb",
-    "rust": "rs",
-    "scala": "scala",
-    "sql": "sql",
-    "swift": "swift",
-    "toml": "toml",
-    "tsx": "tsx",
-    "typescript": "cts mts ts",
-    "yaml": "yaml yml",
-    "zig": "zig",
-}
-"""The parsers by name, with the suffixes of their files."""
 
 _MAX_DEPTH: Final = 40
 """Levels of the tree that are looked into; what is deeper is cut at lines."""
@@ -200,5 +161,5 @@ def _load_parser(language: str) -> Any:  # noqa: ANN401 - an optional package
     except LookupError as error:
         raise UsageError(
             f"there is no parser for the language {language!r}",
-            hint=f"name one of {', '.join(LANGUAGES)}",
+            hint=f"name one of {', '.join(sorted(each.parser for each in LANGUAGES))}",
         ) from error
