@@ -27,6 +27,7 @@ PATTERNS = st.sampled_from(
         *("*.md", "!a.md", "build/", "/build", "build/*", "!build/keep/", "src/**", "!src/x/"),
         *("src/**/x", "**", "!src", "!a.*", "build/**", "!/build/*", "a.md", "keep"),
         *("**/x/", "a.*", "[ab].md", "# note", "", "/src/*.md", "!*.txt", "*/a.md", "\\!a", "x/ "),
+        *("*/", "**/", "src/**/", "!src/**/", "*", "!*", "[a", "a\\.md", "//", "**/**", "x/**/*"),
     ]
 )
 IGNORES = st.dictionaries(
@@ -66,6 +67,7 @@ def write(root, ignores):
 @given(IGNORES)
 @example({"": ["src/**", "!a.md"]})
 @example({"": ["*.md", "!src/x/"]})
+@example({"": ["*/"]})
 def test_the_same_files_are_left_out_as_by_git(repository, ignores):
     write(repository, ignores)
     listed = git(repository, "ls-files", "--others", "--exclude-standard", "-z").split("\0")

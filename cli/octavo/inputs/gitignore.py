@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from octavo.errors import InputError
 
 if TYPE_CHECKING:
-    import re
-
-    from pathspec import GitIgnoreSpec, RegexPattern
+    from pathspec import GitIgnoreSpec
 
 __all__ = ["IgnoreRules"]
 
 
 _NAME: Final = ".gitignore"
+_END: Final = "\0"
+"""Ends a path, with the sign of its kind behind it; no path has it within."""
+
+_DIRECTORY: Final = "d"
+_FILE: Final = "f"
 
 
 class IgnoreRules:
@@ -64,32 +67,34 @@ class IgnoreRules:
         from pathspec import GitIgnoreSpec  # noqa: PLC0415 - many directories have no such file
 
         try:
-            patterns = GitIgnoreSpec.from_lines(text.split("\n"))
+            patterns = GitIgnoreSpec.from_lines(map(_mark_end, text.split("\n")))
         except ValueError as error:
             raise InputError(f"bad pattern: {error}", source=str(file)) from error
         return IgnoreRules((*self._patterns, (f"{directory}{os.sep}", patterns)))
 
     def is_ignored(self, path: str, *, is_directory: bool) -> bool:
         """Tell whether a file or directory, by its absolute path, is left out."""
-        path += "/" if is_directory else ""
+        path += _END + (_DIRECTORY if is_directory else _FILE)
         for base, patterns in reversed(self._patterns):
             below = path[len(base) :].replace(os.sep, "/")
             for pattern in reversed(patterns.patterns):
-                if pattern.include is not None and _matches_path(pattern, below):
+                if pattern.include is not None and pattern.match_file(below):
                     return pattern.include
         return False
 
 
-def _matches_path(pattern: RegexPattern, path: str) -> bool:
-    """Tell whether a pattern matches this very path, and not only a directory above it.
+def _mark_end(line: str) -> str:
+    r"""Return a pattern that matches what `line` does, with a mark at its end, and nothing below.
 
-    Directories that are left out are never entered, so a match of one above says nothing here;
-    taking it for one would let `!docs/` bring back what `*.md` leaves out.
+    Directories that are left out are never entered, so a match of one above a path says nothing of
+    the path; taking it for one would let `!docs/` bring back what `*.md` leaves out. A line without
+    a pattern, and one that ends in an incomplete escape, stays as it is.
     """
-    regex = cast("re.Pattern[str] | None", pattern.regex)  # pyright: ignore[reportUnknownMemberType]
-    match = regex.match(path) if regex else None
-    if match is None:
-        return False
-    if match.groupdict().get("ps_d") is not None:
-        return match.end("ps_d") == len(path)
-    return match.end() < len(path) or not path.endswith("/")  # `src/**` leaves src itself
+    pattern = line if line.endswith("\\ ") else line.rstrip()
+    path = pattern.removeprefix("!").removesuffix("/")
+    escapes = len(path) - len(path.rstrip("\\"))
+    if not path or pattern.startswith("#") or escapes % 2:
+        return line
+    below = "/*" if path.endswith("/**") else ""
+    kind = _DIRECTORY if pattern.endswith("/") else "?"
+    return f"{pattern.removesuffix('/')}{below}{_END}{kind}"
