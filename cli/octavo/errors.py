@@ -83,6 +83,14 @@ class OctavoError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # An exception is copied by calling its class with `args`, which keyword arguments are not.
+        return _rebuild_error, (type(self), self.args), vars(self)
+
+
+def _rebuild_error(kind: type[OctavoError], args: tuple[object, ...]) -> OctavoError:
+    return kind.__new__(kind, *args)
+
 
 class UsageError(OctavoError):
     """The command line, a parameter or the configuration is wrong; nothing ran."""

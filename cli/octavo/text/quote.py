@@ -40,3 +40,6 @@ class Quote(str):
         self = super().__new__(cls, text)
         self.origin = origin
         return self
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, QuoteOrigin]]:
+        return type(self), (str(self), self.origin)
