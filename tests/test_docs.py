@@ -161,10 +161,20 @@ def test_code_that_pages_show_is_that_of_the_examples():
     assert workflow in blocks((DOCS / "tutorials/ci.md").read_text(encoding="utf-8"), "yaml")
 
 
-@pytest.fixture
-def plugin(tmp_path):
-    """Install the example plugin into a directory, without a network, and run commands with it."""
-    source = shutil.copytree(ROOT / "examples/plugin", tmp_path / "plugin")
+def test_the_example_plugin_uses_public_modules_alone():
+    for path in (ROOT / "examples/plugin").rglob("*.py"):
+        used = re.findall(r"^from (octavo[\w.]*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        public = {"octavo.protocols", "octavo.errors", "octavo.backends.scripted"}
+        assert set(used) <= public, path
+
+
+@pytest.fixture(params=["examples/plugin", "tests/plugins/version_0_1"])
+def plugin(request, tmp_path):
+    """Install an example plugin into a directory, without a network, and run commands with it.
+
+    Once as it is, and once as it was published with version 0.1.
+    """
+    source = shutil.copytree(ROOT / request.param, tmp_path / "plugin")
     target = tmp_path / "installed"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     offline = ["--no-index", "--no-deps", "--no-build-isolation", "--target", str(target)]

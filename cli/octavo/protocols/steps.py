@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from octavo.errors import CallError
 from octavo.protocols.ask import Ask, PromptLike
 from octavo.protocols.backends import Capabilities
 from octavo.protocols.calls import JsonSchema
-from octavo.protocols.options import Options, PromptText
+from octavo.protocols.options import ContextOptions, Options, PromptText
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.finding import Finding
 from octavo.text.note import Note, PendingNote
-
-if TYPE_CHECKING:
-    from octavo.protocols.options import ContextOptions
 
 __all__ = ["Kind", "StepType", "Work"]
 

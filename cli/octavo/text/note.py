@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from octavo.text.span import Span
 
@@ -15,6 +15,8 @@ __all__ = ["Note", "PendingNote", "Prediction", "Record", "Slot", "to_awaitable"
 
 Record = Mapping[str, Any]
 """A JSON object that fits the schema of the step that made it."""
+
+Made = TypeVar("Made")
 
 
 class Prediction(Enum):
@@ -46,6 +48,24 @@ class Note:
         return json.dumps(self.value, ensure_ascii=False)
 
 
+_OLD_FIELDS: Final = {"bound": "max_tokens", "border": "boundary_hash", "beside": "context_tokens"}
+"""Fields of PendingNote by their names of version 0.1, which plug-ins use; for one more release."""
+
+
+def _accept_old_fields(kind: type[Made]) -> type[Made]:
+    create = kind.__init__
+
+    def init(self: Made, *values: Any, **fields: Any) -> None:  # noqa: ANN401 - of any field
+        # `replace` gives the fields to change before the others: of two names the first counts.
+        create(
+            self, *values, **{_OLD_FIELDS.get(name, name): fields[name] for name in [*fields][::-1]}
+        )
+
+    kind.__init__ = init
+    return kind
+
+
+@_accept_old_fields
 @dataclass(frozen=True, slots=True)
 class PendingNote:
     """A note that may not be finished yet, with what is known of it in advance.
@@ -81,16 +101,8 @@ class PendingNote:
         return self.context_tokens
 
 
-_OLD_FIELDS = {"bound": "max_tokens", "border": "boundary_hash", "beside": "context_tokens"}
-
-
-class Slot(PendingNote):
-    """A pending note by its names of version 0.1, for one more release; plug-ins use them."""
-
-    __slots__ = ()
-
-    def __init__(self, *values: Any, **fields: Any) -> None:  # noqa: ANN401 - of old and new names
-        super().__init__(*values, **{_OLD_FIELDS.get(name, name): fields[name] for name in fields})
+Slot = PendingNote
+"""PendingNote by its name of version 0.1, for one more release."""
 
 
 def to_awaitable(note: Note | None) -> Awaitable[Note | None]:

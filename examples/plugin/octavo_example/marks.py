@@ -8,10 +8,16 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from octavo.protocols import ChunkerType, Counter, Options, Work
-from octavo.text.chunk import Chunk
-from octavo.text.document import Document, heading_path
-from octavo.text.span import Span
+from octavo.protocols import (
+    Chunk,
+    ChunkerType,
+    Counter,
+    Document,
+    Options,
+    Span,
+    Work,
+    heading_path,
+)
 
 
 class MarksOptions(Options):

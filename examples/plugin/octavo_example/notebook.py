@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 
 from octavo.errors import InputError
-from octavo.protocols import LoaderType
-from octavo.text.document import Document
-from octavo.text.outline import markdown_headings
+from octavo.protocols import Document, LoaderType, markdown_headings
 
 
 def load(data: bytes, source: str, encoding: str | None) -> Document:

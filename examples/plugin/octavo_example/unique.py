@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from octavo.protocols import Kind, Options, StepType, Work
-from octavo.text.note import Note, PendingNote, Prediction
+from octavo.protocols import Kind, Note, Options, PendingNote, Prediction, StepType, Work
 
 
 class UniqueOptions(Options):

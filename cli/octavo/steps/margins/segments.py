@@ -6,18 +6,15 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from octavo.errors import CallError
 from octavo.protocols import Asked, PromptLike, Work
 from octavo.steps._support.collapsing import NoteCollapser
+from octavo.steps.margins.options import MarginsOptions
 from octavo.steps.margins.relevance import parse_relevance
 from octavo.text.note import Note, PendingNote, Prediction, Record
 from octavo.text.quote import Quote, QuoteOrigin
 from octavo.text.span import merge_spans
-
-if TYPE_CHECKING:
-    from octavo.steps.margins.options import MarginsOptions
 
 __all__ = [
     "VERDICT_TOKENS",
