@@ -12,7 +12,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from octavo.protocols.tokens import Counter
-from octavo.text.encoding import to_sendable
+from octavo.text.encoding import replace_surrogates
 from octavo.tokens.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class _TiktokenEncoding:
         self._encode = encoding.encode_ordinary
 
     def count(self, text: str) -> int:
-        return len(self._encode(to_sendable(text)))
+        return len(self._encode(replace_surrogates(text)))
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         return [self.count(text) for text in texts]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
 
 from octavo.protocols import Answer, JsonSchema, PromptLike, Work
+from octavo.steps._support.schema_references import rebase_references
 from octavo.steps._support.window import FENCE_TOKENS
 from octavo.text.note import Prediction, Record
 
@@ -71,26 +71,13 @@ class NoteRefiner:
 
 def _build_verdict_schema(schema: JsonSchema | None) -> JsonSchema:
     """Return the schema of a round's reply about notes that fit `schema`, or are text."""
-    at = "#/properties/note/anyOf/0"
-    note: object = {"type": "string"} if schema is None else _rebase_references(schema, at)
+    note: object = {"type": "string"}
+    if schema is not None:
+        inner = {key: value for key, value in schema.items() if key != "$schema"}
+        note = rebase_references(inner, "#/properties/note/anyOf/0")
     return {
         "type": "object",
         "properties": {"fine": {"type": "boolean"}, "note": {"anyOf": [note, {"type": "null"}]}},
         "required": ["fine", "note"],
         "additionalProperties": False,
     }
-
-
-def _rebase_references(schema: object, at: str) -> object:
-    """Return a schema that stands at a place in another one: its references follow it there."""
-    if isinstance(schema, list):
-        return [_rebase_references(each, at) for each in cast("list[object]", schema)]
-    if not isinstance(schema, Mapping):
-        return schema
-    moved: dict[str, Any] = {}
-    for key, value in cast("Mapping[str, object]", schema).items():
-        if key == "$ref" and isinstance(value, str) and value.startswith("#"):
-            moved[key] = at + value[1:]
-        elif key != "$schema":
-            moved[key] = _rebase_references(value, at)
-    return moved

@@ -11,7 +11,7 @@ is that of a list of records, each after the words that it is taken from.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator
@@ -31,6 +31,7 @@ from octavo.protocols import (
     StepType,
     Work,
 )
+from octavo.steps._support.schema_references import rebase_references
 from octavo.steps._support.window import ensure_fits_window
 from octavo.steps.extract.examples import parse_examples
 from octavo.steps.extract.merge_records import merge_records
@@ -210,7 +211,8 @@ def list_schema(record: JsonSchema) -> JsonSchema:
     beside: dict[str, Any] = {}
     if '"$ref"' in json.dumps(record):
         # A reference counts from the root, where the record no longer is.
-        item, beside = {"$ref": "#/$defs/record"}, {"$defs": {"record": _rebase_references(record)}}
+        place = "#/$defs/record"
+        item, beside = {"$ref": place}, {"$defs": {"record": rebase_references(record, place)}}
     quoted = {
         "type": "object",
         "properties": {"quote": {"type": "string", "maxLength": _MAX_QUOTE_CHARS}, "record": item},
@@ -224,16 +226,3 @@ def list_schema(record: JsonSchema) -> JsonSchema:
         "additionalProperties": False,
         **beside,
     }
-
-
-def _rebase_references(node: object) -> object:
-    """Return a schema whose references find their targets below `$defs/record`."""
-    if isinstance(node, list):
-        return [_rebase_references(each) for each in cast("list[object]", node)]
-    if not isinstance(node, Mapping):
-        return node
-    moved: dict[str, object] = {}
-    for name, each in cast("Mapping[str, object]", node).items():
-        local = name == "$ref" and isinstance(each, str)
-        moved[name] = f"#/$defs/record{str(each)[1:]}" if local else _rebase_references(each)
-    return moved

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from octavo.protocols.tokens import Counter
-from octavo.text.encoding import to_sendable
+from octavo.text.encoding import replace_surrogates
 from octavo.tokens.estimate import Estimate
 from octavo.tokens.gguf.byte_level import ByteLevel
 from octavo.tokens.gguf.metadata import GgufMetadata, read_metadata
@@ -81,7 +81,7 @@ class _GgufCounter:
         return tuple(sorted(defined, key=lambda token: len(token.encode()), reverse=True))
 
     def count(self, text: str) -> int:
-        text = to_sendable(text)
+        text = replace_surrogates(text)
         parts, count = [text], 0
         for token in [token for token in self._user_defined_tokens if token in text]:
             pieces = [part.split(token) for part in parts]
