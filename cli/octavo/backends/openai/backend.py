@@ -30,7 +30,7 @@ from octavo.backends.openai.replies import (
     parse_replies,
     parse_reply,
 )
-from octavo.backends.openai.server_error import read_message, read_status
+from octavo.backends.openai.server_error import ServerError, parse_server_error
 from octavo.config.endpoint import Endpoint, resolve_endpoint
 from octavo.errors import BackendError, ContextError, ModelError, UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile, Transient
@@ -75,9 +75,9 @@ class OpenAIBackend:
         self._name = name
         self._profile = profile
         self._endpoint = resolve_endpoint(profile, os.environ)
-        plain = build_dialect(profile, official=self._endpoint.is_openai)
-        self._dialect_key = (self._endpoint.base_url, f"{name} {plain!r}")
-        self._dialect = _learned_dialects.get(self._dialect_key, plain)
+        default_dialect = build_dialect(profile, official=self._endpoint.is_openai)
+        self._dialect_key = (self._endpoint.base_url, f"{name} {default_dialect!r}")
+        self._dialect = _learned_dialects.get(self._dialect_key, default_dialect)
         self._transport: Transport | None = None
         self._open_lock = asyncio.Lock()
         self._models: tuple[Mapping[str, Any], ...] | None = None
@@ -130,10 +130,10 @@ class OpenAIBackend:
         if known.window is not None:
             return known
         models = await self.list_models()
-        mine = next((each for each in models if each.get("id") == self._name), None)
-        if mine is None and len(models) == 1:
-            mine = models[0]  # a server of one model answers to any name
-        return replace(known, window=_find_window(mine)) if mine is not None else known
+        model_entry = next((each for each in models if each.get("id") == self._name), None)
+        if model_entry is None and len(models) == 1:
+            model_entry = models[0]  # a server of one model answers to any name
+        return known if model_entry is None else replace(known, window=_find_window(model_entry))
 
     async def check(self) -> str:
         """Return whether the server answers and has the model, by its list of models.
@@ -160,8 +160,8 @@ class OpenAIBackend:
         reply = await self._request_chat(
             lambda dialect: dialect.build_body(self._name, request), started, request.draft
         )
-        if is_filtered(reply):
-            return Reply(read_message(reply.body), finish=Finish.REFUSAL)
+        if isinstance(reply, ServerError):
+            return Reply(reply.message, finish=Finish.REFUSAL)
         return _with_rate_limits(parse_reply(as_object(reply.body)), reply.headers)
 
     async def sample(
@@ -171,14 +171,14 @@ class OpenAIBackend:
 
         A server that refuses `n`, or does as if it were not there, answers the first alone.
         """
-        request, most = requests[0], len(requests)
+        request, count = requests[0], len(requests)
         reply = await self._request_chat(
-            lambda dialect: dialect.build_samples_body(self._name, request, most), started
+            lambda dialect: dialect.build_samples_body(self._name, request, count), started
         )
-        if is_filtered(reply):
-            return [Reply(read_message(reply.body), finish=Finish.REFUSAL)] * most
-        replies = parse_replies(as_object(reply.body), most)
-        if len(replies) < most and "n" not in self._dialect.refused:
+        if isinstance(reply, ServerError):
+            return [Reply(reply.message, finish=Finish.REFUSAL)] * count
+        replies = parse_replies(as_object(reply.body), count)
+        if len(replies) < count and "n" not in self._dialect.refused:
             self._learn_refused_field(self._dialect, "n")
         return [_with_rate_limits(each, reply.headers) for each in replies]
 
@@ -187,39 +187,40 @@ class OpenAIBackend:
         body_of: Callable[[Dialect], Mapping[str, Any]],
         started: Callable[[], None],
         draft: Callable[[str], None] | None = None,
-    ) -> TransportReply:
-        """Return what a chat was answered: a completion, or that its prompt was filtered."""
+    ) -> TransportReply | ServerError:
+        """Return the reply to a chat, or the error of one whose prompt was filtered."""
         transport = await self._open_transport()
         while True:
             dialect = self._dialect
             body = body_of(dialect)
             reply = await self._post_chat(transport, body, started, draft)
-            if read_status(reply) < 300:
+            error = parse_server_error(reply)
+            if error is None:
                 if as_object(reply.body):
                     return reply
                 kind = reply.headers.get("content-type", "no type")
                 raise Transient(
                     f"{self._endpoint.netloc}: the answer is no JSON but {kind}", kind="server"
                 )
-            if is_filtered(reply):
-                return reply
-            name = find_refused_field(reply, body)
+            if is_filtered(error):
+                return error
+            name = find_refused_field(error, body)
             if name is None or not self._learn_refused_field(dialect, name):
-                raise await self._explain_error(reply)
+                raise await self._explain_error(error)
 
     async def score(self, text: str, *, given: str = "") -> tuple[TokenLogprob, ...]:
         """Return the tokens of a text with their log probabilities; see protocols.Request."""
         body = {"prompt": given + text, "echo": True, "logprobs": 1, "max_tokens": 1}
         transport = await self._open_transport()
         reply = await transport.post(_COMPLETIONS_PATH, {"model": self._name, **body})
-        if read_status(reply) == 404:
+        error = parse_server_error(reply)
+        if error is not None and error.status == 404:
             raise BackendError(
-                f"{self._endpoint.netloc} scores no texts:"
-                f" {read_message(reply.body) or 'no completions'}",
+                f"{self._endpoint.netloc} scores no texts: {error.message or 'no completions'}",
                 hint="remove prompt_logprobs from the profile",
             )
-        if read_status(reply) >= 300:
-            raise await self._explain_error(reply)
+        if error is not None:
+            raise await self._explain_error(error)
         return parse_echoed_logprobs(as_object(reply.body), given + text, len(given))
 
     @property
@@ -235,19 +236,18 @@ class OpenAIBackend:
         transport = await self._open_transport()
         model = self._profile.embeddings
         reply = await transport.post(_EMBEDDINGS_PATH, {"model": model, "input": list(texts)})
-        if read_status(reply) >= 300:
-            if is_too_long(reply):
+        if (error := parse_server_error(reply)) is not None:
+            if is_too_long(error):
                 raise ContextError(
-                    f"{model} does not embed texts this long: {read_message(reply.body)}",
+                    f"{model} does not embed texts this long: {error.message}",
                     hint="split to fewer tokens",
                 )
-            if read_status(reply) == 404:
+            if error.status == 404:
                 raise ModelError(
-                    f"{self._endpoint.netloc} does not embed by {model!r}:"
-                    f" {read_message(reply.body)}",
+                    f"{self._endpoint.netloc} does not embed by {model!r}: {error.message}",
                     hint="name a model that the server embeds by: embeddings in the profile",
                 )
-            raise build_exception(reply, self._endpoint, str(model))
+            raise build_exception(error, self._endpoint, str(model))
         return parse_embeddings(as_object(reply.body), len(texts))
 
     async def close(self) -> None:
@@ -265,34 +265,34 @@ class OpenAIBackend:
     ) -> TransportReply:
         if not body.get("stream"):
             return await transport.post(_CHAT_PATH, body)
-        whole = StreamedCompletion(started, draft)
-        reply = await transport.post(_CHAT_PATH, body, whole.add_event)
-        return reply if reply.body is not None else replace(reply, body=whole.build_body())
+        stream = StreamedCompletion(started, draft)
+        reply = await transport.post(_CHAT_PATH, body, stream.add_event)
+        return reply if reply.body is not None else replace(reply, body=stream.build_body())
 
-    def _learn_refused_field(self, used: Dialect, name: str) -> bool:
-        """Tell whether there is another way to write what was refused, and take it from now on."""
-        if self._dialect.refused > used.refused:
+    def _learn_refused_field(self, dialect: Dialect, name: str) -> bool:
+        """Switch to a dialect without the refused field; return whether there is one."""
+        if self._dialect.refused > dialect.refused:
             return True  # a call beside this one has learnt something since
-        other = used.drop_field(name)
-        if other is None:
+        next_dialect = dialect.drop_field(name)
+        if next_dialect is None:
             return False
-        self._dialect = _learned_dialects[self._dialect_key] = other
+        self._dialect = _learned_dialects[self._dialect_key] = next_dialect
         return True
 
-    async def _explain_error(self, reply: TransportReply) -> Exception:
-        error = build_exception(reply, self._endpoint, self._name)
-        if read_status(reply) != 404 and not isinstance(error, ModelError):
-            return error
-        place = self._endpoint.netloc
+    async def _explain_error(self, error: ServerError) -> Exception:
+        exception = build_exception(error, self._endpoint, self._name)
+        if error.status != 404 and not isinstance(exception, ModelError):
+            return exception
         try:
             names = await self._list_model_names()
         except (Transient, BackendError):
             names = []
         if names and self._name not in names:
             return self._build_model_error(names)
-        if names or isinstance(error, ModelError):
-            said_so = read_message(reply.body)
-            return ModelError(f"{place} does not serve the model {self._name!r}: {said_so}")
+        if names or isinstance(exception, ModelError):
+            return ModelError(
+                f"{self._endpoint.netloc} does not serve the model {self._name!r}: {error.message}"
+            )
         return BackendError(
             f"there are no chat completions at {self._endpoint.base_url}",
             hint="check base_url: it usually ends in /v1",
@@ -319,20 +319,21 @@ class OpenAIBackend:
                 async with asyncio.timeout(_MODELS_TIMEOUT):
                     reply = await transport.get(_MODELS_PATH)
             except TimeoutError:
-                fault = f"{self._endpoint.netloc}: no list of models within {_MODELS_TIMEOUT:g} s"
-                raise Transient(fault, kind="timeout") from None
+                message = f"{self._endpoint.netloc}: no list of models within {_MODELS_TIMEOUT:g} s"
+                raise Transient(message, kind="timeout") from None
             self._models = self._parse_models(reply)
         return self._models
 
     def _parse_models(self, reply: TransportReply) -> tuple[Mapping[str, Any], ...]:
-        if read_status(reply) < 300:
-            found = as_list(as_object(reply.body).get("data"))
-            return tuple(as_object(each) for each in found if as_object(each).get("id"))
-        error = build_exception(reply, self._endpoint, self._name)
+        error = parse_server_error(reply)
+        if error is None:
+            entries = as_list(as_object(reply.body).get("data"))
+            return tuple(as_object(each) for each in entries if as_object(each).get("id"))
+        exception = build_exception(error, self._endpoint, self._name)
         # A key may be good for calls and not for lists; then servers speak of scopes.
-        unknown = read_status(reply) == 401 and "scope" not in read_message(reply.body)
-        if isinstance(error, Transient) or unknown:
-            raise error
+        is_unknown_key = error.status == 401 and "scope" not in error.message
+        if isinstance(exception, Transient) or is_unknown_key:
+            raise exception
         return ()
 
     async def _open_transport(self) -> Transport:
@@ -346,9 +347,9 @@ class OpenAIBackend:
 
 
 def _with_rate_limits(reply: Reply, headers: Mapping[str, str]) -> Reply:
-    """Return a reply with what the server said of its rate limits, if it did."""
-    told = read_rate_limits(headers)
-    return replace(reply, limits=told) if told else reply
+    """Return a reply with the rate limits that the headers report."""
+    limits = read_rate_limits(headers)
+    return replace(reply, limits=limits) if limits else reply
 
 
 def _create_transport(client: str, endpoint: Endpoint) -> Transport:

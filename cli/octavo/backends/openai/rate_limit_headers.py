@@ -80,7 +80,7 @@ def _parse_http_date(date: str, now: float) -> float | None:
 
     try:
         moment = parsedate_to_datetime(date)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
