@@ -189,12 +189,12 @@ class Searched(dict):
         return super().get(name, default)
 
 
-@pytest.mark.parametrize("method", ["send", "score", "embed", "contact"])
+@pytest.mark.parametrize("method", ["send", "sample", "embed", "contact"])
 @pytest.mark.parametrize("status", [400, 401, 413, 429])
 def test_an_error_is_searched_for_once(monkeypatch, method, status):
     body = Searched(error={"message": "it was refused", "code": "x"})
     monkeypatch.setattr("octavo.backends.transports.aiohttp.decode_json", lambda *_: body)
-    arguments = {"send": (REQUEST, bool), "score": ("A text.",), "embed": (["A text."],)}
+    arguments = {"send": (REQUEST, bool), "sample": ([REQUEST], bool), "embed": (["A text."],)}
 
     async def run(url):
         opened = backend(url, embeddings="mock")

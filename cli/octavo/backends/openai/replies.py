@@ -150,7 +150,6 @@ def parse_echoed_logprobs(
     are not in it, and pieces of characters.
     """
     found = as_object(get_first_object(body.get("choices")).get("logprobs"))
-    tops = as_list(found.get("top_logprobs"))
     tokens: list[TokenLogprob] = []
     position = 0
     for place, each in enumerate(as_list(found.get("tokens"))):
@@ -166,9 +165,7 @@ def parse_echoed_logprobs(
             position = at + len(token)
         logprob = as_list(found.get("token_logprobs"))[place]
         if position > start and isinstance(logprob, (int, float)):
-            top = as_object(tops[place] if place < len(tops) else None)
-            others = tuple((name, float(value)) for name, value in top.items())
-            tokens.append(TokenLogprob(token, float(logprob), others))
+            tokens.append(TokenLogprob(token, float(logprob)))
     return tuple(tokens)
 
 
