@@ -22,6 +22,9 @@ from corpus import prose
 from mocked import mocked
 
 from octavo.backends.openai.backend import OpenAIBackend
+from octavo.backends.openai.dialect import Dialect
+from octavo.backends.transports.aiohttp import AiohttpTransport
+from octavo.config.endpoint import Endpoint
 from octavo.engine.report import Silence
 from octavo.engine.run.execute import execute
 from octavo.engine.run.job import Job
@@ -32,6 +35,7 @@ from octavo.protocols import Profile
 from octavo.text.document import Document
 
 CHAT = "/chat/completions"
+DIALECT = Dialect()
 
 
 class Posting(OpenAIBackend):
@@ -39,16 +43,16 @@ class Posting(OpenAIBackend):
 
     bodies = None
 
-    async def _post(self, transport, body, *rest):
+    async def send(self, request, started):
         if self.bodies is not None:
-            self.bodies.append(body)
-        return await super()._post_chat(transport, body, *rest)
+            self.bodies.append(DIALECT.build_body("mock", request))
+        return await super().send(request, started)
 
 
-async def transport(url, bodies, jobs):
+async def send_bodies(url, bodies, jobs):
     """Post all bodies, so many at once; return the processor and wall seconds a call."""
-    backend = OpenAIBackend("mock", Profile(model="openai:mock", base_url=url))
-    post = (await backend._open_transport()).post  # noqa: SLF001 - the transport without the backend
+    transport = AiohttpTransport(Endpoint(url, timeout=600))
+    post = transport.post
     left = iter(bodies)
 
     async def worker():
@@ -68,7 +72,7 @@ async def transport(url, bodies, jobs):
         await together()
         spent.append((time.process_time() - cpu) / len(bodies))
         took.append((time.perf_counter() - wall) / len(bodies))
-    await backend.close()
+    await transport.close()
     return statistics.median(spent), statistics.median(took)
 
 
@@ -115,7 +119,7 @@ def main() -> None:
             first = asyncio.run(run(url, text, jobs, 300))
             asyncio.run(run(url, text, jobs, 300, kept=bodies))
             again = sorted(asyncio.run(run(url, text, jobs, 300)) for _ in range(3))[1]
-            floor = asyncio.run(transport(url, bodies, jobs))
+            floor = asyncio.run(send_bodies(url, bodies, jobs))
             floor = (*floor, len(bodies))
             for name, (cpu, wall, calls) in {
                 "transport alone": floor,

@@ -14,7 +14,7 @@ import toktok  # noqa: F401
 
 import octavo
 import octavo.api
-import octavo.backends.openai.backend
+import octavo.backends.openai.client
 import octavo.chunkers.structure
 from octavo.engine.journal import store as journals
 from octavo.engine.journal.database import connect

@@ -302,7 +302,7 @@ def test_silence_is_given_up_and_the_next_call_has_a_new_process(model):
         backend = model(timeout=0.3)
         with pytest.raises(Transient, match=r"nothing for 0\.3 s") as caught:
             await backend.send(request("hang"), lambda: None)
-        backend._profile = Profile(model="llama:x", window=4096)
+        backend._client._profile = Profile(model="llama:x", window=4096)
         reply = await backend.send(request("again"), lambda: None)
         await backend.close()
         return caught.value.kind, reply

@@ -9,7 +9,8 @@ import json
 import pytest
 
 from octavo.backends.llama.backend import BACKEND
-from octavo.backends.llama.weights import SMOLLM2, fetch_weights, find_models_directory
+from octavo.backends.llama.download import fetch_weights
+from octavo.backends.llama.weights import SMOLLM2, find_models_directory
 from octavo.errors import CallError, ContextError, RequestError
 from octavo.protocols import Finish, Message, Profile, Request
 from octavo.text.vectors import compute_cosine

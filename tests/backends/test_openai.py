@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -444,17 +442,6 @@ def test_contact_with_a_wrong_key_is_an_error():
 def test_an_empty_model_name_is_a_usage_error():
     with pytest.raises(UsageError, match="name"):
         backend("http://127.0.0.1/v1", name="")
-
-
-def test_opening_a_backend_imports_no_client():
-    code = (
-        "import sys; from octavo.backends.openai.backend import BACKEND;"
-        " from octavo.protocols import Profile;"
-        " b = BACKEND.open('m', Profile(model='openai:m')); b.identity, b.known; "
-        "print(*({'aiohttp', 'openai', 'orjson', 'httpx2', 'jinja2'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
 
 
 def test_a_stream_that_breaks_off_is_tried_again():

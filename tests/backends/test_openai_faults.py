@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,12 +15,13 @@ from tests.mock import Answer, Behaviour, serving
 
 from octavo.backends.openai.error_mapping import build_exception
 from octavo.backends.openai.rate_limit_headers import read_retry_after
-from octavo.backends.openai.server_error import read_message
+from octavo.backends.openai.server_error import parse_server_error
 from octavo.backends.transports.openai import translate_exception
 from octavo.config.endpoint import Endpoint
 from octavo.errors import (
     AuthError,
     BackendError,
+    CallError,
     ContextError,
     ModelError,
     QuotaError,
@@ -174,7 +176,39 @@ def test_a_wrong_path_is_told_from_a_missing_model():
     ],
 )
 def test_a_servers_own_words(body, expected):
-    assert read_message(body) == expected
+    assert parse_server_error(TransportReply(400, {}, body)).message == expected
+
+
+class Searched(dict):
+    """A body that counts how often it is searched for an error."""
+
+    times = 0
+
+    def get(self, name, default=None):
+        self.times += name == "error"
+        return super().get(name, default)
+
+
+@pytest.mark.parametrize("method", ["send", "sample", "embed", "contact"])
+@pytest.mark.parametrize("status", [400, 401, 413, 429])
+def test_an_error_is_searched_for_once(monkeypatch, method, status):
+    body = Searched(error={"message": "it was refused", "code": "x"})
+    monkeypatch.setattr("octavo.backends.transports.aiohttp.decode_json", lambda *_: body)
+    arguments = {"send": (REQUEST, bool), "sample": ([REQUEST], bool), "embed": (["A text."],)}
+
+    async def run(url):
+        opened = backend(url, embeddings="mock")
+        try:
+            await getattr(opened, method)(*arguments.get(method, ()))
+        finally:
+            await opened.close()
+
+    with (
+        serving(answer=lambda _: Answer(status, {})) as server,
+        contextlib.suppress(Transient, CallError, BackendError),
+    ):
+        asyncio.run(run(server.url))
+    assert body.times == 1
 
 
 def test_an_error_in_a_stream_is_an_error():
@@ -197,7 +231,8 @@ def test_a_reply_that_the_server_gave_up_is_tried_again(finish):
 def test_googles_wait_is_in_the_body():
     details = [{"@type": "RetryInfo", "retryDelay": "12.5s"}]
     body = [{"error": {"code": 429, "message": "slow down", "details": details}}]
-    error = build_exception(TransportReply(429, {}, body), ENDPOINT, "m")
+    headers = {"retry-after": "3"}
+    error = build_exception(parse_server_error(TransportReply(429, headers, body)), ENDPOINT, "m")
     assert isinstance(error, Transient)
     assert error.retry_after == 12.5
 
@@ -294,5 +329,5 @@ def test_every_exception_of_the_openai_package_is_known():
     for name, kind in exported.items():
         found = translate_exception(instance(kind), ENDPOINT)
         if isinstance(found, TransportReply):
-            found = build_exception(found, ENDPOINT, "m")
+            found = build_exception(parse_server_error(found), ENDPOINT, "m")
         assert type(found) is EXPECTED[name], name

@@ -246,20 +246,13 @@ def test_a_prompt_that_does_not_fit_is_counted_by_the_server_and_refused_with_th
 
 
 def test_a_given_text_is_scored():
-    async def scores():
-        backend = opened()
-        try:
-            return await backend.score("a rainy day", given="It was ")
-        finally:
-            await backend.close()
-
-    found = asyncio.run(scores())
-    assert [(each.token, each.logprob) for each in found] == [
+    messages = (Message("user", "It was "), Message("assistant", "a rainy day"))
+    [reply] = run(opened(), Request(messages, max_tokens=1, scores=True))
+    assert [(each.token, each.logprob) for each in reply.logprobs] == [
         (" a", -2.0),
         (" rainy", -6.0),
         (" day", -4.0),
     ]
-    assert found[0].top == ((" a", -1.0),)
 
 
 @contextmanager

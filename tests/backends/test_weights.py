@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import pytest
 
-from octavo.backends.llama.weights import SMOLLM2, Weights, fetch_weights, find_models_directory
+from octavo.backends.llama.download import fetch_weights
+from octavo.backends.llama.weights import SMOLLM2, Weights, find_models_directory
 from octavo.errors import BackendError
 
 BYTES = b"GGUF" + bytes(range(256)) * 400

@@ -96,7 +96,7 @@ def test_a_variable_that_means_nothing_is_told(server, doctor, monkeypatch):
 
 
 def test_the_embedded_model_needs_its_library(doctor, monkeypatch):
-    monkeypatch.setattr("octavo.backends.llama.backend.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     code, found = doctor()
     assert code == 3
     assert found["backend"]["hint"] == "pip install 'octavo[local]'"

@@ -45,7 +45,7 @@ _COMMAND_TIMEOUT = 120.0
 class KeySource:
     """An environment variable, a command, both (the variable first), or nothing.
 
-    `needed` tells whether having no key is an error before anything is sent.
+    `required` tells whether having no key is an error before anything is sent.
     """
 
     env: str | None = None
@@ -54,7 +54,7 @@ class KeySource:
 
     @property
     def description(self) -> str:
-        """What was asked for the key, in words; empty when nothing is configured."""
+        """The places that were searched for the key, in words; empty when none is configured."""
         tried = [f"the environment variable {self.env}"] if self.env else []
         if self.command:
             tried.append(f"the key command {self._command_name!r}")
@@ -89,7 +89,7 @@ class KeySource:
         )
         try:
             async with asyncio.timeout(_COMMAND_TIMEOUT):
-                said, _ = await process.communicate()
+                output, _ = await process.communicate()
         except TimeoutError:
             self._raise_missing(f"gave nothing for {_COMMAND_TIMEOUT:.0f} s")
         finally:
@@ -99,11 +99,11 @@ class KeySource:
                 await process.wait()
         if process.returncode:
             self._raise_missing(f"failed with exit code {process.returncode}")
-        return said.decode("utf-8", "replace").strip()
+        return output.decode("utf-8", "replace").strip()
 
     @property
     def _command_name(self) -> str:
-        """The command's first word: the rest may tell more than an error should."""
+        """The command's first word. The rest may contain secrets."""
         try:
             return shlex.split(self.command or "")[0]
         except (ValueError, IndexError):

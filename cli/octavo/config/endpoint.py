@@ -1,4 +1,4 @@
-"""Where a server is, and which key may go there."""
+"""The address of a server, and which API key may be sent to it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _RESERVED_OPTIONS = {
 class Endpoint:
     """A server's base URL without a trailing slash, and what every request to it carries.
 
-    `timeout` is in seconds. `ambient` tells that the address is the environment's own, so that
-    what else the environment says of OpenAI's client (organization, headers) belongs to it.
+    `timeout` is in seconds. `from_environment` tells that the address is the environment's own,
+    so that what else the environment says of OpenAI's client (organization, headers) belongs to it.
     """
 
     base_url: str
@@ -80,27 +80,29 @@ def resolve_endpoint(profile: Profile, environ: Mapping[str, str]) -> Endpoint:
     profile's address; OPENAI_API_KEY, to OPENAI_BASE_URL or else to OpenAI. Raises UsageError when
     the address is no plain http or https URL.
     """
-    ours = _normalize_url(
+    default_url = _normalize_url(
         environ.get(_BASE_URL_VARIABLE) or OPENAI_BASE_URL,
         f"the environment variable {_BASE_URL_VARIABLE}",
     )
-    base_url = _normalize_url(profile.base_url, "base_url") if profile.base_url else ours
-    ambient = _parse_origin(base_url) == _parse_origin(ours)
+    base_url = _normalize_url(profile.base_url, "base_url") if profile.base_url else default_url
+    from_environment = _parse_origin(base_url) == _parse_origin(default_url)
     if profile.api_key_env or profile.api_key_cmd:
         source = KeySource(profile.api_key_env, profile.api_key_cmd, required=True)
-    elif ambient:
+    elif from_environment:
         source = KeySource(_KEY_VARIABLE, required=urlsplit(base_url).hostname == "api.openai.com")
     else:
         source = KeySource()
-    return Endpoint(base_url, profile.timeout, profile.headers, source, from_environment=ambient)
+    return Endpoint(
+        base_url, profile.timeout, profile.headers, source, from_environment=from_environment
+    )
 
 
 def build_clear_text_warning(profile: Profile, environ: Mapping[str, str]) -> str | None:
-    """Return a line of warning when a key would travel unencrypted to another machine."""
+    """Return a warning when a key would be sent unencrypted to another machine."""
     endpoint = resolve_endpoint(profile, environ)
     source = endpoint.key_source
-    keyed = source.command or (source.env and environ.get(source.env))
-    if not keyed or endpoint.base_url.startswith("https:") or _is_loopback(endpoint.host):
+    has_key = source.command or (source.env and environ.get(source.env))
+    if not has_key or endpoint.base_url.startswith("https:") or _is_loopback(endpoint.host):
         return None
     return f"the key from {source.description} goes to {endpoint.base_url} unencrypted"
 

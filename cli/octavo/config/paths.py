@@ -42,7 +42,7 @@ def _find_project_file(cwd: Path) -> Path | None:
 
 
 def _has_octavo_table(path: Path) -> bool:
-    """Tell whether a pyproject.toml has our table, without reading others' faults as ours."""
+    """Return whether a pyproject.toml has our table; errors in others' tables are ignored."""
     try:
         text = path.read_bytes()
     except OSError:

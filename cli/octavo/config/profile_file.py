@@ -1,4 +1,4 @@
-"""Reads `octavo.toml`, and says at which line it is wrong.
+"""Reads `octavo.toml` and reports errors with their line.
 
     default = "fast"
 
@@ -81,10 +81,10 @@ def read_profile_file(path: Path) -> ProfileFile:
     default, position = reader.take_default(data)
     settings = reader.read_settings(data, path.parent)
     reader.raise_if_any()
-    written = [(name,) for name in data]
+    key_paths = [(name,) for name in data]
     for name, profile in profiles.items():
-        written += [("profiles", name, key) for key in profile.model_fields_set]
-    places = {".".join(keys): reader.find_position(keys) for keys in written}
+        key_paths += [("profiles", name, key) for key in profile.model_fields_set]
+    places = {".".join(keys): reader.find_position(keys) for keys in key_paths}
     return ProfileFile(path, profiles, default, position, settings, places)
 
 
@@ -135,15 +135,17 @@ class _ProfileReader(TomlFile):
             profile = Profile.model_validate(table, strict=True)
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_input=False):
-                place = tuple(key for key in detail["loc"] if key not in {"str", "Profile"})
-                inner = place[:1] == ("serve",) and len(place) > 1
-                what, table = ("'serve'", Serve) if inner else ("a profile", Profile)
-                self.report_validation_error(what, table.model_fields, (*keys, *place), detail)
+                key_path = tuple(key for key in detail["loc"] if key not in {"str", "Profile"})
+                is_serve = key_path[:1] == ("serve",) and len(key_path) > 1
+                what, table = ("'serve'", Serve) if is_serve else ("a profile", Profile)
+                self.report_validation_error(what, table.model_fields, (*keys, *key_path), detail)
             return None
         self._check_profile(profile, keys)
-        if isinstance(own := profile.embeddings, Profile):
-            self._check_profile(own, (*keys, "embeddings"))
-            profile = profile.model_copy(update={"embeddings": resolve_profile_paths(own, folder)})
+        if isinstance(embedding_profile := profile.embeddings, Profile):
+            self._check_profile(embedding_profile, (*keys, "embeddings"))
+            profile = profile.model_copy(
+                update={"embeddings": resolve_profile_paths(embedding_profile, folder)}
+            )
         return resolve_profile_paths(profile, folder)
 
     def _check_profile(self, profile: Profile, keys: TomlKeys) -> None:
@@ -166,11 +168,11 @@ class _ProfileReader(TomlFile):
                 error = self.build_error("key-in-file", message, (*keys, "headers", header), hint)
                 error.position = replace(error.position, source="")
                 self.report_error(error)
-        for limit, least in _LOWER_BOUNDS.items():
+        for limit, bound in _LOWER_BOUNDS.items():
             value = getattr(profile, limit)
-            if value is not None and value <= least:
-                message = f"{limit!r} must be more than {least}"
-                self.report("wrong-value", message, (*keys, limit), f"write more than {least}")
+            if value is not None and value <= bound:
+                message = f"{limit!r} must be more than {bound}"
+                self.report("wrong-value", message, (*keys, limit), f"write more than {bound}")
         if backend != "vllm" and profile.serve != Serve():
             message = f"'serve' starts a server for a vllm: model, and this is {profile.model!r}"
             hint = f'write model = "vllm:{name}", or remove it'
@@ -204,6 +206,8 @@ def resolve_profile_paths(profile: Profile, folder: Path) -> Profile:
 
 def _is_variable_name(name: str) -> bool:
     """Tell whether this may name an environment variable, and is not a key pasted here."""
-    signs = set(name)
-    pasted = len(name) >= 20 and any(map(str.islower, signs)) and any(map(str.isdigit, signs))
+    characters = set(name)
+    pasted = (
+        len(name) >= 20 and any(map(str.islower, characters)) and any(map(str.isdigit, characters))
+    )
     return name.isidentifier() and not pasted

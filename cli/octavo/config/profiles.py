@@ -1,4 +1,4 @@
-"""Which model a run uses: what `-m` says, else `octavo.toml`, else the embedded one.
+"""Chooses the model of a run: `-m` first, then `octavo.toml`, then the embedded model.
 
 An `octavo.toml`, or a `pyproject.toml` with a table `tool.octavo`, is looked for in the working
 directory and above it, up to the repository's root or the home directory, and an `octavo.toml` in
@@ -79,33 +79,33 @@ def resolve_model(model: str | None, *, cwd: Path, env: Mapping[str, str]) -> Mo
     """
     if model is not None and ":" in model:
         return _build_choice(model, Profile(model=model), "-m", env)
-    found = read_config_files(cwd)
+    files = read_config_files(cwd)
     if model is not None:
-        return _choose_profile(model, found, env)
-    for file in found:
+        return _choose_profile(model, files, env)
+    for file in files:
         if file.default is None:
             continue
         if ":" in file.default:
             profile = resolve_profile_paths(Profile(model=file.default), file.path.parent)
             return _build_choice(file.default, profile, str(file.path), env)
         try:
-            return _choose_profile(file.default, found, env)
+            return _choose_profile(file.default, files, env)
         except UsageError as error:
             assert file.default_position is not None
-            wrong = SpecError(
+            problem = SpecError(
                 error.message, code="no-profile", position=file.default_position, hint=error.hint
             )
-            raise SpecErrors((wrong,)) from None
+            raise SpecErrors((problem,)) from None
     notice = f"no model is configured: using the embedded {EMBEDDED_MODEL} (choose one with -m)"
     return ModelChoice(EMBEDDED_MODEL, Profile(model=EMBEDDED_MODEL), "", (notice,))
 
 
 def list_profiles(cwd: Path) -> dict[str, tuple[Profile, Path]]:
     """Return all profiles by name, each with the file that says it."""
-    found: dict[str, tuple[Profile, Path]] = {}
+    result: dict[str, tuple[Profile, Path]] = {}
     for file in reversed(read_config_files(cwd)):
-        found |= {name: (profile, file.path) for name, profile in file.profiles.items()}
-    return found
+        result |= {name: (profile, file.path) for name, profile in file.profiles.items()}
+    return result
 
 
 def read_settings(cwd: Path) -> dict[str, ConfigValue]:
@@ -113,13 +113,13 @@ def read_settings(cwd: Path) -> dict[str, ConfigValue]:
 
     Raises SpecErrors for a wrong file.
     """
-    found: dict[str, ConfigValue] = {}
+    result: dict[str, ConfigValue] = {}
     for file in reversed(read_config_files(cwd)):
         for name, value in file.settings.model_dump(exclude_unset=True).items():
-            found[name] = ConfigValue(value, file.positions[name])
+            result[name] = ConfigValue(value, file.positions[name])
         if file.default is not None and file.default_position is not None:
-            found["model"] = ConfigValue(file.default, file.default_position)
-    return found
+            result["model"] = ConfigValue(file.default, file.default_position)
+    return result
 
 
 def read_config_files(cwd: Path) -> list[ProfileFile]:
@@ -130,11 +130,11 @@ def read_config_files(cwd: Path) -> list[ProfileFile]:
     return [read_profile_file(path) for path in find_config_files(cwd)]
 
 
-def _choose_profile(name: str, found: list[ProfileFile], env: Mapping[str, str]) -> ModelChoice:
-    for file in found:
+def _choose_profile(name: str, files: list[ProfileFile], env: Mapping[str, str]) -> ModelChoice:
+    for file in files:
         if name in file.profiles:
             return _build_choice(name, file.profiles[name], str(file.path), env)
-    known = {each for file in found for each in file.profiles}
+    known = {each for file in files for each in file.profiles}
     hint = (
         suggest(name, known) if known else f"write -m openai:{name}, or a profile in {CONFIG_FILE}"
     )

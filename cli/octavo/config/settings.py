@@ -1,4 +1,4 @@
-"""What `octavo.toml` may say beside its profiles: the options that a project wants by default.
+"""The options that `octavo.toml` may set for a project, next to its profiles.
 
 Each is the option of the same name, so that `--keep-going` is `keep_going` here.
 """

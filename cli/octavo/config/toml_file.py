@@ -1,4 +1,4 @@
-"""A TOML file of ours, and the places in it that errors name."""
+"""Reads a TOML configuration file and finds the positions that errors name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which GGUF file a name means, and what stands for it in keys."""
+"""Finds the GGUF file that a name means, and its hash for keys."""
 
 from __future__ import annotations
 
@@ -85,18 +85,22 @@ def find_model(name: str) -> ModelFile:
 def _list_candidates(name: str) -> tuple[Path, ...]:
     if not name or Path(name).name != name:
         return ()
-    place = find_models_directory()
-    return (place / name, place / f"{name}.gguf")
+    directory = find_models_directory()
+    return (directory / name, directory / f"{name}.gguf")
 
 
 def _hash_file(path: Path) -> str:
     """Return a file's SHA-256; large files are read once and then known by size and time."""
     try:
         stat = path.stat()
-        mark = f"{path.resolve()}\n{stat.st_size}\n{stat.st_mtime_ns}\n{stat.st_ino}"
-        memory = find_models_directory() / "digests" / hashlib.sha256(os.fsencode(mark)).hexdigest()
+        fingerprint = f"{path.resolve()}\n{stat.st_size}\n{stat.st_mtime_ns}\n{stat.st_ino}"
+        cache_file = (
+            find_models_directory()
+            / "digests"
+            / hashlib.sha256(os.fsencode(fingerprint)).hexdigest()
+        )
         try:
-            known = memory.read_text("ascii").strip()
+            known = cache_file.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError):
             known = ""
         if len(known) == 64:
@@ -108,17 +112,17 @@ def _hash_file(path: Path) -> str:
             f"model file {path} cannot be read: {error.strerror or error}",
             hint="name a .gguf file that can be read",
         ) from error
-    _cache_digest(memory, found)
+    _cache_digest(cache_file, found)
     return found
 
 
-def _cache_digest(memory: Path, digest: str) -> None:
-    """Keep a digest if that is possible; a place that cannot be written costs only time."""
+def _cache_digest(cache_file: Path, digest: str) -> None:
+    """Store a digest if possible; an unwritable directory costs only time."""
     try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        handle, written = tempfile.mkstemp(dir=memory.parent)
+        cache_file.parent.mkdir(parents=True, exist_ok=True)
+        handle, written = tempfile.mkstemp(dir=cache_file.parent)
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(digest)
-        Path(written).replace(memory)
+        Path(written).replace(cache_file)
     except OSError:
         return

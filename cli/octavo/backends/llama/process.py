@@ -28,9 +28,10 @@ _LAST_LINES = 3
 
 
 class LlamaLog:
-    """The end of a file in the state directory, shared by all processes; `file` is open to append.
+    """The end of the log file in the state directory, which all processes share.
 
-    Where that directory cannot be written, an unnamed file takes its place.
+    `file` is open to append. Where that directory cannot be written, an unnamed file takes its
+    place.
     """
 
     def __init__(self) -> None:
@@ -113,26 +114,26 @@ class LlamaSettings:
 class LlamaProcess:
     """A loaded model that answers one request at a time; made by `start`."""
 
-    def __init__(self, process: Process, log: LlamaLog, place: str) -> None:
+    def __init__(self, process: Process, log: LlamaLog, directory: str) -> None:
         self._process = process
         self._log = log
-        self._directory = place
+        self._directory = directory
         self._last_id = 0
 
     @classmethod
     async def start(cls, settings: LlamaSettings) -> LlamaProcess:
         """Load a model; raises ModelError when it cannot be."""
         log = LlamaLog()
-        place = tempfile.mkdtemp(prefix="octavo-")
+        directory = tempfile.mkdtemp(prefix="octavo-")
         # Threads that wait by spinning take the processor from those they wait for as soon as
         # anything else runs: on two busy cores that is a hundred times slower.
         environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", str(Path(__file__).with_name("worker.py")),
-            settings.as_json, place, stdin=PIPE, stdout=PIPE, stderr=log.file, env=environment,
+            settings.as_json, directory, stdin=PIPE, stdout=PIPE, stderr=log.file, env=environment,
             limit=_LONGEST_LINE, start_new_session=True,
         )  # fmt: skip
-        started = cls(process, log, place)
+        started = cls(process, log, directory)
         try:
             first = await started._read_message()
         except BaseException:
@@ -151,7 +152,7 @@ class LlamaProcess:
         self,
         body: Mapping[str, Any],
         started: Callable[[], None],
-        patience: float,
+        timeout_seconds: float,
         draft: Callable[[str], None] | None = None,
     ) -> Mapping[str, Any]:
         """Return the answer to a request: a mapping with `reply`, `vectors` or `error`.
@@ -159,7 +160,7 @@ class LlamaProcess:
         The body is a chat's, or holds `texts` to embed.
 
         Calls `started` at the first token, and `draft` with the text so far. Raises Transient when
-        nothing is heard for `patience` seconds, BackendError when the process ends.
+        nothing is heard for `timeout_seconds`, BackendError when the process ends.
         """
         self._last_id += 1
         number = self._last_id
@@ -167,7 +168,7 @@ class LlamaProcess:
         text = ""
         try:
             while True:
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(timeout_seconds):
                     message = await self._read_message()
                 if message.get("id") != number:
                     continue  # the rest of a call that was cancelled
@@ -179,8 +180,8 @@ class LlamaProcess:
                     return message
         except TimeoutError:
             await self.close()
-            silence = f"the embedded model said nothing for {patience:g} s"
-            raise Transient(silence, kind="timeout") from None
+            reason = f"the embedded model said nothing for {timeout_seconds:g} s"
+            raise Transient(reason, kind="timeout") from None
         except asyncio.CancelledError:
             self._write_message({"cancel": number})
             raise

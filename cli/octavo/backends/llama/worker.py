@@ -54,12 +54,14 @@ def main() -> None:
     settings: dict[str, Any] = json.loads(sys.argv[1])
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the library prints goes to the log
-    place = sys.argv[2]
+    directory = sys.argv[2]
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     cancelled: set[int] = set()
-    threading.Thread(target=_read_requests, args=(requests, cancelled, place), daemon=True).start()
+    threading.Thread(
+        target=_read_requests, args=(requests, cancelled, directory), daemon=True
+    ).start()
     try:
-        server = _load_server(settings, place)
+        server = _load_server(settings, directory)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent tells the user
         time.sleep(_LOG_DELAY)
         _write_message(answers, {"failed": str(error)})
@@ -71,7 +73,7 @@ def main() -> None:
 
 
 def _read_requests(
-    requests: queue.SimpleQueue[dict[str, Any]], cancelled: set[int], place: str
+    requests: queue.SimpleQueue[dict[str, Any]], cancelled: set[int], directory: str
 ) -> None:
     """Take requests in until the input ends, and the process with it."""
     for line in sys.stdin.buffer:
@@ -80,11 +82,11 @@ def _read_requests(
             cancelled.add(message["cancel"])
         else:
             requests.put(message)
-    shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)
     os._exit(0)  # the library's own end waits for calls under way
 
 
-def _load_server(settings: dict[str, Any], place: str) -> _Server:
+def _load_server(settings: dict[str, Any], directory: str) -> _Server:
     """Load the model and return its server, which nobody else can reach."""
     xllamacpp: Any = importlib.import_module("xllamacpp")  # after standard output was put aside
     params = xllamacpp.CommonParams()
@@ -105,7 +107,7 @@ def _load_server(settings: dict[str, Any], place: str) -> _Server:
     params.verbosity = 2
     # The library cannot be kept from listening: where it can be a socket in a directory of ours,
     # no port is opened, and in any case nobody knows the key.
-    socket = os.path.join(place, "llama.sock")  # noqa: PTH118 - a string is asked for
+    socket = os.path.join(directory, "llama.sock")  # noqa: PTH118 - a string is asked for
     if sys.platform != "win32" and len(socket) <= _MAX_SOCKET_PATH:
         params.hostnames = [socket]
     params.port = 0
@@ -118,7 +120,7 @@ def _load_server(settings: dict[str, Any], place: str) -> _Server:
 
 
 class _PrefixCache:
-    """How much of the last prompt the model keeps, and whether using it would change a reply.
+    """How much of the last prompt can be reused without changing a reply.
 
     A prompt is computed in batches, and a batch of one token by another routine than larger ones,
     which rounds otherwise. So what is kept is used only where no such remainder is left, with it
@@ -136,7 +138,7 @@ class _PrefixCache:
         )
 
     def invalidate(self) -> None:
-        """Take nothing for granted: a prompt is being computed and may be given up."""
+        """Mark everything as not reusable while a prompt is computed."""
         self._reusable = 0
 
     def mark_computed(self, total: int) -> None:
@@ -211,10 +213,10 @@ class _RequestHandler:
             if unusable:
                 return True
             began = gathered.add_chunk(chunk)
-            sign: dict[str, Any] = {"id": number, "began": True} if began else {"id": number}
-            if said := gathered.new_text:
-                sign["said"] = said
-            _write_message(self._answers, sign)
+            message: dict[str, Any] = {"id": number, "began": True} if began else {"id": number}
+            if text := gathered.new_text:
+                message["said"] = text
+            _write_message(self._answers, message)
             return False
 
         kept = self._prefix_cache

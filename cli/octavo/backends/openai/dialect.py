@@ -1,4 +1,4 @@
-"""How one server wants a request written, and what it was found not to take."""
+"""How a server wants requests written, and which fields it has refused."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Dialect:
         return {name: each for name, each in body.items() if name not in left_out} | {"n": number}
 
     def drop_field(self, name: str) -> Dialect | None:
-        """Return the dialect of a server that refused a field, or None when no other is left.
+        """Return the dialect without a refused field, or None when no alternative is left.
 
         What the user's options say is not given up; `system` stands for the role of that name.
         """
@@ -147,11 +147,12 @@ def _build_messages(messages: tuple[Message, ...], role: str) -> list[dict[str, 
 
 
 def _build_response_format(schema: JsonSchema, *, lengths: bool) -> dict[str, Any]:
-    name = "".join(sign for sign in str(schema.get("title", "")) if sign.isalnum())[:64]
+    title = str(schema.get("title", ""))
+    name = "".join(character for character in title if character.isalnum())[:64]
     strict = _is_strict(schema)
     sent = dict(schema) if lengths or not strict else _remove_text_lengths(schema)
-    form = {"name": name or "record", "schema": sent, "strict": strict}
-    return {"type": "json_schema", "json_schema": form}
+    json_schema = {"name": name or "record", "schema": sent, "strict": strict}
+    return {"type": "json_schema", "json_schema": json_schema}
 
 
 def _remove_text_lengths(schema: object, *, names: bool = False) -> Any:  # noqa: ANN401 - a JSON value
@@ -172,7 +173,7 @@ def _remove_text_lengths(schema: object, *, names: bool = False) -> Any:  # noqa
 
 
 def _is_strict(schema: object) -> bool:
-    """Tell whether a schema keeps to the strict subset: closed objects, every field required."""
+    """Return whether a schema is in the strict subset: closed objects, every field required."""
     if isinstance(schema, list):
         return all(_is_strict(each) for each in cast("list[object]", schema))
     if not isinstance(schema, dict):

@@ -6,15 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from octavo.backends.openai.json_access import as_list, as_object, as_text
-from octavo.backends.openai.rate_limit_headers import read_rate_limits, read_retry_after
-from octavo.backends.openai.server_error import (
-    find_error,
-    read_codes,
-    read_message,
-    read_retry_delay,
-    read_status,
-)
+from octavo.backends.openai.server_error import ServerError
 from octavo.config.endpoint import Endpoint
 from octavo.errors import (
     AuthError,
@@ -26,7 +18,6 @@ from octavo.errors import (
     RequestError,
 )
 from octavo.protocols.backends import Transient
-from octavo.protocols.transport import TransportReply
 
 __all__ = ["build_exception", "find_refused_field", "is_filtered", "is_too_long"]
 
@@ -74,105 +65,89 @@ _TRANSIENT_KINDS = {
 }
 
 
-def is_too_long(reply: TransportReply) -> bool:
-    """Tell whether the prompt was found too long."""
-    if reply.status == 413 or read_codes(reply.body) & _CONTEXT_CODES:
+def is_too_long(error: ServerError) -> bool:
+    """Return whether the server found the prompt too long."""
+    if error.http_status == 413 or error.codes & _CONTEXT_CODES:
         return True
-    return read_status(reply) in {400, 422} and bool(
-        _TOO_LONG_WORDS.search(read_message(reply.body))
-    )
+    return error.status in {400, 422} and bool(_TOO_LONG_WORDS.search(error.message))
 
 
-def is_filtered(reply: TransportReply) -> bool:
-    """Tell whether a content filter refused the prompt."""
-    flagged = as_object(find_error(reply.body).get("metadata")).get("reasons")
-    return read_status(reply) in {400, 403} and bool(
-        flagged or read_codes(reply.body) & _FILTER_CODES
-    )
+def is_filtered(error: ServerError) -> bool:
+    """Return whether a content filter refused the prompt."""
+    return error.status in {400, 403} and bool(error.is_flagged or error.codes & _FILTER_CODES)
 
 
-def find_refused_field(reply: TransportReply, fields: Mapping[str, Any]) -> str | None:
-    """Return the field of a request that the server says it does not take, if it names one.
+def find_refused_field(error: ServerError, request_body: Mapping[str, Any]) -> str | None:
+    """Return the request field that the server says it does not accept, if it names one.
 
     `system` stands for the role of that name.
     """
-    words = read_message(reply.body)
-    if (
-        read_status(reply) not in {400, 422}
-        or is_too_long(reply)
-        or not _REFUSED_WORDS.search(words)
-    ):
+    message = error.message
+    if error.status not in {400, 422} or is_too_long(error) or not _REFUSED_WORDS.search(message):
         return None
-    error = find_error(reply.body)
-    paths = [as_text(error.get("param"))]
-    for problem in as_list(error.get("detail")):
-        paths += [part for part in as_list(as_object(problem).get("loc")) if isinstance(part, str)]
-    for path in paths:
+    for path in error.fields:
         field = re.split(r"[.\[]", path)[0]
-        if field in fields and field != "messages":
+        if field in request_body and field != "messages":
             return field
-    if _ROLE_WORDS.search(words):
+    if _ROLE_WORDS.search(message):
         return "system"
-    places = {
+    matches_by_start = {
         match.start(): match[0]
-        for name in fields.keys() - {"messages", "model"}
-        for match in re.finditer(rf"\b{re.escape(name)}\b", words)
+        for name in request_body.keys() - {"messages", "model"}
+        for match in re.finditer(rf"\b{re.escape(name)}\b", message)
     }
-    return places[min(places)] if places else None
+    return matches_by_start[min(matches_by_start)] if matches_by_start else None
 
 
-def build_exception(
-    reply: TransportReply, endpoint: Endpoint, model: str
-) -> OctavoError | Transient:
-    """Return what to raise for a reply that is an error."""
-    status, codes, place = read_status(reply), read_codes(reply.body), endpoint.netloc
-    words = read_message(reply.body) or "no reason given"
-    if status == 402 or codes & _QUOTA_CODES:
-        error = QuotaError(
-            f"{place}: no quota left: {words}",
+def build_exception(error: ServerError, endpoint: Endpoint, model: str) -> OctavoError | Transient:
+    """Return what to raise for an error of a server."""
+    status, netloc = error.status, endpoint.netloc
+    message = error.message or "no reason given"
+    if status == 402 or error.codes & _QUOTA_CODES:
+        exception = QuotaError(
+            f"{netloc}: no quota left: {message}",
             hint="add credit to the account, or choose another model with -m",
         )
-    elif codes & _MODEL_CODES:
-        error = ModelError(f"{place} does not have the model {model!r}: {words}")
-    elif is_too_long(reply):
-        error = ContextError(
-            f"{place} found the prompt too long: {words}",
+    elif error.codes & _MODEL_CODES:
+        exception = ModelError(f"{netloc} does not have the model {model!r}: {message}")
+    elif is_too_long(error):
+        exception = ContextError(
+            f"{netloc} found the prompt too long: {message}",
             hint="state the model's window in its profile, as window = TOKENS",
         )
     elif status in {401, 403}:
-        error = _build_auth_error(endpoint, status)
+        exception = _build_auth_error(endpoint, status)
     elif status in _TRANSIENT_KINDS or status >= 500:
-        told = read_retry_delay(reply.body)
-        error = Transient(
-            f"{place} answered {status}: {words}",
+        exception = Transient(
+            f"{netloc} answered {status}: {message}",
             kind=_TRANSIENT_KINDS.get(status, "server"),
-            retry_after=read_retry_after(reply.headers) if told is None else told,
-            limits=read_rate_limits(reply.headers),
+            retry_after=error.retry_after,
+            limits=error.limits,
         )
     elif status < 400:
-        error = BackendError(
-            f"{place} answered {status}, a redirect, which is not followed with a key",
+        exception = BackendError(
+            f"{netloc} answered {status}, a redirect, which is not followed with a key",
             hint="set base_url to where it leads",
         )
     else:
-        error = RequestError(f"{place} rejected the request ({status}): {words}")
-    return error
+        exception = RequestError(f"{netloc} rejected the request ({status}): {message}")
+    return exception
 
 
 def _build_auth_error(endpoint: Endpoint, status: int) -> AuthError:
-    """Return the error that names where the key came from, and nothing of what the server said.
+    """Return an AuthError that names the key's source and quotes nothing of the server's words.
 
     Servers quote keys, whole or in part.
     """
-    place, tried = endpoint.netloc, endpoint.key_source.description
+    netloc, tried = endpoint.netloc, endpoint.key_source.description
     if endpoint.key is None:
         where = f"; there is none in {tried}" if tried else ", and none is configured for it"
         hint = "name the variable that holds it with api_key_env in the profile"
         return AuthError(
-            f"{place} wants a key ({status}){where}",
+            f"{netloc} wants a key ({status}){where}",
             hint=f"export {endpoint.key_source.env}=…" if endpoint.key_source.env else hint,
         )
     return AuthError(
-        f"{place} rejected the key from {tried} ({status})",
+        f"{netloc} rejected the key from {tried} ({status})",
         hint=f"check that the key is for {endpoint.host} and may use the model",
     )

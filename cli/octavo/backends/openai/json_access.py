@@ -1,4 +1,4 @@
-"""What a server sent, read without trusting its shape."""
+"""Reads JSON values from a server without trusting their types."""
 
 from __future__ import annotations
 

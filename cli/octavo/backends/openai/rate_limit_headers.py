@@ -80,7 +80,7 @@ def _parse_http_date(date: str, now: float) -> float | None:
 
     try:
         moment = parsedate_to_datetime(date)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
@@ -122,13 +122,13 @@ def read_rate_limits(
 
     A limit that does not say of what it is one is of requests.
     """
-    found: dict[tuple[_StatedKind, str], dict[str, str]] = {}
+    by_kind: dict[tuple[_StatedKind, str], dict[str, str]] = {}
     for header, value in headers.items():
         if "ratelimit" in header and (name := _parse_header_name(header)) is not None:
-            found.setdefault((name.kind, name.window), {})[name.role] = value
+            by_kind.setdefault((name.kind, name.window), {})[name.role] = value
     return tuple(
         found_limit
-        for (kind, window), values in found.items()
+        for (kind, window), values in by_kind.items()
         if (found_limit := _build_rate_limit(kind, window, values, now())) is not None
     )
 
@@ -155,9 +155,9 @@ def _parse_header_name(header: str) -> _HeaderName | None:
 
 
 def _build_rate_limit(
-    said: _StatedKind, window: str, values: Mapping[str, str], now: float
+    stated: _StatedKind, window: str, values: Mapping[str, str], now: float
 ) -> RateLimit | None:
-    kind = said or "requests"
+    kind = stated or "requests"
     remaining = parse_number(values.get("remaining", ""))
     if remaining is None or remaining < 0:
         return None
@@ -169,5 +169,5 @@ def _build_rate_limit(
         limit=limit if limit and limit > 0 else None,  # some say -1 for none
         reset=parse_seconds_until(values.get("reset", ""), now),
         # Where the kind is said and no window, it is a minute, or `reset` shows that it is longer.
-        period=_PERIODS.get(window, 60.0 if said else None),
+        period=_PERIODS.get(window, 60.0 if stated else None),
     )

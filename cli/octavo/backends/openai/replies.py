@@ -53,7 +53,7 @@ def parse_reply(body: Mapping[str, Any]) -> Reply:
     return _parse_choice(body, get_first_object(body.get("choices")))
 
 
-def parse_replies(body: Mapping[str, Any], most: int) -> tuple[Reply, ...]:
+def parse_replies(body: Mapping[str, Any], limit: int) -> tuple[Reply, ...]:
     """Return the choices of a completion as replies, at most so many, in their order.
 
     Servers tell the tokens of all choices together. The first reply carries those of the prompt;
@@ -62,10 +62,10 @@ def parse_replies(body: Mapping[str, Any], most: int) -> tuple[Reply, ...]:
     """
     listed = [as_object(each) for each in as_list(body.get("choices"))]
     listed.sort(key=lambda choice: as_count(choice.get("index")) or 0)
-    head, *rest = [_parse_choice(body, choice) for choice in listed[:most]] or [parse_reply(body)]
+    head, *rest = [_parse_choice(body, choice) for choice in listed[:limit]] or [parse_reply(body)]
     total = head.usage.completion
-    letters = len(head.text) + sum(len(reply.text) for reply in rest) or 1
-    parts = [total and total * len(reply.text) // letters for reply in rest]
+    characters = len(head.text) + sum(len(reply.text) for reply in rest) or 1
+    parts = [total and total * len(reply.text) // characters for reply in rest]
     if total is not None:
         own = replace(head.usage, completion=total - sum(part or 0 for part in parts))
         head = replace(head, usage=own)
@@ -82,20 +82,20 @@ def _parse_choice(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
     if reason in _ABORT_REASONS or choice.get("error"):
         raise Transient(f"the server gave the reply up ({reason or 'error'})", kind="server")
     message = as_object(choice.get("message"))
-    said, thought = _split_reasoning(message.get("content"))
-    thought = (
-        as_text(message.get("reasoning_content")) or as_text(message.get("reasoning")) or thought
+    text, reasoning = _split_reasoning(message.get("content"))
+    reasoning = (
+        as_text(message.get("reasoning_content")) or as_text(message.get("reasoning")) or reasoning
     )
-    if match := _THINK_BLOCK.match(said):
-        said, thought = said[match.end() :], thought or match[1].strip()
+    if match := _THINK_BLOCK.match(text):
+        text, reasoning = text[match.end() :], reasoning or match[1].strip()
     finish = _FINISH_REASONS.get(reason, Finish.STOP)
     if refusal := as_text(message.get("refusal")):
-        said, finish = said or refusal, Finish.REFUSAL
+        text, finish = text or refusal, Finish.REFUSAL
     return Reply(
-        text=said,
+        text=text,
         finish=finish,
         usage=_parse_usage(as_object(body.get("usage"))),
-        reasoning=thought or None,
+        reasoning=reasoning or None,
         logprobs=_parse_logprobs(as_object(choice.get("logprobs"))),
         model=as_text(body.get("model")) or None,
     )
@@ -103,15 +103,15 @@ def _parse_choice(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
 
 def _split_reasoning(content: object) -> tuple[str, str]:
     """Return the text and the reasoning of a message's content, a text or a list of parts."""
-    said, thought = as_text(content), ""
+    text, reasoning = as_text(content), ""
     for each in as_list(content):
         part = as_object(each)
         if part.get("type") == "thinking":
             thinking = part.get("thinking")
-            thought += as_text(thinking) or _split_reasoning(thinking)[0]
+            reasoning += as_text(thinking) or _split_reasoning(thinking)[0]
         else:
-            said += as_text(part.get("text"))
-    return said, thought
+            text += as_text(part.get("text"))
+    return text, reasoning
 
 
 def _parse_usage(usage: Mapping[str, Any]) -> Usage:
@@ -144,36 +144,33 @@ def _parse_logprobs(logprobs: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
 def parse_echoed_logprobs(
     body: Mapping[str, Any], prompt: str, start: int
 ) -> tuple[TokenLogprob, ...]:
-    """Return the tokens of an echoed prompt from character `start` on, with their probabilities.
+    """Return the log probabilities of an echoed prompt's tokens from character `start` on.
 
     Tokens are found in the prompt and not by the offsets that servers tell: those count marks that
     are not in it, and pieces of characters.
     """
     found = as_object(get_first_object(body.get("choices")).get("logprobs"))
-    tops = as_list(found.get("top_logprobs"))
     tokens: list[TokenLogprob] = []
     position = 0
-    for place, each in enumerate(as_list(found.get("tokens"))):
-        token = as_text(each)
-        at = prompt.find(token, position, position + len(token) + _MAX_TOKEN_GAP)
-        if at < 0:
+    for index, value in enumerate(as_list(found.get("tokens"))):
+        token = as_text(value)
+        found_at = prompt.find(token, position, position + len(token) + _MAX_TOKEN_GAP)
+        if found_at < 0:
             if "\N{REPLACEMENT CHARACTER}" not in token:
                 continue
-            at = position  # a piece of a character
+            found_at = position  # a piece of a character
         elif position == len(prompt):
             break  # the model's own continuation
         else:
-            position = at + len(token)
-        logprob = as_list(found.get("token_logprobs"))[place]
+            position = found_at + len(token)
+        logprob = as_list(found.get("token_logprobs"))[index]
         if position > start and isinstance(logprob, (int, float)):
-            top = as_object(tops[place] if place < len(tops) else None)
-            others = tuple((name, float(value)) for name, value in top.items())
-            tokens.append(TokenLogprob(token, float(logprob), others))
+            tokens.append(TokenLogprob(token, float(logprob)))
     return tuple(tokens)
 
 
 class StreamedCompletion:
-    """Puts a streamed completion together; `started` is called at its first token.
+    """Assembles a streamed completion; `started` is called at its first token.
 
     `draft`, when given, is called with the text so far.
     """
@@ -206,11 +203,11 @@ class StreamedCompletion:
         self._finish_reason = choice.get("finish_reason") or self._finish_reason
         self._logprobs += as_list(as_object(choice.get("logprobs")).get("content"))
         for name in ("content", "reasoning_content", "reasoning", "refusal"):
-            said = "".join(_split_reasoning(delta.get(name))) if delta.get(name) else ""
-            if said:
-                self._fields.setdefault(name, []).append(said)
+            text = "".join(_split_reasoning(delta.get(name))) if delta.get(name) else ""
+            if text:
+                self._fields.setdefault(name, []).append(text)
                 if self._on_text is not None and name == "content":
-                    self._text += said
+                    self._text += text
                     self._on_text(self._text)
                 if self._on_first_token is not None:
                     self._on_first_token()
@@ -241,11 +238,11 @@ def parse_embeddings(body: Mapping[str, Any], texts: int) -> Embedded:
     Raises Transient when there is not one for each of so many texts.
     """
     found: dict[int, Vector] = {}
-    for place, each in enumerate(map(as_object, as_list(body.get("data")))):
+    for position, each in enumerate(map(as_object, as_list(body.get("data")))):
         index = as_count(each.get("index"))
         numbers = as_list(each.get("embedding"))
         if numbers and all(isinstance(number, (int, float)) for number in numbers):
-            found[place if index is None else index] = to_vector(numbers)
+            found[position if index is None else index] = to_vector(numbers)
     if found.keys() != set(range(texts)):
         raise Transient(f"the server sent {len(found)} vectors for {texts} texts", kind="server")
     usage = Usage(prompt=as_count(as_object(body.get("usage")).get("prompt_tokens")))

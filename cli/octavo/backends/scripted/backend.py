@@ -1,4 +1,4 @@
-"""The scripted backend: a function or a file of rules decides the replies.
+"""The scripted backend: replies come from a function or a file of rules.
 
 It costs nothing and needs no network, so that tests, examples and users' own pipelines can be
 tried before anything is paid for:
@@ -93,13 +93,13 @@ class ScriptedBackend:
             self.requests.append(request)
         if request.scores:
             started()
-            before, text = (message.content for message in request.messages)
-            return Reply("", logprobs=_score_words(text, before))
-        given = self._handler(request)
-        if inspect.isawaitable(given):
-            given = await given
+            prefix, text = (message.content for message in request.messages)
+            return Reply("", logprobs=_score_words(text, prefix))
+        answer = self._handler(request)
+        if inspect.isawaitable(answer):
+            answer = await answer
         started()
-        reply = _build_reply(given, request)
+        reply = _build_reply(answer, request)
         if request.draft is not None:
             request.draft(reply.text)
         return reply
@@ -120,9 +120,9 @@ class ScriptedBackend:
         """Do nothing: there is nothing to release."""
 
 
-def _score_words(text: str, before: str) -> tuple[TokenLogprob, ...]:
+def _score_words(text: str, prefix: str) -> tuple[TokenLogprob, ...]:
     """Return log probabilities of a text's words by what stands before: known words are likely."""
-    seen = Counter(re.findall(r"\w+", before.casefold()))
+    seen = Counter(re.findall(r"\w+", prefix.casefold()))
     tokens: list[TokenLogprob] = []
     for token in re.findall(r"\s*\w+|\s*[^\w\s]|\s+$", text):
         word = token.strip().casefold()
@@ -131,19 +131,19 @@ def _score_words(text: str, before: str) -> tuple[TokenLogprob, ...]:
     return tuple(tokens)
 
 
-def _build_reply(given: object, request: Request) -> Reply:
+def _build_reply(answer: object, request: Request) -> Reply:
     """Return a handler's value as a reply with usage."""
-    if isinstance(given, str):
-        given = Reply(given)
-    elif isinstance(given, Mapping):
-        given = Reply(json.dumps(given, ensure_ascii=False))
-    elif not isinstance(given, Reply):
-        kind = type(given).__name__
+    if isinstance(answer, str):
+        answer = Reply(answer)
+    elif isinstance(answer, Mapping):
+        answer = Reply(json.dumps(answer, ensure_ascii=False))
+    elif not isinstance(answer, Reply):
+        kind = type(answer).__name__
         raise UsageError(f"a handler gave {kind}, not a text, a mapping or a Reply")
-    if given.usage != Usage():
-        return given
+    if answer.usage != Usage():
+        return answer
     prompt = sum(len(message.content.split()) for message in request.messages)
-    return replace(given, usage=Usage(prompt=prompt, completion=len(given.text.split())))
+    return replace(answer, usage=Usage(prompt=prompt, completion=len(answer.text.split())))
 
 
 def _open(name: str, profile: Profile) -> ScriptedBackend:

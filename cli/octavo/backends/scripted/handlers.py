@@ -54,7 +54,11 @@ def sentences(count: int) -> Callable[[Request], str]:
 
     def summarize(request: Request) -> str:
         parts = [split_sentences(text) for text in _find_fenced_texts(request)]
-        turns = sorted((turn, part) for part, own in enumerate(parts) for turn in range(len(own)))
+        turns = sorted(
+            (turn, part)
+            for part, sentences_of_part in enumerate(parts)
+            for turn in range(len(sentences_of_part))
+        )
         return " ".join(
             parts[part][turn] for part, turn in sorted((p, t) for t, p in turns[:count])
         )

@@ -67,9 +67,9 @@ class _RuleSource:
             node = loader.get_single_node()
             if node is None:
                 return {}
-            repeated = tuple(self.index_positions(node, ()))
-            if repeated:
-                raise SpecErrors(repeated)
+            errors = tuple(self.index_positions(node, ()))
+            if errors:
+                raise SpecErrors(errors)
             return loader.construct_document(node)
         except yaml.YAMLError as error:
             mark: Any = getattr(error, "problem_mark", None)

@@ -184,7 +184,7 @@ _FAULT_ERRORS: dict[FaultName, type[OctavoError]] = {
 
 
 class RuleHandler:
-    """A handler that answers by rules; `path` names them in errors.
+    """A handler that answers by rules; `path` names the file in errors.
 
     A fault with `times` counts the tries of each call apart, re-asks included, so that what a
     call meets does not depend on the calls beside it.

@@ -52,12 +52,12 @@ def find_proxy(url: str) -> Proxy | None:
     named = getproxies().get(parts.scheme)
     if not named or proxy_bypass(parts.netloc):
         return None
-    found = urlsplit(named if "://" in named else f"http://{named}")
-    plain = f"{found.scheme}://{found.netloc.rpartition('@')[2]}"
-    if found.username is None:
-        return Proxy(plain)
-    pair = f"{unquote(found.username)}:{unquote(found.password or '')}"
-    return Proxy(plain, "Basic " + b64encode(pair.encode()).decode())
+    proxy = urlsplit(named if "://" in named else f"http://{named}")
+    address = f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
+    if proxy.username is None:
+        return Proxy(address)
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return Proxy(address, "Basic " + b64encode(pair.encode()).decode())
 
 
 _CONNECT_TIMEOUT = 30.0
@@ -118,8 +118,8 @@ class AiohttpTransport:
             ):
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 if event is not None and "event-stream" in headers.get("content-type", ""):
-                    pieces = response.content.iter_any()
-                    await read_events(pieces, reader, event, limit)
+                    blocks = response.content.iter_any()
+                    await read_events(blocks, reader, event, limit)
                     return TransportReply(response.status, headers, None)
                 read = await response.read()
                 return TransportReply(response.status, headers, decode_json(read, self._endpoint))
@@ -154,8 +154,8 @@ class AiohttpTransport:
             self._proxy = proxy.url
             if proxy.authorization is not None:
                 secure = endpoint.base_url.startswith("https:")
-                carrier = self._proxy_headers if secure else self._headers
-                carrier["Proxy-Authorization"] = proxy.authorization
+                target = self._proxy_headers if secure else self._headers
+                target["Proxy-Authorization"] = proxy.authorization
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),

@@ -107,9 +107,9 @@ class OpenAITransport:
                     # With this `cast_to` the response itself comes back, streamed or not.
                     response = cast("httpx2.Response", streamed)
                     if "event-stream" in response.headers.get("content-type", ""):
-                        pieces = response.aiter_bytes()
+                        blocks = response.aiter_bytes()
                         try:
-                            await read_events(pieces, reader, event, limit)
+                            await read_events(blocks, reader, event, limit)
                         finally:
                             await response.aclose()
                         return TransportReply(response.status_code, dict(response.headers), None)
@@ -159,7 +159,7 @@ class OpenAITransport:
 
 
 def _omit_ambient_headers() -> dict[str, openai.Omit]:
-    """Return what leaves out the headers that the environment wants sent to another server."""
+    """Return headers that keep the environment's OpenAI headers from another server."""
     lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
     return {line.partition(":")[0].strip(): openai.Omit() for line in lines if ":" in line}
 

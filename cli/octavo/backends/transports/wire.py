@@ -1,4 +1,4 @@
-"""JSON and server-sent events as bytes, and how a lost request is told."""
+"""Encodes and decodes JSON and server-sent events, and builds the errors for lost requests."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ class EventReader:
         self._data: list[bytes] = []
         self.done = False
 
-    def feed(self, piece: bytes) -> list[Any]:
+    def feed(self, data: bytes) -> list[Any]:
         """Return the events that these bytes complete."""
-        *lines, self._rest = (self._rest + piece).split(b"\n")
+        *lines, self._rest = (self._rest + data).split(b"\n")
         events: list[Any] = []
         for line in lines:
             text = line.rstrip(b"\r")
@@ -96,7 +96,7 @@ class EventReader:
 
 
 async def read_events(
-    pieces: AsyncIterable[bytes],
+    blocks: AsyncIterable[bytes],
     reader: EventReader,
     event: Callable[[Any], None],
     limit: asyncio.Timeout,
@@ -106,19 +106,19 @@ async def read_events(
     Each event renews the endpoint's patience; comments, which some servers send to keep the
     connection alive, don't.
     """
-    patience = reader.endpoint.timeout
+    timeout = reader.endpoint.timeout
     now = asyncio.get_running_loop().time
-    async for piece in pieces:
+    async for block in blocks:
         if reader.done:
             continue
-        events = reader.feed(piece)
+        events = reader.feed(block)
         for each in events:
             event(each)
         if reader.done:
             event(None)
             limit.reschedule(now() + _CLOSE_TIMEOUT)
         elif events:
-            limit.reschedule(now() + patience)
+            limit.reschedule(now() + timeout)
     if not reader.done:
         for each in reader.finish():
             event(each)

@@ -1,4 +1,4 @@
-"""Runs a server and sees to it that nothing of it outlives Octavo; run as a script.
+"""Runs a server and ends all its processes when Octavo ends; run as a script.
 
     python guard.py COMMAND ARGUMENT...
 

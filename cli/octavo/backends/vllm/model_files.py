@@ -1,4 +1,4 @@
-"""Which weights a vLLM model stands for, and where their tokenizer is."""
+"""Which weights a vLLM model name means, and where their tokenizer file is."""
 
 from __future__ import annotations
 

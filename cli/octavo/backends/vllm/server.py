@@ -194,36 +194,38 @@ class VLLMServer:
         """End the server and all its processes; safe to call twice."""
         await self._stop(keep_log=keep_log)
 
-    async def _wait_until_ready(self, stage: Callable[[str], None], patience: float) -> None:
+    async def _wait_until_ready(self, stage: Callable[[str], None], timeout_seconds: float) -> None:
         assert self._process.stdout is not None
-        first = await self._process.stdout.readline()
-        self._group = int(first) if first.strip().isdigit() else 0
+        first_line = await self._process.stdout.readline()
+        self._group = int(first_line) if first_line.strip().isdigit() else 0
         root = create_root_transport(self.base_url, self.headers, _HEALTH_TIMEOUT)
-        told: str | None = None
+        last_stage: str | None = None
         try:
             while True:
                 self._log.read()
-                if told != self._log.stage:
-                    told = self._log.stage
-                    stage(f"starting vLLM for {self.name}" + (f": {told}" if told else ""))
+                if last_stage != self._log.stage:
+                    last_stage = self._log.stage
+                    stage(
+                        f"starting vLLM for {self.name}" + (f": {last_stage}" if last_stage else "")
+                    )
                 if await self.wait_for_exit(_POLL_INTERVAL):
                     code = self._process.returncode or 0
-                    raise self._explain_exit(code, first)
+                    raise self._explain_exit(code, first_line)
                 if await _is_healthy(root):
                     self._log.read()
                     return
-                if time.monotonic() - self._log.last_growth > patience:
+                if time.monotonic() - self._log.last_growth > timeout_seconds:
                     raise BackendError(
-                        f"vLLM said nothing for {patience:g} s while it started;"
+                        f"vLLM said nothing for {timeout_seconds:g} s while it started;"
                         f" its last words: {self.last_error}",
                         hint="raise `timeout` in the profile if it needs longer",
                     )
         finally:
             await root.close()
 
-    def _explain_exit(self, code: int, first: bytes) -> BackendError | UsageError:
+    def _explain_exit(self, code: int, first_line: bytes) -> BackendError | UsageError:
         error = self._log.explain_exit(self._model, self._port, code)
-        if not first:  # the guard never got to start it
+        if not first_line:  # the guard never got to start it
             return UsageError(
                 f"vLLM could not be started: {self._log.read_last_error()}", hint=error.hint
             )

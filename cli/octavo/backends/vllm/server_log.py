@@ -1,4 +1,4 @@
-"""What vLLM writes while it starts: how far it is, what it found, and why it could not."""
+"""Reads what vLLM logs while it starts: its progress, its cache size, and why it failed."""
 
 from __future__ import annotations
 
@@ -158,16 +158,16 @@ class VLLMLog:
         if self._rest:
             self._parse_line(self._rest)
             self._rest = ""
-        plain = [words for line in self._lines if (words := _PREFIX.sub("", line).strip())]
+        lines = [words for line in self._lines if (words := _PREFIX.sub("", line).strip())]
         for cause in _CAUSES:
-            line = next((line for line in plain if cause.pattern.search(line)), None)
+            line = next((line for line in lines if cause.pattern.search(line)), None)
             if line is not None:
                 message = cause.message.format(model=model, port=port)
                 return cause.error(
                     f"{message}: {_shorten(line)}", hint=f"{cause.hint}; {self.where}"
                 )
         return BackendError(
-            f"vLLM ended with {code} before it answered: {self._find_last_error(plain)}",
+            f"vLLM ended with {code} before it answered: {self._find_last_error(lines)}",
             hint=f"correct what it says; {self.where}",
         )
 
@@ -206,8 +206,10 @@ class VLLMLog:
 
 
 def _shorten(words: str) -> str:
-    plain = " ".join("".join(sign if sign.isprintable() else " " for sign in words).split())
-    return plain if len(plain) <= _MAX_MESSAGE else plain[:_MAX_MESSAGE] + "…"
+    line = " ".join(
+        "".join(character if character.isprintable() else " " for character in words).split()
+    )
+    return line if len(line) <= _MAX_MESSAGE else line[:_MAX_MESSAGE] + "…"
 
 
 def _delete_old_logs(folder: Path) -> None:
