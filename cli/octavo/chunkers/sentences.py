@@ -64,17 +64,17 @@ def split(document: Document, options: Sentences, counter: Counter) -> tuple[Chu
     if options.sentences is None:
         ways = (CutLevel(partial(_cut_within, places, prices), 0), *build_fine_levels(budget))
         return pack_pieces(document, [cut_pieces(text, ways, budget, counter)], budget, counter)
-    each = count_pieces(text, places, prices, counter)
-    found = refine_pieces(text, each, build_fine_levels(budget), budget, counter)
-    few = group_neighbours(
-        hash_boundaries(text, found.starts),
-        found.counts,
-        most=options.sentences,
-        least=max(options.sentences // 2, 1),
-        room=budget,
+    sentences = count_pieces(text, places, prices, counter)
+    pieces = refine_pieces(text, sentences, build_fine_levels(budget), budget, counter)
+    groups = group_neighbours(
+        hash_boundaries(text, pieces.starts),
+        pieces.counts,
+        max_items=options.sentences,
+        min_items=max(options.sentences // 2, 1),
+        max_tokens=budget,
     )
-    firsts = [group.start for group in few]
-    return chunk_pieces(document, found, firsts, budget, counter)
+    first_pieces = [group.start for group in groups]
+    return chunk_pieces(document, pieces, first_pieces, budget, counter)
 
 
 def _cut_within(places: Sequence[int], prices: Sequence[int], text: str, span: Span) -> Cuts:

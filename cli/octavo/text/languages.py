@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+__all__ = ["LANGUAGES", "LANGUAGE_BY_SUFFIX"]
+
+
 LANGUAGES: Final = {
     "ada": "adb ads",
     "c": "c h",

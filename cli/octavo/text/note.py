@@ -18,7 +18,7 @@ Record = Mapping[str, Any]
 
 
 class Prediction(Enum):
-    """What a plan takes replies to be: as short, and as few of them used, as can be, or as long."""
+    """What a plan assumes: replies as short and as few of them used as possible, or as long."""
 
     SHORT = auto()
     LONG = auto()

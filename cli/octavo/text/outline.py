@@ -119,12 +119,12 @@ def _parse_atx(match: re.Match[str]) -> Heading:
     return Heading(len(match["atx"]), _strip_title(title), Span(match.start(), end))
 
 
-def _parse_setext(text: str, match: re.Match[str], least: int) -> Heading | None:
+def _parse_setext(text: str, match: re.Match[str], min_position: int) -> Heading | None:
     """Return the heading that an underline closes, or None where it is a rule or a table."""
     first = match.start()
     lines: list[str] = []
-    while first > least:
-        begin = max(text.rfind("\n", 0, first - 1) + 1, least)
+    while first > min_position:
+        begin = max(text.rfind("\n", 0, first - 1) + 1, min_position)
         line = text[begin : first - 1].rstrip("\r")
         if not line.strip() or (_NOT_PARAGRAPH.match(line) and not (lines and line[0] in " \t")):
             break

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from octavo.text.encoding import to_sendable
+from octavo.text.encoding import replace_surrogates
 
 __all__ = ["Estimate"]
 
@@ -82,7 +82,7 @@ class Estimate:
         try:
             data = text.encode()
         except UnicodeEncodeError:
-            data = to_sendable(text).encode()
+            data = replace_surrogates(text).encode()
         kinds = data.translate(_TABLE, _REST_OF_CHARACTER)
         cased = kinds.translate(_CASED)
         letters = cased.translate(_LETTERED)

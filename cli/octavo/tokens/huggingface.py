@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from octavo.errors import UsageError
-from octavo.text.encoding import to_sendable
+from octavo.text.encoding import replace_surrogates
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -67,6 +67,6 @@ class HuggingFace:
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, on all cores."""
-        prepared = [to_sendable(text) for text in texts]
+        prepared = [replace_surrogates(text) for text in texts]
         encoded = self._tokenizer.encode_batch_fast(prepared, add_special_tokens=False)
         return [len(encoding) for encoding in encoded]

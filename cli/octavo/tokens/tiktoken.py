@@ -12,7 +12,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from octavo.protocols.tokens import Counter
-from octavo.text.encoding import to_sendable
+from octavo.text.encoding import replace_surrogates
 from octavo.tokens.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _LOAD_TIMEOUT: Final = 60.0
 
 
 class Tiktoken:
-    """Counts as one of tiktoken's encodings does, or by the estimate when it cannot be had.
+    """Counts as one of tiktoken's encodings does, or by the estimate if it is not available.
 
     `notice` is told, in one line each, that a vocabulary may be fetched and that it was not.
     Special tokens in a text are plain text.
@@ -98,7 +98,7 @@ class _TiktokenEncoding:
         self._encode = encoding.encode_ordinary
 
     def count(self, text: str) -> int:
-        return len(self._encode(to_sendable(text)))
+        return len(self._encode(replace_surrogates(text)))
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         return [self.count(text) for text in texts]

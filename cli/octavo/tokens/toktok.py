@@ -9,7 +9,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, Final, Protocol
 
-from octavo.text.encoding import to_sendable
+from octavo.text.encoding import replace_surrogates
 
 __all__ = ["ENCODINGS", "Toktok"]
 
@@ -55,7 +55,7 @@ class Toktok:
         try:
             return self._encoding.count(text)
         except UnicodeEncodeError:
-            return self._encoding.count(to_sendable(text))
+            return self._encoding.count(replace_surrogates(text))
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text."""
@@ -67,7 +67,7 @@ class Toktok:
             count = encoding.count
             return [count(text) for text in texts]
         except UnicodeEncodeError:
-            return [encoding.count(to_sendable(text)) for text in texts]
+            return [encoding.count(replace_surrogates(text)) for text in texts]
 
 
 def _count_cores(texts: Sequence[str]) -> int:

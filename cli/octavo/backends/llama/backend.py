@@ -24,7 +24,7 @@ from octavo.backends.llama.weights import SMOLLM2, fetch_weights, find_models_di
 from octavo.errors import BackendError, ContextError, RequestError, UsageError
 from octavo.protocols.backends import BackendType, Capabilities, Profile
 from octavo.protocols.calls import Embedded, Finish, Reply, Request, TokenLogprob, Usage
-from octavo.text.encoding import to_sendable
+from octavo.text.encoding import replace_surrogates
 from octavo.text.vectors import to_vector
 
 __all__ = ["BACKEND", "LlamaBackend"]
@@ -202,7 +202,7 @@ class LlamaBackend:
         given, text = (message.content for message in request.messages)
         grammar: list[str] = []
         most = 1
-        for word, numbers in self._split_words(to_sendable(text)):
+        for word, numbers in self._split_words(replace_surrogates(text)):
             if numbers is None:
                 grammar.append(json.dumps(word, ensure_ascii=False))
                 most += len(word.encode())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from octavo.protocols.tokens import Counter
-from octavo.text.encoding import to_sendable
+from octavo.text.encoding import replace_surrogates
 from octavo.tokens.estimate import Estimate
 from octavo.tokens.gguf.byte_level import ByteLevel
 from octavo.tokens.gguf.metadata import GgufMetadata, read_metadata
@@ -46,9 +46,10 @@ def open_gguf_counter(path: Path) -> Counter:
 def get_word_tokenizer(
     path: Path,
 ) -> Callable[[str], Iterable[tuple[str, list[int] | None]]] | None:
-    """Return what gives a text's words and the numbers of their tokens; see ByteLevel.words.
+    """Return a function that splits a text into words with their token numbers.
 
-    None for a tokenizer of another kind. Raises UsageError when the file is not GGUF.
+    See ByteLevel.tokenize_words. None for a tokenizer of another kind.
+    Raises UsageError when the file is not GGUF.
     """
     metadata = read_metadata(path)
     words = find_word_pattern(str(metadata.scalars.get("tokenizer.ggml.pre", "")))
@@ -81,7 +82,7 @@ class _GgufCounter:
         return tuple(sorted(defined, key=lambda token: len(token.encode()), reverse=True))
 
     def count(self, text: str) -> int:
-        text = to_sendable(text)
+        text = replace_surrogates(text)
         parts, count = [text], 0
         for token in [token for token in self._user_defined_tokens if token in text]:
             pieces = [part.split(token) for part in parts]
