@@ -77,7 +77,6 @@ class FileFormat:
 
 
 _RTF: Final = b"{\\rtf1"
-_OLE: Final = FileFormat("an old or an encrypted office document", (".msg", ".doc", ".xls", ".ppt"))
 ZIP_MAGIC: Final = b"PK\x03\x04"
 
 # Formats that people hand over by mistake, by their first bytes; they explain a failure only,
@@ -111,14 +110,14 @@ _DISGUISED: Final = re.compile(rb"\{\\rtf1|%PDF-\d\.\d")
 
 
 def detect_format(data: bytes) -> FileFormat | None:
-    """Return what bytes that are no text seem to be, or None."""
+    """Return the format that non-text bytes seem to have, or None."""
     if data.startswith(ZIP_MAGIC):
         return _detect_archive(data)
     return next((kind for start, kind in _FORMATS if data.startswith(start)), None)
 
 
 def is_disguised(data: bytes) -> bool:
-    """Tell whether bytes are of a format that may decode as text, and is none."""
+    """Return whether bytes are of a format that may decode as text without being text."""
     return _DISGUISED.match(data) is not None
 
 
