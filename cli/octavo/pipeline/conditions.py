@@ -1,4 +1,4 @@
-"""Conditions over notes, as `where` holds them."""
+"""Conditions over notes, as `where` contains them."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _materialize(value: object) -> object:
 class Condition:
     """A condition in Jinja's expression language, such as `has_info and score >= 3`.
 
-    It is compiled once and evaluated for each note, whose fields (or `text`) are its names, beside
-    the parameters. `names` are those it uses. Raises UsageError when it is no expression.
+    It is compiled once and evaluated for each note, whose fields (or `text`) are its names, next
+    to the parameters. `names` are those it uses. Raises UsageError for an invalid expression.
     """
 
     def __init__(self, text: str) -> None:
@@ -78,7 +78,7 @@ class Condition:
         return bool(self._evaluate_as(values, bool))
 
     def evaluate(self, values: Mapping[str, object]) -> object:
-        """Return what the expression gives for these values; what it generates is a list.
+        """Return the value of the expression for these values; a generator becomes a list.
 
         Raises CallError as `holds` does.
         """

@@ -138,7 +138,7 @@ class Prompt:
         return frozenset(self.locate_variables())
 
     def locate_variables(self) -> Mapping[str, Position]:
-        """Return those names, each with its first place."""
+        """Return the names that the prompt takes from outside, each with its first position."""
         places: dict[str, Position] = {}
         for part in self._parts:
             places = {**part.template.variables, **places}
