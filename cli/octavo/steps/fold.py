@@ -109,7 +109,7 @@ def _ensure_prompts_fit(slots: Sequence[PendingNote], options: FoldOptions, work
 
 @dataclass(frozen=True, slots=True)
 class _FoldPart:
-    """A part to be worked in: its note, its place, and what follows it.
+    """A part to add to the running text: its note, its place, and what follows it.
 
     `share` is how much of the parts were read before it, `levels` how many calls stand between it
     and the result.

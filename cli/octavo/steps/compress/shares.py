@@ -15,21 +15,21 @@ _WHOLE_FROM = 0.95
 
 
 def allot_shares(
-    sizes: Sequence[int], weights: Sequence[float], budget: int, least: float
+    sizes: Sequence[int], weights: Sequence[float], budget: int, min_share: float
 ) -> list[float]:
-    """Return the share that each piece keeps, from `least` to 1, by its weight from 0 to 1.
+    """Return the share that each piece keeps, from `min_share` to 1, by its weight from 0 to 1.
 
     A piece never keeps a smaller share than one of less weight. Together they keep to the budget;
-    where that cannot be, each has the least share.
+    where that is impossible, each has the least share.
     """
 
     def compute_shares(level: float) -> list[float]:
-        return [_round_share(level + weight * (1 - least), least) for weight in weights]
+        return [_round_share(level + weight * (1 - min_share), min_share) for weight in weights]
 
     def fits_budget(shares: Sequence[float]) -> bool:
         return sum(size * share for size, share in zip(sizes, shares, strict=True)) <= budget
 
-    low, high = least - 1, 1.0
+    low, high = min_share - 1, 1.0
     if fits_budget(compute_shares(high)):
         return compute_shares(high)
     for _ in range(40):
@@ -38,6 +38,6 @@ def allot_shares(
     return compute_shares(low)
 
 
-def _round_share(wanted: float, least: float) -> float:
-    share = max(least, round(int(wanted / _STEP + 1e-9) * _STEP, 2))
+def _round_share(wanted: float, min_share: float) -> float:
+    share = max(min_share, round(int(wanted / _STEP + 1e-9) * _STEP, 2))
     return 1.0 if share >= _WHOLE_FROM - 1e-9 else share

@@ -31,7 +31,7 @@ class RecordFinding:
 def merge_records(
     findings: Sequence[RecordFinding], *, key: Sequence[str], everywhere: bool
 ) -> Record:
-    """Return the `records` in the order of the document, with how many fields are unverified.
+    """Return the `records` in document order, with the number of unverified fields.
 
     Records are equal when the fields of `key` are, or all of them without it, without regard to
     case and white space; and, unless `everywhere`, when their quotes overlap or have no place. Of
@@ -58,8 +58,8 @@ def merge_records(
 
 
 def _build_merge_key(record: Record, key: Sequence[str]) -> str:
-    told = {name: record.get(name) for name in key} if key else record
-    return to_canonical_form(told, Equality.CASE)
+    compared = {name: record.get(name) for name in key} if key else record
+    return to_canonical_form(compared, Equality.CASE)
 
 
 def _is_same_place(one: Span | None, other: Span | None) -> bool:

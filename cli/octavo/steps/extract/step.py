@@ -159,7 +159,7 @@ def _evaluate(expression: str | None, work: Work) -> object:
 def _find_record_schema(options: ExtractOptions, work: Work) -> JsonSchema:
     """Return the schema of one record, named by the pipeline or given by the user.
 
-    Of a user's schema of a list it is that of the items: a list is what is extracted anyway.
+    For a list schema from the user, use the schema of its items: a list is extracted in any case.
     """
     if options.schema_ != "given":
         return work.schema(options.schema_)
@@ -227,7 +227,7 @@ def list_schema(record: JsonSchema) -> JsonSchema:
 
 
 def _rebase_references(node: object) -> object:
-    """Return a schema whose references find their targets below `$defs/record`."""
+    """Return the schema with its references pointing below `$defs/record`."""
     if isinstance(node, list):
         return [_rebase_references(each) for each in cast("list[object]", node)]
     if not isinstance(node, Mapping):

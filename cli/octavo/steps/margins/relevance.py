@@ -27,7 +27,7 @@ class Relevance:
 def parse_relevance(text: str) -> Relevance:
     """Return the verdict, YES or NO, that a text begins with, marks around it left out.
 
-    >>> relevance("**YES**: She sailed in May.")
+    >>> parse_relevance("**YES**: She sailed in May.")
     Relevance(relevant=True, start=9)
     """
     found = _VERDICT.match(text)

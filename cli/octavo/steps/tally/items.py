@@ -47,12 +47,13 @@ class ItemReader:
         *,
         each: str | None,
         where: str | None,
-        by: str | None,
-        of: str | None,
+        key_expression: str | None,
+        content_expression: str | None,
     ) -> None:
         self._params = params
         self._each, self._where, self.by, self.of = (
-            None if text is None else Condition(text) for text in (each, where, by, of)
+            None if text is None else Condition(text)
+            for text in (each, where, key_expression, content_expression)
         )
 
     def read_items(self, note: Note) -> Iterator[tuple[object, Names]]:
@@ -96,7 +97,7 @@ _MAX_DIGITS = 4000
 
 @dataclass(frozen=True, slots=True)
 class TallyItem:
-    """One thing to count: what it is (`value`), its likeness (`name`), what it counts for."""
+    """One thing to count: what it is (`value`), how it is compared (`key`), what it counts for."""
 
     value: object
     key: str
@@ -130,7 +131,7 @@ def parse_number(value: object, of: str) -> Fraction:
 
 
 def to_json_number(total: Fraction) -> int | float:
-    """Return a sum as JSON has it: exact where it is whole, else the nearest number.
+    """Return a sum as a JSON number: exact where it is whole, else the nearest float.
 
     Raises CallError when it is too large to be written.
     """

@@ -17,7 +17,7 @@ __all__ = ["Ballot", "compute_reliability", "compute_required_lead", "estimate_v
 
 @dataclass
 class Ballot:
-    """First to lead by `lead`, among at most `most` samples.
+    """First to lead by `required_lead` votes, among at most `max_samples` samples.
 
     A sample gives a vote or is flagged and gives none. What is known after the samples so far
     depends on them alone, so it does not matter in which order replies arrive.
@@ -57,7 +57,7 @@ class Ballot:
         self._votes[answer] = self._votes.get(answer, 0) + 1
 
     def add_flagged(self) -> None:
-        """Count the next sample for none."""
+        """Count the next sample as invalid."""
         self.flags += 1
 
     def _count_missing_votes(self) -> int:

@@ -180,8 +180,8 @@ async def _poll_slot(
 class _Poll:
     """The vote on one chunk or note.
 
-    `answers` holds the first reply of each answer with its key, `guess` the last reply that a plan
-    made up.
+    `answers` holds the first reply of each answer with its key, `predicted_answer` the last
+    reply that a plan made up.
     """
 
     note: Note
