@@ -42,6 +42,40 @@ __all__ = [
 ]
 
 
+SplitFunction = Callable[[Document], Awaitable[Sequence[Chunk]]]
+"""Splits a document as another one was split."""
+
+EmbedFunction = Callable[[Sequence[str]], Awaitable[Sequence[Vector]]]
+"""Returns an embedding for each text."""
+
+SurpriseFunction = Callable[[str, str], Awaitable[float | None]]
+"""Returns the mean negative log probability, in nats per token, of a text after another one, which
+may be empty; None if no token of the text has one."""
+
+_SLACK: Final = 5
+"""Characters that a border may be off the edge of a block."""
+
+_SENTENCE_END: Final = re.compile(
+    r"[.!?\u2026:\u3002\uff01\uff1f\uff61][\"'\u2019\u201d\u00bb)\]}*_\u300d\u300f\uff09]*\Z"
+)
+
+_EDIT_COUNT = 8
+_INSERTED_SENTENCE = " One more sentence stands here now, which was not there before."
+_BREAK = re.compile(r"\n[ \t\r]*\n|\n|$")
+
+_NEIGHBOUR_TOKENS = 3000
+"""Tokens of the neighbours that a chunk is compared with, as in the paper."""
+
+_MAX_BOUNDARIES = 24
+"""Borders that are measured, evenly spread: each asks the model twice."""
+
+_MAX_GRAPH_CHUNKS = 10
+"""Chunks whose graph is measured, evenly spread: each pair asks the model twice."""
+
+_EDGE_THRESHOLD = 0.8
+"""How much of a chunk's perplexity another one must take away for an edge between them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Scores of one document's chunks; None where nothing can be measured.
@@ -126,14 +160,6 @@ async def _try_score(score: Awaitable[float | None]) -> float | None:
         return None
 
 
-_SLACK: Final = 5
-"""Characters that a border may be off the edge of a block."""
-
-_SENTENCE_END: Final = re.compile(
-    r"[.!?\u2026:\u3002\uff01\uff1f\uff61][\"'\u2019\u201d\u00bb)\]}*_\u300d\u300f\uff09]*\Z"
-)
-
-
 @dataclass(frozen=True, slots=True)
 class BoundaryMeasures:
     """Shares of chunks, borders and blocks; see Scores."""
@@ -189,13 +215,6 @@ def _is_whole(block: Span, borders: Sequence[int]) -> bool:
     return index == len(borders) or borders[index] >= block.end - _SLACK
 
 
-SplitFunction = Callable[[Document], Awaitable[Sequence[Chunk]]]
-
-_EDIT_COUNT = 8
-_INSERTED_SENTENCE = " One more sentence stands here now, which was not there before."
-_BREAK = re.compile(r"\n[ \t\r]*\n|\n|$")
-
-
 async def measure_changed(
     document: Document, chunks: Sequence[Chunk], split_document: SplitFunction
 ) -> float | None:
@@ -236,12 +255,6 @@ def _insert_text(document: Document, place: int, words: str) -> Document:
     return replace(
         document, text=text, outline=tuple(map(move_heading, document.outline)), pages=()
     )
-
-
-EmbedFunction = Callable[[Sequence[str]], Awaitable[Sequence[Vector]]]
-
-_NEIGHBOUR_TOKENS = 3000
-"""Tokens of the neighbours that a chunk is compared with, as in the paper."""
 
 
 async def measure_cohesion(
@@ -306,20 +319,6 @@ async def measure_coherence(
 
 def _average_cosines(cosines: Sequence[float]) -> float | None:
     return max(sum(cosines) / len(cosines), 0.0) if cosines else None
-
-
-SurpriseFunction = Callable[[str, str], Awaitable[float | None]]
-"""Returns the mean negative log probability, in nats per token, of a text after another one, which
-may be empty; None if no token of the text has one."""
-
-_MAX_BOUNDARIES = 24
-"""Borders that are measured, evenly spread: each asks the model twice."""
-
-_MAX_GRAPH_CHUNKS = 10
-"""Chunks whose graph is measured, evenly spread: each pair asks the model twice."""
-
-_EDGE_THRESHOLD = 0.8
-"""How much of a chunk's perplexity another one must take away for an edge between them."""
 
 
 async def measure_clarity(

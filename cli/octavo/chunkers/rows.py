@@ -39,6 +39,10 @@ __all__ = ["CHUNKER", "Rows", "Table", "find_markdown_tables", "parse_separated"
 
 
 _SUFFIXES = (".csv", ".tsv", ".tab", ".psv")
+_SEPARATORS: Final = ",;\t|"
+_DELIMITER_ROW: Final = re.compile(
+    r"[ ]{0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*+\|?[ \t]*\r?\n?"
+)
 
 
 class Rows(Options):
@@ -51,6 +55,15 @@ class Rows(Options):
     table: Literal["auto", "csv", "markdown"] = Field(
         "auto", description="what the tables are; `auto` goes by the file's name"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: where it is, where its header ends, and where its rows start after that."""
+
+    span: Span
+    body_start: int
+    rows: Sequence[int]
 
 
 def split(document: Document, options: Rows, counter: Counter) -> tuple[Chunk, ...]:
@@ -152,37 +165,6 @@ def _add_headers(chunks: Sequence[Chunk], tables: Sequence[Table], text: str) ->
     )
 
 
-async def _run(
-    document: Document, options: Rows, counter: Counter, work: Work | None
-) -> tuple[Chunk, ...]:
-    del work
-    return await asyncio.to_thread(split, document, options, counter)
-
-
-CHUNKER = ChunkerType(
-    name="rows",
-    about="whole rows of tables, each chunk with the header beside it",
-    version=1,
-    options=Rows,
-    run=_run,
-)
-
-
-_SEPARATORS: Final = ",;\t|"
-_DELIMITER_ROW: Final = re.compile(
-    r"[ ]{0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*+\|?[ \t]*\r?\n?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table: where it is, where its header ends, and where its rows start after that."""
-
-    span: Span
-    body_start: int
-    rows: Sequence[int]
-
-
 def parse_separated(text: str, separator: str | None = None) -> list[Table]:
     """Return a text of comma-separated values as one table; the first record is its header.
 
@@ -248,3 +230,19 @@ def _iter_lines(text: str) -> Iterator[Span]:
 def _is_inside(code: Sequence[Span], position: int) -> bool:
     index = bisect_right(code, position, key=lambda span: span.start) - 1
     return index >= 0 and position < code[index].end
+
+
+async def _run(
+    document: Document, options: Rows, counter: Counter, work: Work | None
+) -> tuple[Chunk, ...]:
+    del work
+    return await asyncio.to_thread(split, document, options, counter)
+
+
+CHUNKER = ChunkerType(
+    name="rows",
+    about="whole rows of tables, each chunk with the header beside it",
+    version=1,
+    options=Rows,
+    run=_run,
+)

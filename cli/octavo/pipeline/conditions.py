@@ -15,24 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["Condition"]
 
 
-@cache
-def _get_sandbox() -> Sandbox:
-    from octavo.pipeline.jinja_dialect import Sandbox  # noqa: PLC0415 - imports Jinja
-
-    return Sandbox(lambda _: None)
-
-
-def _materialize(value: object) -> object:
-    import jinja2  # noqa: PLC0415 - imported already by whoever compiled the expression
-
-    many = isinstance(value, Iterator | list)
-    parts = list(cast("Iterable[object]", value)) if many else [value]
-    for part in parts:
-        if isinstance(part, jinja2.Undefined):
-            str(part)  # a strict one raises, and says what is missing
-    return parts if many else parts[0]
-
-
 class Condition:
     """A condition in Jinja's expression language, such as `has_info and score >= 3`.
 
@@ -93,3 +75,21 @@ class Condition:
                 f"the condition {self.text!r} cannot be evaluated: {reason}",
                 hint="require the field in the schema, or test it with `is defined`",
             ) from error
+
+
+@cache
+def _get_sandbox() -> Sandbox:
+    from octavo.pipeline.jinja_dialect import Sandbox  # noqa: PLC0415 - imports Jinja
+
+    return Sandbox(lambda _: None)
+
+
+def _materialize(value: object) -> object:
+    import jinja2  # noqa: PLC0415 - imported already by whoever compiled the expression
+
+    many = isinstance(value, Iterator | list)
+    parts = list(cast("Iterable[object]", value)) if many else [value]
+    for part in parts:
+        if isinstance(part, jinja2.Undefined):
+            str(part)  # a strict one raises, and says what is missing
+    return parts if many else parts[0]

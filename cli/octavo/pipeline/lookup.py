@@ -24,7 +24,14 @@ from typing import Literal
 from octavo.diagnostics import Source, suggest
 from octavo.errors import Position, SpecError, UsageError
 
-__all__ = ["BUILTIN_PREFIX", "MAX_BYTES", "FileOrigin", "FoundFile", "Lookup", "built_in"]
+__all__ = [
+    "BUILTIN_PREFIX",
+    "MAX_BYTES",
+    "FileOrigin",
+    "FoundFile",
+    "Lookup",
+    "find_builtin_folder",
+]
 
 
 BUILTIN_PREFIX = "builtin:"
@@ -165,7 +172,8 @@ class Lookup:
             self._user = user_config_path("octavo")
         yield _SearchPlace(FileOrigin.USER, self._user / kind)
         yield _SearchPlace(
-            FileOrigin.BUILT_IN, built_in("prompts" if kind == "prompts" else "pipelines")
+            FileOrigin.BUILT_IN,
+            find_builtin_folder("prompts" if kind == "prompts" else "pipelines"),
         )
 
 
@@ -228,7 +236,7 @@ def _read_text(file: Traversable, path: str) -> str:
 
 
 @cache
-def built_in(kind: Literal["pipelines", "prompts"]) -> Traversable:
+def find_builtin_folder(kind: Literal["pipelines", "prompts"]) -> Traversable:
     """Return the folder of the built-in pipelines, or that of their prompts and schemas."""
     packaged = files("octavo").joinpath(kind)
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / kind

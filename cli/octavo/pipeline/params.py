@@ -33,6 +33,15 @@ _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
+_VALUE_NAMES = {
+    ParamType.STRING: "text",
+    ParamType.INTEGER: "a whole number",
+    ParamType.NUMBER: "a number",
+    ParamType.BOOLEAN: "true or false",
+    ParamType.CHOICE: "one of its choices",
+    ParamType.JSON: "a JSON file",
+}
+_PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
 def parse_pairs(pairs: Iterable[str]) -> dict[str, list[str]]:
@@ -140,16 +149,6 @@ def _convert_one(parameter: Parameter, value: object) -> Scalar:
     return converted
 
 
-_VALUE_NAMES = {
-    ParamType.STRING: "text",
-    ParamType.INTEGER: "a whole number",
-    ParamType.NUMBER: "a number",
-    ParamType.BOOLEAN: "true or false",
-    ParamType.CHOICE: "one of its choices",
-    ParamType.JSON: "a JSON file",
-}
-
-
 def _parse_number(value: object, *, whole: bool) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
@@ -165,8 +164,6 @@ def _parse_number(value: object, *, whole: bool) -> int | float | None:
 def _suggest_parameter(name: str, declared: Mapping[str, Parameter]) -> str:
     return suggest(name, declared) if declared else "this pipeline has no parameters"
 
-
-_PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 # fmt: off
 _JINJA_NAMES = frozenset({

@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 __all__ = ["ROLES", "PromptLayer", "PromptTemplate", "analyse_prompt", "check_blocks"]
 
 
+ROLES = ("system", "user")
+_SILENT_NODES = (
+    nodes.Assign,
+    nodes.AssignBlock,
+    nodes.Block,
+    nodes.Extends,
+    nodes.FromImport,
+    nodes.Import,
+    nodes.Macro,
+)
+"""What may stand outside the messages: it sends nothing."""
+
 _NAMING = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 _Naming = nodes.Extends | nodes.Include | nodes.Import | nodes.FromImport
 
@@ -38,6 +50,13 @@ class PromptTemplate:
     digest: str
     blocks: bool
     variables: dict[str, Position]
+
+
+class PromptLayer(NamedTuple):
+    """A prompt's text and its syntax tree."""
+
+    source: Source
+    tree: nodes.Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,26 +214,6 @@ def _find_names_set_outside(tree: nodes.Template) -> set[str]:
             if isinstance(node.target, nodes.Name):
                 names.add(node.target.name)
     return names
-
-
-ROLES = ("system", "user")
-_SILENT_NODES = (
-    nodes.Assign,
-    nodes.AssignBlock,
-    nodes.Block,
-    nodes.Extends,
-    nodes.FromImport,
-    nodes.Import,
-    nodes.Macro,
-)
-"""What may stand outside the messages: it sends nothing."""
-
-
-class PromptLayer(NamedTuple):
-    """A prompt's text and its syntax tree."""
-
-    source: Source
-    tree: nodes.Template
 
 
 def check_blocks(layers: list[PromptLayer]) -> bool:

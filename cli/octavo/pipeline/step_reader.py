@@ -26,6 +26,12 @@ __all__ = ["StepDraft", "check_kind", "check_sources", "read_steps"]
 _MAX_STEPS = 100
 _STEP_KEYS = ("name", "from")
 _STEP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
+_KIND_NAMES = {
+    Kind.DOCUMENT: "the document",
+    Kind.CHUNKS: "chunks",
+    Kind.NOTES: "notes",
+    Kind.NOTE: "one note",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +198,6 @@ def _find_free_name(key: str, used_names: set[str]) -> str:
         number += 1
         name = f"{key}-{number}"
     return name
-
-
-_KIND_NAMES = {
-    Kind.DOCUMENT: "the document",
-    Kind.CHUNKS: "chunks",
-    Kind.NOTES: "notes",
-    Kind.NOTE: "one note",
-}
 
 
 def check_sources(

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import yaml
 
 __all__ = [
+    "MappingEntry",
     "MappingNode",
+    "ProblemReporter",
     "ScalarNode",
     "SequenceNode",
     "YamlNode",
@@ -28,8 +30,8 @@ __all__ = [
 ]
 
 
-MAX_DEPTH = 40
-MAX_NODES = 20_000
+_MAX_DEPTH = 40
+_MAX_NODES = 20_000
 
 ProblemReporter = Callable[[str, str, int, int, str], None]
 """Takes a code, a message, a 1-based line and column, and a hint."""
@@ -210,8 +212,8 @@ class _TreeBuilder:
         if self._waits_for_key():
             message = "a key must be text, not a list or mapping"
             raise YamlReadError("syntax", message, line, column, hint="quote it, if it is text")
-        if len(self._open) >= MAX_DEPTH:
-            message = f"this is nested more than {MAX_DEPTH} levels deep"
+        if len(self._open) >= _MAX_DEPTH:
+            message = f"this is nested more than {_MAX_DEPTH} levels deep"
             raise YamlReadError("too-large", message, line, column, hint="remove some levels")
         if event.tag:
             self._check_tag(event.tag, line, column)
@@ -253,7 +255,7 @@ class _TreeBuilder:
             self._add_entry(parent, key, node)
         parent.size += node.size
         parent.depth = max(parent.depth, node.depth + 1)
-        if parent.size > MAX_NODES or len(self._open) + node.depth > MAX_DEPTH:
+        if parent.size > _MAX_NODES or len(self._open) + node.depth > _MAX_DEPTH:
             message = "the file holds too much, or repeats too much by aliases"
             raise YamlReadError("too-large", message, node.line, node.column, hint="write less")
 

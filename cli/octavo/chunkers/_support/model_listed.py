@@ -45,7 +45,7 @@ class ListingTask:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedChunk:
+class _ListedChunk:
     """A chunk that a model listed: where it begins in the document, and what it said of it."""
 
     start: int
@@ -97,7 +97,7 @@ async def list_chunks(
 
 async def _list_window(
     document: Document, span: Span, task: ListingTask, work: Work
-) -> list[ListedChunk]:
+) -> list[_ListedChunk]:
     """Return the chunks of a window, the first of which begins with it."""
     text = document.slice(span)
     call = work.ask(
@@ -112,15 +112,15 @@ async def _list_window(
     fallback = f"characters {span.start} to {span.end} are split by structure"
     answer = await await_proposal(call, work, fallback=fallback)
     if answer is None:
-        return [ListedChunk(span.start, {})]
+        return [_ListedChunk(span.start, {})]
     if answer.predicted is not None or isinstance(answer.value, str):
         count = MAX_CHUNKS if answer.predicted is Prediction.LONG else 1
         places = sorted({span.start + span.length * at // count for at in range(count)})
-        return [ListedChunk(place, {}) for place in places]
+        return [_ListedChunk(place, {}) for place in places]
     items: list[Mapping[str, str]] = answer.value["chunks"]
     found = find_part_starts(text, [Anchor(row["head"], row["tail"]) for row in items])
     return [
-        ListedChunk(span.start + place, row)
+        _ListedChunk(span.start + place, row)
         for row, place in zip(items, found, strict=True)
         if place is not None
     ]

@@ -23,12 +23,14 @@ __all__ = ["DAMAGED_HINT", "EXTRACTION", "ExtractedText", "ExtractionProcess"]
 
 _WORKER: Final = Path(__file__).with_name("extractor.py")
 _TIMEOUT: Final = 9.0
-"""Seconds for any document, and"""
+"""Seconds for any document."""
 
 _TIMEOUT_PER_MB: Final = 5.0
-"""for each megabyte of it: a PDF of 1,000 full pages and 3 MB was seen to take 5."""
+"""More seconds for each megabyte of it: a PDF of 1,000 full pages and 3 MB was seen to take 5."""
 
 _MEMORY: Final = 4 << 30
+"""The most bytes of memory that the process may take."""
+
 DAMAGED_HINT: Final = "it seems to be damaged: open it in a program of its kind and save it anew"
 _LIBRARY_NAMES: Final = re.compile(
     r"(?:[A-Za-z]+ (?:error|violation|limit exceeded)|\w+ parsing failed|xberg\w*[^:]*"

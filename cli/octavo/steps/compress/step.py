@@ -35,8 +35,7 @@ from octavo.protocols import (
 )
 from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.steps.compress.facts import find_facts, find_lost_facts
-from octavo.steps.compress.importance import ImportanceMethod, measure_importance
-from octavo.steps.compress.shares import allot_shares
+from octavo.steps.compress.shares import ImportanceMethod, allot_shares, measure_importance
 from octavo.text.note import Note, PendingNote, Prediction
 from octavo.text.span import Span, merge_spans
 

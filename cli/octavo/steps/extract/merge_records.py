@@ -14,6 +14,9 @@ from octavo.text.span import Span
 __all__ = ["RecordFinding", "merge_records"]
 
 
+_EMPTY_VALUES: tuple[object, ...] = (None, "", [], {})
+
+
 @dataclass(frozen=True, slots=True)
 class RecordFinding:
     """A verified record, the number of the pass that gave it, and where its part begins."""
@@ -96,9 +99,6 @@ def _merge_group(group: Sequence[RecordFinding]) -> dict[str, Any]:
         "places": [list(place) for place in places],
         "passes": len({each.pass_number for each in group}),
     }
-
-
-_EMPTY_VALUES: tuple[object, ...] = (None, "", [], {})
 
 
 def _is_missing(record: Mapping[str, Any], name: str) -> bool:

@@ -46,6 +46,9 @@ _RESULT_FACTOR = 6
 """How many times its tokens a reply may take in the result: with the places of its fields, and of
 parts that are read in halves."""
 
+_MAX_QUOTE_CHARS = 600
+"""The most characters of a quote; the prompt asks for one or two sentences."""
+
 ParamExpression = Annotated[str, ExpressionMark("params")]
 """A parameter's name, or an expression over parameters."""
 
@@ -187,23 +190,6 @@ def _require_fields(names: Sequence[str], record: JsonSchema, work: Work) -> Non
             )
 
 
-STEP = StepType(
-    name="extract",
-    about="Extract records that fit a schema, each field with its place in the text.",
-    options=ExtractOptions,
-    takes=frozenset({Kind.CHUNKS, Kind.NOTES}),
-    gives=Kind.NOTE,
-    run=run,
-    variables=frozenset({"text", "headings", "demonstrations"}),
-    fields=lambda _: frozenset({"records", "total", "unverified"}),
-)
-"""The step of `- extract: {...}`."""
-
-
-_MAX_QUOTE_CHARS = 600
-"""The most characters of a quote; the prompt asks for one or two sentences."""
-
-
 def list_schema(record: JsonSchema) -> JsonSchema:
     """Return the schema of a list of records, each behind the words that it is taken from."""
     item: JsonSchema = record
@@ -237,3 +223,16 @@ def _rebase_references(node: object) -> object:
         local = name == "$ref" and isinstance(each, str)
         moved[name] = f"#/$defs/record{str(each)[1:]}" if local else _rebase_references(each)
     return moved
+
+
+STEP = StepType(
+    name="extract",
+    about="Extract records that fit a schema, each field with its place in the text.",
+    options=ExtractOptions,
+    takes=frozenset({Kind.CHUNKS, Kind.NOTES}),
+    gives=Kind.NOTE,
+    run=run,
+    variables=frozenset({"text", "headings", "demonstrations"}),
+    fields=lambda _: frozenset({"records", "total", "unverified"}),
+)
+"""The step of `- extract: {...}`."""

@@ -1,8 +1,12 @@
-"""Ask about the segments of a document: each with all segments before it, or each alone."""
+"""Ask about the segments of a document: each with all segments before it, or each alone.
+
+A margin may begin with a verdict: whether what it is about is relevant.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +15,6 @@ from octavo.errors import CallError
 from octavo.protocols import Asked, PromptLike, Work
 from octavo.steps._support.collapsing import NoteCollapser
 from octavo.steps.margins.options import MarginsOptions
-from octavo.steps.margins.relevance import parse_relevance
 from octavo.text.note import Note, PendingNote, Prediction, Record
 from octavo.text.quote import Quote, QuoteOrigin
 from octavo.text.span import merge_spans
@@ -19,8 +22,10 @@ from octavo.text.span import merge_spans
 __all__ = [
     "VERDICT_TOKENS",
     "MarginReader",
+    "Relevance",
     "SegmentMargin",
     "collapse_margins",
+    "parse_relevance",
     "read_cumulatively",
     "read_separately",
 ]
@@ -28,6 +33,13 @@ __all__ = [
 
 VERDICT_TOKENS = 64
 """Tokens of a verdict's own reply: one word is asked for, and a small model may say a sentence."""
+
+# "No trains ran." is an answer and no verdict: a word that is not in capitals needs a mark or the
+# end of the line behind it.
+_VERDICT = re.compile(
+    r"[\s*_#>\"'`(\[]*(?:(?P<capitals>YES|NO)\b|(?P<word>[Yy]es|[Nn]o)(?=[\s*_]*(?:[#:.,;!)\]\n–—-]|$)))"  # noqa: RUF001 - the dashes that models write
+    r"[\s*_#:.,;!\"'`)\]–—-]*"  # noqa: RUF001 - the same
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,14 @@ class SegmentMargin:
     text: str | Record
     call: Asked | None = None
     margin: Awaitable[Note | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relevance:
+    """A verdict, or None where the text has none, and where the text after it starts."""
+
+    relevant: bool | None
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +203,19 @@ async def _judge_margin(reader: MarginReader, segment: _Segment, margin: Note) -
     if verdict.predicted is not None:
         return margin if verdict.predicted is Prediction.LONG else None
     return None if parse_relevance(str(verdict.value)).relevant is False else margin
+
+
+def parse_relevance(text: str) -> Relevance:
+    """Return the verdict, YES or NO, that a text begins with, marks around it left out.
+
+    >>> parse_relevance("**YES**: She sailed in May.")
+    Relevance(relevant=True, start=9)
+    """
+    found = _VERDICT.match(text)
+    if found is None:
+        return Relevance(None, 0)
+    word: str = found["capitals"] or found["word"]
+    return Relevance(word.lower() == "yes", found.end())
 
 
 def _slice_text(note: Note, start: int) -> str:

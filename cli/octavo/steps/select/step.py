@@ -32,7 +32,7 @@ from octavo.steps.select.options import SelectOptions, resolve_method
 from octavo.steps.select.scoring import Scorer, build_scorer
 from octavo.text.note import Note, PendingNote, Prediction
 
-__all__ = ["STEP", "SelectOptions"]
+__all__ = ["STEP"]
 
 
 _MAX_ROUNDS = 20

@@ -30,8 +30,11 @@ __all__ = [
 ]
 
 
-Names = Mapping[str, object]
+ItemNames = Mapping[str, object]
 """What an item is called in expressions: its fields, or `text`; `item` is the whole of it."""
+
+_MAX_DIGITS = 4000
+"""The most digits of a sum: Python writes no longer numbers as text."""
 
 
 class ItemReader:
@@ -56,7 +59,7 @@ class ItemReader:
             for text in (each, where, key_expression, content_expression)
         )
 
-    def read_items(self, note: Note) -> Iterator[tuple[object, Names]]:
+    def read_items(self, note: Note) -> Iterator[tuple[object, ItemNames]]:
         """Yield the items of a note that are wanted.
 
         Raises CallError when `each` gives no list, or an expression cannot be evaluated.
@@ -74,25 +77,21 @@ class ItemReader:
             if self._where is None or self._where.holds(names):
                 yield item, names
 
-    def evaluate_key(self, item: object, names: Names) -> object:
+    def evaluate_key(self, item: object, names: ItemNames) -> object:
         """Return what an item is grouped or sorted by."""
         return item if self.by is None else self.by.evaluate(names)
 
-    def evaluate_content(self, item: object, names: Names) -> object:
+    def evaluate_content(self, item: object, names: ItemNames) -> object:
         """Return what of an item is taken."""
         return item if self.of is None else self.of.evaluate(names)
 
-    def _build_names(self, item: object) -> Names:
+    def _build_names(self, item: object) -> ItemNames:
         names: dict[str, object] = {"item": item, **self._params}
         if isinstance(item, str):
             names["text"] = item
         elif isinstance(item, Mapping):
-            names |= cast("Names", item)
+            names |= cast("ItemNames", item)
         return names
-
-
-_MAX_DIGITS = 4000
-"""The most digits of a sum: Python writes no longer numbers as text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ from dataclasses import dataclass, field
 __all__ = ["Ballot", "compute_reliability", "compute_required_lead", "estimate_votes"]
 
 
+_ROUNDING_TOLERANCE = 1e-9
+"""How far above a whole number a lead may be computed and still be that number."""
+
+
 @dataclass
 class Ballot:
     """First to lead by `required_lead` votes, among at most `max_samples` samples.
@@ -63,10 +67,6 @@ class Ballot:
     def _count_missing_votes(self) -> int:
         votes = [*sorted(self._votes.values(), reverse=True), 0, 0]
         return max(0, self.required_lead - (votes[0] - votes[1]))
-
-
-_ROUNDING_TOLERANCE = 1e-9
-"""How far above a whole number a lead may be computed and still be that number."""
 
 
 def compute_reliability(lead: int, accuracy: float, items: int = 1) -> float:

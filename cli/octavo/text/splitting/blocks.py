@@ -19,41 +19,6 @@ from octavo.text.splitting.loops import UNIT, FenceMark
 __all__ = ["Blocks", "find_blocks", "find_fences"]
 
 
-def find_fences(text: str) -> list[Span]:
-    """Return the code fences of a text, from the line that opens to the end of the one that closes.
-
-    One that is never closed is no fence: what follows it is most likely not code, and an edit
-    should not change what a far-away line is.
-    """
-    marks = [mark for sign in "`~" if sign in text for mark in find_fence_marks(text, sign)]
-    if not marks:
-        return []
-    marks.sort()
-    found: list[Span] = []
-    opening = ""
-    fence_start = 0
-    for (start, end, signs, may_close), closed in zip(marks, _find_closable(marks), strict=True):
-        if not opening:
-            if closed:
-                opening, fence_start = signs, start
-        elif may_close and signs.startswith(opening):
-            found.append(Span(fence_start, end))
-            opening = ""
-    return found
-
-
-def _find_closable(marks: list[FenceMark]) -> list[bool]:
-    """Say for each mark whether some later one would close it, in one pass from the end."""
-    longest = {"`": 0, "~": 0}
-    closed: list[bool] = []
-    for _, _, signs, may_close in reversed(marks):
-        closed.append(longest[signs[0]] >= len(signs))
-        if may_close and len(signs) > longest[signs[0]]:
-            longest[signs[0]] = len(signs)
-    closed.reverse()
-    return closed
-
-
 _SECTION_COST = -UNIT // 4
 """For a border before a heading or after two blank lines. It takes off less than a chunk costs,
 or every heading would start a chunk."""
@@ -174,3 +139,38 @@ def _is_line_start(text: str, position: int) -> bool:
     """Say whether a line starts here; what an outline says is only used where one does."""
     before = text[position - 1 : position]
     return before == "\n" or (before == "\r" and text[position : position + 1] != "\n")
+
+
+def find_fences(text: str) -> list[Span]:
+    """Return the code fences of a text, from the line that opens to the end of the one that closes.
+
+    One that is never closed is no fence: what follows it is most likely not code, and an edit
+    should not change what a far-away line is.
+    """
+    marks = [mark for sign in "`~" if sign in text for mark in find_fence_marks(text, sign)]
+    if not marks:
+        return []
+    marks.sort()
+    found: list[Span] = []
+    opening = ""
+    fence_start = 0
+    for (start, end, signs, may_close), closed in zip(marks, _find_closable(marks), strict=True):
+        if not opening:
+            if closed:
+                opening, fence_start = signs, start
+        elif may_close and signs.startswith(opening):
+            found.append(Span(fence_start, end))
+            opening = ""
+    return found
+
+
+def _find_closable(marks: list[FenceMark]) -> list[bool]:
+    """Say for each mark whether some later one would close it, in one pass from the end."""
+    longest = {"`": 0, "~": 0}
+    closed: list[bool] = []
+    for _, _, signs, may_close in reversed(marks):
+        closed.append(longest[signs[0]] >= len(signs))
+        if may_close and len(signs) > longest[signs[0]]:
+            longest[signs[0]] = len(signs)
+    closed.reverse()
+    return closed
