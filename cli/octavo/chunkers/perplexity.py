@@ -31,7 +31,7 @@ from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.note import Prediction
-from octavo.text.span import Span
+from octavo.text.span import Span, describe_spans
 
 __all__ = ["CHUNKER", "Perplexity", "compute_threshold", "find_minima"]
 
@@ -73,7 +73,7 @@ async def _run(
         work.ask.score(
             document.slice(block),
             given=document.slice(before) if before else "",
-            node=f"characters {block.start} to {block.end}",
+            node=describe_spans((block,)),
             levels=work.after,
         )
         for before, block in zip([None, *blocks], blocks, strict=False)

@@ -26,7 +26,7 @@ from octavo.steps._support.text_rules import LENGTH_TOLERANCE, TextRule, build_c
 from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.text.note import Note, PendingNote, Prediction
 from octavo.text.sentences import count_words, has_sentence_end
-from octavo.text.span import merge_spans
+from octavo.text.span import describe_spans, merge_spans
 
 __all__ = ["STEP", "FoldOptions"]
 
@@ -123,7 +123,7 @@ class _FoldPart:
     @property
     def location(self) -> str:
         spans = self.slot.spans
-        return f"characters {spans[0].start} to {spans[-1].end}" if spans else "a note"
+        return describe_spans(spans) if spans else "a note"
 
 
 @dataclass(frozen=True, slots=True)

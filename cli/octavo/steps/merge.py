@@ -23,7 +23,7 @@ from octavo.protocols import Kind, Options, PromptLike, PromptRef, StepType, Wor
 from octavo.steps._support.text_rules import TextRule, build_check
 from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.text.note import Note, PendingNote
-from octavo.text.span import merge_spans
+from octavo.text.span import describe_spans, merge_spans
 from octavo.text.splitting.grouping import build_tree
 
 __all__ = ["STEP", "MergeOptions"]
@@ -177,7 +177,7 @@ async def _merge_notes(
         },
         tokens=options.tokens,
         words=level.words,
-        node=f"characters {spans[0].start} to {spans[-1].end}",
+        node=describe_spans(spans),
         levels=work.after + level.levels_above,
         check=build_check(options.require, level.words),
     ).reply

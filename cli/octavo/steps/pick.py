@@ -29,7 +29,7 @@ from octavo.protocols import (
 )
 from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.text.note import Note, PendingNote, Prediction
-from octavo.text.span import merge_spans
+from octavo.text.span import describe_spans, merge_spans
 
 __all__ = ["STEP", "PickOptions"]
 
@@ -148,7 +148,7 @@ async def _ask_picks(
     shown = [(place, note) for place, note in notes if note is not None]
     picked: list[int] = []
     spans = merge_spans(span for slot in slots for span in slot.spans)
-    place = f"characters {spans[0].start} to {spans[-1].end}" if spans else f"{len(slots)} notes"
+    place = describe_spans(spans) if spans else f"{len(slots)} notes"
     turns = 1 if options.turns == "one" else min(options.most, len(shown))
     for turn in range(turns if shown else 0):
         full_texts = {number: await texts[shown[number - 1][0]].note for number in picked}

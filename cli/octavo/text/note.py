@@ -10,7 +10,7 @@ from typing import Any
 
 from octavo.text.span import Span
 
-__all__ = ["Note", "PendingNote", "Prediction", "Record", "Slot", "to_awaitable"]
+__all__ = ["Note", "PendingNote", "Prediction", "Record", "Slot", "to_awaitable", "to_fields"]
 
 
 Record = Mapping[str, Any]
@@ -91,6 +91,11 @@ class Slot(PendingNote):
 
     def __init__(self, *values: Any, **fields: Any) -> None:  # noqa: ANN401 - of old and new names
         super().__init__(*values, **{_OLD_FIELDS.get(name, name): fields[name] for name in fields})
+
+
+def to_fields(value: str | Record) -> Record:
+    """Return the fields of a value: those of a record, or a text as `text`."""
+    return value if isinstance(value, Mapping) else {"text": value}
 
 
 def to_awaitable(note: Note | None) -> Awaitable[Note | None]:

@@ -19,7 +19,7 @@ from octavo.text.document import Document
 from octavo.text.grounding.exact import Anchor
 from octavo.text.grounding.fuzzy import find_part_starts, find_words
 from octavo.text.note import Prediction
-from octavo.text.span import Span
+from octavo.text.span import Span, describe_spans
 
 __all__ = ["MAX_CHUNKS", "ListingTask", "build_listing_schema", "list_chunks"]
 
@@ -105,11 +105,11 @@ async def _list_window(
         {**task.variables, "text": text},
         tokens=task.max_tokens,
         schema=task.schema,
-        node=f"characters {span.start} to {span.end}",
+        node=describe_spans((span,)),
         levels=work.after,
         check=partial(_find_faults, text),
     )
-    fallback = f"characters {span.start} to {span.end} are split by structure"
+    fallback = f"{describe_spans((span,))} are split by structure"
     answer = await await_proposal(call, work, fallback=fallback)
     if answer is None:
         return [_ListedChunk(span.start, {})]

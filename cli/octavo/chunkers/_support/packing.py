@@ -6,13 +6,14 @@ They are one cheapest path over the whole text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise, repeat
+from itertools import pairwise
 
 from octavo.chunkers._support.boundary_matching import match_boundaries
 from octavo.chunkers._support.pieces import Pieces, TokenSpanCounter
+from octavo.chunkers._support.subdocuments import build_chunks
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
-from octavo.text.document import Document, iter_heading_paths
+from octavo.text.document import Document
 from octavo.text.span import Span
 from octavo.text.splitting.kernel import find_cheapest_cuts, hash_boundaries
 from octavo.text.splitting.loops import UNIT
@@ -118,11 +119,8 @@ def chunk_pieces(
 def _make_chunks(
     document: Document, starts: Sequence[int], counts: Sequence[int]
 ) -> tuple[Chunk, ...]:
-    text = document.text
-    spans = map(Span, starts, [*starts[1:], len(text)])
-    outline = document.outline
-    paths = iter_heading_paths(outline, starts) if outline else repeat(())
-    return tuple(map(Chunk, spans, counts, paths, hash_boundaries(text, starts)))
+    spans = map(Span, starts, [*starts[1:], len(document.text)])
+    return build_chunks(document, list(zip(spans, counts, strict=True)))
 
 
 def _enforce_budget(

@@ -24,6 +24,7 @@ __all__ = [
     "THINNING_DIVISOR",
     "Pieces",
     "TokenSpanCounter",
+    "build_fit_error",
     "count_pieces",
     "cut_pieces",
     "find_non_additive_joins",
@@ -139,13 +140,13 @@ def refine_pieces(
             pieces.count(text, new_indices, room, counter)
             oversized = [index for index in new_indices if pieces.counts[index] > room]
     if oversized:
-        raise _build_fit_error(text, pieces, room)
+        count = max(pieces.counts)
+        raise build_fit_error(text[pieces.starts[pieces.counts.index(count)]], count, room)
     return pieces
 
 
-def _build_fit_error(text: str, pieces: Pieces, room: int) -> FitError:
-    count = max(pieces.counts)
-    character = text[pieces.starts[pieces.counts.index(count)]]
+def build_fit_error(character: str, count: int, room: int) -> FitError:
+    """Return the error of a character that alone has more tokens than the room."""
     return FitError(
         f"the character {character!r} alone has {count} tokens, more than the {room} of a chunk",
         hint="allow more tokens for a chunk",

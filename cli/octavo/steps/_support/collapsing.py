@@ -16,7 +16,7 @@ from octavo.errors import Outcome, ReplyError
 from octavo.protocols import Work
 from octavo.steps._support.window import FENCE_TOKENS
 from octavo.text.note import Note, PendingNote, Prediction, to_awaitable
-from octavo.text.span import merge_spans
+from octavo.text.span import describe_spans, merge_spans
 
 __all__ = ["NoteCollapser"]
 
@@ -104,9 +104,7 @@ class NoteCollapser:
 
     def _start_collapse(self, notes: Sequence[Note], number: int) -> PendingNote:
         spans = merge_spans(span for note in notes for span in note.spans)
-        place = (
-            f"characters {spans[0].start} to {spans[-1].end}" if spans else f"{len(notes)} notes"
-        )
+        place = describe_spans(spans) if spans else f"{len(notes)} notes"
 
         async def collapse() -> Note | None:
             levels = self.work.after + self.max_rounds - number

@@ -37,7 +37,7 @@ from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.steps.compress.facts import find_facts, find_lost_facts
 from octavo.steps.compress.shares import ImportanceMethod, allot_shares, measure_importance
 from octavo.text.note import Note, PendingNote, Prediction
-from octavo.text.span import Span, merge_spans
+from octavo.text.span import describe_spans, merge_spans
 
 __all__ = ["STEP", "CompressOptions"]
 
@@ -257,7 +257,6 @@ class _DocumentShortener:
         self, part: _PartState, share: float, sample: int, extra_variables: Mapping[str, object]
     ) -> Asked:
         have = len(part.text.split())
-        span = Span(part.slot.spans[0].start, part.slot.spans[-1].end)
         return self.work.ask(
             self.prompt,
             {
@@ -268,7 +267,7 @@ class _DocumentShortener:
                 **extra_variables,
             },
             tokens=min(part.tokens, math.ceil(_REPLY_SLACK * share * part.tokens) + _EXTRA_TOKENS),
-            node=f"characters {span.start} to {span.end}, attempt {sample + 1}",
+            node=f"{describe_spans(part.slot.spans)}, attempt {sample + 1}",
             levels=self.work.after + 2 * self.options.rounds - 1 - sample,
             sample=sample,
             temperature=_RETRY_TEMPERATURE if sample % 2 else None,

@@ -13,7 +13,7 @@ from octavo.text.document import Document
 from octavo.text.grounding.verify import Claim, verify_claims
 from octavo.text.note import PendingNote, Prediction, Record
 from octavo.text.sentences import split_in_half
-from octavo.text.span import Span
+from octavo.text.span import Span, describe_spans
 
 __all__ = ["ExtractionTask", "PartReader", "PartReading"]
 
@@ -81,7 +81,7 @@ class PartReader:
             return None
         if failed:
             self.work.notice(
-                f"characters {piece.span.start} to {piece.span.end}: {len(failed)} of"
+                f"{describe_spans((piece.span,))}: {len(failed)} of"
                 f" {len(reading)} passes failed: {failed[0].message}"
             )
         return read
@@ -129,7 +129,7 @@ class PartReader:
             },
             tokens=self.task.tokens,
             schema=self.task.reply_schema,
-            node=f"pass {number + 1}, characters {piece.span.start} to {piece.span.end}",
+            node=f"pass {number + 1}, {describe_spans((piece.span,))}",
             levels=self.work.after,
             sample=number,
             temperature=self.task.temperature if number else None,

@@ -17,7 +17,7 @@ from octavo.steps._support.collapsing import NoteCollapser
 from octavo.steps.margins.options import MarginsOptions
 from octavo.text.note import Note, PendingNote, Prediction, Record
 from octavo.text.quote import Quote, QuoteOrigin
-from octavo.text.span import merge_spans
+from octavo.text.span import describe_spans, merge_spans
 
 __all__ = [
     "VERDICT_TOKENS",
@@ -91,7 +91,7 @@ class _Segment:
     @property
     def location(self) -> str:
         """Where it stands, for the ledger."""
-        return f"characters {self.slot.spans[0].start} to {self.slot.spans[-1].end}"
+        return describe_spans(self.slot.spans)
 
 
 async def read_cumulatively(

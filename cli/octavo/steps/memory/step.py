@@ -52,7 +52,7 @@ from octavo.steps.memory.schemas import (
     build_revision_schema,
 )
 from octavo.text.note import Note, PendingNote, Prediction
-from octavo.text.span import Span, merge_spans
+from octavo.text.span import Span, describe_spans, merge_spans
 
 __all__ = ["STEP", "MemoryOptions"]
 
@@ -252,7 +252,7 @@ async def _read_parts(
         if note is None:
             continue
         levels = work.after + len(slots) - position
-        node = f"characters {slot.spans[0].start} to {slot.spans[-1].end}"
+        node = describe_spans(slot.spans)
         asked = _ask_revisions(note, slot, memory, reader, node, levels=levels, before=asked)
         try:
             answer = await asked.reply

@@ -22,6 +22,7 @@ from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.steps.select.options import SelectOptions
 from octavo.text.bm25 import score_bm25
 from octavo.text.note import Note, PendingNote, Prediction
+from octavo.text.span import describe_spans
 from octavo.text.vectors import compute_cosine
 
 __all__ = ["ScoredNote", "Scorer", "build_scorer", "estimate_entropy"]
@@ -201,7 +202,7 @@ class _RelevanceJudge:
         slot: PendingNote,
         calls_above: int,
     ) -> Answer:
-        place = _describe_place(slot)
+        place = describe_spans(slot.spans)
         return await self.work.ask(
             prompt,
             variables,
@@ -235,7 +236,7 @@ class _EntropyJudge:
             self.prompt,
             {**self.variables, "text": note.value, "headings": slot.headings},
             tokens=self.options.reply_tokens,
-            node=_describe_place(slot),
+            node=describe_spans(slot.spans),
             levels=self.work.after,
             logprobs=_TOP_LOGPROBS,
         ).reply
@@ -265,10 +266,6 @@ def _list_alternatives(token: TokenLogprob) -> Sequence[float]:
 def _is_abstention(reply: str, abstain: str) -> bool:
     """Tell whether a reply begins with the abstention, marks around it left out."""
     return re.match(rf"[\W_]*{re.escape(abstain)}(?!\w)", reply) is not None
-
-
-def _describe_place(slot: PendingNote) -> str:
-    return f"characters {slot.spans[0].start} to {slot.spans[-1].end}"
 
 
 def estimate_entropy(logprobs: Iterable[float]) -> float:

@@ -45,7 +45,7 @@ from octavo.steps.tree.branches import (
 from octavo.steps.tree.outline import MAX_SECTIONS, OUTLINE_SCHEMA, OutlineFinder, OutlineSection
 from octavo.steps.tree.sections import Section, build_section_tree
 from octavo.text.note import Note, PendingNote, to_awaitable
-from octavo.text.span import Span, merge_spans
+from octavo.text.span import Span, describe_spans, merge_spans
 from octavo.text.splitting.boundary import hash_boundary
 from octavo.text.splitting.kernel import hash_boundaries
 
@@ -302,14 +302,10 @@ async def _ask_note(
         tokens=options.tokens,
         words=options.words,
         schema=reader.schema,
-        node=_describe_place(spans),
+        node=describe_spans(spans),
         levels=work.after + calls_above,
     ).reply
     return Note(answer.value, spans, predicted=answer.predicted)
-
-
-def _describe_place(spans: Sequence[Span]) -> str:
-    return f"characters {spans[0].start} to {spans[-1].end}"
 
 
 async def _outline_leaf(

@@ -7,7 +7,7 @@ ascending order, and what a border at each costs by its kind.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ __all__ = [
     "build_levels",
     "find_line_cuts",
     "find_word_cuts",
+    "select_cuts",
 ]
 
 
@@ -132,6 +133,13 @@ def find_word_cuts(text: str, span: Span) -> Cuts:
             places.append(end)
             prices.append(_CLAUSE_COST)
     return places, prices
+
+
+def select_cuts(places: Sequence[int], prices: Sequence[int], text: str, span: Span) -> Cuts:
+    """Cut at those of the given places that are inside the span."""
+    del text
+    first, last = bisect_right(places, span.start), bisect_left(places, span.end)
+    return places[first:last], prices[first:last]
 
 
 def _find_punctuation_cuts(text: str, span: Span) -> Cuts:
