@@ -33,7 +33,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 
 @dataclass(frozen=True)
 class Source:
-    """A text and where it is from.
+    """A text and where it comes from.
 
     A text written inside another file, such as a prompt in a pipeline, has that file's text as
     `outer` and the 0-based number of its own first line there as `first`.
@@ -97,7 +97,7 @@ def find_nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return the one hint for an unknown word: the nearest known one, else the first of them."""
+    """Return the hint for an unknown word: the nearest known word, else the first known ones."""
     words = sorted(known)
     guess = find_nearest(word, words)
     if guess is not None:
@@ -122,11 +122,11 @@ _CREDENTIAL = re.compile(
 
 
 def find_credentials(text: str) -> Iterator[int]:
-    """Yield the offsets of what looks like a key, in characters."""
+    """Yield the character offsets of what looks like an API key."""
     for match in _CREDENTIAL.finditer(text):
         yield match.start()
 
 
 def mask_credentials(text: str) -> str:
-    """Return the text, as long as before, with `x` for what looks like a key."""
+    """Return the text with `x` for what looks like an API key; its length stays."""
     return _CREDENTIAL.sub(lambda match: match[0][:3] + "x" * (len(match[0]) - 3), text)

@@ -42,11 +42,45 @@ __all__ = [
 ]
 
 
+SplitFunction = Callable[[Document], Awaitable[Sequence[Chunk]]]
+"""Splits a document as another one was split."""
+
+EmbedFunction = Callable[[Sequence[str]], Awaitable[Sequence[Vector]]]
+"""Returns an embedding for each text."""
+
+SurpriseFunction = Callable[[str, str], Awaitable[float | None]]
+"""Returns the mean negative log probability, in nats per token, of a text after another one, which
+may be empty; None if no token of the text has one."""
+
+_SLACK: Final = 5
+"""Characters that a border may be off the edge of a block."""
+
+_SENTENCE_END: Final = re.compile(
+    r"[.!?\u2026:\u3002\uff01\uff1f\uff61][\"'\u2019\u201d\u00bb)\]}*_\u300d\u300f\uff09]*\Z"
+)
+
+_EDIT_COUNT = 8
+_INSERTED_SENTENCE = " One more sentence stands here now, which was not there before."
+_BREAK = re.compile(r"\n[ \t\r]*\n|\n|$")
+
+_NEIGHBOUR_TOKENS = 3000
+"""Tokens of the neighbours that a chunk is compared with, as in the paper."""
+
+_MAX_BOUNDARIES = 24
+"""Borders that are measured, evenly spread: each asks the model twice."""
+
+_MAX_GRAPH_CHUNKS = 10
+"""Chunks whose graph is measured, evenly spread: each pair asks the model twice."""
+
+_EDGE_THRESHOLD = 0.8
+"""How much of a chunk's perplexity another one must take away for an edge between them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The scores of one document's chunks; None where there is nothing to measure, or no means.
+    """Scores of one document's chunks; None where nothing can be measured.
 
-    From 0 to 1, the more the better:
+    From 0 to 1, higher is better:
     `size` is the share of chunks with at least a tenth of the budget and not more than it; `fill`
     their mean share of it; `blocks` the share of paragraphs, lists, tables and code blocks that
     are whole; `sentences` and `paragraphs` the shares of borders at the end of one; `cohesion` how
@@ -91,24 +125,24 @@ async def score_chunks(
     chunks: Sequence[Chunk],
     budget: int,
     *,
-    split: SplitFunction | None = None,
+    split_document: SplitFunction | None = None,
     embed: EmbedFunction | None = None,
     surprise: SurpriseFunction | None = None,
 ) -> Scores:
     """Return the scores of a document's chunks, whose budget was so many tokens.
 
-    `split` splits a document as this one was: with it, some edits are tried. `embed` gives vectors
-    for texts, and `surprise` how unlikely a text is behind another one.
+    `split_document` splits a document as this one was: with it, some edits are tried. `embed`
+    gives vectors for texts, and `surprise` how unlikely a text is after another one.
     """
-    of = measure_boundaries(document, chunks, budget)
+    measures = measure_boundaries(document, chunks, budget)
     return Scores(
         chunks=len(chunks),
-        size=of.size,
-        fill=of.fill,
-        blocks=of.blocks,
-        sentences=of.sentences,
-        paragraphs=of.paragraphs,
-        changed=await measure_changed(document, chunks, split) if split else None,
+        size=measures.size,
+        fill=measures.fill,
+        blocks=measures.blocks,
+        sentences=measures.sentences,
+        paragraphs=measures.paragraphs,
+        changed=await measure_changed(document, chunks, split_document) if split_document else None,
         cohesion=await _try_score(measure_cohesion(document, chunks, embed)) if embed else None,
         coherence=await _try_score(measure_coherence(document, chunks, embed)) if embed else None,
         clarity=await _try_score(measure_clarity(document, chunks, surprise)) if surprise else None,
@@ -119,19 +153,11 @@ async def score_chunks(
 
 
 async def _try_score(score: Awaitable[float | None]) -> float | None:
-    """Return a score; None where a text is too long for the model that it asks."""
+    """Return a score, or None where a text is too long for the model."""
     try:
         return await score
     except ContextError:
         return None
-
-
-_SLACK: Final = 5
-"""Characters that a border may be off the edge of a block."""
-
-_SENTENCE_END: Final = re.compile(
-    r"[.!?\u2026:\u3002\uff01\uff1f\uff61][\"'\u2019\u201d\u00bb)\]}*_\u300d\u300f\uff09]*\Z"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,15 +215,8 @@ def _is_whole(block: Span, borders: Sequence[int]) -> bool:
     return index == len(borders) or borders[index] >= block.end - _SLACK
 
 
-SplitFunction = Callable[[Document], Awaitable[Sequence[Chunk]]]
-
-_EDIT_COUNT = 8
-_INSERTED_SENTENCE = " One more sentence stands here now, which was not there before."
-_BREAK = re.compile(r"\n[ \t\r]*\n|\n|$")
-
-
 async def measure_changed(
-    document: Document, chunks: Sequence[Chunk], split: SplitFunction
+    document: Document, chunks: Sequence[Chunk], split_document: SplitFunction
 ) -> float | None:
     """Return the mean number of chunks of the edited text that the text did not have.
 
@@ -213,8 +232,10 @@ async def measure_changed(
             document.text, len(document.text) * (2 * number + 1) // (2 * _EDIT_COUNT)
         )
         assert place is not None
-        after = _insert_text(document, place.start(), _INSERTED_SENTENCE)
-        changed.append(sum(text not in old for text in _slice_chunks(after, await split(after))))
+        edited = _insert_text(document, place.start(), _INSERTED_SENTENCE)
+        changed.append(
+            sum(text not in old for text in _slice_chunks(edited, await split_document(edited)))
+        )
     return sum(changed) / len(changed)
 
 
@@ -234,12 +255,6 @@ def _insert_text(document: Document, place: int, words: str) -> Document:
     return replace(
         document, text=text, outline=tuple(map(move_heading, document.outline)), pages=()
     )
-
-
-EmbedFunction = Callable[[Sequence[str]], Awaitable[Sequence[Vector]]]
-
-_NEIGHBOUR_TOKENS = 3000
-"""Tokens of the neighbours that a chunk is compared with, as in the paper."""
 
 
 async def measure_cohesion(
@@ -306,20 +321,6 @@ def _average_cosines(cosines: Sequence[float]) -> float | None:
     return max(sum(cosines) / len(cosines), 0.0) if cosines else None
 
 
-SurpriseFunction = Callable[[str, str], Awaitable[float | None]]
-"""Gives the mean negative log probability, in nats a token, of a text behind another one, which may
-be empty; None when the text has no token that it could be told of."""
-
-_MAX_BOUNDARIES = 24
-"""Borders that are measured, evenly spread: each asks the model twice."""
-
-_MAX_GRAPH_CHUNKS = 10
-"""Chunks whose graph is measured, evenly spread: each pair asks the model twice."""
-
-_EDGE_THRESHOLD = 0.8
-"""How much of a chunk's perplexity another one must take away for an edge between them."""
-
-
 async def measure_clarity(
     document: Document, chunks: Sequence[Chunk], surprise: SurpriseFunction
 ) -> float | None:
@@ -330,9 +331,9 @@ async def measure_clarity(
     ratios: list[float] = []
     for index in _spread_evenly(range(1, len(chunks)), _MAX_BOUNDARIES):
         before, text = (document.slice(chunks[at].span) for at in (index - 1, index))
-        alone, behind = await surprise(text, ""), await surprise(text, before)
-        if alone is not None and behind is not None:
-            ratios.append(math.exp(behind - alone))
+        alone, given_previous = await surprise(text, ""), await surprise(text, before)
+        if alone is not None and given_previous is not None:
+            ratios.append(math.exp(given_previous - alone))
     return sum(ratios) / len(ratios) if ratios else None
 
 
@@ -356,9 +357,9 @@ async def measure_stickiness(
     for p, given in enumerate(texts):
         for q, text in enumerate(texts):
             own = alone[q]
-            if p == q or own is None or (behind := await surprise(text, given)) is None:
+            if p == q or own is None or (given_previous := await surprise(text, given)) is None:
                 continue
-            if 1 - math.exp(behind - own) > _EDGE_THRESHOLD:
+            if 1 - math.exp(given_previous - own) > _EDGE_THRESHOLD:
                 degrees[p] += 1
                 degrees[q] += 1
     total = sum(degrees)

@@ -17,7 +17,7 @@ def ours(tmp_path, monkeypatch):
     )
     (root / "prompts/tell/part.j2").write_text('{% extends "tell/outer" %}')
     (root / "prompts/tell/outer.j2").write_text("Retell\n{{ text }}")
-    monkeypatch.setattr("octavo.pipeline.lookup.built_in", lambda kind: root / kind)
+    monkeypatch.setattr("octavo.pipeline.lookup.find_builtin_folder", lambda kind: root / kind)
     return root
 
 

@@ -13,7 +13,7 @@ EMPTY = "octavo: 1\nabout: {}\nsteps: [split: , map: {{prompt: part}}]\n"
 @pytest.fixture
 def ours(project, monkeypatch):
     root = project.root / "ours"
-    monkeypatch.setattr("octavo.pipeline.lookup.built_in", lambda kind: root / kind)
+    monkeypatch.setattr("octavo.pipeline.lookup.find_builtin_folder", lambda kind: root / kind)
     project.write("ours/pipelines/book.yaml", EMPTY.format("ours"))
     project.write("ours/prompts/part.j2", "ours")
     return root

@@ -69,7 +69,7 @@ def test_documents_are_values_and_never_templates(prompts):
 
 def test_a_users_prompt_extends_the_built_in_one_of_its_name(project, prompts, monkeypatch):
     ours = project.root / "ours"
-    monkeypatch.setattr("octavo.pipeline.lookup.built_in", lambda kind: ours / kind)
+    monkeypatch.setattr("octavo.pipeline.lookup.find_builtin_folder", lambda kind: ours / kind)
     project.write("ours/prompts/part.j2", "{% block user %}Retell {{ text }}{% endblock %}")
     project.prompt(
         "part", '{% extends "builtin:part" %}{% block user %}{{ super() }}!{% endblock %}'

@@ -17,18 +17,18 @@ ITEMS = st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(1, 100)), max_
 @given(ITEMS, st.integers(2, 9), st.integers(200, 900))
 def test_groups_cover_all_items_in_order_within_the_bounds(items, most, room):
     borders, sizes = [b for b, _ in items], [s for _, s in items]
-    found = group_neighbours(borders, sizes, most=most, room=room)
+    found = group_neighbours(borders, sizes, max_items=most, max_tokens=room)
     assert [i for group in found for i in group] == list(range(len(items)))
     for group in found:
         assert 1 <= len(group) <= most
         assert len(group) == 1 or sum(sizes[i] for i in group) <= room
-    assert group_neighbours(borders, sizes, most=most, room=room) == found
+    assert group_neighbours(borders, sizes, max_items=most, max_tokens=room) == found
 
 
 @given(ITEMS, st.integers(2, 9), st.integers(200, 900))
 def test_a_tree_ends_in_one_root_over_all_items(items, most, room):
     borders, sizes = [b for b, _ in items], [s for _, s in items]
-    levels = build_tree(borders, sizes, size=100, most=most, room=room)
+    levels = build_tree(borders, sizes, size=100, max_items=most, max_tokens=room)
     width = len(items)
     for level in levels:
         assert [i for group in level for i in group] == list(range(width))
@@ -39,7 +39,7 @@ def test_a_tree_ends_in_one_root_over_all_items(items, most, room):
 
 def test_items_that_can_never_be_merged_are_refused_with_the_numbers():
     with pytest.raises(FitError, match="200 tokens"):
-        build_tree([1, 2, 3], [100, 100, 100], size=100, room=150)
+        build_tree([1, 2, 3], [100, 100, 100], size=100, max_tokens=150)
 
 
 def test_an_item_more_leaves_most_groups_as_they_were():

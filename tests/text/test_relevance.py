@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from octavo.steps.margins.relevance import parse_relevance
+from octavo.steps.margins.segments import parse_relevance
 
 
 @pytest.mark.parametrize(

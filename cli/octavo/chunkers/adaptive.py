@@ -1,4 +1,4 @@
-"""For each document, the way to split it that scores best.
+"""Splits each document in the way that scores best for it.
 
 Which borders are good depends on the document, and can be told without a task (Adaptive Chunking,
 LREC 2026, arXiv:2603.25333): each of a few chunkers splits it, and the chunks with the best mean

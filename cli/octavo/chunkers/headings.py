@@ -58,20 +58,20 @@ def _iter_sections(
     starts, titles = _find_section_starts(document, options.level)
     spans = list(map(Span, starts, [*starts[1:], len(text)]))
     counts = counter.count_batch([document.slice(span) for span in spans])
-    held, tokens, bare = Span(0, 0), 0, True
+    pending, tokens, is_empty = Span(0, 0), 0, True
     for span, count in zip(spans, counts, strict=True):
-        both = Span(held.start, span.end)
-        if bare or tokens < options.least:
-            joint = counter.count(document.slice(both)) if held.length else count
-            if joint <= options.tokens or not held.length:
-                held, tokens = both, joint
-                bare = not text[titles.get(span.start, span.start) : span.end].strip()
+        joined = Span(pending.start, span.end)
+        if is_empty or tokens < options.least:
+            joined_tokens = counter.count(document.slice(joined)) if pending.length else count
+            if joined_tokens <= options.tokens or not pending.length:
+                pending, tokens = joined, joined_tokens
+                is_empty = not text[titles.get(span.start, span.start) : span.end].strip()
                 continue
-        yield held, tokens
-        held, tokens = span, count
-        bare = not text[titles.get(span.start, span.start) : span.end].strip()
-    if held.length:
-        yield held, tokens
+        yield pending, tokens
+        pending, tokens = span, count
+        is_empty = not text[titles.get(span.start, span.start) : span.end].strip()
+    if pending.length:
+        yield pending, tokens
 
 
 def _find_section_starts(document: Document, level: int | None) -> tuple[list[int], dict[int, int]]:

@@ -70,7 +70,7 @@ async def _run(
         return ()
     places = await asyncio.to_thread(find_sentence_boundaries, document)
     prompt = work.prompt(options.prompt)
-    asked = [
+    pending = [
         work.ask(
             prompt,
             {"first": document.slice(first), "second": document.slice(second)},
@@ -82,9 +82,9 @@ async def _run(
         )
         for first, second in pairwise(split_into_spans(document, places))
     ]
-    instead = "nothing is split where the model does not say"
-    given = [await await_proposal(each, work, instead=instead) for each in asked]
-    answers = [answer for answer in given if answer]
+    fallback = "nothing is split where the model does not say"
+    answers_or_none = [await await_proposal(each, work, fallback=fallback) for each in pending]
+    answers = [answer for answer in answers_or_none if answer]
     predicted = next((answer.predicted for answer in answers if answer.predicted), None)
     if predicted is None:
         if answers and not any(answer.logprobs for answer in answers):
@@ -92,9 +92,11 @@ async def _run(
                 "the backend gives no log probabilities, which the chunker 'margin' needs",
                 hint="use a backend that gives them",
             )
-        leads = [_compute_lead(answer.logprobs) if answer else None for answer in given]
-        cut = decide_splits(leads, options.threshold)
-        chosen = [place for place, here in zip(places, cut, strict=True) if here]
+        leads = [_compute_lead(answer.logprobs) if answer else None for answer in answers_or_none]
+        decisions = decide_splits(leads, options.threshold)
+        chosen = [
+            place for place, is_boundary in zip(places, decisions, strict=True) if is_boundary
+        ]
     else:
         chosen = places if predicted is Prediction.LONG else []
     chosen = merge_small(document, chosen, counter, least=options.least, most=options.tokens)
@@ -102,9 +104,9 @@ async def _run(
 
 
 def _compute_lead(tokens: Sequence[TokenLogprob]) -> float | None:
-    """Return how far `keep` is ahead of `split`, -1 to 1; what is not among the likeliest has 0.
+    """Return by how much `keep` is more likely than `split`, from -1 to 1.
 
-    None when nothing is told of the reply.
+    An answer that is not among the likeliest counts as 0. None without log probabilities.
     """
     if not tokens:
         return None
@@ -117,15 +119,15 @@ def _compute_lead(tokens: Sequence[TokenLogprob]) -> float | None:
 
 
 def decide_splits(leads: Sequence[float | None], threshold: float | None) -> list[bool]:
-    """Tell for each border whether to split there; not where the lead is unknown.
+    """Return for each boundary whether to split there; never where the lead is unknown.
 
     Without a threshold it starts at 0 and is then the mean of the last five differences.
     """
     found: list[bool] = []
     recent: deque[float] = deque(maxlen=_THRESHOLD_WINDOW)
     for lead in leads:
-        usual = fsum(recent) / len(recent) if recent else 0.0
-        found.append(lead is not None and lead <= (usual if threshold is None else threshold))
+        mean_lead = fsum(recent) / len(recent) if recent else 0.0
+        found.append(lead is not None and lead <= (mean_lead if threshold is None else threshold))
         if lead is not None:
             recent.append(lead)
     return found

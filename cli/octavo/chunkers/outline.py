@@ -1,9 +1,9 @@
 """Chunks by an outline that a model writes first, each with its topic and core (MoM).
 
 After MoM (MemTensor 2025): the model first outlines the text as an expert of its field would, then
-lists a chunk for each item with what it says at its core. Topic and core stand beside the chunk, as
-`context.topic` and `context.core`, and never in it. Outline and chunks are one reply, so a text is
-read once.
+lists a chunk for each item with what it says at its core. Topic and core are context of the
+chunk, as `context.topic` and `context.core`, and not part of its text. Outline and chunks are one
+reply, so a text is read once.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.note import Prediction
-from octavo.text.span import Span
+from octavo.text.span import Span, describe_spans
 
 __all__ = ["CHUNKER", "Perplexity", "compute_threshold", "find_minima"]
 
@@ -69,22 +69,22 @@ async def _run(
     counts = counter.count_batch([document.slice(span) for span in spans])
     runs = group_windows(counts, options.block)
     blocks = [Span(spans[run[0]].start, spans[run[-1]].end) for run in runs]
-    asked = [
+    pending = [
         work.ask.score(
             document.slice(block),
             given=document.slice(before) if before else "",
-            node=f"characters {block.start} to {block.end}",
+            node=describe_spans((block,)),
             levels=work.after,
         )
         for before, block in zip([None, *blocks], blocks, strict=False)
     ]
-    answers = [await each.reply for each in asked]
+    answers = [await each.reply for each in pending]
     predicted = next((answer.predicted for answer in answers if answer.predicted), None)
     if predicted is None:
         surprises = _compute_surprises(spans, blocks, answers)
-        falls = find_minima(surprises)
-        least = compute_threshold(falls) if options.threshold is None else options.threshold
-        chosen = [places[at] for at, fall in falls if fall >= least]
+        minima = find_minima(surprises)
+        threshold = compute_threshold(minima) if options.threshold is None else options.threshold
+        chosen = [places[at] for at, fall in minima if fall >= threshold]
     else:
         chosen = places if predicted is Prediction.LONG else []
     chosen = merge_small(document, chosen, counter, least=options.least, most=options.tokens)
@@ -110,23 +110,23 @@ def _compute_surprises(
 def find_minima(values: Sequence[float]) -> list[tuple[int, float]]:
     """Return the inner local minima of a sequence and how far each lies below a neighbour.
 
-    A minimum that the next value equals counts, too. The larger fall of its two sides is told.
+    A minimum that the next value equals counts, too. The larger of the two falls is returned.
     """
     found: list[tuple[int, float]] = []
     for at in range(1, len(values) - 1):
-        before, here, behind = values[at - 1 : at + 2]
-        if here < before and here < behind:
-            found.append((at, max(before - here, behind - here)))
-        elif here < before and here == behind:
+        before, here, after = values[at - 1 : at + 2]
+        if here < before and here < after:
+            found.append((at, max(before - here, after - here)))
+        elif here < before and here == after:
             found.append((at, before - here))
     return found
 
 
-def compute_threshold(falls: Sequence[tuple[int, float]]) -> float:
+def compute_threshold(minima: Sequence[tuple[int, float]]) -> float:
     """Return a threshold from the text itself: the least fall among its first hundred minima."""
     return (
-        min((fall for _, fall in falls[:_MIN_MINIMA]), default=0.0)
-        if len(falls) >= _MIN_MINIMA
+        min((fall for _, fall in minima[:_MIN_MINIMA]), default=0.0)
+        if len(minima) >= _MIN_MINIMA
         else 0.0
     )
 

@@ -2,8 +2,9 @@
 
 After QChunker (2026, arXiv 2603.11650): the model first writes the questions that the text answers
 one after another, then lists a chunk for each; every chunk is reviewed for whether it can be
-understood by itself, and what it lacks is told from the text around it. Question and completion
-stand beside the chunk, as `context.question` and `context.completion`, never in it.
+understood by itself, and what it lacks is added from the text around it. Question and
+completion are context of the chunk, as `context.question` and `context.completion`, and not part
+of its text.
 """
 
 from __future__ import annotations
@@ -85,28 +86,28 @@ async def _run(
     chunks = await list_chunks(document, task, options.tokens, work, counter)
     if options.review is None:
         return chunks
-    review = _ChunkReviewer(work.prompt(options.review), options.review_tokens, document, work)
-    around = [chunk.span for chunk in split(document, options.window, counter)]
-    reviews = [work.start(review.review(chunk, around)) for chunk in chunks]
+    reviewer = _ChunkReviewer(work.prompt(options.review), options.review_tokens, document, work)
+    windows = [chunk.span for chunk in split(document, options.window, counter)]
+    reviews = [work.start(reviewer.review(chunk, windows)) for chunk in chunks]
     return tuple([await each for each in reviews])
 
 
 @dataclass(frozen=True, slots=True)
 class _ChunkReviewer:
-    """Asks what chunks lack; `tokens` bounds a reply."""
+    """Asks what chunks lack; a reply has at most `tokens`."""
 
     prompt: PromptLike
     tokens: int
     document: Document
     work: Work
 
-    async def review(self, chunk: Chunk, around: Sequence[Span]) -> Chunk:
+    async def review(self, chunk: Chunk, windows: Sequence[Span]) -> Chunk:
         """Return a chunk with what it lacks of the window that it begins in."""
         start, end = chunk.span
-        window = next(span for span in around if span.end > start)
+        window = next(span for span in windows if span.end > start)
         if window.start >= start and window.end <= end:
             return chunk  # nothing stands around it
-        asked = self.work.ask(
+        call = self.work.ask(
             self.prompt,
             {"text": self.document.slice(window), "chunk": self.document.slice(chunk.span)},
             tokens=self.tokens,
@@ -114,8 +115,8 @@ class _ChunkReviewer:
             node=f"review of characters {start} to {end}",
             levels=self.work.after,
         )
-        instead = f"what characters {start} to {end} lack is not known"
-        answer = await await_proposal(asked, self.work, instead=instead)
+        fallback = f"what characters {start} to {end} lack is not known"
+        answer = await await_proposal(call, self.work, fallback=fallback)
         if answer is None or answer.predicted is not None or isinstance(answer.value, str):
             return chunk
         return replace(chunk, context=(*chunk.context, *_build_completion(answer.value)))

@@ -3,8 +3,8 @@
 After the LLM-regex splitter of Adaptive Chunking (2026, arXiv 2603.25333): the model sees the
 beginning of the document and writes one regular expression for the lines that begin its sections.
 One call a document, the cheapest way to ask a model where to split. The pattern runs under a time
-limit. One that breaks it, is no pattern or divides nothing is never half applied: the document is
-then split by structure, and a notice says so.
+limit. A pattern that exceeds the limit, is not a valid pattern, or divides nothing is not applied
+at all: the document is split by structure, with a notice.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ async def _run(
         raise UsageError("the chunker 'regex' asks a model", hint="put it into a pipeline")
     if not document.text:
         return ()
-    asked = work.ask(
+    call = work.ask(
         work.prompt(options.prompt),
         {"sample": document.slice(_choose_sample(document.text, options.sample, counter))},
         tokens=200,
@@ -79,7 +79,7 @@ async def _run(
         levels=work.after,
         check=partial(_find_faults, document.text),
     )
-    answer = await await_proposal(asked, work, instead=_FALLBACK)
+    answer = await await_proposal(call, work, fallback=_FALLBACK)
     if answer is None:
         found = []
     elif answer.predicted is not None or isinstance(answer.value, str):
@@ -92,7 +92,7 @@ async def _run(
 
 
 async def _find_matches(pattern: str, text: str, work: Work) -> list[int]:
-    """Return where a pattern matches; nowhere, and told, where it cannot be used."""
+    """Return where a pattern matches; an unusable pattern matches nowhere, with a notice."""
     try:
         found = await asyncio.to_thread(match_pattern, pattern, text)
     except ValueError as error:
@@ -106,7 +106,7 @@ async def _find_matches(pattern: str, text: str, work: Work) -> list[int]:
 def match_pattern(pattern: str, text: str) -> list[int]:
     """Return where a pattern matches, each line's start and end being that of `^` and `$`.
 
-    Raises ValueError when it is no pattern, or takes too long or too much memory.
+    Raises ValueError when it is not a valid pattern, or takes too long or too much memory.
     """
     import regex  # noqa: PLC0415 - few runs need it
 

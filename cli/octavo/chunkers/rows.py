@@ -39,6 +39,10 @@ __all__ = ["CHUNKER", "Rows", "Table", "find_markdown_tables", "parse_separated"
 
 
 _SUFFIXES = (".csv", ".tsv", ".tab", ".psv")
+_SEPARATORS: Final = ",;\t|"
+_DELIMITER_ROW: Final = re.compile(
+    r"[ ]{0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*+\|?[ \t]*\r?\n?"
+)
 
 
 class Rows(Options):
@@ -53,6 +57,15 @@ class Rows(Options):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: where it is, where its header ends, and where its rows start after that."""
+
+    span: Span
+    body_start: int
+    rows: Sequence[int]
+
+
 def split(document: Document, options: Rows, counter: Counter) -> tuple[Chunk, ...]:
     """Return chunks that join to the document's text, none above the budget.
 
@@ -64,22 +77,24 @@ def split(document: Document, options: Rows, counter: Counter) -> tuple[Chunk, .
     if options.table == "csv" or (
         options.table == "auto" and document.source.lower().endswith(_SUFFIXES)
     ):
-        found = parse_separated(text)
+        tables = parse_separated(text)
     else:
-        found = list(find_markdown_tables(text))
+        tables = list(find_markdown_tables(text))
         if options.rows is None:
-            return _add_headers(_split_mixed(document, found, options.tokens, counter), found, text)
+            return _add_headers(
+                _split_mixed(document, tables, options.tokens, counter), tables, text
+            )
     spans: list[tuple[Span, int]] = []
-    done = 0
-    for table in [*found, Table(Span(len(text), len(text)), len(text), ())]:
-        between = Span(done, table.span.start)
+    end_of_last = 0
+    for table in [*tables, Table(Span(len(text), len(text)), len(text), ())]:
+        between = Span(end_of_last, table.span.start)
         if between.length:
             parts = split_by_structure(extract_part(document, between), options.tokens, counter)
             spans += shift_spans(parts, between.start)
         if table.span.length:
             spans += shift_spans(_split_table(document, table, options, counter), table.span.start)
-        done = table.span.end
-    return _add_headers(build_chunks(document, spans), found, text)
+        end_of_last = table.span.end
+    return _add_headers(build_chunks(document, spans), tables, text)
 
 
 def _split_table(
@@ -89,96 +104,65 @@ def _split_table(
     own = extract_part(document, table.span)
     places = [row - table.span.start for row in table.rows[1:]]
     rows = count_pieces(own.text, places, weigh_hashes(hash_boundaries(own.text, places)), counter)
-    found = refine_pieces(
+    pieces = refine_pieces(
         own.text, rows, build_fine_levels(options.tokens), options.tokens, counter
     )
     if options.rows is None:
-        return pack_pieces(own, [found], options.tokens, counter)
-    few = group_neighbours(
-        hash_boundaries(own.text, found.starts),
-        found.counts,
-        most=options.rows,
-        least=max(options.rows // 2, 1),
-        room=options.tokens,
+        return pack_pieces(own, [pieces], options.tokens, counter)
+    groups = group_neighbours(
+        hash_boundaries(own.text, pieces.starts),
+        pieces.counts,
+        max_items=options.rows,
+        min_items=max(options.rows // 2, 1),
+        max_tokens=options.tokens,
     )
-    firsts = [group.start for group in few]
-    return chunk_pieces(own, found, firsts, options.tokens, counter)
+    first_pieces = [group.start for group in groups]
+    return chunk_pieces(own, pieces, first_pieces, options.tokens, counter)
 
 
 def _split_mixed(
-    document: Document, found: Sequence[Table], budget: int, counter: Counter
+    document: Document, tables: Sequence[Table], budget: int, counter: Counter
 ) -> tuple[Chunk, ...]:
-    """Return chunks by structure that part no header from its first row."""
+    """Return chunks by structure that never separate a header from its first row."""
     if not document.text:
         return ()
     fenced = find_fences(document.text)
     lines, *others = build_levels(fenced, budget)
-    ways = (CutLevel(partial(_cut_outside_headers, found, lines), lines.floor), *others)
+    ways = (CutLevel(partial(_cut_outside_headers, tables, lines), lines.floor), *others)
     return pack_pieces(
         document, stream_pieces(document, fenced, ways, budget, counter), budget, counter
     )
 
 
-def _cut_outside_headers(found: Sequence[Table], lines: CutLevel, text: str, span: Span) -> Cuts:
-    """Return the lines but for those of headers and of the rows right behind them."""
-    kept = [
+def _cut_outside_headers(tables: Sequence[Table], lines: CutLevel, text: str, span: Span) -> Cuts:
+    """Return the line cuts, except those in headers and before the first row."""
+    cuts = [
         (place, price)
         for place, price in zip(*lines.cuts(text, span), strict=True)
-        if (table := _find_table_around(found, place)) is None or place > table.body_start
+        if (table := _find_table_around(tables, place)) is None or place > table.body_start
     ]
-    return [place for place, _ in kept], [price for _, price in kept]
+    return [place for place, _ in cuts], [price for _, price in cuts]
 
 
-def _find_table_around(found: Sequence[Table], place: int) -> Table | None:
+def _find_table_around(tables: Sequence[Table], place: int) -> Table | None:
     """Return the table that a place lies inside of, not at its start."""
-    index = bisect_right(found, place - 1, key=lambda table: table.span.start) - 1
-    return found[index] if index >= 0 and place < found[index].span.end else None
+    index = bisect_right(tables, place - 1, key=lambda table: table.span.start) - 1
+    return tables[index] if index >= 0 and place < tables[index].span.end else None
 
 
-def _add_headers(chunks: Sequence[Chunk], found: Sequence[Table], text: str) -> tuple[Chunk, ...]:
+def _add_headers(chunks: Sequence[Chunk], tables: Sequence[Table], text: str) -> tuple[Chunk, ...]:
     """Return the chunks, those that start behind a header with it as context."""
-    if not found:
+    if not tables:
         return tuple(chunks)
     return tuple(
         replace(
             chunk, context=(("header", text[table.span.start : table.body_start].rstrip("\r\n")),)
         )
-        if (table := _find_table_around(found, chunk.span.start))
+        if (table := _find_table_around(tables, chunk.span.start))
         and chunk.span.start >= table.body_start
         else chunk
         for chunk in chunks
     )
-
-
-async def _run(
-    document: Document, options: Rows, counter: Counter, work: Work | None
-) -> tuple[Chunk, ...]:
-    del work
-    return await asyncio.to_thread(split, document, options, counter)
-
-
-CHUNKER = ChunkerType(
-    name="rows",
-    about="whole rows of tables, each chunk with the header beside it",
-    version=1,
-    options=Rows,
-    run=_run,
-)
-
-
-_SEPARATORS: Final = ",;\t|"
-_DELIMITER_ROW: Final = re.compile(
-    r"[ ]{0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*+\|?[ \t]*\r?\n?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table: where it is, where its header ends, and where its rows start after that."""
-
-    span: Span
-    body_start: int
-    rows: Sequence[int]
 
 
 def parse_separated(text: str, separator: str | None = None) -> list[Table]:
@@ -246,3 +230,19 @@ def _iter_lines(text: str) -> Iterator[Span]:
 def _is_inside(code: Sequence[Span], position: int) -> bool:
     index = bisect_right(code, position, key=lambda span: span.start) - 1
     return index >= 0 and position < code[index].end
+
+
+async def _run(
+    document: Document, options: Rows, counter: Counter, work: Work | None
+) -> tuple[Chunk, ...]:
+    del work
+    return await asyncio.to_thread(split, document, options, counter)
+
+
+CHUNKER = ChunkerType(
+    name="rows",
+    about="whole rows of tables, each chunk with the header beside it",
+    version=1,
+    options=Rows,
+    run=_run,
+)

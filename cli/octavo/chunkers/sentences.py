@@ -7,8 +7,6 @@ edit changes few chunks.
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -23,8 +21,7 @@ from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.span import Span
-from octavo.text.splitting.cuts import CutLevel, Cuts, build_fine_levels
+from octavo.text.splitting.cuts import CutLevel, build_fine_levels, select_cuts
 from octavo.text.splitting.grouping import group_neighbours
 from octavo.text.splitting.kernel import hash_boundaries
 from octavo.text.splitting.loops import UNIT
@@ -62,26 +59,19 @@ def split(document: Document, options: Sentences, counter: Counter) -> tuple[Chu
     places = find_sentence_starts(text, options.splitter, options.model)
     prices = [0 if text[place - 1] in "\r\n" else _INNER_COST for place in places]
     if options.sentences is None:
-        ways = (CutLevel(partial(_cut_within, places, prices), 0), *build_fine_levels(budget))
+        ways = (CutLevel(partial(select_cuts, places, prices), 0), *build_fine_levels(budget))
         return pack_pieces(document, [cut_pieces(text, ways, budget, counter)], budget, counter)
-    each = count_pieces(text, places, prices, counter)
-    found = refine_pieces(text, each, build_fine_levels(budget), budget, counter)
-    few = group_neighbours(
-        hash_boundaries(text, found.starts),
-        found.counts,
-        most=options.sentences,
-        least=max(options.sentences // 2, 1),
-        room=budget,
+    sentences = count_pieces(text, places, prices, counter)
+    pieces = refine_pieces(text, sentences, build_fine_levels(budget), budget, counter)
+    groups = group_neighbours(
+        hash_boundaries(text, pieces.starts),
+        pieces.counts,
+        max_items=options.sentences,
+        min_items=max(options.sentences // 2, 1),
+        max_tokens=budget,
     )
-    firsts = [group.start for group in few]
-    return chunk_pieces(document, found, firsts, budget, counter)
-
-
-def _cut_within(places: Sequence[int], prices: Sequence[int], text: str, span: Span) -> Cuts:
-    """Return the cuts inside a span."""
-    del text
-    first, last = bisect_right(places, span.start), bisect_left(places, span.end)
-    return places[first:last], prices[first:last]
+    first_pieces = [group.start for group in groups]
+    return chunk_pieces(document, pieces, first_pieces, budget, counter)
 
 
 async def _run(

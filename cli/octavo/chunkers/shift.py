@@ -65,7 +65,7 @@ async def _run(
     chosen: list[int] = []
     start = 0
     while (end := _find_run_end(counts, start, options.window)) - start >= 2:
-        asked = work.ask(
+        call = work.ask(
             prompt,
             {"paragraphs": [document.slice(span) for span in spans[start:end]]},
             tokens=20,
@@ -74,7 +74,7 @@ async def _run(
             levels=work.after,
             check=lambda record, count=end - start: _find_faults(record, count),
         )
-        answer = await await_proposal(asked, work, instead="the run is one chunk")
+        answer = await await_proposal(call, work, fallback="the run is one chunk")
         if answer is None:
             shift = end - start + 1
         elif answer.predicted is not None or isinstance(answer.value, str):
@@ -92,9 +92,9 @@ async def _run(
 
 def _find_run_end(counts: Sequence[int], start: int, room: int) -> int:
     """Return the end of the run of paragraphs that begins here."""
-    end, held = start, 0
-    while end < len(counts) and (held + counts[end] <= room or end - start < 2):
-        held += counts[end]
+    end, tokens = start, 0
+    while end < len(counts) and (tokens + counts[end] <= room or end - start < 2):
+        tokens += counts[end]
         end += 1
     return end
 

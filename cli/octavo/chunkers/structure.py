@@ -51,8 +51,9 @@ def split(
     """Return chunks that join to the document's text, none above `budget` tokens.
 
     Their token counts are the counter's own of the whole chunk. A document without text has no
-    chunks. `previous` are the borders of an earlier version, none for the first; without it nothing
-    but the text decides. Raises FitError when one character alone has more tokens than the budget.
+    chunks. `previous` are the borders of an earlier version, none for the first; without it the
+    boundaries depend on the text only. Raises FitError when one character alone has
+    more tokens than the budget.
     """
     text = document.text
     if not text:

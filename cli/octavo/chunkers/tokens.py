@@ -12,17 +12,17 @@ from itertools import accumulate, pairwise
 
 from pydantic import Field
 
-from octavo.errors import FitError
+from octavo.chunkers._support.pieces import build_fit_error
+from octavo.chunkers._support.subdocuments import build_chunks
 from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
-from octavo.text.document import Document, iter_heading_paths
+from octavo.text.document import Document
 from octavo.text.grapheme import is_inside_grapheme
 from octavo.text.span import Span
 from octavo.text.splitting.cuts import find_line_cuts, find_word_cuts
-from octavo.text.splitting.kernel import hash_boundaries
 
 __all__ = ["CHUNKER", "Tokens", "split"]
 
@@ -65,15 +65,7 @@ def split(document: Document, budget: int, counter: Counter) -> tuple[Chunk, ...
         counts.append(tokens)
         start = end
     spans = map(Span, starts, [*starts[1:], len(text)])
-    return tuple(
-        map(
-            Chunk,
-            spans,
-            counts,
-            iter_heading_paths(document.outline, starts),
-            hash_boundaries(text, starts),
-        )
-    )
+    return build_chunks(document, list(zip(spans, counts, strict=True)))
 
 
 def _find_reach(text: str, start: int, room: int, look: int, counter: Counter) -> int:
@@ -109,11 +101,7 @@ def _find_last_fitting(
         place = low  # one character for a reader, and too much for a chunk
     tokens = counter.count(text[start:place])
     if tokens > room and place == start + 1:
-        raise FitError(
-            f"the character {text[start]!r} alone has {tokens} tokens, more than the {room} of a"
-            " chunk",
-            hint="allow more tokens for a chunk",
-        )
+        raise build_fit_error(text[start], tokens, room)
     return place, tokens
 
 

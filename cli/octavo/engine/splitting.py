@@ -88,7 +88,7 @@ class SplitMethod:
             document,
             await self.split_document(document),
             self.tokens,
-            split=self.split_document,
+            split_document=self.split_document,
             embed=measure.embed if measure and measure.can_embed else None,
             surprise=measure.compute_surprise if measure and measure.can_score else None,
         )

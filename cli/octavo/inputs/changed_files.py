@@ -13,7 +13,7 @@ __all__ = ["ChangedFiles"]
 
 
 class ChangedFiles:
-    """The files that differ from what they were at a revision, new ones included.
+    """The files that differ from their state at a revision, new ones included.
 
     It is the revision where the present branch left that of `ref`, so that what others changed
     there meanwhile does not count. Each repository that the inputs lie in is asked once.
@@ -49,14 +49,16 @@ class ChangedFiles:
         # Paths are read as this process reads file names, whatever git is configured to quote.
         command = ["git", "-c", "core.quotePath=false", "-C", str(top), *arguments]
         try:
-            done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - git, by arguments
+            result = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - git, by arguments
         except FileNotFoundError:
             raise UsageError("--changed-since needs git", hint="install git") from None
-        if done.returncode == 0:
-            return os.fsdecode(done.stdout)
-        said = os.fsdecode(done.stderr).strip().splitlines()
+        if result.returncode == 0:
+            return os.fsdecode(result.stdout)
+        lines = os.fsdecode(result.stderr).strip().splitlines()
         hint = "name a branch, tag or commit, and fetch it first where it is not"
-        if arguments[0] == "merge-base" and not said:
-            said = [f"{self.ref!r} and HEAD have no commit in common here"]
+        if arguments[0] == "merge-base" and not lines:
+            lines = [f"{self.ref!r} and HEAD have no commit in common here"]
             hint = "fetch the history first: `git fetch --unshallow`"
-        raise UsageError(f"--changed-since {self.ref}: {said[0] if said else 'failed'}", hint=hint)
+        raise UsageError(
+            f"--changed-since {self.ref}: {lines[0] if lines else 'failed'}", hint=hint
+        )

@@ -68,7 +68,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class InputSelection:
-    """Which files of directories are taken; files that are named themselves always are.
+    """Which files of directories are selected; files that are named themselves always are.
 
     With `include`, those that match one of its patterns, else those whose suffix a loader knows;
     less those that match `exclude`, those that `.gitignore` files leave out unless `gitignore` is
@@ -186,7 +186,7 @@ def _find_named(path: Path, source: str, finder: _Finder) -> Iterator[Input | In
 
 
 def _explain_nothing(selection: InputSelection) -> tuple[str, str]:
-    """Return what is said of a directory in which nothing is taken, and what to do about it."""
+    """Return the message and the hint for a directory in which no file is selected."""
     if selection.include:
         patterns = ", ".join(map(repr, selection.include))
         return (
@@ -203,9 +203,11 @@ def _is_pattern(argument: str, path: Path) -> bool:
 def _find_matching(argument: str, finder: _Finder) -> Iterator[Input | InputError]:
     """Yield what a pattern matches: of `docs/*.md`, what `/*.md` matches below `docs`."""
     parts = Path(argument).parts
-    signs = [number for number, part in enumerate(parts) if _WILDCARD.search(part)]
+    wildcards = [number for number, part in enumerate(parts) if _WILDCARD.search(part)]
     # A directory may have such signs in its name: the `[slug]` of a web site's sources.
-    first = next((at for at in signs if not os.path.lexists(Path(*parts[: at + 1]))), signs[-1])
+    first = next(
+        (at for at in wildcards if not os.path.lexists(Path(*parts[: at + 1]))), wildcards[-1]
+    )
     root = Path(*parts[:first]) if first else Path()
     only = finder.with_pattern("/" + "/".join(parts[first:]))
     hint = "quotes around a pattern keep the shell from changing it; `**` crosses directories"
@@ -216,7 +218,7 @@ def _find_matching(argument: str, finder: _Finder) -> Iterator[Input | InputErro
 
 
 def _find_in_directory(
-    root: Path, source: str, finder: _Finder, nothing: str, hint: str
+    root: Path, source: str, finder: _Finder, message: str, hint: str
 ) -> Iterator[Input | InputError]:
     empty = True
     if finder.selection.changed is not None:
@@ -226,7 +228,7 @@ def _find_in_directory(
         empty = False
         yield item
     if empty:
-        yield InputError(nothing, source=source, hint=hint)
+        yield InputError(message, source=source, hint=hint)
 
 
 def _walk_directory(root: Path, finder: _Finder) -> Iterator[Input | InputError]:
@@ -243,11 +245,11 @@ def _walk_directory(root: Path, finder: _Finder) -> Iterator[Input | InputError]
         source = _to_printable(str(path))
         try:
             if is_directory:
-                place = os.path.join(absolute, relative) if relative else absolute  # noqa: PTH118 - of text, for many files
-                if place != skipped:
-                    below = ignore.enter(place) if ignore and relative else ignore
+                directory_path = os.path.join(absolute, relative) if relative else absolute  # noqa: PTH118 - of text, for many files
+                if directory_path != skipped:
+                    below = ignore.enter(directory_path) if ignore and relative else ignore
                     inside = _list_directory(
-                        path, place, f"{relative}/" if relative else "", finder, below
+                        path, directory_path, f"{relative}/" if relative else "", finder, below
                     )
                     stack.extend((name, directory, below) for name, directory in reversed(inside))
             elif stat.S_ISREG(path.stat().st_mode) and finder.has_changed(path):
@@ -260,7 +262,7 @@ def _walk_directory(root: Path, finder: _Finder) -> Iterator[Input | InputError]
 
 
 def _list_directory(
-    directory: Path, place: str, prefix: str, finder: _Finder, ignore: IgnoreRules | None
+    directory: Path, directory_path: str, prefix: str, finder: _Finder, ignore: IgnoreRules | None
 ) -> list[tuple[str, bool]]:
     """Return what of a directory is to be visited, sorted by name."""
     inside: list[tuple[str, bool]] = []
@@ -277,7 +279,9 @@ def _list_directory(
             )
             if taken and not (
                 ignore
-                and ignore.is_ignored(f"{place}{os.sep}{entry.name}", is_directory=is_directory)
+                and ignore.is_ignored(
+                    f"{directory_path}{os.sep}{entry.name}", is_directory=is_directory
+                )
             ):
                 inside.append((relative, is_directory))
     return sorted(inside)

@@ -73,7 +73,7 @@ class IgnoreRules:
         return IgnoreRules((*self._patterns, (f"{directory}{os.sep}", patterns)))
 
     def is_ignored(self, path: str, *, is_directory: bool) -> bool:
-        """Tell whether a file or directory, by its absolute path, is left out."""
+        """Return whether a file or directory, given by its absolute path, is ignored."""
         path += _END + (_DIRECTORY if is_directory else _FILE)
         for base, patterns in reversed(self._patterns):
             below = path[len(base) :].replace(os.sep, "/")

@@ -15,7 +15,7 @@ __all__ = ["InputReader", "read_documents"]
 
 @dataclass(frozen=True, slots=True)
 class InputReader:
-    """How inputs are read: the encoding of those that do not tell, and the text's column of tables.
+    """How inputs are read: the encoding of those that do not state one, and tables' text column.
 
     Raises UsageError for an unknown encoding.
     """

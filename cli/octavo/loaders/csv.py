@@ -53,12 +53,14 @@ def _parse_rows(
     reader = csv.reader(lines, delimiter=separator, strict=True)
     start = 2
     while True:
-        place = f"{source}:{start}"
+        row_source = f"{source}:{start}"
         try:
             row = next(reader, None)
         except csv.Error as error:
             hint = "quote fields that have quotes, and close the quotes"
-            raise InputError(f"not CSV from here on: {error}", source=place, hint=hint) from error
+            raise InputError(
+                f"not CSV from here on: {error}", source=row_source, hint=hint
+            ) from error
         if row is None:
             return
         start = reader.line_num + 2
@@ -67,10 +69,10 @@ def _parse_rows(
         if len(row) != len(names):
             message = f"the row has {len(row)} fields and there are {len(names)} columns"
             hint = "quote fields that have separators or line ends in them"
-            yield InputError(message, source=place, hint=hint)
+            yield InputError(message, source=row_source, hint=hint)
             continue
         try:
-            yield build_row_document(dict(zip(names, row, strict=True)), place, column)
+            yield build_row_document(dict(zip(names, row, strict=True)), row_source, column)
         except InputError as error:
             yield error
 

@@ -94,7 +94,7 @@ class _PageWriter:
         self.outline: list[Heading] = []
         self._parts: list[str] = []
         self._length = 0
-        self._gap = ""
+        self._pending_break = ""
         self._bullet = ""
         self._lists: list[int] = []  # for each open list its next number, or 0
         self._row = -1  # how many parts there were when the open row began
@@ -124,7 +124,7 @@ class _PageWriter:
         elif tag in _LINES:
             self._start_line(tag)
         elif tag == "br":
-            self._break(self._gap.count("\n") + 1)
+            self._break(self._pending_break.count("\n") + 1)
         elif tag in {"td", "th"}:
             self._start_cell()
 
@@ -148,7 +148,7 @@ class _PageWriter:
         return 1 if self._lists and tag not in _LEVELS else 2
 
     def _break(self, lines: int) -> None:
-        self._gap = "\n" * min(2, max(lines, self._gap.count("\n")))
+        self._pending_break = "\n" * min(2, max(lines, self._pending_break.count("\n")))
 
     def _start_line(self, tag: str) -> None:
         self._break(1)
@@ -168,8 +168,10 @@ class _PageWriter:
         """Set a cell off from the one before; an empty one keeps its place, but at a row's end."""
         if len(self._parts) == self._row:
             self._cells += 1
-        elif "\n" not in self._gap:
-            self._gap = f"{self._gap}| " if self._gap.endswith("| ") else " | "
+        elif "\n" not in self._pending_break:
+            self._pending_break = (
+                f"{self._pending_break}| " if self._pending_break.endswith("| ") else " | "
+            )
 
     def _write(self, text: str) -> None:
         if self._verbatim:
@@ -178,18 +180,18 @@ class _PageWriter:
             spaced = _SPACE.sub(" ", text)
             line, after = spaced.strip(" "), " " if spaced.endswith(" ") else ""
             if spaced.startswith(" "):
-                self._gap = self._gap or " "
+                self._pending_break = self._pending_break or " "
         if line:
             empty = "| " * (self._cells - 1) if len(self._parts) == self._row else ""
-            self._put(self._gap if self._parts else "")
+            self._put(self._pending_break if self._parts else "")
             self._put(empty)
             self._put(self._bullet)
             if self._heading and self._heading_start is None:
                 self._heading_start = len(self._parts), self._length
             self._put(line)
-            self._gap, self._bullet = after, ""
+            self._pending_break, self._bullet = after, ""
         elif self._verbatim:
-            self._gap += after
+            self._pending_break += after
 
     def _put(self, text: str) -> None:
         if text:

@@ -26,7 +26,7 @@ def _read_rows(
     number = 0
     while True:
         number += 1
-        place = f"{source}:{number}"
+        row_source = f"{source}:{number}"
         try:
             line = next(lines, None)
         except InputError as error:
@@ -36,28 +36,32 @@ def _read_rows(
             return
         if line.strip():
             try:
-                yield _parse_line(line, place, column)
+                yield _parse_line(line, row_source, column)
             except InputError as error:
                 yield error
 
 
-def _parse_line(line: str, place: str, column: str | None) -> Document:
+def _parse_line(line: str, row_source: str, column: str | None) -> Document:
     try:
         row: object = json.loads(line)
     except (ValueError, RecursionError) as error:
         hint = "write one JSON object a line"
-        raise InputError(f"not JSON: {_describe_error(error)}", source=place, hint=hint) from None
+        raise InputError(
+            f"not JSON: {_describe_error(error)}", source=row_source, hint=hint
+        ) from None
     if _HALF_PAIR.search(line) and _has_half(row):
         raise InputError(
             "half of a surrogate pair is no character",
-            source=place,
+            source=row_source,
             hint="write both halves of it, or the character itself",
         )
     if isinstance(row, str):
-        return Document(row, place)
+        return Document(row, row_source)
     if not isinstance(row, dict):
-        raise InputError("neither an object nor a string", source=place, hint="write an object")
-    return build_row_document(cast("dict[str, Any]", row), place, column)
+        raise InputError(
+            "neither an object nor a string", source=row_source, hint="write an object"
+        )
+    return build_row_document(cast("dict[str, Any]", row), row_source, column)
 
 
 def _describe_error(error: ValueError | RecursionError) -> str:

@@ -1,4 +1,4 @@
-"""Conditions over notes, as `where` holds them."""
+"""Conditions over notes, as `where` contains them."""
 
 from __future__ import annotations
 
@@ -15,29 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["Condition"]
 
 
-@cache
-def _get_sandbox() -> Sandbox:
-    from octavo.pipeline.jinja_dialect import Sandbox  # noqa: PLC0415 - imports Jinja
-
-    return Sandbox(lambda _: None)
-
-
-def _materialize(value: object) -> object:
-    import jinja2  # noqa: PLC0415 - imported already by whoever compiled the expression
-
-    many = isinstance(value, Iterator | list)
-    parts = list(cast("Iterable[object]", value)) if many else [value]
-    for part in parts:
-        if isinstance(part, jinja2.Undefined):
-            str(part)  # a strict one raises, and says what is missing
-    return parts if many else parts[0]
-
-
 class Condition:
     """A condition in Jinja's expression language, such as `has_info and score >= 3`.
 
-    It is compiled once and evaluated for each note, whose fields (or `text`) are its names, beside
-    the parameters. `names` are those it uses. Raises UsageError when it is no expression.
+    It is compiled once and evaluated for each note, whose fields (or `text`) are its names, next
+    to the parameters. `names` are those it uses. Raises UsageError for an invalid expression.
     """
 
     def __init__(self, text: str) -> None:
@@ -78,7 +60,7 @@ class Condition:
         return bool(self._evaluate_as(values, bool))
 
     def evaluate(self, values: Mapping[str, object]) -> object:
-        """Return what the expression gives for these values; what it generates is a list.
+        """Return the value of the expression for these values; a generator becomes a list.
 
         Raises CallError as `holds` does.
         """
@@ -93,3 +75,21 @@ class Condition:
                 f"the condition {self.text!r} cannot be evaluated: {reason}",
                 hint="require the field in the schema, or test it with `is defined`",
             ) from error
+
+
+@cache
+def _get_sandbox() -> Sandbox:
+    from octavo.pipeline.jinja_dialect import Sandbox  # noqa: PLC0415 - imports Jinja
+
+    return Sandbox(lambda _: None)
+
+
+def _materialize(value: object) -> object:
+    import jinja2  # noqa: PLC0415 - imported already by whoever compiled the expression
+
+    many = isinstance(value, Iterator | list)
+    parts = list(cast("Iterable[object]", value)) if many else [value]
+    for part in parts:
+        if isinstance(part, jinja2.Undefined):
+            str(part)  # a strict one raises, and says what is missing
+    return parts if many else parts[0]

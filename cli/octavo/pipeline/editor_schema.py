@@ -1,4 +1,4 @@
-"""The JSON Schema of pipeline files, for editors, made from what the registry has."""
+"""The JSON Schema of pipeline files, for editors, generated from the registry."""
 
 from __future__ import annotations
 

@@ -34,10 +34,11 @@ _FILTERS = frozenset({
     "string", "sum", "title", "trim", "truncate", "unique", "upper", "wordcount",
     "wordwrap",
 })
-
 # fmt: on
 _GLOBALS = ("range", "dict", "namespace", "cycler", "joiner")
 _MAX_REPETITION = 100_000
+_FENCE_TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_FENCE_DIGITS = 8
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -81,10 +82,6 @@ def _apply_fence(value: object, tag: str = "text") -> str:
 def _dump_json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401 - whatever a prompt holds
     # Jinja's own filter escapes for HTML, which models need not read.
     return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-_FENCE_TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_FENCE_DIGITS = 8
 
 
 def fence_text(text: str, tag: str = "text") -> str:

@@ -24,7 +24,14 @@ from typing import Literal
 from octavo.diagnostics import Source, suggest
 from octavo.errors import Position, SpecError, UsageError
 
-__all__ = ["BUILTIN_PREFIX", "MAX_BYTES", "FileOrigin", "FoundFile", "Lookup", "built_in"]
+__all__ = [
+    "BUILTIN_PREFIX",
+    "MAX_BYTES",
+    "FileOrigin",
+    "FoundFile",
+    "Lookup",
+    "find_builtin_folder",
+]
 
 
 BUILTIN_PREFIX = "builtin:"
@@ -70,7 +77,7 @@ class _SearchPlace:
 
 
 class Lookup:
-    """Finds by name from a working directory; `beside` adds a pipeline's own directory.
+    """Finds files by name from a working directory.
 
     `user` is the user's configuration directory of Octavo; by default, the system's place for it.
     Without `project` what lies in the working directory is not found.
@@ -82,16 +89,16 @@ class Lookup:
         self._directory = directory or Path()
         self._user = user
         self._project = project
-        self._own: tuple[_SearchPlace, ...] = ()
+        self._next_to: tuple[_SearchPlace, ...] = ()
 
     def with_directory_of(self, path: str) -> Lookup:
-        """Return a lookup that also finds what lies beside a pipeline file, and finds it first."""
+        """Return a lookup that searches the directory of a pipeline file first."""
         folder = Path(path).parent
         roots = [folder, folder / "prompts"]
         if folder.name == "pipelines":
             roots.append(folder.parent / "prompts")
         lookup = Lookup(self._directory, self._user, project=self._project)
-        lookup._own = tuple(_SearchPlace(FileOrigin.FILE, root) for root in roots)
+        lookup._next_to = tuple(_SearchPlace(FileOrigin.FILE, root) for root in roots)
         return lookup
 
     def find_pipeline(self, reference: str) -> FoundFile:
@@ -141,12 +148,12 @@ class Lookup:
         }
 
     def _find(self, kind: str, name: str, suffix: str) -> FoundFile | None:
-        only = name.startswith(BUILTIN_PREFIX)
+        builtin_only = name.startswith(BUILTIN_PREFIX)
         name = name.removeprefix(BUILTIN_PREFIX)
         if not _REFERENCE_NAME.fullmatch(name):
             return None
         for place in self._iter_places(kind):
-            if only and place.origin is not FileOrigin.BUILT_IN:
+            if builtin_only and place.origin is not FileOrigin.BUILT_IN:
                 continue
             file = place.root.joinpath(*f"{name}{suffix}".split("/"))
             if _is_file(file):
@@ -156,7 +163,7 @@ class Lookup:
 
     def _iter_places(self, kind: str) -> Iterator[_SearchPlace]:
         if kind == "prompts":
-            yield from self._own
+            yield from self._next_to
         if self._project:
             yield _SearchPlace(FileOrigin.PROJECT, self._directory / "octavo" / kind)
         if self._user is None:
@@ -165,7 +172,8 @@ class Lookup:
             self._user = user_config_path("octavo")
         yield _SearchPlace(FileOrigin.USER, self._user / kind)
         yield _SearchPlace(
-            FileOrigin.BUILT_IN, built_in("prompts" if kind == "prompts" else "pipelines")
+            FileOrigin.BUILT_IN,
+            find_builtin_folder("prompts" if kind == "prompts" else "pipelines"),
         )
 
 
@@ -228,7 +236,7 @@ def _read_text(file: Traversable, path: str) -> str:
 
 
 @cache
-def built_in(kind: Literal["pipelines", "prompts"]) -> Traversable:
+def find_builtin_folder(kind: Literal["pipelines", "prompts"]) -> Traversable:
     """Return the folder of the built-in pipelines, or that of their prompts and schemas."""
     packaged = files("octavo").joinpath(kind)
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / kind

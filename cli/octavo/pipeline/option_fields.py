@@ -1,4 +1,4 @@
-"""What a model of options has: the names at a place in it, and the options that are marked."""
+"""Finds options in a model: names at a location, and options with marks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MarkedOption(NamedTuple):
 
 
 def list_names_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> set[str]:
-    """Return the options that exist at a pydantic location in a model."""
+    """Return the names of the options at a pydantic location in a model."""
     at: list[Any] = [model]
     for step in loc:
         at = [inner for each in at for inner in _iter_inside(each, step)] or at

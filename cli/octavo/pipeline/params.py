@@ -33,6 +33,15 @@ _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
+_VALUE_NAMES = {
+    ParamType.STRING: "text",
+    ParamType.INTEGER: "a whole number",
+    ParamType.NUMBER: "a number",
+    ParamType.BOOLEAN: "true or false",
+    ParamType.CHOICE: "one of its choices",
+    ParamType.JSON: "a JSON file",
+}
+_PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
 def parse_pairs(pairs: Iterable[str]) -> dict[str, list[str]]:
@@ -57,18 +66,18 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, list[str]]:
 def resolve_params(
     parameters: Iterable[Parameter], given: Mapping[str, object]
 ) -> dict[str, Scalar | tuple[Scalar, ...] | None]:
-    """Return a value for every parameter, from what was given and the defaults.
+    """Return a value for every parameter, from the given values and the defaults.
 
     Strings are read as the parameter's type; a repeatable parameter takes a list or one value and
     gives a tuple. A parameter that is not required and has no default is None. Raises UsageError
     with all problems.
     """
     declared = {parameter.name: parameter for parameter in parameters}
-    problems: list[UsageError] = []
+    errors: list[UsageError] = []
     for name in given:
         if name not in declared:
             message = f"there is no parameter {shorten(name)!r}"
-            problems.append(UsageError(message, hint=_suggest_parameter(name, declared)))
+            errors.append(UsageError(message, hint=_suggest_parameter(name, declared)))
     values: dict[str, Scalar | tuple[Scalar, ...] | None] = {}
     for name, parameter in declared.items():
         value = given.get(name)
@@ -76,26 +85,26 @@ def resolve_params(
             try:
                 values[name] = convert_value(parameter, value)
             except UsageError as error:
-                problems.append(error)
+                errors.append(error)
         elif parameter.required:
             message = f"the parameter {name!r} needs a value"
             about = f" ({parameter.about})" if parameter.about else ""
             flag = f"--{name.replace('_', '-')}"
-            problems.append(UsageError(message + about, hint=f"add {flag} VALUE"))
+            errors.append(UsageError(message + about, hint=f"add {flag} VALUE"))
         else:
             values[name] = parameter.default
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        lines = "\n".join(f"  {each.message}; {each.hint}" for each in problems)
-        raise UsageError(f"{len(problems)} parameters are wrong:\n{lines}")
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        lines = "\n".join(f"  {each.message}; {each.hint}" for each in errors)
+        raise UsageError(f"{len(errors)} parameters are wrong:\n{lines}")
     return values
 
 
 def convert_value(parameter: Parameter, value: object) -> Scalar | tuple[Scalar, ...]:
     """Return a value as the parameter's type.
 
-    Raises UsageError when it is none, SpecError for a file that is not JSON.
+    Raises UsageError when it is not of that type, SpecError for a file that is not JSON.
     """
     if parameter.repeatable:
         return tuple(_convert_one(parameter, each) for each in _as_sequence(value))
@@ -115,39 +124,29 @@ def _as_sequence(value: object) -> Sequence[object]:
 
 
 def _convert_one(parameter: Parameter, value: object) -> Scalar:
-    found: Scalar | None = None
+    converted: Scalar | None = None
     hint = ""
     match parameter.type:
         case ParamType.STRING:
-            found = value if isinstance(value, str) else None
+            converted = value if isinstance(value, str) else None
             hint = "quote it"
         case ParamType.INTEGER:
-            found, hint = _parse_number(value, whole=True), "write a whole number such as 8"
+            converted, hint = _parse_number(value, whole=True), "write a whole number such as 8"
         case ParamType.NUMBER:
-            found, hint = _parse_number(value, whole=False), "write a number such as 0.5"
+            converted, hint = _parse_number(value, whole=False), "write a number such as 0.5"
         case ParamType.BOOLEAN:
-            found = value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower())
+            converted = value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower())
             hint = "write true or false"
         case ParamType.JSON:
             return read_json_text(parameter.name, value)
         case ParamType.CHOICE:
-            found = value if isinstance(value, str) and value in parameter.choices else None
+            converted = value if isinstance(value, str) and value in parameter.choices else None
             hint = suggest(str(value), parameter.choices)
-    if found is None:
+    if converted is None:
         kind = "one of its choices" if parameter.choices else _VALUE_NAMES[parameter.type]
         message = f"the parameter {parameter.name!r} is {kind}, not {shorten(str(value), 40)!r}"
         raise UsageError(message, hint=hint)
-    return found
-
-
-_VALUE_NAMES = {
-    ParamType.STRING: "text",
-    ParamType.INTEGER: "a whole number",
-    ParamType.NUMBER: "a number",
-    ParamType.BOOLEAN: "true or false",
-    ParamType.CHOICE: "one of its choices",
-    ParamType.JSON: "a JSON file",
-}
+    return converted
 
 
 def _parse_number(value: object, *, whole: bool) -> int | float | None:
@@ -166,8 +165,6 @@ def _suggest_parameter(name: str, declared: Mapping[str, Parameter]) -> str:
     return suggest(name, declared) if declared else "this pipeline has no parameters"
 
 
-_PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
-
 # fmt: off
 _JINJA_NAMES = frozenset({
     "and", "or", "not", "in", "is", "if", "else", "elif", "true", "false", "none", "loop", "self",
@@ -180,7 +177,7 @@ _JINJA_NAMES = frozenset({
 def declare_parameter(
     name: str, spec: ParamSpec, reserved: frozenset[str], problems: Problems
 ) -> Parameter:
-    """Return a parameter, complaining where its declaration contradicts itself.
+    """Return a parameter, reporting where its declaration contradicts itself.
 
     `reserved` are the names that the pipeline's steps give to prompts.
     """
@@ -273,26 +270,26 @@ def read_json_text(name: str, value: object) -> JsonText:
             hint="give the path of a file",
         )
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
-        found = JsonText(value, f"--{name}")
+        text = JsonText(value, f"--{name}")
     else:
-        found = JsonText(_read_json_file(name, Path(value)), str(value))
+        text = JsonText(_read_json_file(name, Path(value)), str(value))
     try:
-        _ = found.value
+        _ = text.value
     except json.JSONDecodeError as error:
         raise SpecError(
             f"this is not JSON: {error.msg[:1].lower()}{error.msg[1:]}",
             code="bad-json",
-            position=found.source.locate_line(error.lineno, error.colno),
+            position=text.source.locate_line(error.lineno, error.colno),
             hint="correct this line",
         ) from error
     except (RecursionError, ValueError) as error:
         raise SpecError(
             "the JSON is nested too deeply, or a number in it is too long",
             code="bad-json",
-            position=found.source.locate_line(1),
+            position=text.source.locate_line(1),
             hint="make it simpler",
         ) from error
-    return found
+    return text
 
 
 def _read_json_file(name: str, path: Path) -> str:

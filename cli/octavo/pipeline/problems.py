@@ -1,4 +1,4 @@
-"""Collects what is wrong with a pipeline, each problem at its place in the file."""
+"""Collects the problems of a pipeline, each with its position in the file."""
 
 from __future__ import annotations
 
@@ -42,12 +42,15 @@ class Problems:
         self.add_error(SpecError(message, code=code, position=position, hint=hint))
 
     def add(self, code: str, message: str, path: KeyPath, *, hint: str, key: bool = False) -> None:
-        """Add a problem at the value of a path, or at its key; at what holds it where it is not."""
+        """Add a problem at the value of a path or at its key.
+
+        If absent, the problem is at the node that would hold it.
+        """
         line, column = self.find_place(path, key=key)
         self.report(code, message, line, column, hint)
 
     def add_error(self, error: SpecError) -> None:
-        """Add a problem that knows its place."""
+        """Add an error that has a position."""
         self._errors.setdefault(str(error), error)
 
     def find_node(self, path: KeyPath) -> YamlNode | None:

@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 __all__ = ["ROLES", "PromptLayer", "PromptTemplate", "analyse_prompt", "check_blocks"]
 
 
+ROLES = ("system", "user")
+_SILENT_NODES = (
+    nodes.Assign,
+    nodes.AssignBlock,
+    nodes.Block,
+    nodes.Extends,
+    nodes.FromImport,
+    nodes.Import,
+    nodes.Macro,
+)
+"""What may stand outside the messages: it sends nothing."""
+
 _NAMING = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 _Naming = nodes.Extends | nodes.Include | nodes.Import | nodes.FromImport
 
@@ -38,6 +50,13 @@ class PromptTemplate:
     digest: str
     blocks: bool
     variables: dict[str, Position]
+
+
+class PromptLayer(NamedTuple):
+    """A prompt's text and its syntax tree."""
+
+    source: Source
+    tree: nodes.Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +108,7 @@ def _parse_prompt(
     source: Source,
     sandbox: Sandbox,
     find: Callable[[str], Source | None],
-    above: tuple[Source, ...],
+    ancestors: tuple[Source, ...],
 ) -> _ParsedPrompt:
     try:
         tree = sandbox.parse(source.text)
@@ -101,11 +120,11 @@ def _parse_prompt(
     imported: list[_ParsedPrompt] = []
     for node in tree.find_all(_NAMING):
         named = _find_named(source, node, find)
-        if named in (source, *above):
+        if named in (source, *ancestors):
             message = f"{named.path} names itself"
             hint = 'name the built-in one: "builtin:NAME"'
             raise make_spec_error(source, "prompt-loop", message, node.lineno, hint=hint)
-        part = _parse_prompt(named, sandbox, find, (source, *above))
+        part = _parse_prompt(named, sandbox, find, (source, *ancestors))
         if isinstance(node, nodes.Extends):
             if node not in tree.body or parent is not None:
                 message = "`extends` stands once, outside of everything else"
@@ -151,13 +170,13 @@ def _check_filters_and_tests(source: Source, tree: nodes.Template, sandbox: Sand
 
 def _find_variables(part: _ParsedPrompt) -> dict[str, Position]:
     """Return the names that a prompt and its parents take from outside."""
-    outer: set[str] = set()
+    set_outside: set[str] = set()
     for each in part.lineage:
-        outer |= _find_names_set_outside(each.tree)
+        set_outside |= _find_names_set_outside(each.tree)
     found: dict[str, Position] = {}
     for each in part.lineage:
         for name, position in _find_own_variables(each).items():
-            if name not in outer:
+            if name not in set_outside:
                 found.setdefault(name, position)
     return found
 
@@ -181,7 +200,7 @@ def _find_own_variables(part: _ParsedPrompt) -> dict[str, Position]:
 
 
 def _find_names_set_outside(tree: nodes.Template) -> set[str]:
-    """Return the names set outside of blocks: blocks see them, in this prompt and its parents."""
+    """Return the names set outside blocks; blocks see them in this prompt and its parents."""
     names: set[str] = set()
     for node in tree.body:
         if isinstance(node, nodes.Macro):
@@ -197,47 +216,27 @@ def _find_names_set_outside(tree: nodes.Template) -> set[str]:
     return names
 
 
-ROLES = ("system", "user")
-_SILENT_NODES = (
-    nodes.Assign,
-    nodes.AssignBlock,
-    nodes.Block,
-    nodes.Extends,
-    nodes.FromImport,
-    nodes.Import,
-    nodes.Macro,
-)
-"""What may stand outside the messages: it sends nothing."""
-
-
-class PromptLayer(NamedTuple):
-    """A prompt's text and its syntax tree."""
-
-    source: Source
-    tree: nodes.Template
-
-
-def check_blocks(line: list[PromptLayer]) -> bool:
-    """Tell whether the messages are blocks, given a prompt and what it extends, up to the root.
+def check_blocks(layers: list[PromptLayer]) -> bool:
+    """Return whether the messages are blocks, for a prompt and its parents up to the root.
 
     Without a block `system` or `user` all of the prompt is the user message. Raises SpecError for
     text that would never be sent.
     """
-    blocks = {node.name for each in line for node in each.tree.find_all(nodes.Block)}
+    blocks = {node.name for each in layers for node in each.tree.find_all(nodes.Block)}
     messages = not blocks.isdisjoint(ROLES)
-    known: set[str] = set(ROLES)
+    printed: set[str] = set(ROLES)
     if messages:
         if "user" not in blocks:
             hint = "put the rest into {% block user %} ... {% endblock %}"
             raise make_spec_error(
-                line[0].source, "no-user", "the prompt has no block `user`", 1, hint=hint
+                layers[0].source, "no-user", "the prompt has no block `user`", 1, hint=hint
             )
-        _check_outside(line[-1])
+        _check_outside(layers[-1])
     else:
-        known = {node.name for node in line[-1].tree.find_all(nodes.Block)}
-    for each in line[:-1]:
+        printed = {node.name for node in layers[-1].tree.find_all(nodes.Block)}
+    for each in layers[:-1]:
         _check_outside(each)
-    _check_known(line, known)
+    _check_known(layers, printed)
     return messages
 
 
@@ -261,11 +260,11 @@ def _is_blank(node: nodes.Node) -> bool:
     return isinstance(node, nodes.TemplateData) and not node.data.strip()
 
 
-def _check_known(line: list[PromptLayer], known: set[str]) -> None:
+def _check_known(layers: list[PromptLayer], printed: set[str]) -> None:
     """Refuse blocks that nothing prints, from the root down."""
-    reachable = set(known)
+    reachable = set(printed)
     overridden: set[str] = set()
-    for layer in reversed(line):
+    for layer in reversed(layers):
         for node in layer.tree.body:
             if isinstance(node, nodes.Block) and node.name not in reachable:
                 message = f"the block `{node.name}` is never sent"
@@ -274,7 +273,7 @@ def _check_known(line: list[PromptLayer], known: set[str]) -> None:
                     layer.source, "unknown-block", message, node.lineno, word=node.name, hint=hint
                 )
         reachable.update(node.name for node in layer.tree.find_all(nodes.Block))
-    for layer in line:
+    for layer in layers:
         for node in layer.tree.find_all(nodes.Block):
             if node.required and node.name not in overridden:
                 message = f"the block `{node.name}` is required and has no text"

@@ -138,7 +138,7 @@ class Prompt:
         return frozenset(self.locate_variables())
 
     def locate_variables(self) -> Mapping[str, Position]:
-        """Return those names, each with its first place."""
+        """Return the names that the prompt takes from outside, each with its first position."""
         places: dict[str, Position] = {}
         for part in self._parts:
             places = {**part.template.variables, **places}
@@ -215,7 +215,7 @@ class _CompiledPart:
 def _mark_message(role: Role) -> Callable[[Context], Iterator[str]]:
     # Stands first among the blocks of this name; the prompt's own and its parents' follow, so that
     # `super()` finds them as it always does.
-    def block(context: Context) -> Iterator[str]:
+    def render_block(context: Context) -> Iterator[str]:
         for at in (role, None):
             mark = _MessageMark()
             mark.role = at
@@ -223,7 +223,7 @@ def _mark_message(role: Role) -> Callable[[Context], Iterator[str]]:
             if at is not None:
                 yield "".join(context.blocks[role][1](context))
 
-    return block
+    return render_block
 
 
 def _split_messages(pieces: Iterator[str]) -> dict[Role, str]:

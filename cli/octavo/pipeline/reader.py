@@ -1,7 +1,6 @@
-"""Reads a pipeline and checks everything in it that can be checked before any call.
+"""Reads a pipeline and checks everything that can be checked before any call.
 
-All problems are found in one reading, each with its place in the file, the line, and one thing to
-do about it.
+All problems are found in one pass, each with its position, line, and one fix.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def load_pipeline(
 
 
 def read_about(found: FoundFile) -> str:
-    """Return a pipeline's one line about itself, whatever else may be wrong with it."""
+    """Return a pipeline's `about` line, even if the pipeline has other errors."""
     root = read_tree(found.text, _ignore)
     entry = root.entries.get("about") if isinstance(root, MappingNode) else None
     data = entry.value.data if entry is not None else None
@@ -104,27 +103,28 @@ class _PipelineReader:
             raise self._report_empty()
         head = self._read_head(root)
         whole = self._read_whole(root)
-        taken: set[str] = set()
-        steps = read_steps("steps", self._registry, problems, taken)
-        gather = read_steps("gather", self._registry, problems, taken)
-        references = find_references((*steps, *gather), whole)
+        used_names: set[str] = set()
+        step_drafts = read_steps("steps", self._registry, problems, used_names)
+        gather_drafts = read_steps("gather", self._registry, problems, used_names)
+        drafts = (*step_drafts, *gather_drafts)
+        references = find_references(drafts, whole)
         params = self._read_params(root, list_prompt_variables(references))
         self._check_each(head, params)
         prompts = Prompts(self._lookup, dict(find_inline_prompts(references, problems)))
         schemas = Schemas(self._lookup)
-        named = ReferenceChecker(prompts, schemas, frozenset(params), problems)
-        named.check(references, (*steps, *gather))
+        checker = ReferenceChecker(prompts, schemas, frozenset(params), problems)
+        checker.check(references, drafts)
         if problems.any or head is None:
             raise problems.collect_errors()
-        uses = tuple(draft.use for draft in steps)
-        gathered = tuple(draft.use for draft in gather)
+        steps = tuple(draft.use for draft in step_drafts)
+        gather = tuple(draft.use for draft in gather_drafts)
         parameters = tuple(each for each in params.values() if each is not None)
         content = [
             [[p.name, p.type, p.default, p.required, p.choices, p.repeatable] for p in parameters],
             whole.model_dump(mode="json") if whole else None,
-            [_describe_use(use) for use in uses],
-            [_describe_use(use) for use in gathered],
-            named.digests,
+            [_describe_use(use) for use in steps],
+            [_describe_use(use) for use in gather],
+            checker.digests,
             schemas.get_all(),
             head.each,
         ]
@@ -133,8 +133,8 @@ class _PipelineReader:
             about=head.about,
             params=parameters,
             whole=WholePrompt(whole.prompt, whole.tokens, whole.words) if whole else None,
-            steps=uses,
-            gather=gathered,
+            steps=steps,
+            gather=gather,
             digest=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
             path=problems.source.path,
             prompts=prompts,

@@ -38,13 +38,13 @@ __all__ = [
 class Reference:
     """A prompt, schema or condition in a pipeline.
 
-    `owner` names the step for errors, `draft` is None for the prompt of the whole document, and
+    `owner` names the step for errors, `step` is None for the prompt of the whole document, and
     `variables` are the names that a prompt gets, or none where they are not known.
     """
 
     path: KeyPath
     owner: str
-    draft: StepDraft | None
+    step: StepDraft | None
     mark: object
     value: Any
     variables: frozenset[str] = frozenset()
@@ -70,8 +70,10 @@ def find_references(
     for draft in drafts:
         if draft.type is None or draft.options is None:
             continue
-        beside = find_marked(draft.chunker_options) if draft.chunker_options is not None else ()
-        for each in (*find_marked(draft.options), *beside):
+        chunker_marks = (
+            find_marked(draft.chunker_options) if draft.chunker_options is not None else ()
+        )
+        for each in (*find_marked(draft.options), *chunker_marks):
             path = (*draft.path, draft.key, *each.path)
             variables = _get_given_variables(each) or draft.type.variables
             found.append(Reference(path, f"`{draft.key}`", draft, each.mark, each.value, variables))
@@ -126,18 +128,18 @@ class ReferenceChecker:
                 self._check_schema(reference)
             elif isinstance(reference.mark, StepMark):
                 self._check_step(reference, drafts)
-        given = infer_shapes(drafts, self._schemas)
+        shapes = infer_shapes(drafts, self._schemas)
         for reference in references:
-            if isinstance(reference.mark, ExpressionMark) and reference.draft is not None:
-                self._check_condition(reference, given[reference.draft.path])
+            if isinstance(reference.mark, ExpressionMark) and reference.step is not None:
+                self._check_condition(reference, shapes[reference.step.path])
 
     def _check_step(self, reference: Reference, drafts: tuple[StepDraft, ...]) -> None:
-        assert reference.draft is not None  # only steps name steps
+        assert reference.step is not None  # only steps name steps
         before: list[str] = []
         for draft in drafts:
-            if draft is reference.draft:
+            if draft is reference.step:
                 break
-            if draft.path[0] == reference.draft.path[0]:
+            if draft.path[0] == reference.step.path[0]:
                 before.append(draft.name)
         if reference.value not in before:
             message = f"there is no step {shorten(reference.value)!r} before this one"
@@ -194,8 +196,8 @@ class ReferenceChecker:
             hint = error.hint or "name another schema"
             self._problems.add("unknown-schema", error.message, reference.path, hint=hint)
 
-    def _check_condition(self, reference: Reference, given: StepShapes) -> None:
-        names = _list_names_in_scope(reference, given)
+    def _check_condition(self, reference: Reference, shapes: StepShapes) -> None:
+        names = _list_names_in_scope(reference, shapes)
         text: str = reference.value
         try:
             condition = Condition(text)
@@ -226,20 +228,20 @@ def _get_scope(reference: Reference) -> str:
     return reference.mark.over if isinstance(reference.mark, ExpressionMark) else "notes"
 
 
-def _list_names_in_scope(reference: Reference, given: StepShapes) -> frozenset[str] | None:
+def _list_names_in_scope(reference: Reference, shapes: StepShapes) -> frozenset[str] | None:
     """Return the names that a condition may use beside the parameters; None is not known."""
     match _get_scope(reference):
         case "replies":
-            return given.replies.names
+            return shapes.replies.names
         case "items":
-            options = reference.draft.options if reference.draft else None
+            options = reference.step.options if reference.step else None
             listed: object = getattr(options, "each", None)
-            names = given.inputs.lists.get(str(listed)) if listed else given.inputs.names
+            names = shapes.inputs.lists.get(str(listed)) if listed else shapes.inputs.names
             return None if names is None else names | {"item"}
         case "params":
             return frozenset()
         case _:
-            return given.inputs.names
+            return shapes.inputs.names
 
 
 def _get_given_variables(each: MarkedOption) -> frozenset[str]:
@@ -263,35 +265,35 @@ class NoteShape:
 
 @dataclass(frozen=True, slots=True)
 class StepShapes:
-    """What a step's input looks like, and its own replies."""
+    """The shapes of a step's inputs and of its own replies."""
 
     inputs: NoteShape
     replies: NoteShape
 
 
 def infer_shapes(drafts: tuple[StepDraft, ...], schemas: Schemas) -> dict[KeyPath, StepShapes]:
-    """Return, for each step, what conditions may use.
+    """Return, for each step, the names that its conditions may use.
 
     What asks a model gives text, or records where it names a schema; what does not hands on what
     it gets; a step's type may know better. `gather` begins with what `steps` gave.
     """
-    names: dict[KeyPath, StepShapes] = {}
-    given: dict[str, NoteShape] = {}
+    shapes: dict[KeyPath, StepShapes] = {}
+    shape_by_name: dict[str, NoteShape] = {}
     before = NoteShape(TEXT_FIELDS)
     for draft in drafts:
         source = _intersect_shapes(
-            [given.get(name, NoteShape(None)) for name in draft.sources] or [before]
+            [shape_by_name.get(name, NoteShape(None)) for name in draft.sources] or [before]
         )
         asked = _infer_reply_shape(draft, source, schemas)
-        names[draft.path] = StepShapes(source, asked)
+        shapes[draft.path] = StepShapes(source, asked)
         own = draft.type.fields if draft.type and draft.options else None
         try:
             known = own(draft.options) if own else None
         except AttributeError:  # options that lack what is required, which is told elsewhere
-            before = given[draft.name] = NoteShape(None)
+            before = shape_by_name[draft.name] = NoteShape(None)
             continue
-        before = given[draft.name] = asked if known is None else NoteShape(known)
-    return names
+        before = shape_by_name[draft.name] = asked if known is None else NoteShape(known)
+    return shapes
 
 
 def _intersect_shapes(shapes: Sequence[NoteShape]) -> NoteShape:
@@ -304,7 +306,7 @@ def _intersect_shapes(shapes: Sequence[NoteShape]) -> NoteShape:
     return NoteShape(names)
 
 
-def _infer_reply_shape(draft: StepDraft, taken: NoteShape, schemas: Schemas) -> NoteShape:
+def _infer_reply_shape(draft: StepDraft, inputs: NoteShape, schemas: Schemas) -> NoteShape:
     if draft.type is None or draft.options is None:
         return NoteShape(None)
     named = [
@@ -319,4 +321,4 @@ def _infer_reply_shape(draft: StepDraft, taken: NoteShape, schemas: Schemas) -> 
             if schema is None
             else NoteShape(list_fields(schema), list_nested_fields(schema))
         )
-    return NoteShape(TEXT_FIELDS) if has_mark(draft.type.options, PromptMark) else taken
+    return NoteShape(TEXT_FIELDS) if has_mark(draft.type.options, PromptMark) else inputs

@@ -88,9 +88,9 @@ def _get_members(node: object, key: str) -> dict[str, Any]:
 
 
 def parse_schema(source: Source) -> JsonSchema:
-    """Return the JSON Schema that a text is, which must be one of an object.
+    """Parse a JSON Schema, which must describe an object.
 
-    Raises SpecError at the place where it is none.
+    Raises SpecError at the place where it is not valid.
     """
     schema = _parse_json(source)
     for word, message, hint in _find_faults(schema, schema, 0):

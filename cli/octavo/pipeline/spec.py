@@ -113,8 +113,8 @@ class Parameter:
 class StepUse:
     """A step of a pipeline: its type, its checked options, its name, and where its input is from.
 
-    `sources` are the names of earlier steps of the same list, whose slots it takes one after the
-    other; none stands for the step before.
+    `sources` are the names of earlier steps of the same list, whose notes it takes one after the
+    other; none means the step before.
     """
 
     type: StepType
@@ -125,9 +125,9 @@ class StepUse:
 
 @dataclass(frozen=True, slots=True)
 class WholePrompt:
-    """How a document that is one chunk is asked: at most `tokens` of reply, about `words` words.
+    """The prompt for a document that is one chunk, for a reply of at most `tokens`.
 
-    Its prompt sees `text`, `headings` and `words`.
+    It asks for about `words` words, and sees `text`, `headings` and `words`.
     """
 
     prompt: str | PromptText
@@ -157,7 +157,7 @@ class Pipeline:
     each: str | None = None
 
     def truncate_after(self, step: str) -> Pipeline:
-        """Return the pipeline that ends with a step; its result is that step's notes.
+        """Return the pipeline up to a step; its result is that step's notes.
 
         Raises UsageError for a step that it does not have.
         """
@@ -177,7 +177,7 @@ class Pipeline:
         )
 
     def skip_errors(self) -> Pipeline:
-        """Return the pipeline with each step leaving out what cannot be answered, where it can."""
+        """Return the pipeline with `on_error: skip` on each step that has it."""
         return replace(self, steps=tuple(map(_skip_errors_of, self.steps)))
 
     def get_prompt(self, reference: str | PromptText) -> Prompt:

@@ -26,14 +26,20 @@ __all__ = ["StepDraft", "check_kind", "check_sources", "read_steps"]
 _MAX_STEPS = 100
 _STEP_KEYS = ("name", "from")
 _STEP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
+_KIND_NAMES = {
+    Kind.DOCUMENT: "the document",
+    Kind.CHUNKS: "chunks",
+    Kind.NOTES: "notes",
+    Kind.NOTE: "one note",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class StepDraft:
-    """A step as far as it could be read; what could not is None and was complained about.
+    """A step as far as it could be read; what could not be read is None and was reported.
 
-    `path` leads to the step in the file, `key` is the key that says its type. `beside` are the
-    options of the chunker that stand beside the step's.
+    `path` leads to the step in the file, `key` is the key that gives its type. `chunker_options`
+    are given next to the step's own.
     """
 
     path: KeyPath
@@ -46,73 +52,80 @@ class StepDraft:
 
     @property
     def use(self) -> StepUse:
-        """The step for the engine, once nothing was complained about."""
+        """The step for the engine, if no problem was reported."""
         assert self.type is not None
         assert self.options is not None
         return StepUse(self.type, self.options, self.name, self.sources)
 
 
 def read_steps(
-    which: Literal["steps", "gather"], registry: Registry, problems: Problems, taken: set[str]
+    section: Literal["steps", "gather"],
+    registry: Registry,
+    problems: Problems,
+    used_names: set[str],
 ) -> tuple[StepDraft, ...]:
-    """Return the steps of a list, complaining about each that is wrong.
+    """Return the steps of a list, reporting what is wrong.
 
-    `taken` are the names in use; those of the steps are added to it. What the steps take is
+    `used_names` are the names in use; those of the steps are added to it. What the steps take is
     checked against what the ones before give.
     """
-    listing = problems.find_node((which,))
+    listing = problems.find_node((section,))
     drafts: list[StepDraft] = []
-    given: dict[str, Kind | None] = {}
-    kind: Kind | None = Kind.DOCUMENT if which == "steps" else Kind.NOTES
+    kinds: dict[str, Kind | None] = {}
+    kind: Kind | None = Kind.DOCUMENT if section == "steps" else Kind.NOTES
     items = listing.items if isinstance(listing, SequenceNode) else []
     if len(items) > _MAX_STEPS:
-        message = f"{which!r} has {len(items):,} steps; {_MAX_STEPS} are the most"
-        problems.add("too-large", message, (which, _MAX_STEPS), hint="make several pipelines of it")
+        message = f"{section!r} has {len(items):,} steps; {_MAX_STEPS} are the most"
+        problems.add(
+            "too-large", message, (section, _MAX_STEPS), hint="make several pipelines of it"
+        )
         items = items[:_MAX_STEPS]
     for index, node in enumerate(items):
-        path: KeyPath = (which, index)
+        path: KeyPath = (section, index)
         if not isinstance(node, MappingNode):
             message = "a step is one key with its options"
             name = shorten(node.text) if isinstance(node, ScalarNode) and node.text else "map"
             problems.add("wrong-type", message, path, hint=f"write `- {name}: {{}}`")
             kind = None
             continue
-        draft = _read_step(node, path, registry, problems, taken)
+        draft = _read_step(node, path, registry, problems, used_names)
         if draft.sources:
-            kind = check_sources(draft.sources, given, path, problems)
+            kind = check_sources(draft.sources, kinds, path, problems)
         if draft.type is not None:
             check_kind(draft.type, kind, (*path, draft.key), registry, problems)
         if draft.type is None:
             kind = None
         else:
             kind = draft.type.given(draft.options) if draft.options else draft.type.gives
-        given[draft.name] = kind
+        kinds[draft.name] = kind
         drafts.append(draft)
     return tuple(drafts)
 
 
 def _read_step(
-    node: MappingNode, path: KeyPath, registry: Registry, problems: Problems, taken: set[str]
+    node: MappingNode, path: KeyPath, registry: Registry, problems: Problems, used_names: set[str]
 ) -> StepDraft:
     key, step = _read_type(node, path, registry, problems)
-    options = beside = None
+    options = chunker_options = None
     if step is not None:
         owner = OptionOwner(f"`{key}`", (*path, key))
         options = read_options(step, node.entries[key].value, owner, registry, problems)
-        beside = read_chunker_options(options, registry) if options is not None else None
+        chunker_options = read_chunker_options(options, registry) if options is not None else None
     name = _read_step_name(node, "name", path, problems)
     if name is not None and not _STEP_NAME.fullmatch(name):
         message = f"{shorten(name)!r} cannot be the name of a step"
         hint = "write a letter, then letters, digits, - and _"
         problems.add("wrong-value", message, (*path, "name"), hint=hint)
         name = None
-    if name in taken:
+    if name in used_names:
         message = f"there is a step {name!r} already"
         problems.add("duplicate-name", message, (*path, "name"), hint="choose another name")
         name = None
-    name = name or _find_free_name(key, taken)
-    taken.add(name)
-    return StepDraft(path, key, name, _read_sources(node, path, problems), step, options, beside)
+    name = name or _find_free_name(key, used_names)
+    used_names.add(name)
+    return StepDraft(
+        path, key, name, _read_sources(node, path, problems), step, options, chunker_options
+    )
 
 
 def _read_type(
@@ -178,38 +191,35 @@ def _read_sources(node: MappingNode, path: KeyPath, problems: Problems) -> tuple
     return texts
 
 
-def _find_free_name(key: str, taken: set[str]) -> str:
+def _find_free_name(key: str, used_names: set[str]) -> str:
     number = 1
     name = key
-    while name in taken:
+    while name in used_names:
         number += 1
         name = f"{key}-{number}"
     return name
 
 
-_KIND_NAMES = {
-    Kind.DOCUMENT: "the document",
-    Kind.CHUNKS: "chunks",
-    Kind.NOTES: "notes",
-    Kind.NOTE: "one note",
-}
-
-
 def check_sources(
-    sources: Sequence[str], given: Mapping[str, Kind | None], path: KeyPath, problems: Problems
+    sources: Sequence[str],
+    known_kinds: Mapping[str, Kind | None],
+    path: KeyPath,
+    problems: Problems,
 ) -> Kind | None:
-    """Return what the steps named by `from` give, complaining about those not before.
+    """Return what the steps named by `from` give, reporting names that are not earlier steps.
 
     Several give chunks if each of them does, and notes if not.
     """
     kinds: list[Kind | None] = []
     for index, source in enumerate(sources):
-        if source in given:
-            kinds.append(given[source])
+        if source in known_kinds:
+            kinds.append(known_kinds[source])
             continue
         where: KeyPath = (*path, "from") if len(sources) == 1 else (*path, "from", index)
         message = f"there is no step {shorten(source)!r} before this one"
-        hint = suggest(source, given) if given else "remove `from`: this is the first step"
+        hint = (
+            suggest(source, known_kinds) if known_kinds else "remove `from`: this is the first step"
+        )
         problems.add("unknown-name", message, where, hint=hint)
     if len(kinds) < len(sources) or None in kinds:
         return None
@@ -221,7 +231,7 @@ def check_sources(
 def check_kind(
     step: StepType, kind: Kind | None, path: KeyPath, registry: Registry, problems: Problems
 ) -> None:
-    """Complain when a step does not take what it gets; None is not known and fits."""
+    """Report a step that does not take what it gets; None is unknown and fits."""
     if kind is None or kind in step.takes:
         return
     takes = " or ".join(_KIND_NAMES[each] for each in Kind if each in step.takes)

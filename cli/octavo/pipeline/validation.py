@@ -58,10 +58,10 @@ _TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false
 
 @dataclass(frozen=True, slots=True)
 class OptionOwner:
-    """Whose options are checked: a name for errors, their path in the file, and what is beside.
+    """What the checked options belong to: a label for errors, the path in the file, and known keys.
 
-    `without` are keys that are not options of the model, and `known` options that exist beside
-    the model's own.
+    `ignored` are keys that are not options of the model, and `also_known` options that exist next
+    to the model's own.
     """
 
     label: str
@@ -73,7 +73,7 @@ class OptionOwner:
 def validate(
     model: type[Model], node: YamlNode, owner: OptionOwner, problems: Problems
 ) -> Model | None:
-    """Return the options that a node holds, or None after adding what is wrong to the problems.
+    """Return the options of a node, or None after reporting what is wrong.
 
     Values are not converted: `"8"` is text, not a number.
     """
@@ -84,40 +84,40 @@ def validate(
         return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-    for place, group in _group_by_place(details, node):
-        _report_fault(place, group, list_names_at(model, group[0]["loc"][:-1]), owner, problems)
+    for place, errors in _group_by_place(details, node):
+        _report_fault(place, errors, list_names_at(model, errors[0]["loc"][:-1]), owner, problems)
     return None
 
 
 def salvage(model: type[Model], node: YamlNode) -> Model:
-    """Return what options that were complained about still say in words, for further checks."""
+    """Return the text options of a node whose options are invalid, for further checks."""
     data: Any = node.data if isinstance(node, MappingNode) else {}
     names = {field.alias or name for name, field in model.model_fields.items()}
-    words = {key: data[key] for key in names & data.keys() if isinstance(data[key], str)}
-    return model.model_construct(None, **words)
+    texts = {key: data[key] for key in names & data.keys() if isinstance(data[key], str)}
+    return model.model_construct(None, **texts)
 
 
 def _group_by_place(
     details: list[ErrorDetails], node: YamlNode
 ) -> Iterator[tuple[KeyPath, list[ErrorDetails]]]:
-    """Yield the complaints about each value.
+    """Yield the errors of each value.
 
-    A value that may be of several forms is complained about once for each; those about the other
-    forms are left out where one form fits.
+    A value that may have several forms has an error for each; those of the other forms are left
+    out where one form fits.
     """
     groups: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in details:
         groups.setdefault(_find_path(detail, node), []).append(detail)
-    for place, group in groups.items():
-        fitting = [detail for detail in group if detail["type"] not in _TYPE_NAMES]
+    for place, errors in groups.items():
+        fitting = [detail for detail in errors if detail["type"] not in _TYPE_NAMES]
         if fitting:
             yield place, fitting[:1]
         elif not any(len(at) > len(place) and at[: len(place)] == place for at in groups):
-            yield place, group
+            yield place, errors
 
 
 def _find_path(detail: ErrorDetails, node: YamlNode) -> KeyPath:
-    """Return a complaint's location without the names of a union's members, which are no keys."""
+    """Return an error's location without the names of union members, which are not keys."""
     path: list[str | int] = []
     at: YamlNode | None = node
     for step in detail["loc"]:
@@ -135,12 +135,12 @@ def _find_path(detail: ErrorDetails, node: YamlNode) -> KeyPath:
 
 def _report_fault(
     place: KeyPath,
-    group: list[ErrorDetails],
+    errors: list[ErrorDetails],
     names: set[str],
     owner: OptionOwner,
     problems: Problems,
 ) -> None:
-    detail = group[0]
+    detail = errors[0]
     path = (*owner.path, *place)
     name = shorten(str(place[-1])) if place else owner.label
     node = problems.find_node(path)
@@ -154,12 +154,12 @@ def _report_fault(
         message = f"{owner.label} needs {name!r}"
         problems.add("missing-key", message, path, hint=f"add `{name}: ...`", key=True)
     elif kind in _TYPE_NAMES:
-        wanted = list(dict.fromkeys(_TYPE_NAMES[each["type"]] for each in group))
+        wanted = list(dict.fromkeys(_TYPE_NAMES[each["type"]] for each in errors))
         message = f"{name!r} must be {' or '.join(wanted)}, not {_describe_node(node)}"
         problems.add("wrong-type", message, path, hint=_suggest_form(wanted, node))
     elif kind in ("literal_error", "enum"):
-        listed = str(context.get("expected", "")).replace(" or ", ", ").split(", ")
-        choices = [choice.strip("'") for choice in listed]
+        expected = str(context.get("expected", "")).replace(" or ", ", ").split(", ")
+        choices = [choice.strip("'") for choice in expected]
         guess = find_nearest(node.text, choices) if isinstance(node, ScalarNode) else None
         hint = f"did you mean {guess!r}?" if guess else f"write {', '.join(choices)}"
         problems.add("wrong-value", f"{name!r} cannot be {_describe_node(node)}", path, hint=hint)
@@ -199,7 +199,7 @@ def _suggest_form(wanted: list[str], node: YamlNode | None) -> str:
 def read_options(
     step: StepType, node: YamlNode, owner: OptionOwner, registry: Registry, problems: Problems
 ) -> Options | None:
-    """Return a step's options; those that were complained about may lack some, or be None."""
+    """Return a step's options; if invalid, some of them or None."""
     field = find_chunker_field(step.options)
     if field is None:
         return validate(step.options, node, owner, problems) or salvage(step.options, node)
@@ -210,9 +210,11 @@ def read_options(
     if chunker is None:
         return None
     options = validate(step.options, node, owner, problems)
-    own = frozenset(step.options.model_fields)
-    beside = OptionOwner(owner.label, owner.path, own.difference(chunker.options.model_fields), own)
-    return options if validate(chunker.options, node, beside, problems) is not None else None
+    names = frozenset(step.options.model_fields)
+    chunker_owner = OptionOwner(
+        owner.label, owner.path, names.difference(chunker.options.model_fields), names
+    )
+    return options if validate(chunker.options, node, chunker_owner, problems) is not None else None
 
 
 def read_chunker_options(options: Options, registry: Registry) -> Options | None:

@@ -1,9 +1,7 @@
-"""Reads YAML past its usual traps, so that all problems are reported and not only the first.
+"""Reads YAML past common errors, so that all problems are reported and not only the first.
 
-A trap, such as a tab or an unquoted `{{`, would end the reading.
-
-What is repaired is reported and stands for nothing: it only lets the rest be read. Line numbers
-stay as they are.
+An error such as a tab or an unquoted `{{` would end the reading. What is repaired is reported and
+has no meaning: it only lets the rest be read. Line numbers stay as they are.
 """
 
 from __future__ import annotations
@@ -48,32 +46,34 @@ def read_tree(text: str, report: ProblemReporter) -> YamlNode | None:
 
         try:
             root = parse_yaml(text, keep)
-        except (YamlReadError, UnicodeEncodeError) as problem:
-            trap = (
-                problem
-                if isinstance(problem, YamlReadError)
-                else _build_surrogate_error(problem, text)
-            )
+        except YamlReadError as caught:
+            error = caught
+        except UnicodeEncodeError as caught:
+            error = _build_surrogate_error(caught, text)
         else:
-            for each in found:
-                report(*each)
+            for problem in found:
+                report(*problem)
             return root
-        mended = _repair(text, trap, report)
-        if mended == text:
-            for each in found:
-                report(*each)
-            line, column = trap.line, trap.column
-            blank = not "".join(text.split("\n")[line - 1 : line]).strip()
-            if blank or "end of stream" in trap.message:
-                line, column = trap.since  # nothing is there to be seen
-            report(trap.code, trap.message, line, column, trap.hint)
+        repaired = _repair(text, error, report)
+        if repaired == text:
+            for problem in found:
+                report(*problem)
+            _report_error(text, error, report)
             return None
-        text = mended
+        text = repaired
     return None
 
 
+def _report_error(text: str, error: YamlReadError, report: ProblemReporter) -> None:
+    line, column = error.line, error.column
+    blank = not "".join(text.split("\n")[line - 1 : line]).strip()
+    if blank or "end of stream" in error.message:
+        line, column = error.context  # nothing is there to be seen
+    report(error.code, error.message, line, column, error.hint)
+
+
 def _replace_separators(text: str, report: ProblemReporter) -> str:
-    """Refuse characters that end a line for the parser and for nobody else."""
+    """Report and replace characters that end a line only for the parser."""
     for match in islice(_SEPARATOR.finditer(text), _MAX_ALIKE):
         message = f"there is a line separator (U+{ord(match[0]):04X}) in the text"
         hint = "replace it by a line break or a space"
@@ -89,28 +89,28 @@ def _build_surrogate_error(error: UnicodeEncodeError, text: str) -> YamlReadErro
 
 
 def _resolve_conflicts(text: str, report: ProblemReporter) -> str:
-    """Go on with the first side of each merge conflict."""
+    """Report merge conflicts and keep the first side of each."""
     lines = text.split("\n")
-    start = rest = -1
+    start = separator = -1
     for number, line in enumerate(lines):
         mark = line[:7] if line[7:8] in ("", " ") else ""
         if mark == "<<<<<<<":
-            start, rest = number, -1
-        elif mark in ("|||||||", "=======") and start >= 0 > rest:
-            rest = number
-        elif mark == ">>>>>>>" and rest >= 0:
+            start, separator = number, -1
+        elif mark in ("|||||||", "=======") and start >= 0 > separator:
+            separator = number
+        elif mark == ">>>>>>>" and separator >= 0:
             message = f"lines {start + 1} to {number + 1} are an unresolved merge conflict"
             hint = "keep one side and remove the lines with its marks"
             report("merge-conflict", message, start + 1, 1, hint)
-            for gone in (start, *range(rest, number + 1)):
-                lines[gone] = ""
-            start = rest = -1
+            for removed in (start, *range(separator, number + 1)):
+                lines[removed] = ""
+            start = separator = -1
     return "\n".join(lines)
 
 
-def _repair(text: str, trap: YamlReadError, report: ProblemReporter) -> str:
+def _repair(text: str, error: YamlReadError, report: ProblemReporter) -> str:
     lines = text.split("\n")
-    for number in dict.fromkeys((trap.line, trap.since[0], trap.line - 1)):
+    for number in dict.fromkeys((error.line, error.context[0], error.line - 1)):
         line = lines[number - 1] if 0 < number <= len(lines) else ""
         if match := _UNQUOTED_JINJA.search(line, 0, _MAX_LINE):
             value = line[match.start("jinja") :].split(" #")[0].rstrip()
@@ -123,10 +123,10 @@ def _repair(text: str, trap: YamlReadError, report: ProblemReporter) -> str:
             start, end = match.span("jinja")
             lines[number - 1] = line[:start] + "x" * len(jinja) + line[end:]
             return "\n".join(lines)
-    line = "".join(lines[trap.line - 1 : trap.line])
+    line = "".join(lines[error.line - 1 : error.line])
     if _TAB.match(line):
         message = "YAML is indented by spaces, not tabs"
-        report("tab", message, trap.line, line.index("\t") + 1, "write two spaces for each tab")
+        report("tab", message, error.line, line.index("\t") + 1, "write two spaces for each tab")
         return _TAB.sub(lambda match: match[0].replace("\t", "  "), text)
     return text
 

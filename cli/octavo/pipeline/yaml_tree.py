@@ -1,4 +1,4 @@
-"""A YAML text as a tree whose every node knows its place.
+"""Parses a YAML text into a tree whose nodes have positions.
 
 The tree is built from the parser's events: nothing recurses on the way, nesting and aliases are
 bounded, and a document that only looks small cannot become large.
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import yaml
 
 __all__ = [
+    "MappingEntry",
     "MappingNode",
+    "ProblemReporter",
     "ScalarNode",
     "SequenceNode",
     "YamlNode",
@@ -28,17 +30,17 @@ __all__ = [
 ]
 
 
-MAX_DEPTH = 40
-MAX_NODES = 20_000
+_MAX_DEPTH = 40
+_MAX_NODES = 20_000
 
 ProblemReporter = Callable[[str, str, int, int, str], None]
 """Takes a code, a message, a 1-based line and column, and a hint."""
 
 
 class YamlReadError(Exception):
-    """The text cannot be read beyond a 1-based line and column.
+    """Reading cannot continue after a 1-based line and column.
 
-    `since` is the place where what cannot be read began.
+    `context` is where the part that cannot be read begins.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class YamlReadError(Exception):
         column: int,
         *,
         hint: str,
-        since: tuple[int, int] | None = None,
+        context: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -57,7 +59,7 @@ class YamlReadError(Exception):
         self.line = line
         self.column = column
         self.hint = hint
-        self.since = since or (line, column)
+        self.context = context or (line, column)
 
 
 @dataclass(eq=False)
@@ -122,9 +124,10 @@ class MappingNode(YamlNode):
 
 
 def parse_yaml(text: str, report: ProblemReporter) -> YamlNode | None:
-    """Return the tree of a text, or None when there is nothing in it.
+    """Return the tree of a YAML text, or None if it is empty.
 
-    A key that is there twice is reported and ignored. Raises Trap where reading cannot go on.
+    A key that is there twice is reported and ignored. Raises YamlReadError where reading
+    cannot go on.
     """
     import yaml  # noqa: PLC0415 - costs 45 ms that --help need not pay
 
@@ -147,13 +150,13 @@ def parse_yaml(text: str, report: ProblemReporter) -> YamlNode | None:
 
 def _build_read_error(error: yaml.MarkedYAMLError) -> YamlReadError:
     place = _to_position(error.problem_mark) or _to_position(error.context_mark) or (1, 1)
-    since = _to_position(error.context_mark) or place
+    context = _to_position(error.context_mark) or place
     message = error.problem or error.context or "the YAML cannot be read"
     if error.context and error.problem:
-        start = f" that starts on line {since[0]}" if since[0] != place[0] else ""
+        start = f" that starts on line {context[0]}" if context[0] != place[0] else ""
         message = f"{error.problem}, {error.context}{start}"
     hint = "correct the indentation, or quote the text"
-    return YamlReadError("syntax", message, *place, hint=hint, since=since)
+    return YamlReadError("syntax", message, *place, hint=hint, context=context)
 
 
 def _to_position(mark: yaml.Mark | None) -> tuple[int, int] | None:
@@ -169,11 +172,11 @@ class _TreeBuilder:
         self._open: list[SequenceNode | MappingNode] = []
         self._keys: list[tuple[str, int, int] | None] = []
         self._anchors: dict[str, YamlNode | None] = {}
-        self._named: list[str | None] = []
+        self._anchor_names: list[str | None] = []
         self._documents = 0
 
     def handle_event(self, event: yaml.Event) -> None:
-        import yaml  # noqa: PLC0415 - see grow
+        import yaml  # noqa: PLC0415 - see parse_yaml
 
         if event.start_mark is None or event.end_mark is None:
             return  # no event of a parser is without them
@@ -204,13 +207,13 @@ class _TreeBuilder:
     def _start_collection(
         self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent, line: int, column: int
     ) -> None:
-        import yaml  # noqa: PLC0415 - see grow
+        import yaml  # noqa: PLC0415 - see parse_yaml
 
         if self._waits_for_key():
             message = "a key must be text, not a list or mapping"
             raise YamlReadError("syntax", message, line, column, hint="quote it, if it is text")
-        if len(self._open) >= MAX_DEPTH:
-            message = f"this is nested more than {MAX_DEPTH} levels deep"
+        if len(self._open) >= _MAX_DEPTH:
+            message = f"this is nested more than {_MAX_DEPTH} levels deep"
             raise YamlReadError("too-large", message, line, column, hint="remove some levels")
         if event.tag:
             self._check_tag(event.tag, line, column)
@@ -218,7 +221,7 @@ class _TreeBuilder:
         node = SequenceNode(line, column, line) if is_list else MappingNode(line, column, line)
         if event.anchor:
             self._anchors[event.anchor] = None
-        self._named.append(event.anchor)
+        self._anchor_names.append(event.anchor)
         self._open.append(node)
         self._keys.append(None)
 
@@ -226,7 +229,7 @@ class _TreeBuilder:
         node = self._open.pop()
         self._keys.pop()
         node.end = max(node.line, end)
-        self._set_anchor(self._named.pop(), node)
+        self._set_anchor(self._anchor_names.pop(), node)
         self._attach(node)
 
     def _waits_for_key(self) -> bool:
@@ -252,7 +255,7 @@ class _TreeBuilder:
             self._add_entry(parent, key, node)
         parent.size += node.size
         parent.depth = max(parent.depth, node.depth + 1)
-        if parent.size > MAX_NODES or len(self._open) + node.depth > MAX_DEPTH:
+        if parent.size > _MAX_NODES or len(self._open) + node.depth > _MAX_DEPTH:
             message = "the file holds too much, or repeats too much by aliases"
             raise YamlReadError("too-large", message, node.line, node.column, hint="write less")
 

@@ -1,4 +1,4 @@
-"""Asking a model from a strategy."""
+"""Asking a model from a step or a chunker."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Ask(Protocol):
         `levels` is how many calls stand between this one and the result; `prefix` is a call whose
         prompt this one continues; `temperature` is that of the first attempt where it is not the
         run's own. A `strict` reply is taken as it comes or not at all: one that is cut, empty, over
-        `tokens` or no record is a ReplyError at once, neither asked for again nor mended. With
+        `tokens` or no record is a ReplyError at once, neither asked for again nor repaired. With
         `logprobs` a reply that has some may be cut, and where `strict` empty: they tell of its
         beginning.
 

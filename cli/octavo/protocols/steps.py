@@ -1,4 +1,4 @@
-"""One operator of a pipeline."""
+"""Steps of pipelines, and what a step may use."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Work(Protocol):
         ...
 
     def skip(self, slot: PendingNote, error: CallError) -> None:
-        """Record that a slot's part of the document is missing from the result, and why."""
+        """Record that a part of the document is missing from the result, and why."""
         ...
 
     def find(self, finding: Finding) -> None:
@@ -127,7 +127,7 @@ class Work(Protocol):
         tokens: int,
         schema: JsonSchema | None = None,
     ) -> int | None:
-        """Return how many tokens may still be put into a prompt beside `variables` and the reply.
+        """Return how many tokens still fit a prompt with `variables` and the reply.
 
         `tokens` bounds the reply, and `schema` is the one that it must fit. None when the window
         is unknown. Raises FitError when nothing is left.
@@ -141,15 +141,15 @@ class Work(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StepType:
-    """One operator: its name in pipelines, its options, what it takes and gives, and its code.
+    """One step: its name in pipelines, its options, what it takes and gives, and its code.
 
-    `run` gives the slots at once; what they hold may come later. `variables` are the names that its
-    prompts may use beside the pipeline's parameters; the step always gives all of them, None where
-    one has no value. An option whose prompt sees other names says so in its PromptMark. `fields`
-    tells, from the options, the names that what the step gives has in expressions, where they are
-    not those of its schema or of what it takes; None says that they are. A step that `finds`
-    reports what is wrong by Work.find. `gives_with` tells, from the options, what the step gives,
-    where that depends on them.
+    `run` returns pending notes at once; the notes may come later. `variables` are the names that
+    its prompts may use next to the pipeline's parameters; the step always gives all of them,
+    None where one has no value. An option whose prompt sees other names says so in its PromptMark.
+    `fields` tells, from the options, the names that what the step gives has in expressions, where
+    they are not those of its schema or of what it takes; None says that they are. A step that
+    `finds` reports what is wrong by Work.find. `gives_with` tells, from the options, what the step
+    gives, where that depends on them.
     """
 
     name: str

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import Field
 
 from octavo.pipeline.conditions import Condition
 from octavo.protocols import Expression, Kind, Options, StepType, Work
-from octavo.text.note import Note, PendingNote, Prediction
+from octavo.text.note import Note, PendingNote, Prediction, to_fields
 
 __all__ = ["STEP", "FilterOptions"]
 
@@ -36,7 +36,7 @@ async def _filter_note(slot: PendingNote, condition: Condition, work: Work) -> N
         return note
     if note.predicted is Prediction.SHORT:
         return None
-    fields = note.value if isinstance(note.value, Mapping) else {"text": note.value}
+    fields = to_fields(note.value)
     return note if condition.holds({**work.params, **fields}) else None
 
 

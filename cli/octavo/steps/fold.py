@@ -26,7 +26,7 @@ from octavo.steps._support.text_rules import LENGTH_TOLERANCE, TextRule, build_c
 from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.text.note import Note, PendingNote, Prediction
 from octavo.text.sentences import count_words, has_sentence_end
-from octavo.text.span import merge_spans
+from octavo.text.span import describe_spans, merge_spans
 
 __all__ = ["STEP", "FoldOptions"]
 
@@ -109,7 +109,7 @@ def _ensure_prompts_fit(slots: Sequence[PendingNote], options: FoldOptions, work
 
 @dataclass(frozen=True, slots=True)
 class _FoldPart:
-    """A part to be worked in: its note, its place, and what follows it.
+    """A part to add to the running text: its note, its place, and what follows it.
 
     `share` is how much of the parts were read before it, `levels` how many calls stand between it
     and the result.
@@ -123,7 +123,7 @@ class _FoldPart:
     @property
     def location(self) -> str:
         spans = self.slot.spans
-        return f"characters {spans[0].start} to {spans[-1].end}" if spans else "a note"
+        return describe_spans(spans) if spans else "a note"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from octavo.protocols import (
 from octavo.steps._support.refining import NoteRefiner
 from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.text.note import Note, PendingNote
+from octavo.text.span import describe_spans
 
 __all__ = ["STEP", "MapOptions"]
 
@@ -119,7 +120,7 @@ async def _ask(
         "context": named((*slot.context, *note.context)),
         "words": options.words,
     }
-    node = f"characters {slot.spans[0].start} to {slot.spans[-1].end}" if slot.spans else "a note"
+    node = describe_spans(slot.spans) if slot.spans else "a note"
     asked = work.ask(
         question.prompt,
         variables,

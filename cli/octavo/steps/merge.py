@@ -23,7 +23,7 @@ from octavo.protocols import Kind, Options, PromptLike, PromptRef, StepType, Wor
 from octavo.steps._support.text_rules import TextRule, build_check
 from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.text.note import Note, PendingNote
-from octavo.text.span import merge_spans
+from octavo.text.span import describe_spans, merge_spans
 from octavo.text.splitting.grouping import build_tree
 
 __all__ = ["STEP", "MergeOptions"]
@@ -85,7 +85,7 @@ class MergeOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class _MergeLevel:
-    """What the nodes of one level share: `height` from the leaves, and `above` to the root."""
+    """What the nodes of a level share: `height` from the leaves, `levels_above` to the root."""
 
     height: int
     levels_above: int
@@ -110,14 +110,14 @@ async def run(
         above = len(levels) - number
         words = options.compute_words(number, len(levels))
         level = _MergeLevel(number, above, words, prompt, options, work)
-        above_them: list[PendingNote] = []
+        parents: list[PendingNote] = []
         for group in groups:
             children = [nodes[i] for i in group]
-            before = above_them[-1] if options.context and above_them else None
-            above_them.append(
+            before = parents[-1] if options.context and parents else None
+            parents.append(
                 children[0] if len(children) == 1 else _start_node(children, before, level)
             )
-        nodes = above_them
+        nodes = parents
     return nodes
 
 
@@ -138,8 +138,8 @@ def _plan_levels(
         [slot.boundary_hash for slot in slots],
         [slot.max_tokens + FENCE_TOKENS for slot in slots],
         size=options.tokens + FENCE_TOKENS,
-        most=options.fan_in,
-        room=room,
+        max_items=options.fan_in,
+        max_tokens=room,
     )
 
 
@@ -177,7 +177,7 @@ async def _merge_notes(
         },
         tokens=options.tokens,
         words=level.words,
-        node=f"characters {spans[0].start} to {spans[-1].end}",
+        node=describe_spans(spans),
         levels=work.after + level.levels_above,
         check=build_check(options.require, level.words),
     ).reply

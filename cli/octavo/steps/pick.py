@@ -29,7 +29,7 @@ from octavo.protocols import (
 )
 from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.text.note import Note, PendingNote, Prediction
-from octavo.text.span import merge_spans
+from octavo.text.span import describe_spans, merge_spans
 
 __all__ = ["STEP", "PickOptions"]
 
@@ -114,7 +114,7 @@ async def run(
 def _group_notes(
     slots: Sequence[PendingNote], texts: Sequence[PendingNote], picker: _Picker
 ) -> Sequence[range]:
-    """Return ranges of consecutive notes that fit a call, with those that earlier turns open."""
+    """Return ranges of consecutive notes that fit one call, with the texts of earlier turns."""
     options, work = picker.options, picker.work
     empty = {"notes": (), "open": (), "most": options.most}
     ensure_fits_window(
@@ -148,16 +148,17 @@ async def _ask_picks(
     shown = [(place, note) for place, note in notes if note is not None]
     picked: list[int] = []
     spans = merge_spans(span for slot in slots for span in slot.spans)
-    place = f"characters {spans[0].start} to {spans[-1].end}" if spans else f"{len(slots)} notes"
+    place = describe_spans(spans) if spans else f"{len(slots)} notes"
     turns = 1 if options.turns == "one" else min(options.most, len(shown))
     for turn in range(turns if shown else 0):
-        opened = {number: await texts[shown[number - 1][0]].note for number in picked}
-        values = [
-            (opened.get(number) or note).value for number, (_, note) in enumerate(shown, start=1)
+        full_texts = {number: await texts[shown[number - 1][0]].note for number in picked}
+        shown_values = [
+            (full_texts.get(number) or note).value
+            for number, (_, note) in enumerate(shown, start=1)
         ]
         answer = await work.ask(
             picker.prompt,
-            {"notes": values, "open": sorted(picked), "most": options.most},
+            {"notes": shown_values, "open": sorted(picked), "most": options.most},
             tokens=options.tokens,
             schema=picker.reply_schema,
             node=f"look {turn + 1} at {place}",

@@ -34,7 +34,7 @@ from octavo.steps._support.collapsing import NoteCollapser
 from octavo.steps._support.refining import NoteRefiner
 from octavo.steps._support.window import FENCE_TOKENS
 from octavo.text.equality import Equality, to_canonical_form
-from octavo.text.note import Note, PendingNote, Prediction, to_awaitable
+from octavo.text.note import Note, PendingNote, Prediction, to_awaitable, to_fields
 from octavo.text.span import merge_spans
 
 __all__ = ["STEP", "ReduceOptions"]
@@ -212,7 +212,7 @@ async def _group_notes(
         if note is None:
             continue
         if note.predicted is None:
-            fields = note.value if isinstance(note.value, Mapping) else {"text": note.value}
+            fields = to_fields(note.value)
             key = by.evaluate({**work.params, **fields})
         else:
             key = number if note.predicted is Prediction.LONG else 0
@@ -275,7 +275,7 @@ def _build_result(answer: Answer, reducer: _Reducer) -> str | Mapping[str, objec
     """Return the result's value, with the value of its group if there are groups."""
     if reducer.options.by is None:
         return answer.value
-    value = {"text": answer.value} if isinstance(answer.value, str) else answer.value
+    value = to_fields(answer.value)
     name = reducer.options.key_name
     return {name: reducer.group, **{key: value[key] for key in value if key != name}}
 
@@ -297,7 +297,7 @@ async def _collapse_notes(
     if reducer.where is not None:
         if answer.predicted is Prediction.SHORT:
             return None
-        fields = answer.value if isinstance(answer.value, Mapping) else {"text": answer.value}
+        fields = to_fields(answer.value)
         if answer.predicted is None and not reducer.where.holds({**work.params, **fields}):
             return None
     spans = merge_spans(span for note in notes for span in note.spans)

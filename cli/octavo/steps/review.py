@@ -20,7 +20,7 @@ from octavo.text.document import Document, describe_location
 from octavo.text.finding import Finding, Severity
 from octavo.text.grounding.search import find_pieces
 from octavo.text.note import Note, PendingNote, Prediction
-from octavo.text.span import Span, merge_spans
+from octavo.text.span import Span, describe_spans, merge_spans
 
 __all__ = ["STEP", "ReviewOptions", "ReviewRule"]
 
@@ -122,7 +122,7 @@ async def _review_part(
             {"text": note.value, "headings": slot.headings, "rules": options.rules},
             tokens=options.tokens,
             schema=schema,
-            node=f"characters {slot.spans[0].start} to {slot.spans[-1].end}",
+            node=describe_spans(slot.spans),
             levels=work.after,
         ).reply
     except CallError as error:

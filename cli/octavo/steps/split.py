@@ -24,7 +24,7 @@ from octavo.protocols import (
 from octavo.steps._support.window import FENCE_TOKENS
 from octavo.text.chunk import Chunk
 from octavo.text.note import Note, PendingNote, to_awaitable
-from octavo.text.span import Span
+from octavo.text.span import Span, describe_spans
 
 __all__ = ["STEP", "SplitOptions"]
 
@@ -119,7 +119,7 @@ class _ChunkSituator:
         if first is not None:
             with suppress(CallError):
                 await first.started
-        where = f"characters {chunk.span.start} to {chunk.span.end}"
+        where = describe_spans((chunk.span,))
         asked = self._work.ask(
             self._prompt,
             {"document": self._document, "text": note.value},

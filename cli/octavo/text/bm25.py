@@ -30,11 +30,11 @@ _RUN = re.compile(rf"(?P<dense>[{_UNSPACED}]+)|[^\W{_UNSPACED}]+")
 
 
 def iter_words(text: str) -> Iterator[str]:
-    """Yield the words of a text, case and compatible forms folded.
+    """Yield the words of a text, with case and compatible forms folded.
 
     A run of a script without spaces gives its pairs of neighbouring characters.
 
-    >>> list(words("Ahab's Schiff 捕鲸船"))
+    >>> list(iter_words("Ahab's Schiff 捕鲸船"))
     ['ahab', 's', 'schiff', '捕鲸', '鲸船']
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

@@ -47,7 +47,7 @@ class Document:
         return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def slice(self, span: Span) -> Quote:
-        """Return the text of a span, which remembers that it stands here."""
+        """Return the text of a span, with its origin in this document."""
         origin = QuoteOrigin("text", to_row_id(self.hash), span.start)
         return Quote(self.text[span.start : span.end], origin)
 
@@ -77,7 +77,7 @@ def iter_heading_paths(
 
 
 def describe_location(document: Document, span: Span) -> str | None:
-    """Return where a span of characters stands: its pages, else its innermost heading.
+    """Return the location of a span: its pages, or else its innermost heading.
 
     `page 3`, `pages 3 to 5`, `Chapter 7`, `Chapter 7 to Chapter 9`; None in a document without
     pages or headings, or before its first heading.

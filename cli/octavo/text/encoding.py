@@ -6,10 +6,10 @@ __all__ = ["replace_surrogates"]
 
 
 def replace_surrogates(text: str) -> str:
-    r"""Return a text as UTF-8 can carry it: pairs of surrogates joined, lone ones as U+FFFD.
+    r"""Return a text that UTF-8 can encode: pairs of surrogates joined, lone ones as U+FFFD.
 
-    JSON can say halves of a pair (`"\ud83d"`), and a reply that is cut within an emoji does. Every
-    tokenizer here works on UTF-8; without this, one half in a document would end a run.
+    JSON can contain lone ones (`"\ud83d"`), and so does a reply that is cut within an emoji. Every
+    tokenizer works on UTF-8: one of them in a document would end a run.
     """
     try:
         text.encode()

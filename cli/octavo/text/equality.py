@@ -24,7 +24,7 @@ class Equality(StrEnum):
 
 
 def to_canonical_form(value: object, alike: Equality) -> str:
-    """Return a text that is equal for values that are the same, and for no others.
+    """Return a text that is equal for equal values and different for all others.
 
     It is JSON in one form: keys are sorted, and a number is written the same however it was.
     """

@@ -13,7 +13,7 @@ _VIRAMA = 9
 
 
 def is_inside_grapheme(text: str, position: int) -> bool:
-    """Say whether a cut before this position would break a grapheme or a CR LF pair.
+    """Return whether a cut before this position would break a grapheme or a CR LF pair.
 
     Follows Unicode's annex 29 for marks, joiners, emoji modifiers, flags, conjoining Hangul and
     conjuncts; prepended marks, which are rare, are not looked for.

@@ -41,21 +41,21 @@ _TYPOGRAPHY = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class NormalizedText:
-    """The folded text, and for each of its characters where in the source it begins and ends."""
+    """A normalized text, and where in the source each of its characters begins and ends."""
 
     text: str
     starts: array[int]
     ends: array[int]
 
     def to_source_span(self, start: int, end: int) -> Span:
-        """Return where in the source a piece of the folded text stands; it is not empty."""
+        """Return where a piece of the normalized text is in the source; the piece is not empty."""
         return Span(self.starts[start], self.ends[end - 1])
 
 
 def normalize_for_match(text: str) -> NormalizedText:
-    """Return a text folded, in one pass over it.
+    """Return the normalized text, in one pass.
 
-    >>> fold("\u201cA  well-known ship\u201d").text
+    >>> normalize_for_match("\u201cA  well-known ship\u201d").text
     '"a wellknown ship"'
     """
     parts: list[str] = []

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from octavo.text.span import Span
 
-__all__ = ["Note", "PendingNote", "Prediction", "Record", "Slot", "to_awaitable"]
+__all__ = ["Note", "PendingNote", "Prediction", "Record", "Slot", "to_awaitable", "to_fields"]
 
 
 Record = Mapping[str, Any]
@@ -20,7 +20,7 @@ Made = TypeVar("Made")
 
 
 class Prediction(Enum):
-    """What a plan takes replies to be: as short, and as few of them used, as can be, or as long."""
+    """What a plan assumes: replies as short and as few of them used as possible, or as long."""
 
     SHORT = auto()
     LONG = auto()
@@ -103,6 +103,11 @@ class PendingNote:
 
 Slot = PendingNote
 """PendingNote by its name of version 0.1, for one more release."""
+
+
+def to_fields(value: str | Record) -> Record:
+    """Return the fields of a value: those of a record, or a text as `text`."""
+    return value if isinstance(value, Mapping) else {"text": value}
 
 
 def to_awaitable(note: Note | None) -> Awaitable[Note | None]:

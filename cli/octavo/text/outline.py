@@ -19,13 +19,6 @@ __all__ = ["markdown_headings", "normalize_line_ends", "to_heading_label"]
 
 _MAX_LABEL: Final = 160  # characters; some texts mark whole paragraphs as headings
 _MAX_LOOKBACK: Final = 50  # lines to look back for the list item that an indented fence belongs to
-_LONE_CR: Final = re.compile(r"\r(?!\n)")
-
-
-def normalize_line_ends(text: str) -> str:
-    """Return a text of the same length in which every line has an LF at its end."""
-    return _LONE_CR.sub("\n", text) if "\r" in text else text
-
 
 # The lines of Markdown that can be a heading or can hide one. A setext heading is found by its
 # underline; the line above it is looked at then.
@@ -47,6 +40,7 @@ _NOT_PARAGRAPH: Final = re.compile(
     r"|[ ]{4}|[ ]{0,3}\t|[ ]{0,3}(?:=+|-+|(?:[*_-][ \t]*){3,})[ \t]*$"
 )
 _LIST_ITEM: Final = re.compile(r"[ \t]*(?:[-+*]|\d{1,9}[.)])(?:[ \t]|$)")
+_LONE_CR: Final = re.compile(r"\r(?!\n)")
 
 
 def markdown_headings(text: str, start: int = 0) -> tuple[Heading, ...]:
@@ -119,12 +113,12 @@ def _parse_atx(match: re.Match[str]) -> Heading:
     return Heading(len(match["atx"]), _strip_title(title), Span(match.start(), end))
 
 
-def _parse_setext(text: str, match: re.Match[str], least: int) -> Heading | None:
+def _parse_setext(text: str, match: re.Match[str], min_position: int) -> Heading | None:
     """Return the heading that an underline closes, or None where it is a rule or a table."""
     first = match.start()
     lines: list[str] = []
-    while first > least:
-        begin = max(text.rfind("\n", 0, first - 1) + 1, least)
+    while first > min_position:
+        begin = max(text.rfind("\n", 0, first - 1) + 1, min_position)
         line = text[begin : first - 1].rstrip("\r")
         if not line.strip() or (_NOT_PARAGRAPH.match(line) and not (lines and line[0] in " \t")):
             break
@@ -149,3 +143,8 @@ def to_heading_label(title: str) -> str:
     """Return a heading's text as one line of at most 160 characters; the text itself is kept."""
     line = " ".join(title.split())
     return line if len(line) <= _MAX_LABEL else line[: _MAX_LABEL - 1].rstrip() + "…"
+
+
+def normalize_line_ends(text: str) -> str:
+    """Return a text of the same length in which every line has an LF at its end."""
+    return _LONE_CR.sub("\n", text) if "\r" in text else text

@@ -91,7 +91,7 @@ _MIN_CHARACTERS = 40
 
 
 def split_in_half(text: str) -> int | None:
-    """Return where to cut a text in two: between paragraphs, lines, sentences or words.
+    """Return where to split a text in two: between paragraphs, lines, sentences or words.
 
     Of the best kind that there is in the middle half of the text, the place nearest to the middle.
     None for a text that is too short to be cut.

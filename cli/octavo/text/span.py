@@ -1,11 +1,11 @@
-"""Spans: where something stands in a document, and the spans of several notes as one list."""
+"""Spans: where something is in a document, and the spans of several notes as one list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-__all__ = ["Span", "merge_spans"]
+__all__ = ["Span", "describe_spans", "merge_spans"]
 
 
 class Span(NamedTuple):
@@ -29,3 +29,8 @@ def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
         else:
             merged.append(span)
     return tuple(merged)
+
+
+def describe_spans(spans: Sequence[Span]) -> str:
+    """Return from where to where one or more spans reach: `characters 0 to 90`."""
+    return f"characters {spans[0].start} to {spans[-1].end}"

@@ -19,13 +19,13 @@ __all__ = ["ESTIMATE", "find_tokenizer", "get_counter"]
 
 
 ESTIMATE: Final = "estimate"
-"""The name that `tokenizer_for` gives to models it does not know."""
+"""The name that `find_tokenizer` returns for models it does not know."""
 
 _BY_TIKTOKEN: Final = frozenset({"gpt2", "p50k_base", "p50k_edit", "r50k_base"})
 
 
 def get_counter(name: str, notice: Callable[[str], None] | None = None) -> Counter:
-    """Return the counter that a name stands for; it loads no vocabulary before the first count.
+    """Return the counter for a name; it loads no vocabulary before the first count.
 
     `name` is an encoding (`o200k_base`, `cl100k_base`, ...), a path to a `tokenizer.json` or
     `.gguf` file, `estimate`, or an OpenAI model's name. `notice` takes one line when a vocabulary

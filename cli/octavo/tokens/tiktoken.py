@@ -26,7 +26,7 @@ _LOAD_TIMEOUT: Final = 60.0
 
 
 class Tiktoken:
-    """Counts as one of tiktoken's encodings does, or by the estimate when it cannot be had.
+    """Counts as one of tiktoken's encodings does, or by the estimate if it is not available.
 
     `notice` is told, in one line each, that a vocabulary may be fetched and that it was not.
     Special tokens in a text are plain text.

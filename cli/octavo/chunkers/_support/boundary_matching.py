@@ -14,7 +14,7 @@ HashedPosition = tuple[int, int]
 
 
 def match_boundaries(before: Sequence[HashedPosition], after: Sequence[HashedPosition]) -> set[int]:
-    """Return the indices of the places in `after` that were places in `before`.
+    """Return the indices of the positions in `after` that match positions in `before`.
 
     Both ascend by position. A hash that occurs once in both tells by itself, as long as the order
     is kept. One that occurs more often, as repeated texts have it, counts only where it is as far

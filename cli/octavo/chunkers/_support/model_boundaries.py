@@ -40,23 +40,23 @@ _PARAGRAPH: Final = re.compile(r"\n[ \t\r]*\n\s*")
 def find_paragraph_starts(document: Document) -> list[int]:
     """Return where paragraphs begin, but for the first: behind blank lines and at headings."""
     text = document.text
-    places = {match.end() for match in _PARAGRAPH.finditer(text)}
-    places.update(heading.span.start for heading in document.outline)
+    starts = {match.end() for match in _PARAGRAPH.finditer(text)}
+    starts.update(heading.span.start for heading in document.outline)
     return sorted(
-        place for place in places if 0 < place < len(text) and not is_inside_grapheme(text, place)
+        place for place in starts if 0 < place < len(text) and not is_inside_grapheme(text, place)
     )
 
 
 def find_sentence_boundaries(document: Document) -> list[int]:
     """Return where sentences begin, but for the first; what is blank is no sentence of its own."""
-    places = find_sentence_starts(document.text, "nupunkt", "")
-    bounds = pairwise([*places, len(document.text)])
+    starts = find_sentence_starts(document.text, "nupunkt", "")
+    bounds = pairwise([*starts, len(document.text)])
     return [start for start, end in bounds if not document.text[start:end].isspace()]
 
 
-def split_into_spans(document: Document, places: Sequence[int]) -> list[Span]:
+def split_into_spans(document: Document, starts: Sequence[int]) -> list[Span]:
     """Return the spans that ascending places divide a document into."""
-    bounds = [0, *places, len(document.text)]
+    bounds = [0, *starts, len(document.text)]
     return [Span(start, end) for start, end in pairwise(bounds) if start < end]
 
 
@@ -66,38 +66,38 @@ def group_windows(counts: Sequence[int], room: int) -> list[Sequence[int]]:
     One with more tokens is a run of its own.
     """
     runs: list[list[int]] = []
-    held = 0
+    pending_tokens = 0
     for number, tokens in enumerate(counts):
-        if not runs or held + tokens > room:
+        if not runs or pending_tokens + tokens > room:
             runs.append([])
-            held = 0
+            pending_tokens = 0
         runs[-1].append(number)
-        held += tokens
+        pending_tokens += tokens
     return list(runs)
 
 
 def merge_small(
-    document: Document, places: Sequence[int], counter: Counter, *, least: int, most: int
+    document: Document, starts: Sequence[int], counter: Counter, *, least: int, most: int
 ) -> list[int]:
-    """Return the places without those before which a part of less than `least` tokens stands.
+    """Return the places, without those after a part of fewer than `least` tokens.
 
     Such a part is joined with the next one where both fit `most` tokens: the dynamic merging of
     Meta-Chunking (Zhao et al. 2024, arXiv 2410.12788).
     """
-    spans = split_into_spans(document, places)
+    spans = split_into_spans(document, starts)
     counts = counter.count_batch([document.slice(span) for span in spans])
-    kept: list[int] = []
-    held = 0
+    boundaries: list[int] = []
+    pending_tokens = 0
     for span, tokens in zip(spans, counts, strict=True):
-        if span.start and (held >= least or held + tokens > most):
-            kept.append(span.start)
-            held = 0
-        held += tokens
-    return kept
+        if span.start and (pending_tokens >= least or pending_tokens + tokens > most):
+            boundaries.append(span.start)
+            pending_tokens = 0
+        pending_tokens += tokens
+    return boundaries
 
 
 def split_at_places(
-    document: Document, places: Sequence[int], budget: int, counter: Counter
+    document: Document, starts: Sequence[int], budget: int, counter: Counter
 ) -> tuple[Chunk, ...]:
     """Return chunks that begin at the document's start and at places, none above the budget.
 
@@ -105,7 +105,7 @@ def split_at_places(
     one character alone has more tokens than the budget.
     """
     spans = split_into_spans(
-        document, [at for at in places if not is_inside_grapheme(document.text, at)]
+        document, [at for at in starts if not is_inside_grapheme(document.text, at)]
     )
     counts = counter.count_batch([document.slice(span) for span in spans])
     found: list[tuple[Span, int]] = []
@@ -117,14 +117,14 @@ def split_at_places(
     return build_chunks(document, found)
 
 
-async def await_proposal(asked: Asked, work: Work, *, instead: str) -> Answer | None:
-    """Return the answer, or None where the reply is cut, refused or no record.
+async def await_proposal(call: Asked, work: Work, *, fallback: str) -> Answer | None:
+    """Return the answer, or None if the reply is truncated, refused or not a valid record.
 
-    What failed and what is done `instead` is told. Other errors, such as a server that is not
-    there, are raised.
+    What failed and the `fallback` are reported in a notice. Other errors, such as an unreachable
+    server, are raised.
     """
     try:
-        return await asked.reply
+        return await call.reply
     except ReplyError as error:
-        work.notice(f"{error}; {instead}")
+        work.notice(f"{error}; {fallback}")
         return None

@@ -19,7 +19,7 @@ from octavo.text.document import Document
 from octavo.text.grounding.exact import Anchor
 from octavo.text.grounding.fuzzy import find_part_starts, find_words
 from octavo.text.note import Prediction
-from octavo.text.span import Span
+from octavo.text.span import Span, describe_spans
 
 __all__ = ["MAX_CHUNKS", "ListingTask", "build_listing_schema", "list_chunks"]
 
@@ -30,10 +30,10 @@ MAX_CHUNKS = 24
 
 @dataclass(frozen=True, slots=True)
 class ListingTask:
-    """What is asked of each window of at most `window` tokens.
+    """What is asked of each window of at most `window_tokens` tokens.
 
-    `reply` bounds a reply in tokens. `names` tells under which name of a chunk's context a field of
-    the list is kept.
+    A reply has at most `max_tokens`. `context_names` maps fields of the list to the names of a
+    chunk's context.
     """
 
     prompt: PromptLike
@@ -45,15 +45,15 @@ class ListingTask:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedChunk:
+class _ListedChunk:
     """A chunk that a model listed: where it begins in the document, and what it said of it."""
 
     start: int
     fields: Mapping[str, str]
 
 
-def build_listing_schema(first: Mapping[str, Any], fields: Sequence[str]) -> JsonSchema:
-    """Return the schema of a list of chunks with these fields of text each, after `first`."""
+def build_listing_schema(leading: Mapping[str, Any], fields: Sequence[str]) -> JsonSchema:
+    """Return the schema of a list of chunks with these fields of text each, after `leading`."""
     item = {
         "type": "object",
         "properties": {name: {"type": "string", "minLength": 1} for name in fields},
@@ -63,8 +63,8 @@ def build_listing_schema(first: Mapping[str, Any], fields: Sequence[str]) -> Jso
     chunks = {"type": "array", "items": item, "minItems": 1, "maxItems": MAX_CHUNKS}
     return {
         "type": "object",
-        "properties": {**first, "chunks": chunks},
-        "required": [*first, "chunks"],
+        "properties": {**leading, "chunks": chunks},
+        "required": [*leading, "chunks"],
         "additionalProperties": False,
     }
 
@@ -72,56 +72,56 @@ def build_listing_schema(first: Mapping[str, Any], fields: Sequence[str]) -> Jso
 async def list_chunks(
     document: Document, task: ListingTask, budget: int, work: Work, counter: Counter
 ) -> tuple[Chunk, ...]:
-    """Return the chunks that a model lists, each with what was said of it as its context.
+    """Return the chunks that a model lists, each with the fields it gave as context.
 
     The document is first cut by structure into windows, which are all asked about at the same time.
     What a list leaves out stays with the chunk before it, and what has more than `budget` tokens is
     split by structure, as is a window whose reply is no list.
     """
     windows = await asyncio.to_thread(split, document, task.window_tokens, counter)
-    asked = [work.start(_list_window(document, each.span, task, work)) for each in windows]
-    listed = [item for each in asked for item in await each]
+    pending = [work.start(_list_window(document, each.span, task, work)) for each in windows]
+    listed = [item for each in pending for item in await each]
     chunks = split_at_places(
         document, [item.start for item in listed if item.start], budget, counter
     )
     starts = [item.start for item in listed]
-    told: list[Chunk] = []
+    found: list[Chunk] = []
     for chunk in chunks:
-        said = listed[bisect_right(starts, chunk.span.start) - 1].fields
+        fields = listed[bisect_right(starts, chunk.span.start) - 1].fields
         context = tuple(
-            (name, said[field]) for field, name in task.context_names.items() if field in said
+            (name, fields[field]) for field, name in task.context_names.items() if field in fields
         )
-        told.append(replace(chunk, context=context))
-    return tuple(told)
+        found.append(replace(chunk, context=context))
+    return tuple(found)
 
 
 async def _list_window(
     document: Document, span: Span, task: ListingTask, work: Work
-) -> list[ListedChunk]:
+) -> list[_ListedChunk]:
     """Return the chunks of a window, the first of which begins with it."""
     text = document.slice(span)
-    asked = work.ask(
+    call = work.ask(
         task.prompt,
         {**task.variables, "text": text},
         tokens=task.max_tokens,
         schema=task.schema,
-        node=f"characters {span.start} to {span.end}",
+        node=describe_spans((span,)),
         levels=work.after,
         check=partial(_find_faults, text),
     )
-    instead = f"characters {span.start} to {span.end} are split by structure"
-    answer = await await_proposal(asked, work, instead=instead)
+    fallback = f"{describe_spans((span,))} are split by structure"
+    answer = await await_proposal(call, work, fallback=fallback)
     if answer is None:
-        return [ListedChunk(span.start, {})]
+        return [_ListedChunk(span.start, {})]
     if answer.predicted is not None or isinstance(answer.value, str):
         count = MAX_CHUNKS if answer.predicted is Prediction.LONG else 1
         places = sorted({span.start + span.length * at // count for at in range(count)})
-        return [ListedChunk(place, {}) for place in places]
-    rows: list[Mapping[str, str]] = answer.value["chunks"]
-    found = find_part_starts(text, [Anchor(row["head"], row["tail"]) for row in rows])
+        return [_ListedChunk(place, {}) for place in places]
+    items: list[Mapping[str, str]] = answer.value["chunks"]
+    found = find_part_starts(text, [Anchor(row["head"], row["tail"]) for row in items])
     return [
-        ListedChunk(span.start + place, row)
-        for row, place in zip(rows, found, strict=True)
+        _ListedChunk(span.start + place, row)
+        for row, place in zip(items, found, strict=True)
         if place is not None
     ]
 

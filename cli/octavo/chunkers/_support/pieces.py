@@ -24,6 +24,7 @@ __all__ = [
     "THINNING_DIVISOR",
     "Pieces",
     "TokenSpanCounter",
+    "build_fit_error",
     "count_pieces",
     "cut_pieces",
     "find_non_additive_joins",
@@ -106,7 +107,7 @@ def _count_spans(
 def cut_pieces(text: str, ways: Iterable[CutLevel], room: int, counter: Counter) -> Pieces:
     """Return the pieces of a text that is not empty, in order, none above `room` tokens.
 
-    What is above the room is cut by the first of the ways to cut, what is still above it by the
+    A piece above the room is cut by the first of the ways to cut, what is still above it by the
     second, and so on; many short parts stay together with their neighbours. The last way is by
     characters. Raises FitError when one character alone has more tokens than the room.
     """
@@ -125,25 +126,27 @@ def count_pieces(
 
 
 def refine_pieces(
-    text: str, found: Pieces, ways: Iterable[CutLevel], room: int, counter: Counter
+    text: str, pieces: Pieces, ways: Iterable[CutLevel], room: int, counter: Counter
 ) -> Pieces:
-    """Return the pieces, those above the room cut further; see `pieces`."""
-    wide = [index for index, count in enumerate(found.counts) if count > room]
+    """Return the pieces, those above the room cut further; see `cut_pieces`."""
+    oversized = [index for index, count in enumerate(pieces.counts) if count > room]
     for level in ways:
-        for thin in (True, False):
-            if not wide:
-                return found
-            found, fresh = _cut_by_level(text, found, wide, level, room, thin=thin)
-            found.count(text, fresh, room, counter)
-            wide = [index for index in fresh if found.counts[index] > room]
-    if wide:
-        raise _build_fit_error(text, found, room)
-    return found
+        for thinned in (True, False):
+            if not oversized:
+                return pieces
+            pieces, new_indices = _cut_by_level(
+                text, pieces, oversized, level, room, thinned=thinned
+            )
+            pieces.count(text, new_indices, room, counter)
+            oversized = [index for index in new_indices if pieces.counts[index] > room]
+    if oversized:
+        count = max(pieces.counts)
+        raise build_fit_error(text[pieces.starts[pieces.counts.index(count)]], count, room)
+    return pieces
 
 
-def _build_fit_error(text: str, found: Pieces, room: int) -> FitError:
-    count = max(found.counts)
-    character = text[found.starts[found.counts.index(count)]]
+def build_fit_error(character: str, count: int, room: int) -> FitError:
+    """Return the error of a character that alone has more tokens than the room."""
     return FitError(
         f"the character {character!r} alone has {count} tokens, more than the {room} of a chunk",
         hint="allow more tokens for a chunk",
@@ -151,43 +154,49 @@ def _build_fit_error(text: str, found: Pieces, room: int) -> FitError:
 
 
 def _cut_by_level(
-    text: str, whole: Pieces, wide: Sequence[int], level: CutLevel, room: int, *, thin: bool
+    text: str,
+    pieces: Pieces,
+    oversized: Sequence[int],
+    level: CutLevel,
+    room: int,
+    *,
+    thinned: bool,
 ) -> tuple[Pieces, list[int]]:
     """Return all pieces with some of them cut by one level, and the indices of what those gave.
 
     The parts of a piece are not counted yet: they are taken for as large as the piece.
     """
     cut = Pieces([], [], [], [])
-    fresh: list[int] = []
+    new_indices: list[int] = []
     done = 0
-    for index in wide:
+    for index in oversized:
         if done < index:
-            cut.extend(whole, done, index)
+            cut.extend(pieces, done, index)
         done = index + 1
-        start, end = whole.starts[index], whole.ends[index]
+        start, end = pieces.starts[index], pieces.ends[index]
         places, prices = level.cuts(text, Span(start, end))
-        if thin:
+        if thinned:
             kept = select_boundaries([start, *places, end], prices, room // THINNING_DIVISOR)
             places, prices = [places[index] for index in kept], [prices[index] for index in kept]
         floor = level.floor if end - start > _FORCED_CUT_FACTOR * room else 0
         first = len(cut.starts)
         cut.starts.extend((start, *places))
         cut.ends.extend((*places, end))
-        cut.costs.append(whole.costs[index])
+        cut.costs.append(pieces.costs[index])
         costs = price_boundaries(text, places, prices)
         cut.costs.extend([cost - floor for cost in costs] if floor else costs)
-        cut.counts.extend([whole.counts[index]] * (len(places) + 1))
-        fresh.extend(range(first, len(cut.starts)))
-    cut.extend(whole, done, len(whole.starts))
-    return cut, fresh
+        cut.counts.extend([pieces.counts[index]] * (len(places) + 1))
+        new_indices.extend(range(first, len(cut.starts)))
+    cut.extend(pieces, done, len(pieces.starts))
+    return cut, new_indices
 
 
 def find_non_additive_joins(
     text: str, starts: Sequence[int], crossing: re.Pattern[str]
 ) -> list[int]:
-    """Return the indices of the parts whose tokens may not add up with those before.
+    """Return the indices of the parts whose token counts may not add up with those before.
 
-    `starts` are where the parts start, in ascending order; `crossing` is a `LineCounter`'s.
+    `starts` are where the parts start, in ascending order; `crossing` is a counter's.
     """
     crosses = crossing.match
     # Texts have few kinds of edges: each is judged once, and only what is left one by one.
@@ -212,24 +221,24 @@ class TokenSpanCounter:
         self._counter = counter
         self._bounds = [*parts.starts, parts.ends[-1]]
         edges = find_crossing(counter)
-        doubtful = (
+        non_additive = (
             find_non_additive_joins(text, parts.starts, edges)
             if edges
             else range(1, len(parts.starts))
         )
-        self._joins = [*doubtful, len(parts.starts)]
+        self._joins = [*non_additive, len(parts.starts)]
         self._sums = list(accumulate(parts.counts, initial=0))
 
     def count(self, runs: Iterable[tuple[int, int]]) -> list[int]:
         """Return the tokens of each run as the counter counts it whole."""
         counts: list[int] = []
-        doubtful: list[int] = []
+        recounted: list[int] = []
         texts: list[str] = []
         for first, last in runs:
             if self._joins[bisect_right(self._joins, first)] < last:
-                doubtful.append(len(counts))
+                recounted.append(len(counts))
                 texts.append(self._text[self._bounds[first] : self._bounds[last]])
             counts.append(self._sums[last] - self._sums[first])
-        for index, count in zip(doubtful, self._counter.count_batch(texts), strict=True):
+        for index, count in zip(recounted, self._counter.count_batch(texts), strict=True):
             counts[index] = count
         return counts

@@ -1,4 +1,4 @@
-"""The pieces of a long text, one stretch after another, so that none of its lists grows with it."""
+"""Yields the pieces of a long text stretch by stretch, so that no list grows with the text."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def stream_pieces(
 ) -> Iterator[Pieces]:
     """Yield the pieces of a document that is not empty, in order, none above `room` tokens.
 
-    The text is cut into its blocks, and what is above the room as `pieces` does. Where a stretch
-    ends changes no piece. `fenced` are the code fences. Raises FitError when one character alone
-    has more tokens than the room.
+    The text is cut into its blocks, and pieces above the room as `cut_pieces` does. Where a
+    stretch ends changes no piece. `fenced` are the code fences. Raises FitError when one character
+    alone has more tokens than the room.
     """
     text = document.text
     if len(text) <= MAX_CHARACTERS_PER_TOKEN * room and (total := counter.count(text)) <= room:
@@ -59,11 +59,11 @@ def stream_pieces(
     length, tokens = _SAMPLE, counter.count(text[:_SAMPLE])
     for runs in _iter_runs(document, fenced, room):
         fitting = min(length / max(tokens, 1), MAX_CHARACTERS_PER_TOKEN) * room
-        found = _unpack_runs(text, runs, room, counter, fitting)
-        found.costs[:] = price_boundaries(text, found.starts, found.costs)
-        found = refine_pieces(text, found, ways, room, counter)
-        yield found
-        length, tokens = found.ends[-1] - found.starts[0], sum(found.counts)
+        pieces = _unpack_runs(text, runs, room, counter, fitting)
+        pieces.costs[:] = price_boundaries(text, pieces.starts, pieces.costs)
+        pieces = refine_pieces(text, pieces, ways, room, counter)
+        yield pieces
+        length, tokens = pieces.ends[-1] - pieces.starts[0], sum(pieces.counts)
 
 
 def _iter_runs(document: Document, fenced: Sequence[Span], room: int) -> Iterator[_BlockRuns]:
@@ -102,32 +102,32 @@ def _unpack_runs(
     up: it saves a second count.
     """
     parts, firsts = runs
-    apart = _find_oversized_runs(text, runs, room, counter, fitting)
-    units = sorted({*firsts, *chain.from_iterable(apart)}) if apart else firsts
-    found = _build_pieces(parts, units, [room + 1] * len(units))
-    found.count(text, None, room, counter)
-    ends = [*units[1:], len(parts.starts)]
-    wide = [
+    oversized = _find_oversized_runs(text, runs, room, counter, fitting)
+    blocks = sorted({*firsts, *chain.from_iterable(oversized)}) if oversized else firsts
+    pieces = _build_pieces(parts, blocks, [room + 1] * len(blocks))
+    pieces.count(text, None, room, counter)
+    ends = [*blocks[1:], len(parts.starts)]
+    unfit = [
         range(unit, end)
-        for unit, end, tokens in zip(units, ends, found.counts, strict=True)
+        for unit, end, tokens in zip(blocks, ends, pieces.counts, strict=True)
         if tokens > room and end - unit > 1
     ]
-    if not apart and not wide:
-        return found
-    counts = dict(zip(units, found.counts, strict=True))
-    for run in apart:
+    if not oversized and not unfit:
+        return pieces
+    counts = dict(zip(blocks, pieces.counts, strict=True))
+    for run in oversized:
         if (tokens := sum(counts[block] for block in run)) <= room:
             counts[run.start] = tokens
             for block in run[1:]:
                 del counts[block]
-    fresh = set(chain.from_iterable(wide))
-    counts |= dict.fromkeys(fresh, room + 1)
-    units = sorted(counts)
-    found = _build_pieces(parts, units, [counts[unit] for unit in units])
-    if fresh:
-        some = [index for index, unit in enumerate(units) if unit in fresh]
-        found.count(text, some, room, counter)
-    return found
+    new_blocks = set(chain.from_iterable(unfit))
+    counts |= dict.fromkeys(new_blocks, room + 1)
+    blocks = sorted(counts)
+    pieces = _build_pieces(parts, blocks, [counts[unit] for unit in blocks])
+    if new_blocks:
+        some = [index for index, unit in enumerate(blocks) if unit in new_blocks]
+        pieces.count(text, some, room, counter)
+    return pieces
 
 
 def _build_pieces(parts: Blocks, firsts: Sequence[int], counts: list[int]) -> Pieces:
@@ -142,12 +142,12 @@ def _find_oversized_runs(
 ) -> Sequence[range]:
     """Return the runs of blocks that most likely do not fit, and have counts that add up."""
     parts, firsts = runs
-    joins = find_crossing(counter)
+    crossing = find_crossing(counter)
     edges = [*[parts.starts[first] for first in firsts], parts.end]
-    if not joins or max(map(sub, edges[1:], edges)) <= fitting:
+    if not crossing or max(map(sub, edges[1:], edges)) <= fitting:
         return ()
     count = len(parts.starts)
-    doubtful = [*find_non_additive_joins(text, parts.starts, joins), count]
+    non_additive = [*find_non_additive_joins(text, parts.starts, crossing), count]
     return [
         range(first, last)
         for first, last, start, end in zip(
@@ -155,5 +155,5 @@ def _find_oversized_runs(
         )
         if fitting < end - start <= MAX_CHARACTERS_PER_TOKEN * room
         and last - first > 1
-        and doubtful[bisect_right(doubtful, first)] >= last
+        and non_additive[bisect_right(non_additive, first)] >= last
     ]

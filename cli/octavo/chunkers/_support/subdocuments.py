@@ -1,4 +1,4 @@
-"""Parts of a document that are split on their own."""
+"""Splits parts of a document on their own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shift_spans(chunks: Iterable[Chunk], start: int) -> list[tuple[Span, int]]:
 
 
 def build_chunks(document: Document, spans: Sequence[tuple[Span, int]]) -> tuple[Chunk, ...]:
-    """Return chunks for spans and their tokens, with the headings they stand under."""
+    """Return chunks for spans and their tokens, with the headings above them."""
     starts = [span.start for span, _ in spans]
     paths = iter_heading_paths(document.outline, starts)
     return tuple(

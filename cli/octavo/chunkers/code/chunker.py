@@ -9,7 +9,7 @@ tree, instead of greedily: an edit then changes few chunks.
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,8 +28,7 @@ from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.languages import LANGUAGE_BY_SUFFIX
-from octavo.text.span import Span
-from octavo.text.splitting.cuts import CutLevel, Cuts, build_levels
+from octavo.text.splitting.cuts import CutLevel, build_levels, select_cuts
 from octavo.text.splitting.loops import UNIT
 
 __all__ = ["CHUNKER", "Code", "split"]
@@ -67,14 +66,8 @@ def split(document: Document, options: Code, counter: Counter) -> tuple[Chunk, .
 
 def _build_levels(places: Sequence[Sequence[int]]) -> Iterator[CutLevel]:
     for depth, each in enumerate(places):
-        yield CutLevel(partial(_cut_within, each, depth * _DEPTH_COST), depth * _DEPTH_COST)
-
-
-def _cut_within(places: Sequence[int], price: int, text: str, span: Span) -> Cuts:
-    """Return those of the places that lie inside a span."""
-    del text
-    inside = places[bisect_right(places, span.start) : bisect_left(places, span.end)]
-    return inside, [price] * len(inside)
+        cost = depth * _DEPTH_COST
+        yield CutLevel(partial(select_cuts, each, [cost] * len(each)), cost)
 
 
 def _detect_language(document: Document, named: str | None) -> str:

@@ -41,8 +41,8 @@ class Scope(NamedTuple):
 class SyntaxCuts:
     """Where a text may be cut: before the children of the root, of those, and so on.
 
-    `lines` are the places at the starts of lines, level by level, and `inside` those within one;
-    each ascends. Only what is too long is looked into. `scopes` ascend by where they start.
+    `line_cuts` are at the starts of lines, level by level, and `inline_cuts` within lines; each
+    level ascends. Only what is too long is looked into. `scopes` ascend by where they start.
     """
 
     line_cuts: list[list[int]]
@@ -65,9 +65,9 @@ def parse_syntax(text: str, language: str, room: int) -> SyntaxCuts:
         node, level = nodes.pop()
         if node.parent is not None and _SCOPE_NODE.search(node.type):
             scopes.append((node.start_byte, node.end_byte))
-        fresh = list(_find_cut_points(node, level, data))
-        places += fresh
-        level += 1 if fresh else 0
+        cut_points = list(_find_cut_points(node, level, data))
+        places += cut_points
+        level += 1 if cut_points else 0
         nodes += [
             (child, level)
             for child in (node.named_children if level < _MAX_DEPTH else ())
@@ -86,7 +86,7 @@ class _CutPoint(NamedTuple):
 
 
 def _find_cut_points(node: Any, level: int, data: bytes) -> Iterator[_CutPoint]:  # noqa: ANN401 - untyped
-    """Yield where the children of a node start; a comment stays with what it stands above."""
+    """Yield where the children of a node start; a comment stays with the node below it."""
     comment = -2
     for child in node.named_children:
         row = child.start_point[0]
@@ -115,13 +115,13 @@ def _build_syntax(
         at = characters[byte], inside
         least[at] = min(level, least.get(at, level))
     lines: list[list[int]] = []
-    inner: list[list[int]] = []
+    inline: list[list[int]] = []
     for (place, inside), level in sorted(least.items()):
-        into = inner if inside else lines
-        while len(into) <= level:
-            into.append([])
+        levels = inline if inside else lines
+        while len(levels) <= level:
+            levels.append([])
         if 0 < place < len(text) and not is_inside_grapheme(text, place):
-            into[level].append(place)
+            levels[level].append(place)
     found: list[Scope] = []
     for start, end in sorted(scopes):
         span = Span(characters[start], characters[end])
@@ -132,7 +132,7 @@ def _build_syntax(
         line = text[begin or max(span.start - _MAX_SCOPE_LINE, 0) : stop].rstrip()
         if not found or found[-1].first_line != line:
             found.append(Scope(span, line))
-    return SyntaxCuts(lines, inner, found)
+    return SyntaxCuts(lines, inline, found)
 
 
 def _map_bytes_to_characters(text: str, data: bytes, needed: Sequence[int]) -> dict[int, int]:

@@ -49,23 +49,23 @@ def decode(data: bytes, source: str, encoding: str | None = None) -> str:
     with the byte offset for bytes that are not text in that encoding, UsageError for an unknown
     encoding.
     """
-    chosen = check_encoding(encoding) if encoding else "utf-8"
+    codec = check_encoding(encoding) if encoding else "utf-8"
     if data.startswith(_UTF32):
         if not encoding:
             raise InputError("this is UTF-32 text", source=source, hint="add --encoding utf-32")
     else:
-        chosen = next((name for mark, name in _MARKS if data.startswith(mark)), chosen)
+        codec = next((name for mark, name in _MARKS if data.startswith(mark)), codec)
     try:
-        text = data.decode(chosen)
+        text = data.decode(codec)
     except UnicodeDecodeError as error:
         raise _build_format_error(data, source) or _build_decode_error(
-            data, source, chosen, error
+            data, source, codec, error
         ) from error
     except UnicodeError as error:  # a few codecs say no more than this
-        raise InputError(f"not {chosen} text: {error}", source=source) from error
+        raise InputError(f"not {codec} text: {error}", source=source) from error
     if "\0" in text or is_disguised(data):
-        raise _build_format_error(data, source) or _build_binary_error(text, source, chosen)
-    return text if chosen in _WITHOUT_MARK else text.removeprefix("\ufeff")
+        raise _build_format_error(data, source) or _build_binary_error(text, source, codec)
+    return text if codec in _WITHOUT_MARK else text.removeprefix("\ufeff")
 
 
 def decode_lines(file: BinaryIO, source: str, encoding: str | None = None) -> Iterator[str]:

@@ -23,12 +23,14 @@ __all__ = ["DAMAGED_HINT", "EXTRACTION", "ExtractedText", "ExtractionProcess"]
 
 _WORKER: Final = Path(__file__).with_name("extractor.py")
 _TIMEOUT: Final = 9.0
-"""Seconds for any document, and"""
+"""Seconds for any document."""
 
 _TIMEOUT_PER_MB: Final = 5.0
-"""for each megabyte of it: a PDF of 1,000 full pages and 3 MB was seen to take 5."""
+"""More seconds for each megabyte of it: a PDF of 1,000 full pages and 3 MB was seen to take 5."""
 
 _MEMORY: Final = 4 << 30
+"""The most bytes of memory that the process may take."""
+
 DAMAGED_HINT: Final = "it seems to be damaged: open it in a program of its kind and save it anew"
 _LIBRARY_NAMES: Final = re.compile(
     r"(?:[A-Za-z]+ (?:error|violation|limit exceeded)|\w+ parsing failed|xberg\w*[^:]*"
@@ -48,7 +50,7 @@ class ExtractedText:
 
 
 class ExtractionProcess:
-    """A process that takes documents apart. Safe to use from several threads."""
+    """A process that extracts text from documents. Safe to use from several threads."""
 
     def __init__(self, *, timeout: float = _TIMEOUT, memory: int = _MEMORY) -> None:
         self._timeout = timeout
@@ -70,10 +72,10 @@ class ExtractionProcess:
         }
         with self._lock:
             process = self._ensure_process()
-            late = threading.Event()
+            timed_out = threading.Event()
 
             def end_late() -> None:
-                late.set()
+                timed_out.set()
                 process.kill()
 
             timer = threading.Timer(seconds, end_late)
@@ -86,7 +88,9 @@ class ExtractionProcess:
             if answer is None:
                 self._end_process()
         if answer is None:
-            reason = f"it takes more than {seconds:.0f} s" if late.is_set() else "it is damaged"
+            reason = (
+                f"it takes more than {seconds:.0f} s" if timed_out.is_set() else "it is damaged"
+            )
             raise InputError(f"cannot be read: {reason}", source=source)
         if "error" in answer:
             raise _explain_failure(str(answer["error"]), source)
@@ -106,8 +110,7 @@ class ExtractionProcess:
             self._end_process()
         if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603 - our own script
-                # Not from the script's folder, whose files have names of the standard library; from
-                # everywhere else that this process imports from.
+                # Without the script's folder on the path: only what this process can import.
                 [sys.executable, "-P", str(_WORKER), str(self._memory)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -149,8 +152,10 @@ def _explain_failure(reason: str, source: str) -> InputError:
     lower = reason.lower()
     if "password" in lower or "encrypted" in lower:
         return InputError("it is encrypted", source=source, hint="save a copy without a password")
-    packing = "bomb" in lower or ("limit" in lower and ("exceed" in lower or "ratio" in lower))
-    if packing and "invalid zip" not in lower:
+    is_archive_bomb = "bomb" in lower or (
+        "limit" in lower and ("exceed" in lower or "ratio" in lower)
+    )
+    if is_archive_bomb and "invalid zip" not in lower:
         return InputError(
             f"it unpacks to more than is taken: {_strip_library_names(reason)}",
             source=source,

@@ -16,14 +16,14 @@ from octavo.errors import Outcome, ReplyError
 from octavo.protocols import Work
 from octavo.steps._support.window import FENCE_TOKENS
 from octavo.text.note import Note, PendingNote, Prediction, to_awaitable
-from octavo.text.span import merge_spans
+from octavo.text.span import describe_spans, merge_spans
 
 __all__ = ["NoteCollapser"]
 
 
 @dataclass(frozen=True, slots=True)
 class _NoteGroup:
-    """Consecutive notes that fit one call, and the tokens of each; `last` when none follows."""
+    """Consecutive notes that fit one call, and the tokens of each; `is_last` when none follows."""
 
     notes: Sequence[Note]
     sizes: Sequence[int]
@@ -32,10 +32,10 @@ class _NoteGroup:
 
 @dataclass(frozen=True, slots=True)
 class NoteCollapser:
-    """How notes are collapsed.
+    """The limits and the call by which notes are collapsed.
 
-    `room` is the most tokens of notes in one call, `size` the most of the note that comes of it,
-    and `rounds` the most rounds. `make(notes, node, levels)` makes one note of several, or none.
+    `room` is the most tokens of notes in one call, `note_tokens` the most of the resulting note.
+    `collapse_notes(notes, node, levels)` makes one note of several, or none.
     """
 
     room: int
@@ -44,7 +44,7 @@ class NoteCollapser:
     collapse_notes: Callable[[Sequence[Note], str, int], Awaitable[Note | None]]
     work: Work
 
-    async def collapse_to_fit(self, level: Sequence[PendingNote]) -> Sequence[Note]:
+    async def collapse_to_fit(self, notes_in_level: Sequence[PendingNote]) -> Sequence[Note]:
         """Return notes that fit one call together, in order.
 
         A group is asked about only if its note will be shorter than it is. A full group always is:
@@ -54,10 +54,10 @@ class NoteCollapser:
         Raises ReplyError before a round that is one too many, or after one that changed nothing.
         """
         for number in range(1, self.max_rounds + 2):
-            passed: list[PendingNote] = []
+            next_level: list[PendingNote] = []
             asked = 0
-            async for group in self._group_notes(level):
-                if group.is_last and not passed:
+            async for group in self._group_notes(notes_in_level):
+                if group.is_last and not next_level:
                     return group.notes
                 if number > self.max_rounds:
                     after = f"after {self.max_rounds} rounds of collapsing"
@@ -66,14 +66,14 @@ class NoteCollapser:
                     )
                 if len(group.notes) > 1 and sum(group.sizes) > self.note_tokens + FENCE_TOKENS:
                     asked += 1
-                    passed.append(self._start_collapse(group.notes, number))
+                    next_level.append(self._start_collapse(group.notes, number))
                 else:
-                    passed += map(_keep_unchanged, group.notes, group.sizes)
-            if not passed:
+                    next_level += map(_keep_unchanged, group.notes, group.sizes)
+            if not next_level:
                 return ()
             if not asked:
                 raise self._build_error("and none of them can be collapsed with its neighbour")
-            level = passed
+            notes_in_level = next_level
         raise AssertionError  # the last round has returned or raised
 
     async def _group_notes(self, level: Sequence[PendingNote]) -> AsyncIterator[_NoteGroup]:
@@ -88,9 +88,9 @@ class NoteCollapser:
             if note is None:
                 continue
             # What a plan made up is as long as it may be, however a tokenizer counts its words.
-            long = note.predicted is Prediction.LONG
+            is_long = note.predicted is Prediction.LONG
             tokens = (
-                slot.max_tokens if long else self.work.counter.count(note.text)
+                slot.max_tokens if is_long else self.work.counter.count(note.text)
             ) + FENCE_TOKENS
             if tokens > self.room:
                 raise self._build_error(f"as one of them has {tokens:,} tokens")
@@ -104,9 +104,7 @@ class NoteCollapser:
 
     def _start_collapse(self, notes: Sequence[Note], number: int) -> PendingNote:
         spans = merge_spans(span for note in notes for span in note.spans)
-        place = (
-            f"characters {spans[0].start} to {spans[-1].end}" if spans else f"{len(notes)} notes"
-        )
+        place = describe_spans(spans) if spans else f"{len(notes)} notes"
 
         async def collapse() -> Note | None:
             levels = self.work.after + self.max_rounds - number

@@ -24,7 +24,7 @@ CHECK_TOKENS = 32
 
 @dataclass(frozen=True, slots=True)
 class NoteRefiner:
-    """How notes are checked: in at most `rounds` rounds, by a prompt that also sees `note`.
+    """How notes are checked: in at most `max_rounds` rounds, by a prompt that also sees `note`.
 
     `tokens` is the most that a note may have, and `schema` what it must fit if it is a record.
     """
@@ -48,7 +48,7 @@ class NoteRefiner:
     async def refine(
         self, answer: Answer, variables: Mapping[str, object], *, node: str, levels: int, work: Work
     ) -> Answer:
-        """Return the answer as the rounds leave it. `levels` are those of the last round."""
+        """Return the answer after all rounds; `levels` are those of the last round."""
         for number in range(1, self.max_rounds + 1):
             reply = await work.ask(
                 self.prompt,

@@ -38,7 +38,7 @@ def is_too_long(text: str, words: int) -> bool:
 def build_check(
     rules: Sequence[TextRule], words: int | None
 ) -> Callable[[Any], Sequence[str]] | None:
-    """Return what names the faults of a reply under these rules, or None without rules."""
+    """Return a function that lists a reply's faults under these rules, or None without rules."""
     return partial(_find_faults, frozenset(rules), words) if rules else None
 
 

@@ -42,7 +42,7 @@ def find_facts(text: str) -> tuple[str, ...]:
     """Return the names and numbers of a text, each once, in their order."""
     found: list[tuple[int, str]] = [(each.start(), each[0]) for each in _NUMBER.finditer(text)]
     found += [(each.start(), each[0]) for each in _TITLE.finditer(text)]
-    within: list[tuple[int, str]] = []
+    capitalized: list[tuple[int, str]] = []
     lower: set[str] = set()
     words = 0
     for each in _WORD.finditer(text):
@@ -53,24 +53,26 @@ def find_facts(text: str) -> tuple[str, ...]:
             lower.add(word)
             words += 1
         elif word[0].isupper() and not _may_begin_sentence(text, each.start()):
-            within.append((each.start(), word))
-    if len(within) < max(
-        _MAX_CAPITALIZED_SHARE * (words + len(within)), _MAX_CAPITALIZED_SHARE * _MIN_WORDS
+            capitalized.append((each.start(), word))
+    if len(capitalized) < max(
+        _MAX_CAPITALIZED_SHARE * (words + len(capitalized)), _MAX_CAPITALIZED_SHARE * _MIN_WORDS
     ):
-        found += [(at, word) for at, word in within if word.lower() not in lower and len(word) > 1]
+        found += [
+            (at, word) for at, word in capitalized if word.lower() not in lower and len(word) > 1
+        ]
     return tuple(dict.fromkeys(word for _, word in sorted(found)))
 
 
 def find_lost_facts(wanted: Iterable[str], text: str) -> tuple[str, ...]:
-    """Return the names and numbers that a text does not have, whatever case or marks it uses."""
+    """Return the names and numbers that a text lacks, whatever its case or punctuation."""
     wanted = tuple(wanted)
     numbers = {each for each in wanted if _NUMBER.fullmatch(each)}
-    there = {_keep_digits(each[0]) for each in _NUMBER.finditer(text)}
-    gone = {each for each in numbers if _keep_digits(each) not in there}
+    present = {_keep_digits(each[0]) for each in _NUMBER.finditer(text)}
+    missing = {each for each in numbers if _keep_digits(each) not in present}
     names = [each for each in wanted if each not in numbers]
     places = find_pieces(text, names)
-    gone |= {name for name, place in zip(names, places, strict=True) if place is None}
-    return tuple(each for each in wanted if each in gone)
+    missing |= {name for name, place in zip(names, places, strict=True) if place is None}
+    return tuple(each for each in wanted if each in missing)
 
 
 def _strip_possessive(word: str) -> str:

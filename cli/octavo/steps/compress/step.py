@@ -35,10 +35,9 @@ from octavo.protocols import (
 )
 from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.steps.compress.facts import find_facts, find_lost_facts
-from octavo.steps.compress.importance import ImportanceMethod, measure_importance
-from octavo.steps.compress.shares import allot_shares
+from octavo.steps.compress.shares import ImportanceMethod, allot_shares, measure_importance
 from octavo.text.note import Note, PendingNote, Prediction
-from octavo.text.span import Span, merge_spans
+from octavo.text.span import describe_spans, merge_spans
 
 __all__ = ["STEP", "CompressOptions"]
 
@@ -104,7 +103,7 @@ class CompressOptions(Options):
 
 @dataclass(slots=True)
 class _PartState:
-    """A part as it stands: its text, tokens and weight, and why it may not get any shorter."""
+    """The current text, tokens and weight of a part, and why it may not get shorter."""
 
     slot: PendingNote
     note: Note
@@ -128,8 +127,10 @@ async def run(
     empty |= {"keep": (), "missing": (), "added": ()}
     # The names that must stay stand in the prompt a second time, those that were lost a third, and
     # those that were made up are no longer than a reply.
-    longer = [replace(slot, max_tokens=4 * slot.max_tokens + FENCE_TOKENS) for slot in slots]
-    ensure_fits_window(work, shortening.prompt, empty, largest, longer)
+    with_allowance = [
+        replace(slot, max_tokens=4 * slot.max_tokens + FENCE_TOKENS) for slot in slots
+    ]
+    ensure_fits_window(work, shortening.prompt, empty, largest, with_allowance)
     work.follow(2 * options.rounds)
     return [
         PendingNote(
@@ -150,7 +151,7 @@ class _DocumentShortener:
     work: Work
 
     async def shorten(self, slots: Sequence[PendingNote]) -> Note:
-        """Shorten parts, in rounds, while there is too much; return all of them together."""
+        """Shorten parts in rounds while the document is too long, and return them as one note."""
         parts, predicted = await self._weigh_parts(slots)
         before = self._count_tokens(parts)
         goal = self.compute_goal(before)
@@ -209,25 +210,27 @@ class _DocumentShortener:
     def _choose_parts(
         self, parts: Sequence[_PartState], goal: int
     ) -> list[tuple[_PartState, float]]:
-        """Return the parts to shorten, each with the share that it keeps; none when all is well."""
+        """Return the parts to shorten, each with the share that it keeps; none at the goal."""
         if self._count_tokens(parts) <= goal:
             return []
-        loose = [part for part in parts if not part.fixed_reason]
-        left = goal - sum(part.tokens for part in parts if part.fixed_reason)
+        adjustable = [part for part in parts if not part.fixed_reason]
+        remaining = goal - sum(part.tokens for part in parts if part.fixed_reason)
         dynamic = self.options.spread == "dynamic"
-        weights = [part.weight if dynamic else 0.0 for part in loose]
-        shares = allot_shares([part.tokens for part in loose], weights, left, self.options.least)
-        return [(part, share) for part, share in zip(loose, shares, strict=True) if share < 1]
+        weights = [part.weight if dynamic else 0.0 for part in adjustable]
+        shares = allot_shares(
+            [part.tokens for part in adjustable], weights, remaining, self.options.least
+        )
+        return [(part, share) for part, share in zip(adjustable, shares, strict=True) if share < 1]
 
     async def _rewrite(self, part: _PartState, share: float, number: int) -> Prediction | None:
-        """Shorten a part where nothing is lost by it; two attempts that lose something fix it."""
+        """Shorten a part without losing facts; it stays as it is if two attempts lose some."""
         keep = find_facts(part.text)
         missing: tuple[str, ...] = ()
         added: tuple[str, ...] = ()
         for attempt in range(2):
             try:
-                said = {"keep": keep, "missing": missing, "added": added}
-                answer = await self._ask(part, share, 2 * number + attempt, said).reply
+                variables = {"keep": keep, "missing": missing, "added": added}
+                answer = await self._ask(part, share, 2 * number + attempt, variables).reply
             except CallError as error:
                 if attempt and self.options.on_error == "fail":
                     raise
@@ -251,10 +254,9 @@ class _DocumentShortener:
         return Prediction.LONG if not part.fixed_reason else None
 
     def _ask(
-        self, part: _PartState, share: float, sample: int, said: Mapping[str, object]
+        self, part: _PartState, share: float, sample: int, extra_variables: Mapping[str, object]
     ) -> Asked:
         have = len(part.text.split())
-        span = Span(part.slot.spans[0].start, part.slot.spans[-1].end)
         return self.work.ask(
             self.prompt,
             {
@@ -262,10 +264,10 @@ class _DocumentShortener:
                 "headings": part.slot.headings,
                 "words": max(1, int(have * share)),
                 "have": have,
-                **said,
+                **extra_variables,
             },
             tokens=min(part.tokens, math.ceil(_REPLY_SLACK * share * part.tokens) + _EXTRA_TOKENS),
-            node=f"characters {span.start} to {span.end}, attempt {sample + 1}",
+            node=f"{describe_spans(part.slot.spans)}, attempt {sample + 1}",
             levels=self.work.after + 2 * self.options.rounds - 1 - sample,
             sample=sample,
             temperature=_RETRY_TEMPERATURE if sample % 2 else None,
@@ -275,12 +277,12 @@ class _DocumentShortener:
     def _report_outcome(
         self, parts: Sequence[_PartState], before: int, after: int, goal: int
     ) -> None:
-        """Say how far it got where that is not far enough, or fail if it should."""
-        kept = [part.fixed_reason for part in parts if part.fixed_reason]
-        if kept:
+        """Report parts and a total that stayed too long, or fail if the options say so."""
+        reasons = [part.fixed_reason for part in parts if part.fixed_reason]
+        if reasons:
             self.work.notice(
-                f"{len(kept)} of {len(parts)} parts got no shorter: {'; '.join(kept[:3])}"
-                + ("; ..." if len(kept) > 3 else "")
+                f"{len(reasons)} of {len(parts)} parts got no shorter: {'; '.join(reasons[:3])}"
+                + ("; ..." if len(reasons) > 3 else "")
             )
         if after <= goal:
             return
@@ -299,7 +301,7 @@ def _describe_fault(missing: Sequence[str], added: Sequence[str]) -> str:
 
 
 def _restore_whitespace(before: str, after: str) -> str:
-    """Return a rewritten text with the white space around it that the text had."""
+    """Return a rewritten text with the surrounding white space of the original."""
     body = before.strip()
     start = before.index(body)
     return before[:start] + after.strip() + before[start + len(body) :]
@@ -314,4 +316,3 @@ STEP = StepType(
     run=run,
     variables=frozenset({"text", "headings", "words", "have", "keep", "missing", "added"}),
 )
-"""The step of `- compress: {...}`."""

@@ -14,6 +14,9 @@ from octavo.text.span import Span
 __all__ = ["RecordFinding", "merge_records"]
 
 
+_EMPTY_VALUES: tuple[object, ...] = (None, "", [], {})
+
+
 @dataclass(frozen=True, slots=True)
 class RecordFinding:
     """A verified record, the number of the pass that gave it, and where its part begins."""
@@ -31,7 +34,7 @@ class RecordFinding:
 def merge_records(
     findings: Sequence[RecordFinding], *, key: Sequence[str], everywhere: bool
 ) -> Record:
-    """Return the `records` in the order of the document, with how many fields are unverified.
+    """Return the `records` in document order, with the number of unverified fields.
 
     Records are equal when the fields of `key` are, or all of them without it, without regard to
     case and white space; and, unless `everywhere`, when their quotes overlap or have no place. Of
@@ -58,8 +61,8 @@ def merge_records(
 
 
 def _build_merge_key(record: Record, key: Sequence[str]) -> str:
-    told = {name: record.get(name) for name in key} if key else record
-    return to_canonical_form(told, Equality.CASE)
+    compared = {name: record.get(name) for name in key} if key else record
+    return to_canonical_form(compared, Equality.CASE)
 
 
 def _is_same_place(one: Span | None, other: Span | None) -> bool:
@@ -96,9 +99,6 @@ def _merge_group(group: Sequence[RecordFinding]) -> dict[str, Any]:
         "places": [list(place) for place in places],
         "passes": len({each.pass_number for each in group}),
     }
-
-
-_EMPTY_VALUES: tuple[object, ...] = (None, "", [], {})
 
 
 def _is_missing(record: Mapping[str, Any], name: str) -> bool:

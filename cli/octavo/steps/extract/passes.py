@@ -13,7 +13,7 @@ from octavo.text.document import Document
 from octavo.text.grounding.verify import Claim, verify_claims
 from octavo.text.note import PendingNote, Prediction, Record
 from octavo.text.sentences import split_in_half
-from octavo.text.span import Span
+from octavo.text.span import Span, describe_spans
 
 __all__ = ["ExtractionTask", "PartReader", "PartReading"]
 
@@ -22,9 +22,9 @@ __all__ = ["ExtractionTask", "PartReader", "PartReading"]
 class ExtractionTask:
     """What all calls of a step share.
 
-    `reply` is the schema of a reply, `key` the fields that tell records apart, `tokens` bounds a
-    reply, `temperature` is that of all passes but the first, and `fails` tells whether a failed
-    call ends the document.
+    `reply_schema` is the schema of a reply, `key_fields` are the fields that distinguish records,
+    `tokens` bounds a reply, `temperature` is that of all passes but the first, and `fail_on_error`
+    tells whether a failed call ends the document.
     """
 
     prompt: PromptLike
@@ -39,14 +39,14 @@ class ExtractionTask:
 
 @dataclass(slots=True)
 class PartReading:
-    """What one part gave in all its passes."""
+    """The findings of all passes over one part."""
 
     spans: tuple[Span, ...]
     findings: list[RecordFinding] = field(default_factory=list[RecordFinding])
     predicted: Prediction | None = None
 
     def add(self, other: PartReading) -> None:
-        """Take in what another reading gave."""
+        """Add the findings of another reading."""
         self.findings.extend(other.findings)
         self.predicted = self.predicted or other.predicted
 
@@ -69,19 +69,19 @@ class PartReader:
         read = PartReading(self.slot.spans, predicted=note.predicted)
         failed: list[CallError] = []
         for each in reading:
-            found = await each
-            if isinstance(found, PartReading):
-                read.add(found)
+            outcome = await each
+            if isinstance(outcome, PartReading):
+                read.add(outcome)
             elif self.task.fail_on_error:
-                raise found
+                raise outcome
             else:
-                failed.append(found)
+                failed.append(outcome)
         if len(failed) == len(reading):
             self.work.skip(self.slot, failed[0])
             return None
         if failed:
             self.work.notice(
-                f"characters {piece.span.start} to {piece.span.end}: {len(failed)} of"
+                f"{describe_spans((piece.span,))}: {len(failed)} of"
                 f" {len(reading)} passes failed: {failed[0].message}"
             )
         return read
@@ -113,10 +113,10 @@ class PartReader:
             if answer.predicted is not Prediction.LONG or piece.is_half:
                 return read
         for half in [self.work.start(self._try_pass(half, number)) for half in halves]:
-            found = await half
-            if isinstance(found, CallError):
-                raise found
-            read.add(found)
+            outcome = await half
+            if isinstance(outcome, CallError):
+                raise outcome
+            read.add(outcome)
         return read
 
     def _ask(self, piece: _TextPiece, number: int, *, complete: bool) -> Asked:
@@ -129,7 +129,7 @@ class PartReader:
             },
             tokens=self.task.tokens,
             schema=self.task.reply_schema,
-            node=f"pass {number + 1}, characters {piece.span.start} to {piece.span.end}",
+            node=f"pass {number + 1}, {describe_spans((piece.span,))}",
             levels=self.work.after,
             sample=number,
             temperature=self.task.temperature if number else None,
@@ -148,7 +148,7 @@ class PartReader:
 
 @dataclass(frozen=True, slots=True)
 class _TextPiece:
-    """What one call reads: a part, or a half of it; and where that stands."""
+    """The text of one call, a part or a half of it, and its position."""
 
     text: str
     span: Span

@@ -47,6 +47,9 @@ _RESULT_FACTOR = 6
 """How many times its tokens a reply may take in the result: with the places of its fields, and of
 parts that are read in halves."""
 
+_MAX_QUOTE_CHARS = 600
+"""The most characters of a quote; the prompt asks for one or two sentences."""
+
 ParamExpression = Annotated[str, ExpressionMark("params")]
 """A parameter's name, or an expression over parameters."""
 
@@ -160,7 +163,7 @@ def _evaluate(expression: str | None, work: Work) -> object:
 def _find_record_schema(options: ExtractOptions, work: Work) -> JsonSchema:
     """Return the schema of one record, named by the pipeline or given by the user.
 
-    Of a user's schema of a list it is that of the items: a list is what is extracted anyway.
+    For a list schema from the user, use the schema of its items: a list is extracted in any case.
     """
     if options.schema_ != "given":
         return work.schema(options.schema_)
@@ -188,23 +191,6 @@ def _require_fields(names: Sequence[str], record: JsonSchema, work: Work) -> Non
             )
 
 
-STEP = StepType(
-    name="extract",
-    about="Extract records that fit a schema, each field with its place in the text.",
-    options=ExtractOptions,
-    takes=frozenset({Kind.CHUNKS, Kind.NOTES}),
-    gives=Kind.NOTE,
-    run=run,
-    variables=frozenset({"text", "headings", "demonstrations"}),
-    fields=lambda _: frozenset({"records", "total", "unverified"}),
-)
-"""The step of `- extract: {...}`."""
-
-
-_MAX_QUOTE_CHARS = 600
-"""The most characters of a quote; the prompt asks for one or two sentences."""
-
-
 def list_schema(record: JsonSchema) -> JsonSchema:
     """Return the schema of a list of records, each behind the words that it is taken from."""
     item: JsonSchema = record
@@ -226,3 +212,16 @@ def list_schema(record: JsonSchema) -> JsonSchema:
         "additionalProperties": False,
         **beside,
     }
+
+
+STEP = StepType(
+    name="extract",
+    about="Extract records that fit a schema, each field with its place in the text.",
+    options=ExtractOptions,
+    takes=frozenset({Kind.CHUNKS, Kind.NOTES}),
+    gives=Kind.NOTE,
+    run=run,
+    variables=frozenset({"text", "headings", "demonstrations"}),
+    fields=lambda _: frozenset({"records", "total", "unverified"}),
+)
+"""The step of `- extract: {...}`."""

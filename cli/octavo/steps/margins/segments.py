@@ -1,8 +1,12 @@
-"""Ask about the segments of a document: each with all segments before it, or each alone."""
+"""Ask about the segments of a document: each with all segments before it, or each alone.
+
+A margin may begin with a verdict: whether what it is about is relevant.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
@@ -11,16 +15,17 @@ from octavo.errors import CallError
 from octavo.protocols import Asked, PromptLike, Work
 from octavo.steps._support.collapsing import NoteCollapser
 from octavo.steps.margins.options import MarginsOptions
-from octavo.steps.margins.relevance import parse_relevance
 from octavo.text.note import Note, PendingNote, Prediction, Record
 from octavo.text.quote import Quote, QuoteOrigin
-from octavo.text.span import merge_spans
+from octavo.text.span import describe_spans, merge_spans
 
 __all__ = [
     "VERDICT_TOKENS",
     "MarginReader",
+    "Relevance",
     "SegmentMargin",
     "collapse_margins",
+    "parse_relevance",
     "read_cumulatively",
     "read_separately",
 ]
@@ -28,6 +33,13 @@ __all__ = [
 
 VERDICT_TOKENS = 64
 """Tokens of a verdict's own reply: one word is asked for, and a small model may say a sentence."""
+
+# "No trains ran." is an answer and no verdict: a word that is not in capitals needs a mark or the
+# end of the line behind it.
+_VERDICT = re.compile(
+    r"[\s*_#>\"'`(\[]*(?:(?P<capitals>YES|NO)\b|(?P<word>[Yy]es|[Nn]o)(?=[\s*_]*(?:[#:.,;!)\]\n–—-]|$)))"  # noqa: RUF001 - the dashes that models write
+    r"[\s*_#:.,;!\"'`)\]–—-]*"  # noqa: RUF001 - the same
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +54,26 @@ class MarginReader:
     cumulative: bool
 
     def build_variables(self, headings: Sequence[str]) -> dict[str, object]:
-        """Return what a margin's prompt sees beside the segments and the question."""
+        """Return what a margin's prompt sees next to the segments and the question."""
         options = self.options
         return {"headings": headings, "classify": options.classify, "words": options.words}
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentMargin:
-    """A segment, its call and its margin; neither where it is all, and answered at once."""
+    """A segment, its call and its margin; a segment that is the whole document has neither."""
 
     text: str | Record
     call: Asked | None = None
     margin: Awaitable[Note | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relevance:
+    """A verdict, or None where the text has none, and where the text after it starts."""
+
+    relevant: bool | None
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +91,16 @@ class _Segment:
     @property
     def location(self) -> str:
         """Where it stands, for the ledger."""
-        return f"characters {self.slot.spans[0].start} to {self.slot.spans[-1].end}"
+        return describe_spans(self.slot.spans)
 
 
 async def read_cumulatively(
     reader: MarginReader, slots: Sequence[PendingNote]
 ) -> Sequence[SegmentMargin]:
     """Ask about each segment with all before it, as soon as the call before has started."""
-    pages: list[SegmentMargin] = []
+    segments: list[SegmentMargin] = []
     texts: list[str | Record] = []
-    lead: Asked | None = None
+    call: Asked | None = None
     for position, slot in enumerate(slots):
         note = await slot.note
         if note is None:
@@ -88,13 +108,13 @@ async def read_cumulatively(
         texts.append(note.value)
         if len(slots) == 1:
             return [SegmentMargin(note.value)]
-        if lead is not None:
-            await _wait_until_started(reader, lead)
+        if call is not None:
+            await _wait_until_started(reader, call)
         levels = reader.work.after + len(slots) - position
-        page = _ask_margin(reader, _Segment(slot, note, tuple(texts), levels), lead)
-        lead = page.call
-        pages.append(page)
-    return pages
+        segment = _ask_margin(reader, _Segment(slot, note, tuple(texts), levels), call)
+        call = segment.call
+        segments.append(segment)
+    return segments
 
 
 async def read_separately(
@@ -109,23 +129,23 @@ async def read_separately(
         return _ask_margin(reader, _Segment(slot, note, (note.value,), reader.work.after + 1))
 
     reading = [reader.work.start(read_segment(slot)) for slot in slots]
-    return [page for each in reading if (page := await each) is not None]
+    return [segment for each in reading if (segment := await each) is not None]
 
 
 def _ask_margin(
-    reader: MarginReader, segment: _Segment, before: Asked | None = None
+    reader: MarginReader, segment: _Segment, previous: Asked | None = None
 ) -> SegmentMargin:
-    lead = reader.work.ask(
+    call = reader.work.ask(
         reader.read_prompt,
         {"segments": segment.texts, **reader.build_variables(segment.slot.headings)},
         tokens=reader.options.tokens,
         words=reader.options.words,
         node=segment.location,
         levels=segment.levels,
-        prefix=before,
+        prefix=previous,
     )
     return SegmentMargin(
-        segment.note.value, lead, reader.work.start(_read_margin(reader, segment, lead))
+        segment.note.value, call, reader.work.start(_read_margin(reader, segment, call))
     )
 
 
@@ -162,7 +182,7 @@ async def _read_margin(reader: MarginReader, segment: _Segment, asked: Asked) ->
 
 
 def _strip_verdict(margin: Note) -> Note | None:
-    """Return what stands after the verdict, which is nothing where a model says YES alone."""
+    """Return the margin without its verdict: empty where a model says YES alone, None for NO."""
     if margin.predicted is not None:
         return margin if margin.predicted is Prediction.LONG else None
     found = parse_relevance(margin.text)
@@ -185,8 +205,21 @@ async def _judge_margin(reader: MarginReader, segment: _Segment, margin: Note) -
     return None if parse_relevance(str(verdict.value)).relevant is False else margin
 
 
+def parse_relevance(text: str) -> Relevance:
+    """Return the verdict, YES or NO, that a text begins with, marks around it left out.
+
+    >>> parse_relevance("**YES**: She sailed in May.")
+    Relevance(relevant=True, start=9)
+    """
+    found = _VERDICT.match(text)
+    if found is None:
+        return Relevance(None, 0)
+    word: str = found["capitals"] or found["word"]
+    return Relevance(word.lower() == "yes", found.end())
+
+
 def _slice_text(note: Note, start: int) -> str:
-    """Return the rest of a note's text, which still remembers where it stands."""
+    """Return the end of a note's text; a quote keeps its origin."""
     value = note.value
     if not isinstance(value, Quote):
         return note.text[start:]
@@ -207,13 +240,17 @@ async def collapse_margins(
     if options.collapse is None:
         return [note for slot in slots if (note := await slot.note) is not None]
     prompt = work.prompt(options.collapse)
-    joined: dict[str, object] = {"margins": ("",), "words": options.words}
-    told: dict[str, object] = {"segments": (), "margins": ("",), "words": options.answer_words}
+    collapse_variables: dict[str, object] = {"margins": ("",), "words": options.words}
+    answer_variables: dict[str, object] = {
+        "segments": (),
+        "margins": ("",),
+        "words": options.answer_words,
+    }
 
     async def collapse_notes(notes: Sequence[Note], node: str, levels: int) -> Note:
         answer = await work.ask(
             prompt,
-            {**joined, "margins": tuple(note.value for note in notes)},
+            {**collapse_variables, "margins": tuple(note.value for note in notes)},
             tokens=options.tokens,
             words=options.words,
             node=node,
@@ -223,8 +260,8 @@ async def collapse_margins(
         return Note(answer.value, spans, predicted=answer.predicted)
 
     rooms = (
-        work.room(prompt, joined, options.tokens),
-        work.room(reader.answer_prompt, told, options.answer_tokens),
+        work.room(prompt, collapse_variables, options.tokens),
+        work.room(reader.answer_prompt, answer_variables, options.answer_tokens),
     )
     room = min((room for room in rooms if room is not None), default=sys.maxsize)
     return await NoteCollapser(

@@ -62,38 +62,38 @@ async def run(
         slots,
     )
     read = read_cumulatively if reader.cumulative else read_separately
-    pages = work.start(read(reader, slots))
+    pending_segments = work.start(read(reader, slots))
     shown = len(slots) * (options.tokens + _FENCE_TOKENS) if options.show == "margins" else 0
     return [
         PendingNote(
             spans=merge_spans(span for slot in slots for span in slot.spans),
             max_tokens=options.answer_tokens + shown,
-            note=work.start(_write_answer(reader, slots, pages)),
+            note=work.start(_write_answer(reader, slots, pending_segments)),
             boundary_hash=slots[0].boundary_hash,
         )
     ]
 
 
 def _choose_mode(reader: MarginReader, slots: Sequence[PendingNote]) -> MarginReader:
-    """Return the reader in the mode in which all its prompts fit, or raise FitError."""
+    """Return the reader in the first mode in which all its prompts fit, or raise FitError."""
     options, work = reader.options, reader.work
-    misfit = _find_misfit(reader, slots)
-    if misfit is not None and reader.cumulative:
+    fit_error = _find_misfit(reader, slots)
+    if fit_error is not None and reader.cumulative:
         if options.overflow == "fail":
-            raise misfit
+            raise fit_error
         work.notice(
             f"it does not fit the window of {work.window:,} tokens: each segment is read alone, and"
             " the answer is written from the margins"
         )
         reader = replace(reader, cumulative=False)
-        misfit = _find_misfit(reader, slots)
-    if misfit is not None:
-        raise misfit
+        fit_error = _find_misfit(reader, slots)
+    if fit_error is not None:
+        raise fit_error
     return reader
 
 
 def _find_misfit(reader: MarginReader, slots: Sequence[PendingNote]) -> FitError | None:
-    """Return what is wrong when the largest prompt of some kind does not fit the window."""
+    """Return the error of the first prompt that does not fit the window, if any."""
     options = reader.options
     sizes = [slot.max_tokens + _FENCE_TOKENS for slot in slots]
     context = sum(sizes) if reader.cumulative else 0
@@ -107,23 +107,25 @@ def _find_misfit(reader: MarginReader, slots: Sequence[PendingNote]) -> FitError
         "margins": ("",) if margins else (),
         "words": options.answer_words,
     }
-    misfit = None
+    fit_error = None
     if margins and options.collapse is not None and not reader.cumulative:
         # Two at a time are enough: what does not fit is collapsed first.
         margins = 2 * (options.tokens + _FENCE_TOKENS)
-        joined: dict[str, object] = {"margins": ("",), "words": options.words}
+        collapse_variables: dict[str, object] = {"margins": ("",), "words": options.words}
         collapse = reader.work.prompt(options.collapse)
-        misfit = _find_lack_of_room(reader, collapse, joined, options.tokens, margins)
+        fit_error = _find_lack_of_room(
+            reader, collapse, collapse_variables, options.tokens, margins
+        )
     if margins:
-        misfit = misfit or _find_lack_of_room(
+        fit_error = fit_error or _find_lack_of_room(
             reader, reader.read_prompt, read, options.tokens, context or max(sizes)
         )
     if margins and reader.judge_prompt:
         size = options.tokens + _FENCE_TOKENS
-        misfit = misfit or _find_lack_of_room(
+        fit_error = fit_error or _find_lack_of_room(
             reader, reader.judge_prompt, {"margin": ""}, VERDICT_TOKENS, size
         )
-    return misfit or _find_lack_of_room(
+    return fit_error or _find_lack_of_room(
         reader, reader.answer_prompt, answer, options.answer_tokens, context + margins
     )
 
@@ -140,7 +142,7 @@ def _find_lack_of_room(
     tokens: int,
     size: int,
 ) -> FitError | None:
-    """Return what is wrong when texts of `size` tokens do not fit beside the question."""
+    """Return the error when texts of `size` tokens do not fit next to the question."""
     room = reader.work.room(prompt, variables, tokens)
     if room is None or size <= room:
         return None
@@ -159,25 +161,27 @@ def _find_lack_of_room(
 
 
 async def _write_answer(
-    reader: MarginReader, slots: Sequence[PendingNote], reading: Awaitable[Sequence[SegmentMargin]]
+    reader: MarginReader,
+    slots: Sequence[PendingNote],
+    pending_segments: Awaitable[Sequence[SegmentMargin]],
 ) -> Note:
     options, work = reader.options, reader.work
-    pages = await reading
-    asked = [page.margin for page in pages if page.margin]
+    segments = await pending_segments
+    pending_margins = [segment.margin for segment in segments if segment.margin]
     # Groups of margins are collapsed while later segments are still read.
-    fitting = None if reader.cumulative else work.start(collapse_margins(reader, asked))
-    found = [await margin for margin in asked]
+    fitting = None if reader.cumulative else work.start(collapse_margins(reader, pending_margins))
+    found = [await margin for margin in pending_margins]
     kept = [note for note in found if note is not None]
     # A model that says YES and no more knows that the segment helps, but left no margin to show.
     margins = [note for note in kept if note.text]
-    if not _is_answerable(reader, slots, pages, kept):
+    if not _is_answerable(reader, slots, segments, kept):
         if options.empty is None:
             raise ReplyError("no margin is left to answer from", outcome=Outcome.SKIPPED)
         return _build_result(options, Note(options.empty), ())
     answer = await work.ask(
         reader.answer_prompt,
         {
-            "segments": tuple(page.text for page in pages) if reader.cumulative else (),
+            "segments": tuple(segment.text for segment in segments) if reader.cumulative else (),
             "margins": tuple(
                 note.value for note in (margins if fitting is None else await fitting)
             ),
@@ -187,7 +191,7 @@ async def _write_answer(
         words=options.answer_words,
         node="the answer",
         levels=work.after,
-        prefix=pages[-1].call if reader.cumulative else None,
+        prefix=segments[-1].call if reader.cumulative else None,
     ).reply
     sources = slots if reader.cumulative else margins
     spans = merge_spans(span for each in sources for span in each.spans)
@@ -197,14 +201,14 @@ async def _write_answer(
 def _is_answerable(
     reader: MarginReader,
     slots: Sequence[PendingNote],
-    pages: Sequence[SegmentMargin],
+    segments: Sequence[SegmentMargin],
     kept: Sequence[Note],
 ) -> bool:
     """Tell whether anything is left to answer from; the document itself, if nothing else may be."""
     if not reader.cumulative:
         return any(note.text for note in kept)
     may_lack = _is_single_segment(reader, slots) or reader.options.empty is None
-    return bool(pages) and (bool(kept) or may_lack)
+    return bool(segments) and (bool(kept) or may_lack)
 
 
 def _build_result(options: MarginsOptions, answer: Note, margins: Sequence[Note]) -> Note:

@@ -22,7 +22,7 @@ class MemoryLog:
     """A memory as its revisions, a line of JSON each; later lines override earlier ones.
 
     Lines are never rewritten, so that what stands before a new one stays byte for byte, until the
-    log takes more than `most` tokens. Then it is compacted: the state is written once again. The
+    log takes more than `max_tokens`. Then it is compacted: the state is written once again. The
     state may take half of that, so a compaction makes room for as many tokens as it writes at most.
     """
 
@@ -37,16 +37,16 @@ class MemoryLog:
         """The log between its marks, each on a line of its own; no value can end its line."""
         return _wrap_in_tag("log", self.lines)
 
-    def with_revisions(self, state: MemoryState, done: Sequence[Revision]) -> MemoryLog | None:
+    def with_revisions(self, state: MemoryState, applied: Sequence[Revision]) -> MemoryLog | None:
         """Return the log with revisions that lead to a state, or None when it would be full."""
-        lines = [revision.line for revision in done]
+        lines = [revision.line for revision in applied]
         tokens = self.tokens + self._count_tokens(lines)
         if 2 * tokens > self.max_tokens:
-            short = replace(self, state=state).compact()
-            if 2 * short.tokens > self.max_tokens:
+            compacted = replace(self, state=state).compact()
+            if 2 * compacted.tokens > self.max_tokens:
                 return None
             if tokens > self.max_tokens:
-                return short
+                return compacted
         return replace(self, state=state, lines=(*self.lines, *lines), tokens=tokens)
 
     def compact(self) -> MemoryLog:
@@ -56,11 +56,11 @@ class MemoryLog:
 
     def pad(self, tokens: int) -> MemoryLog:
         """Return the log with so many tokens more, as far as there is room: a plan's guess."""
-        more = min(tokens, self.max_tokens - self.tokens)
-        if more <= 0:
+        added = min(tokens, self.max_tokens - self.tokens)
+        if added <= 0:
             return self
-        line = _make_filler(more, self.count)
-        return replace(self, lines=(*self.lines, line), tokens=self.tokens + more)
+        line = _make_filler(added, self.count)
+        return replace(self, lines=(*self.lines, line), tokens=self.tokens + added)
 
     def _count_tokens(self, lines: Sequence[str]) -> int:
         return sum(self.count(f"{line}\n") for line in lines)
@@ -68,7 +68,7 @@ class MemoryLog:
 
 @dataclass(frozen=True, slots=True)
 class MemorySheet:
-    """A memory as one JSON object of at most `most` tokens, written anew at every change."""
+    """A memory as one JSON object of at most `max_tokens` tokens, rewritten at every change."""
 
     max_tokens: int
     count: TokenCount
@@ -81,9 +81,9 @@ class MemorySheet:
         padding = (_make_filler(self.padding, self.count),) if self.padding else ()
         return _wrap_in_tag("memory", (json.dumps(self.state, ensure_ascii=False), *padding))
 
-    def with_revisions(self, state: MemoryState, done: Sequence[Revision]) -> MemorySheet | None:
+    def with_revisions(self, state: MemoryState, applied: Sequence[Revision]) -> MemorySheet | None:
         """Return the memory in a state, or None when it would be full."""
-        del done
+        del applied
         if self.count(json.dumps(state, ensure_ascii=False)) > self.max_tokens:
             return None
         return replace(self, state=state)
@@ -98,7 +98,7 @@ class MemorySheet:
 
 
 def find_shown_memory(prompt: str) -> MemoryState | None:
-    """Return the memory that a prompt shows, or None when it shows none."""
+    """Return the memory that a prompt shows, or None if it shows none."""
     match = _SHOWN.search(prompt)
     if match is None:
         return None

@@ -76,32 +76,32 @@ def parse_revisions(items: Iterable[Mapping[str, Any]]) -> list[Revision]:
 def apply_revision(
     state: MemoryState, revision: Revision, schema: Mapping[str, Any]
 ) -> tuple[MemoryState, tuple[Revision, ...]]:
-    """Apply a revision; return the new state and what was done, nothing when all was there.
+    """Apply a revision; return the new state and the changes, which are empty if nothing changed.
 
     Raises RevisionError for a path that the schema does not know, a value that does not fit it,
     and an `add` where another value is.
     """
-    shown = _format_path(revision.path)
-    at = _resolve_path(revision, schema)
-    there: Any = _get(state, revision.path)
-    if there is _ABSENT:
-        _require_parents(state, revision.path, schema, shown)
-        fitting = _coerce_to_fit(schema, at, revision.value, shown)
-        done = Revision(revision.path, "add", fitting)
-        return _put(state, revision.path, fitting), (done,)
+    path_text = _format_path(revision.path)
+    subschema = _resolve_path(revision, schema)
+    current: Any = _get(state, revision.path)
+    if current is _ABSENT:
+        _require_parents(state, revision.path, schema, path_text)
+        fitting = _coerce_to_fit(schema, subschema, revision.value, path_text)
+        applied = Revision(revision.path, "add", fitting)
+        return _put(state, revision.path, fitting), (applied,)
     if revision.op == "update":
-        if _is_same(there, revision.value):
+        if _is_same(current, revision.value):
             return state, ()
-        _require_fit(schema, at, revision.value, shown)
+        _require_fit(schema, subschema, revision.value, path_text)
         return _put(state, revision.path, revision.value), (revision,)
-    if isinstance(there, list):
-        return _append_items(state, revision, schema, at, cast("list[Any]", there))
-    if _is_same(there, revision.value):
+    if isinstance(current, list):
+        return _append_items(state, revision, schema, subschema, cast("list[Any]", current))
+    if _is_same(current, revision.value):
         return state, ()
     value: object = revision.value
-    if isinstance(there, dict) and isinstance(value, dict):
+    if isinstance(current, dict) and isinstance(value, dict):
         return _add_members(state, revision, schema, cast("dict[str, Any]", value))
-    raise RevisionError(f"{shown}: there is a value already, and `add` does not replace it")
+    raise RevisionError(f"{path_text}: there is a value already, and `add` does not replace it")
 
 
 def replay_log(lines: Iterable[str]) -> MemoryState:
@@ -113,95 +113,95 @@ def replay_log(lines: Iterable[str]) -> MemoryState:
     for line in lines:
         entry = json.loads(line)
         path = tuple(entry["path"])
-        there = _get(state, path)
+        current = _get(state, path)
         value = entry["value"]
-        if entry["op"] == "add" and isinstance(there, list):
-            value = [*cast("list[Any]", there), *value]
+        if entry["op"] == "add" and isinstance(current, list):
+            value = [*cast("list[Any]", current), *value]
         state = _put(state, path, value)
     return state
 
 
 def to_revisions(state: MemoryState) -> list[Revision]:
-    """Return the fewest revisions that make a state: one for each of its fields."""
+    """Return the fewest revisions that produce a state: one for each of its fields."""
     return [Revision((name,), "add", value) for name, value in state.items()]
 
 
 def _resolve_path(revision: Revision, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the schema of what a revision names; refuse one that no state could take."""
-    shown = _format_path(revision.path)
+    path_text = _format_path(revision.path)
     if not revision.path:
         raise RevisionError("the path is empty; name a field of the memory")
     if len(revision.path) > _MAX_DEPTH:
-        raise RevisionError(f"{shown}: the path is too long")
-    at = find_subschema(schema, revision.path)
-    if at is None:
-        raise RevisionError(f"{shown}: the schema has no such path")
+        raise RevisionError(f"{path_text}: the path is too long")
+    subschema = find_subschema(schema, revision.path)
+    if subschema is None:
+        raise RevisionError(f"{path_text}: the schema has no such path")
     try:
         json.dumps(revision.value, allow_nan=False)
     except ValueError as error:
-        raise RevisionError(f"{shown}: the value is no JSON") from error
-    return at
+        raise RevisionError(f"{path_text}: the value is no JSON") from error
+    return subschema
 
 
 def _append_items(
     state: MemoryState,
     revision: Revision,
     schema: Mapping[str, Any],
-    at: Mapping[str, Any],
-    there: list[Any],
+    subschema: Mapping[str, Any],
+    current: list[Any],
 ) -> tuple[MemoryState, tuple[Revision, ...]]:
-    shown = _format_path(revision.path)
-    items: list[Any] = _coerce_to_fit(schema, at, revision.value, shown)
-    if at.get("uniqueItems"):
-        items = [item for index, item in enumerate(items) if item not in there + items[:index]]
+    path_text = _format_path(revision.path)
+    items: list[Any] = _coerce_to_fit(schema, subschema, revision.value, path_text)
+    if subschema.get("uniqueItems"):
+        items = [item for index, item in enumerate(items) if item not in current + items[:index]]
     if not items:
         return state, ()
-    _require_fit(schema, at, [*there, *items], shown)
-    done = Revision(revision.path, "add", items)
-    return _put(state, revision.path, [*there, *items]), (done,)
+    _require_fit(schema, subschema, [*current, *items], path_text)
+    applied = Revision(revision.path, "add", items)
+    return _put(state, revision.path, [*current, *items]), (applied,)
 
 
 def _add_members(
     state: MemoryState, revision: Revision, schema: Mapping[str, Any], members: Mapping[str, Any]
 ) -> tuple[MemoryState, tuple[Revision, ...]]:
     """Add an object's members one by one; all of them, or none."""
-    done: list[Revision] = []
+    applied: list[Revision] = []
     for name, value in members.items():
         state, more = apply_revision(state, Revision((*revision.path, name), "add", value), schema)
-        done += more
-    return state, tuple(done)
+        applied += more
+    return state, tuple(applied)
 
 
 def _coerce_to_fit(
-    schema: Mapping[str, Any], at: Mapping[str, Any], value: object, shown: str
+    schema: Mapping[str, Any], subschema: Mapping[str, Any], value: object, path_text: str
 ) -> Any:  # noqa: ANN401 - of the type that the schema wants
     """Return a value that fits; one item alone is taken for a list of one."""
-    if (wrong := find_misfit(schema, at, value)) is None:
+    if (misfit := find_misfit(schema, subschema, value)) is None:
         return value
-    if not isinstance(value, list) and find_misfit(schema, at, [value]) is None:
+    if not isinstance(value, list) and find_misfit(schema, subschema, [value]) is None:
         return [value]
-    raise RevisionError(f"{shown}: {wrong}")
+    raise RevisionError(f"{path_text}: {misfit}")
 
 
 def _require_fit(
-    schema: Mapping[str, Any], at: Mapping[str, Any], value: object, shown: str
+    schema: Mapping[str, Any], subschema: Mapping[str, Any], value: object, path_text: str
 ) -> None:
-    if (wrong := find_misfit(schema, at, value)) is not None:
-        raise RevisionError(f"{shown}: {wrong}")
+    if (misfit := find_misfit(schema, subschema, value)) is not None:
+        raise RevisionError(f"{path_text}: {misfit}")
 
 
 def _require_parents(
-    state: MemoryState, path: Sequence[str], schema: Mapping[str, Any], shown: str
+    state: MemoryState, path: Sequence[str], schema: Mapping[str, Any], path_text: str
 ) -> None:
     """Refuse a path through what is no object, or to an item that a list does not have."""
     for end in range(len(path)):
         parent = _get(state, path[:end])
         if isinstance(parent, list):
-            raise RevisionError(f"{shown}: the list has no such item; add to the list itself")
+            raise RevisionError(f"{path_text}: the list has no such item; add to the list itself")
         if parent is not _ABSENT and not isinstance(parent, dict):
-            raise RevisionError(f"{shown}: {_format_path(path[:end])} is no object")
+            raise RevisionError(f"{path_text}: {_format_path(path[:end])} is no object")
         if parent is _ABSENT and find_misfit(schema, find_subschema(schema, path[:end]) or {}, {}):
-            raise RevisionError(f"{shown}: {_format_path(path[:end])} is no object")
+            raise RevisionError(f"{path_text}: {_format_path(path[:end])} is no object")
 
 
 def _is_same(one: object, other: object) -> bool:

@@ -29,24 +29,24 @@ class _SubschemaValidator(Protocol):
 
 
 def find_subschema(schema: _Schema, path: Sequence[str]) -> _Schema | None:
-    """Return the schema of what stands at a path, or None where the schema has no such path.
+    """Return the schema of the value at a path, or None if the schema has no such path.
 
     Items of lists are addressed by their number. An object without `properties` takes any key.
     """
-    at: _Schema | None = schema
+    subschema: _Schema | None = schema
     for key in path:
-        at = _descend(schema, at, key, 0)
-        if at is None:
+        subschema = _descend(schema, subschema, key, 0)
+        if subschema is None:
             return None
-    return _resolve_target(schema, at or {}, 0)
+    return _resolve_target(schema, subschema or {}, 0)
 
 
-def find_misfit(schema: _Schema, at: _Schema, value: object) -> str | None:
-    """Return what is wrong with a value at a place of the schema, or None.
+def find_misfit(schema: _Schema, subschema: _Schema, value: object) -> str | None:
+    """Return the error of a value at a place of the schema, or None.
 
     What is only missing (required fields, a least number of items) is not wrong: it may follow.
     """
-    validator = _build_validator(json.dumps(schema, sort_keys=True)).evolve(schema=at)
+    validator = _build_validator(json.dumps(schema, sort_keys=True)).evolve(schema=subschema)
     for error in validator.iter_errors(value):
         if error.validator not in _COMPLETENESS_KEYWORDS:
             return str(error.message)[:200]
@@ -61,10 +61,10 @@ def collect_value_types(schema: _Schema) -> dict[str, frozenset[str]]:
     """
     found: dict[str, set[str]] = {}
     for node, inside in _iter_subschemas(schema, schema, frozenset()):
-        open_ = (
+        is_open = (
             not _read_types(node) and "$ref" not in node and not any(c in node for c in _CHOICES)
         )
-        for kind in ("any",) if open_ else _read_types(node):
+        for kind in ("any",) if is_open else _read_types(node):
             items = found.setdefault(kind, set())
             if kind == "array":
                 items.update(_read_types(_resolve_target(schema, inside, 0)))
@@ -75,17 +75,21 @@ def measure_depth(schema: _Schema) -> int:
     """Return how many keys the longest path has; 16 where the schema refers to parts of itself."""
     if "$ref" in schema:
         return _MAX_STEPS
-    beside = [measure_depth(each) for choice in _CHOICES for each in schema.get(choice, ())]
-    below: list[object] = [
+    choice_depths = [
+        measure_depth(choice) for keyword in _CHOICES for choice in schema.get(keyword, ())
+    ]
+    children: list[object] = [
         *schema.get("properties", {}).values(),
         *schema.get("patternProperties", {}).values(),
         *schema.get("prefixItems", ()),
         *(schema[key] for key in ("additionalProperties", "items") if key in schema),
     ]
-    if not below and {"array", "object"} & {*_read_types(schema)}:
-        below = [True]  # an open object, or list, has keys of its own
-    under = [1 + measure_depth(each) for part in below if (each := _as_schema(part)) is not None]
-    return min(_MAX_STEPS, max([*beside, *under], default=0))
+    if not children and {"array", "object"} & {*_read_types(schema)}:
+        children = [True]  # an open object, or list, has keys of its own
+    child_depths = [
+        1 + measure_depth(each) for part in children if (each := _as_schema(part)) is not None
+    ]
+    return min(_MAX_STEPS, max([*choice_depths, *child_depths], default=0))
 
 
 def _descend(root: _Schema, node: _Schema | None, key: str, depth: int) -> _Schema | None:
@@ -96,9 +100,9 @@ def _descend(root: _Schema, node: _Schema | None, key: str, depth: int) -> _Sche
     own = _find_own_subschema(node, key)
     if own is not None:
         return own
-    for choice in _CHOICES:
-        for each in node.get(choice, ()):
-            if (found := _descend(root, each, key, depth + 1)) is not None:
+    for keyword in _CHOICES:
+        for choice in node.get(keyword, ()):
+            if (found := _descend(root, choice, key, depth + 1)) is not None:
                 return found
     return None
 
@@ -134,12 +138,14 @@ def _resolve_target(root: _Schema, node: _Schema, depth: int) -> _Schema:
 
 
 def _resolve_reference(root: _Schema, node: _Schema) -> _Schema | None:
-    at: Any = root
+    subschema: Any = root
     for part in str(node["$ref"]).removeprefix("#").strip("/").split("/"):
         name = part.replace("~1", "/").replace("~0", "~")
         if name:
-            at = cast("_Schema", at).get(name) if isinstance(at, Mapping) else None
-    return _as_schema(at) if at is not None else None
+            subschema = (
+                cast("_Schema", subschema).get(name) if isinstance(subschema, Mapping) else None
+            )
+    return _as_schema(subschema) if subschema is not None else None
 
 
 def _read_types(node: _Schema) -> tuple[str, ...]:
@@ -163,7 +169,7 @@ def _iter_subschemas(
         *node.get("patternProperties", {}).values(),
         *node.get("prefixItems", ()),
         *(node[key] for key in ("additionalProperties", "items") if key in node),
-        *(each for choice in _CHOICES for each in node.get(choice, ())),
+        *(choice for keyword in _CHOICES for choice in node.get(keyword, ())),
     ]
     if "$ref" in node and (referred := _resolve_reference(root, node)) is not None:
         inner.append(referred)

@@ -41,6 +41,12 @@ FIELD_TYPES: Mapping[str, str] = {name: about for name, (about, _) in _FIELD_SCH
 
 _MAX_FIELDS = 12
 
+_MAX_KEY_LENGTH = 100
+"""The most characters of a key in a path."""
+
+_MAX_KEYS = 8
+"""The most keys of a path, where the schema goes deeper or around in circles."""
+
 PROPOSAL_SCHEMA: Mapping[str, Any] = {
     "title": "fields of a memory",
     "type": "object",
@@ -77,13 +83,6 @@ def build_memory_schema(proposal: Mapping[str, Any]) -> Mapping[str, Any]:
         _, shape = _FIELD_SCHEMAS[field["type"]]
         fields.setdefault(field["name"], {**shape, "description": field["about"]})
     return {"type": "object", "additionalProperties": False, "properties": fields}
-
-
-_MAX_KEY_LENGTH = 100
-"""The most characters of a key in a path."""
-
-_MAX_KEYS = 8
-"""The most keys of a path, where the schema goes deeper or around in circles."""
 
 
 def build_revision_schema(schema: Mapping[str, Any], *, updates: bool) -> Mapping[str, Any]:

@@ -52,7 +52,7 @@ from octavo.steps.memory.schemas import (
     build_revision_schema,
 )
 from octavo.text.note import Note, PendingNote, Prediction
-from octavo.text.span import Span, merge_spans
+from octavo.text.span import Span, describe_spans, merge_spans
 
 __all__ = ["STEP", "MemoryOptions"]
 
@@ -140,7 +140,7 @@ class _MemoryReader:
     def apply_revisions(
         self, memory: MemoryLog | MemorySheet, answer: Answer, node: str
     ) -> MemoryLog | MemorySheet:
-        """Return the memory with the revisions of a reply; those that cannot be are told."""
+        """Return the memory with a reply's revisions; invalid ones are reported and left out."""
         if answer.predicted is Prediction.SHORT or isinstance(answer.value, str):
             return memory
         if answer.predicted is Prediction.LONG:
@@ -149,18 +149,18 @@ class _MemoryReader:
         revisions = parse_revisions(answer.value["revisions"])
         for revision in revisions:
             try:
-                state, done = apply_revision(memory.state, revision, self.schema)
+                state, applied = apply_revision(memory.state, revision, self.schema)
             except RevisionError as error:
                 left_out.append(str(error))
                 continue
-            if not done:
+            if not applied:
                 continue
-            if (grown := memory.with_revisions(state, done)) is None:
+            if (updated := memory.with_revisions(state, applied)) is None:
                 left_out.append(
                     f"the memory is full at {memory.max_tokens} tokens; raise `log_tokens`"
                 )
                 continue
-            memory = grown
+            memory = updated
         if left_out:
             self.work.notice(
                 f"{node} of step {self.work.step!r}: {len(left_out)} of {len(revisions)} revisions"
@@ -175,71 +175,76 @@ async def run(
     """Return one slot for the answer."""
     if not slots:
         return slots
-    most = options.log_tokens
+    max_tokens = options.log_tokens
     if work.window is not None:
-        most = min(most, int(work.window * options.log_share))
-    _ensure_prompts_fit(slots, options, most, work)
-    bound = options.answer_tokens if options.answer else most
+        max_tokens = min(max_tokens, int(work.window * options.log_share))
+    _ensure_prompts_fit(slots, options, max_tokens, work)
+    bound = options.answer_tokens if options.answer else max_tokens
     return [
         PendingNote(
             spans=merge_spans(span for slot in slots for span in slot.spans),
             max_tokens=bound,
-            note=work.start(_read_parts(slots, options, most, work)),
+            note=work.start(_read_parts(slots, options, max_tokens, work)),
             boundary_hash=slots[0].boundary_hash,
         )
     ]
 
 
 def _ensure_prompts_fit(
-    slots: Sequence[PendingNote], options: MemoryOptions, most: int, work: Work
+    slots: Sequence[PendingNote], options: MemoryOptions, max_tokens: int, work: Work
 ) -> None:
     """Raise FitError unless the largest part fits beside a full memory and a second attempt."""
-    written, schema, unwritten = "", _SCHEMA_OF_ALL_TYPES, 0
+    written, schema, schema_allowance = "", _SCHEMA_OF_ALL_TYPES, 0
     if options.schema_ == "generate":
-        unwritten = options.schema_tokens + _SCHEMA_EXCESS_TOKENS
+        schema_allowance = options.schema_tokens + _SCHEMA_EXCESS_TOKENS
         if options.propose is not None:
             work.room(work.prompt(options.propose), {"types": FIELD_TYPES}, options.schema_tokens)
     else:
         schema = work.schema(options.schema_)
         written = _dump_schema(schema)
-    memory = {"memory": MemoryLog(most, work.counter.count).text, "schema": written}
+    memory = {"memory": MemoryLog(max_tokens, work.counter.count).text, "schema": written}
     largest = max(slot.max_tokens for slot in slots)
-    beside = most + unwritten
+    beside = max_tokens + schema_allowance
     prompt = work.prompt(options.prompt)
     variables = {"text": "", "headings": (), **memory}
     reply = build_revision_schema(schema, updates=options.updates)
     room = work.room(prompt, variables, options.tokens, reply)
-    again = options.tokens + _RETRY_TOKENS
+    retry_tokens = options.tokens + _RETRY_TOKENS
     _ensure_room(
-        largest + beside + again, room, f"a part of {largest:,} tokens", prompt, most, work=work
+        largest + beside + retry_tokens,
+        room,
+        f"a part of {largest:,} tokens",
+        prompt,
+        max_tokens,
+        work=work,
     )
     if options.answer is not None:
         final = work.prompt(options.answer)
         room = work.room(final, memory, options.answer_tokens)
-        _ensure_room(beside, room, "the answer", final, most, work=work)
+        _ensure_room(beside, room, "the answer", final, max_tokens, work=work)
 
 
 def _ensure_room(
-    need: int, room: int | None, what: str, prompt: PromptLike, most: int, *, work: Work
+    need: int, room: int | None, what: str, prompt: PromptLike, max_tokens: int, *, work: Work
 ) -> None:
     if room is not None and need > room:
         raise FitError(
-            f"step {work.step!r}: {what} beside a memory of up to {most:,} tokens takes {need:,},"
-            f" but prompt {prompt.name!r} and its reply leave {room:,} of the window's"
+            f"step {work.step!r}: {what} beside a memory of up to {max_tokens:,} tokens takes"
+            f" {need:,}, but prompt {prompt.name!r} and its reply leave {room:,} of the window's"
             f" {work.window:,}",
             hint="lower `log_tokens`, split into smaller parts, or use a larger window",
         )
 
 
 async def _read_parts(
-    slots: Sequence[PendingNote], options: MemoryOptions, most: int, work: Work
+    slots: Sequence[PendingNote], options: MemoryOptions, max_tokens: int, work: Work
 ) -> Note | None:
     asked, schema = await _resolve_schema(len(slots), options, work)
     reader = _MemoryReader(
         options, work, schema, build_revision_schema(schema, updates=options.updates)
     )
-    form = MemoryLog if options.mode == "amendments" else MemorySheet
-    memory: MemoryLog | MemorySheet = form(most, work.counter.count)
+    memory_class = MemoryLog if options.mode == "amendments" else MemorySheet
+    memory: MemoryLog | MemorySheet = memory_class(max_tokens, work.counter.count)
     spans: list[Span] = []
     predicted: Prediction | None = None
     for position, slot in enumerate(slots):
@@ -247,7 +252,7 @@ async def _read_parts(
         if note is None:
             continue
         levels = work.after + len(slots) - position
-        node = f"characters {slot.spans[0].start} to {slot.spans[-1].end}"
+        node = describe_spans(slot.spans)
         asked = _ask_revisions(note, slot, memory, reader, node, levels=levels, before=asked)
         try:
             answer = await asked.reply
@@ -256,10 +261,10 @@ async def _read_parts(
                 raise
             work.skip(slot, error)
             continue
-        grown = reader.apply_revisions(memory, answer, node)
-        if grown is not memory or answer.predicted:
+        updated = reader.apply_revisions(memory, answer, node)
+        if updated is not memory or answer.predicted:
             spans += note.spans
-        memory = grown
+        memory = updated
         predicted = answer.predicted or predicted
     return await _write_answer(
         memory, Note("", merge_spans(spans), predicted=predicted), reader, asked

@@ -55,35 +55,43 @@ class ChoiceLimits:
 
 
 def choose_positions(candidates: Sequence[Candidate], limits: ChoiceLimits) -> frozenset[int]:
-    """Return the places of what is taken; of equal scores the earlier place comes first."""
+    """Return the positions of the chosen pieces; of equal scores the earlier comes first."""
     best = take_best(candidates, limits)
-    left = None if limits.tokens is None else limits.tokens - sum(each.tokens for each in best)
-    places = {each.position for each in best}
-    known = {each.position: each for each in candidates}
+    remaining_tokens = (
+        None if limits.tokens is None else limits.tokens - sum(each.tokens for each in best)
+    )
+    positions = {each.position for each in best}
+    by_position = {each.position: each for each in candidates}
     for distance in range(1, limits.neighbours + 1):
         for each in best:
             for place in (each.position - distance, each.position + distance):
-                beside = known.get(place)
-                if beside is None or place in places or (left is not None and beside.tokens > left):
+                neighbour = by_position.get(place)
+                if (
+                    neighbour is None
+                    or place in positions
+                    or (remaining_tokens is not None and neighbour.tokens > remaining_tokens)
+                ):
                     continue
-                left = None if left is None else left - beside.tokens
-                places.add(place)
-    return frozenset(places)
+                remaining_tokens = (
+                    None if remaining_tokens is None else remaining_tokens - neighbour.tokens
+                )
+                positions.add(place)
+    return frozenset(positions)
 
 
 def take_best(candidates: Sequence[Candidate], limits: ChoiceLimits) -> list[Candidate]:
-    """Return what is taken for itself and not as a neighbour, the best first."""
+    """Return the pieces chosen by score and not as neighbours, the best first."""
     ranked = sorted(candidates, key=lambda each: (-each.score, each.position))
     best: list[Candidate] = []
-    left = limits.tokens
+    remaining_tokens = limits.tokens
     for each in ranked[: limits.keep]:
         if len(best) >= limits.least and _is_past_cutoff(each, best, limits.drop):
             break
-        if left is not None:
+        if remaining_tokens is not None:
             # Nothing smaller is taken in its stead: a larger budget takes all that a smaller does.
-            if each.tokens > left:
+            if each.tokens > remaining_tokens:
                 break
-            left -= each.tokens
+            remaining_tokens -= each.tokens
         best.append(each)
     return best
 
@@ -110,7 +118,10 @@ JUDGEMENT_SCHEMA: JsonSchema = {
 
 @dataclass(frozen=True, slots=True)
 class ChoiceJudge:
-    """Judges choices for one query, at most `rounds` times; `skips` tells what a failure means."""
+    """Judges choices for one query, at most `max_rounds` times.
+
+    With `skip_failed`, a failed call ends the judging; without it, the call's error is raised.
+    """
 
     prompt: PromptLike
     query: str
@@ -122,64 +133,64 @@ class ChoiceJudge:
     async def settle_choice(
         self, notes: Mapping[int, Note], candidates: Sequence[Candidate], limits: ChoiceLimits
     ) -> tuple[frozenset[int], Prediction | None]:
-        """Return the places that are left when no judgement wants more or fewer.
+        """Return the positions that remain when no judgement asks for more or fewer.
 
-        The second value is set when a plan made a judgement up: then any choice may be left.
+        The second value is set when a plan made up a judgement: then any choice may remain.
         """
-        places = choose_positions(candidates, limits)
+        positions = choose_positions(candidates, limits)
         count = len(take_best(candidates, limits))
-        most = limits.keep or len(candidates)
-        tried: dict[int, frozenset[int]] = {}
-        best, best_score = places, -1.0
-        while places and len(tried) < self.max_rounds:
-            if count in tried or places in tried.values():
+        max_count = limits.keep or len(candidates)
+        tried_by_count: dict[int, frozenset[int]] = {}
+        best, best_score = positions, -1.0
+        while positions and len(tried_by_count) < self.max_rounds:
+            if count in tried_by_count or positions in tried_by_count.values():
                 break
-            tried[count] = places
+            tried_by_count[count] = positions
             try:
-                answer = await self._judge(places, notes, len(tried))
+                answer = await self._judge(positions, notes, len(tried_by_count))
             except CallError:
                 if not self.skip_failed:
                     raise
                 break
             if answer.predicted is not None:
                 if answer.predicted is Prediction.LONG:
-                    upwards, downwards = range(count + 1, most + 1), range(count - 1, 0, -1)
+                    upwards, downwards = range(count + 1, max_count + 1), range(count - 1, 0, -1)
                     others = (
                         choose_positions(candidates, _limit_to(n, limits))
                         for n in (*upwards, *downwards)
                     )
-                    await self.predict_judgements(others, notes, len(tried))
-                return places, answer.predicted
+                    await self.predict_judgements(others, notes, len(tried_by_count))
+                return positions, answer.predicted
             assert isinstance(answer.value, Mapping)
             if answer.value["parts"] == "enough":
-                return places, None
+                return positions, None
             if answer.value["score"] >= best_score:
-                best, best_score = places, answer.value["score"]
+                best, best_score = positions, answer.value["score"]
             count += 1 if answer.value["parts"] == "too few" else -1
-            if not 1 <= count <= most:
+            if not 1 <= count <= max_count:
                 break
-            places = choose_positions(candidates, _limit_to(count, limits))
+            positions = choose_positions(candidates, _limit_to(count, limits))
         return best, None
 
     async def predict_judgements(
         self, choices: Iterable[frozenset[int]], notes: Mapping[int, Note], tried: int = 0
     ) -> None:
-        """Ask about further choices as long as a run might: in a plan, which makes answers up."""
-        for places in choices:
-            if not places or tried == self.max_rounds:
+        """In a plan, ask about as many further choices as a run might."""
+        for positions in choices:
+            if not positions or tried == self.max_rounds:
                 break
             tried += 1
-            await self._judge(places, notes, tried)
+            await self._judge(positions, notes, tried)
 
     async def _judge(
-        self, places: frozenset[int], notes: Mapping[int, Note], number: int
+        self, positions: frozenset[int], notes: Mapping[int, Note], number: int
     ) -> Answer:
         return await self.work.ask(
             self.prompt,
-            {"query": self.query, "notes": [notes[place].value for place in sorted(places)]},
+            {"query": self.query, "notes": [notes[place].value for place in sorted(positions)]},
             tokens=self.tokens,
             schema=JUDGEMENT_SCHEMA,
-            node=f"judgement {number}, {len(places)} pieces",
+            node=f"judgement {number}, {len(positions)} pieces",
             levels=self.work.after + self.max_rounds - number,
         ).reply
 

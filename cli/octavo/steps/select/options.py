@@ -117,7 +117,7 @@ class SelectOptions(Options):
 
 
 def resolve_method(options: SelectOptions, work: Work) -> SelectOptions:
-    """Return the options of the method that the user chose, where the pipeline leaves it open."""
+    """Return the options with the method of the parameter `by` if the pipeline says `given`."""
     if options.by != "given":
         return options
     by = work.params.get("by")

@@ -22,6 +22,7 @@ from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.steps.select.options import SelectOptions
 from octavo.text.bm25 import score_bm25
 from octavo.text.note import Note, PendingNote, Prediction
+from octavo.text.span import describe_spans
 from octavo.text.vectors import compute_cosine
 
 __all__ = ["ScoredNote", "Scorer", "build_scorer", "estimate_entropy"]
@@ -49,7 +50,7 @@ class Scorer(Protocol):
 def build_scorer(
     slots: Sequence[PendingNote], options: SelectOptions, query: str, work: Work
 ) -> tuple[Scorer, int]:
-    """Return what scores the slots, and how many calls it makes one after the other.
+    """Return the scorer, and how many calls it makes one after the other.
 
     Raises FitError when a prompt cannot fit the window, and UsageError when the schema has no
     score.
@@ -70,9 +71,13 @@ def build_scorer(
     if reflect is not None:
         # The first record stands in the second prompt beside the text, with marks of its own, and
         # with blanks between its fields that the reply need not have had.
-        longer = [_add_tokens(slot, options.reply_tokens + 2 * FENCE_TOKENS) for slot in slots]
-        seen: dict[str, object] = {**variables, "first": ""}
-        ensure_fits_window(work, reflect, seen, options.reply_tokens, longer, schema=schema)
+        with_first_record = [
+            _add_tokens(slot, options.reply_tokens + 2 * FENCE_TOKENS) for slot in slots
+        ]
+        second_variables: dict[str, object] = {**variables, "first": ""}
+        ensure_fits_window(
+            work, reflect, second_variables, options.reply_tokens, with_first_record, schema=schema
+        )
     relevance = _RelevanceJudge(prompt, reflect, schema, variables, options, work)
     return _CallScorer(relevance, options, work), 2 if reflect else 1
 
@@ -97,7 +102,7 @@ def _require_score_schema(options: SelectOptions, work: Work) -> JsonSchema:
 
 @dataclass(frozen=True, slots=True)
 class _Bm25Scorer:
-    """Scores by the words that a text, or its headings, share with the query."""
+    """Scores by the words that a text and its headings share with the query."""
 
     query: str
 
@@ -181,26 +186,30 @@ class _RelevanceJudge:
     work: Work
 
     async def __call__(self, slot: PendingNote, note: Note) -> ScoredNote:
-        seen = {**self.variables, "text": note.value, "headings": slot.headings}
-        first = await self._ask(self.prompt, seen, slot, 1 if self.reflect_prompt else 0)
+        variables = {**self.variables, "text": note.value, "headings": slot.headings}
+        first = await self._ask(self.prompt, variables, slot, 1 if self.reflect_prompt else 0)
         if self.reflect_prompt is None:
             return ScoredNote(note, _read_score(first), note.predicted or first.predicted)
-        seen["first"] = first.value
-        second = await self._ask(self.reflect_prompt, seen, slot, 0)
+        variables["first"] = first.value
+        second = await self._ask(self.reflect_prompt, variables, slot, 0)
         score = (_read_score(first) + _read_score(second)) / 2
         return ScoredNote(note, score, note.predicted or first.predicted or second.predicted)
 
     async def _ask(
-        self, prompt: PromptLike, seen: Mapping[str, object], slot: PendingNote, before: int
+        self,
+        prompt: PromptLike,
+        variables: Mapping[str, object],
+        slot: PendingNote,
+        calls_above: int,
     ) -> Answer:
-        place = _describe_place(slot)
+        place = describe_spans(slot.spans)
         return await self.work.ask(
             prompt,
-            seen,
+            variables,
             tokens=self.options.reply_tokens,
             schema=self.schema,
             node=f"reflection on {place}" if prompt is self.reflect_prompt else place,
-            levels=self.work.after + before,
+            levels=self.work.after + calls_above,
         ).reply
 
 
@@ -227,7 +236,7 @@ class _EntropyJudge:
             self.prompt,
             {**self.variables, "text": note.value, "headings": slot.headings},
             tokens=self.options.reply_tokens,
-            node=_describe_place(slot),
+            node=describe_spans(slot.spans),
             levels=self.work.after,
             logprobs=_TOP_LOGPROBS,
         ).reply
@@ -259,10 +268,6 @@ def _is_abstention(reply: str, abstain: str) -> bool:
     return re.match(rf"[\W_]*{re.escape(abstain)}(?!\w)", reply) is not None
 
 
-def _describe_place(slot: PendingNote) -> str:
-    return f"characters {slot.spans[0].start} to {slot.spans[-1].end}"
-
-
 def estimate_entropy(logprobs: Iterable[float]) -> float:
     """Return the least entropy, in nats, of a distribution with these likeliest alternatives.
 
@@ -273,8 +278,8 @@ def estimate_entropy(logprobs: Iterable[float]) -> float:
     shares = [math.exp(min(logprob, 0.0)) for logprob in logprobs]
     shares = [share for share in shares if share > 0]
     rest = 1 - math.fsum(shares)
-    seen = -math.fsum(share * math.log(share) for share in shares)
+    named_entropy = -math.fsum(share * math.log(share) for share in shares)
     # What rounding leaves over is no tail.
     if rest < 1e-9:
-        return max(0.0, seen)
-    return seen - rest * math.log(min(rest, *shares)) if shares else math.inf
+        return max(0.0, named_entropy)
+    return named_entropy - rest * math.log(min(rest, *shares)) if shares else math.inf

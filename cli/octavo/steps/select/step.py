@@ -32,7 +32,7 @@ from octavo.steps.select.options import SelectOptions, resolve_method
 from octavo.steps.select.scoring import Scorer, build_scorer
 from octavo.text.note import Note, PendingNote, Prediction
 
-__all__ = ["STEP", "SelectOptions"]
+__all__ = ["STEP"]
 
 
 _MAX_ROUNDS = 20
@@ -140,9 +140,9 @@ async def _choose_notes(
     feedback: ChoiceJudge | None,
 ) -> _ChosenNotes:
     scored = {place: each for place, each in enumerate(await scorer(slots)) if each is not None}
-    guess = next((each.predicted for each in scored.values() if each.predicted), None)
+    prediction = next((each.predicted for each in scored.values() if each.predicted), None)
     tokens = [0] * len(scored)
-    if options.tokens is not None or guess is not None:
+    if options.tokens is not None or prediction is not None:
         tokens = work.counter.count_batch([each.note.text for each in scored.values()])
     candidates = [
         Candidate(place, each.score, count)
@@ -153,43 +153,49 @@ async def _choose_notes(
         options.keep, options.least, options.drop, options.tokens, options.neighbours
     )
     # Of texts that a plan made up, more may fit than it shows.
-    made_up = any(note.predicted for note in notes.values())
-    budget = None if made_up else options.tokens
-    if guess is not None:
-        places = _predict_positions(candidates, options, guess, budget)
+    is_predicted = any(note.predicted for note in notes.values())
+    budget = None if is_predicted else options.tokens
+    if prediction is not None:
+        positions = _predict_positions(candidates, options, prediction, budget)
         if feedback is not None:
-            most = len(places) if guess is Prediction.LONG else 1
+            most = len(positions) if prediction is Prediction.LONG else 1
             await feedback.predict_judgements(
-                (frozenset(places[left:]) for left in range(most)), notes
+                (frozenset(positions[left:]) for left in range(most)), notes
             )
     elif feedback is None:
-        places = choose_positions(candidates, limits)
+        positions = choose_positions(candidates, limits)
     else:
-        places, guess = await feedback.settle_choice(notes, candidates, limits)
-        if guess is not None:
+        positions, prediction = await feedback.settle_choice(notes, candidates, limits)
+        if prediction is not None:
             tokens = work.counter.count_batch([note.text for note in notes.values()])
             sized = [replace(each, tokens=n) for each, n in zip(candidates, tokens, strict=True)]
-            places = _predict_positions(sized, options, guess, budget)
+            positions = _predict_positions(sized, options, prediction, budget)
     return _ChosenNotes(
-        {at: replace(notes[at], predicted=guess) if guess else notes[at] for at in places}
+        {
+            at: replace(notes[at], predicted=prediction) if prediction else notes[at]
+            for at in positions
+        }
     )
 
 
 def _predict_positions(
-    candidates: Sequence[Candidate], options: SelectOptions, guess: Prediction, tokens: int | None
+    candidates: Sequence[Candidate],
+    options: SelectOptions,
+    prediction: Prediction,
+    tokens: int | None,
 ) -> Sequence[int]:
-    """Return what a plan takes for chosen: the fewest and smallest, or the most and largest."""
+    """Return what a plan assumes to be chosen: the fewest smallest pieces, or the most largest."""
     by_size = sorted(candidates, key=lambda each: (each.tokens, each.position))
-    places = [each.position for each in by_size]
-    if guess is Prediction.SHORT:
-        return places[: options.least if options.judge is None else 1]
-    most = len(places)
+    positions = [each.position for each in by_size]
+    if prediction is Prediction.SHORT:
+        return positions[: options.least if options.judge is None else 1]
+    most = len(positions)
     if options.keep is not None:
         most = min(most, options.keep * (2 * options.neighbours + 1))
     if tokens is not None:
         sums = accumulate(each.tokens for each in by_size)
         most = min(most, sum(each <= tokens for each in sums))
-    return places[len(places) - most :]
+    return positions[len(positions) - most :]
 
 
 STEP = StepType(

@@ -30,8 +30,11 @@ __all__ = [
 ]
 
 
-Names = Mapping[str, object]
+ItemNames = Mapping[str, object]
 """What an item is called in expressions: its fields, or `text`; `item` is the whole of it."""
+
+_MAX_DIGITS = 4000
+"""The most digits of a sum: Python writes no longer numbers as text."""
 
 
 class ItemReader:
@@ -47,15 +50,16 @@ class ItemReader:
         *,
         each: str | None,
         where: str | None,
-        by: str | None,
-        of: str | None,
+        key_expression: str | None,
+        content_expression: str | None,
     ) -> None:
         self._params = params
         self._each, self._where, self.by, self.of = (
-            None if text is None else Condition(text) for text in (each, where, by, of)
+            None if text is None else Condition(text)
+            for text in (each, where, key_expression, content_expression)
         )
 
-    def read_items(self, note: Note) -> Iterator[tuple[object, Names]]:
+    def read_items(self, note: Note) -> Iterator[tuple[object, ItemNames]]:
         """Yield the items of a note that are wanted.
 
         Raises CallError when `each` gives no list, or an expression cannot be evaluated.
@@ -73,30 +77,26 @@ class ItemReader:
             if self._where is None or self._where.holds(names):
                 yield item, names
 
-    def evaluate_key(self, item: object, names: Names) -> object:
+    def evaluate_key(self, item: object, names: ItemNames) -> object:
         """Return what an item is grouped or sorted by."""
         return item if self.by is None else self.by.evaluate(names)
 
-    def evaluate_content(self, item: object, names: Names) -> object:
+    def evaluate_content(self, item: object, names: ItemNames) -> object:
         """Return what of an item is taken."""
         return item if self.of is None else self.of.evaluate(names)
 
-    def _build_names(self, item: object) -> Names:
+    def _build_names(self, item: object) -> ItemNames:
         names: dict[str, object] = {"item": item, **self._params}
         if isinstance(item, str):
             names["text"] = item
         elif isinstance(item, Mapping):
-            names |= cast("Names", item)
+            names |= cast("ItemNames", item)
         return names
-
-
-_MAX_DIGITS = 4000
-"""The most digits of a sum: Python writes no longer numbers as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class TallyItem:
-    """One thing to count: what it is (`value`), its likeness (`name`), what it counts for."""
+    """One thing to count: what it is (`value`), how it is compared (`key`), what it counts for."""
 
     value: object
     key: str
@@ -130,7 +130,7 @@ def parse_number(value: object, of: str) -> Fraction:
 
 
 def to_json_number(total: Fraction) -> int | float:
-    """Return a sum as JSON has it: exact where it is whole, else the nearest number.
+    """Return a sum as a JSON number: exact where it is whole, else the nearest float.
 
     Raises CallError when it is too large to be written.
     """

@@ -89,7 +89,11 @@ async def run(
 ) -> Sequence[PendingNote]:
     """Return one slot for the result: a record with `rows`, or a text for join."""
     reader = ItemReader(
-        work.params, each=options.each, where=options.where, by=options.by, of=options.of
+        work.params,
+        each=options.each,
+        where=options.where,
+        key_expression=options.by,
+        content_expression=options.of,
     )
     return [
         PendingNote(

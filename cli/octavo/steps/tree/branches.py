@@ -64,9 +64,10 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class JoinLimits:
-    """What bounds a call that joins notes: each has `size` tokens at most, `most` of them fit.
+    """The limits of a call that joins notes: at most `max_notes` of `note_tokens`.
 
-    `room` is the tokens that the prompt leaves for notes and titles, `count` counts a title's.
+    `room` is the tokens that the prompt leaves for notes and titles; `count_tokens` counts those of
+    a title.
     """
 
     note_tokens: int
@@ -83,17 +84,17 @@ class JoinLimits:
 
 
 def build_branch(
-    section: Section, piece: Callable[[Span, Section], PendingNote], joints: JoinLimits
+    section: Section, piece: Callable[[Span, Section], PendingNote], limits: JoinLimits
 ) -> Branch:
-    """Return the branch of a section; sections without any text of their own or below are not in.
+    """Return the branch of a section, without sections that have no text in them or below.
 
     `piece` makes the slot of a piece of a section's text. Raises FitError when no two notes fit
     one call.
     """
     parts = [_build_leaf(piece(span, section)) for span in section.pieces]
-    below = (build_branch(each, piece, joints) for each in section.sections)
+    below = (build_branch(each, piece, limits) for each in section.sections)
     parts += [part for part in below if part.parts]
-    return join_branches(section.title, section.headings, section.span, parts, joints)
+    return join_branches(section.title, section.headings, section.span, parts, limits)
 
 
 def join_branches(
@@ -101,15 +102,15 @@ def join_branches(
     headings: tuple[str, ...],
     span: Span,
     parts: Sequence[Branch],
-    joints: JoinLimits,
+    limits: JoinLimits,
 ) -> Branch:
     """Return a branch over parts, in groups where they are too many or too long for one call."""
     levels = build_tree(
         [part.boundary_hash for part in parts],
-        [joints.note_tokens + FENCE_TOKENS + _count_title_tokens(part, joints) for part in parts],
-        size=joints.note_tokens + FENCE_TOKENS,
-        most=joints.max_notes,
-        room=joints.room,
+        [limits.note_tokens + FENCE_TOKENS + _count_title_tokens(part, limits) for part in parts],
+        size=limits.note_tokens + FENCE_TOKENS,
+        max_items=limits.max_notes,
+        max_tokens=limits.room,
     )
     level = list(parts)
     for groups in levels[:-1]:
@@ -122,8 +123,8 @@ def join_branches(
     return Branch(title, headings, span, level[0].boundary_hash if level else 0, tuple(level))
 
 
-def _count_title_tokens(part: Branch, joints: JoinLimits) -> int:
-    return joints.count_tokens(part.title) + TITLE_TOKENS if part.title else 0
+def _count_title_tokens(part: Branch, limits: JoinLimits) -> int:
+    return limits.count_tokens(part.title) + TITLE_TOKENS if part.title else 0
 
 
 def _group_branches(headings: tuple[str, ...], parts: Sequence[Branch]) -> Branch:
@@ -160,7 +161,7 @@ async def build_section_record(root: TreeNode, *, headed: bool) -> Note | None:
 
 
 async def _list_entries(node: TreeNode, *, headed: bool) -> list[dict[str, object]]:
-    """Return what the result says of the sections below a node."""
+    """Return the entries of the sections below a node."""
     found: list[dict[str, object]] = []
     for part in await node.parts:
         note = await part.note

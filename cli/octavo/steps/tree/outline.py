@@ -53,7 +53,7 @@ class OutlineSection:
 
 @dataclass(frozen=True, slots=True)
 class OutlineFinder:
-    """Asks for outlines; `tokens` bounds a reply, and `width` the sections that are of use."""
+    """Asks for outlines of at most `tokens`; more than `max_sections` are of no use."""
 
     prompt: PromptLike
     tokens: int

@@ -45,7 +45,7 @@ from octavo.steps.tree.branches import (
 from octavo.steps.tree.outline import MAX_SECTIONS, OUTLINE_SCHEMA, OutlineFinder, OutlineSection
 from octavo.steps.tree.sections import Section, build_section_tree
 from octavo.text.note import Note, PendingNote, to_awaitable
-from octavo.text.span import Span, merge_spans
+from octavo.text.span import Span, describe_spans, merge_spans
 from octavo.text.splitting.boundary import hash_boundary
 from octavo.text.splitting.kernel import hash_boundaries
 
@@ -110,7 +110,7 @@ class _TreeReader:
     parent_prompt: PromptLike
     outline: PromptLike | None
     schema: JsonSchema | None
-    joints: JoinLimits
+    limits: JoinLimits
 
 
 async def run(
@@ -131,11 +131,11 @@ async def run(
         parent_prompt=work.prompt(options.parent),
         outline=work.prompt(options.outline) if wanted and options.outline else None,
         schema=work.schema(options.schema_) if options.schema_ else None,
-        joints=JoinLimits(options.tokens, options.fan_in, None, work.counter.count),
+        limits=JoinLimits(options.tokens, options.fan_in, None, work.counter.count),
     )
     pieces = _build_pieces(section, slots, work)
-    reader = replace(reader, joints=_add_room(reader, section))
-    root = build_branch(section, lambda span, _: pieces[span], reader.joints)
+    reader = replace(reader, limits=_add_room(reader, section))
+    root = build_branch(section, lambda span, _: pieces[span], reader.limits)
     _ensure_prompts_fit(reader, root)
     work.follow(root.height + (3 if reader.outline else 1))
     node = _start_branch(root, 0, reader)
@@ -180,10 +180,10 @@ def _build_pieces(
 
 
 def _build_piece(
-    span: Span, headings: tuple[str, ...], bound: int, own: int, work: Work
+    span: Span, headings: tuple[str, ...], bound: int, boundary_hash: int, work: Work
 ) -> PendingNote:
     note = Note(work.document.slice(span), (span,))
-    return PendingNote((span,), bound, to_awaitable(note), own, headings)
+    return PendingNote((span,), bound, to_awaitable(note), boundary_hash, headings)
 
 
 def _add_room(reader: _TreeReader, section: Section) -> JoinLimits:
@@ -196,7 +196,7 @@ def _add_room(reader: _TreeReader, section: Section) -> JoinLimits:
         "words": options.words,
     }
     room = reader.work.room(reader.parent_prompt, empty, options.tokens, reader.schema)
-    return replace(reader.joints, room=room)
+    return replace(reader.limits, room=room)
 
 
 def _find_longest(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
@@ -228,23 +228,25 @@ def _compute_bound(root: Branch, reader: _TreeReader) -> int:
     return (sections + 1) * (reader.options.tokens + _ENTRY_TOKENS)
 
 
-def _start_branch(at: Branch, above: int, reader: _TreeReader) -> TreeNode:
-    """Start the calls of a branch; `above` is how many calls stand between it and the root's."""
+def _start_branch(branch: Branch, calls_above: int, reader: _TreeReader) -> TreeNode:
+    """Start the calls of a branch; `calls_above` counts those between it and the root's."""
     work = reader.work
-    if at.leaf is not None:
+    if branch.leaf is not None:
         if reader.outline is None:
             return TreeNode(
-                at,
-                work.start(_read_leaf(at, at.leaf, above, reader)),
+                branch,
+                work.start(_read_leaf(branch, branch.leaf, calls_above, reader)),
                 work.start(_return_parts(())),
             )
-        inner = work.start(_outline_leaf(at, at.leaf, above, reader))
-        note = work.start(_read_outlined(at, at.leaf, inner, above, reader))
-        return TreeNode(at, note, work.start(_list_inner_parts(inner)))
-    under = above + (1 if len(at.parts) > 1 else 0)
-    parts = [_start_branch(part, under, reader) for part in at.parts]
+        outlined = work.start(_outline_leaf(branch, branch.leaf, calls_above, reader))
+        note = work.start(_read_outlined(branch, branch.leaf, outlined, calls_above, reader))
+        return TreeNode(branch, note, work.start(_list_inner_parts(outlined)))
+    calls_above_parts = calls_above + (1 if len(branch.parts) > 1 else 0)
+    parts = [_start_branch(part, calls_above_parts, reader) for part in branch.parts]
     return TreeNode(
-        at, work.start(_join_parts(at, parts, above, reader)), work.start(_return_parts(parts))
+        branch,
+        work.start(_join_parts(branch, parts, calls_above, reader)),
+        work.start(_return_parts(parts)),
     )
 
 
@@ -252,13 +254,15 @@ async def _return_parts(parts: Sequence[TreeNode]) -> Sequence[TreeNode]:
     return parts
 
 
-async def _read_leaf(at: Branch, leaf: PendingNote, above: int, reader: _TreeReader) -> Note | None:
+async def _read_leaf(
+    branch: Branch, leaf: PendingNote, calls_above: int, reader: _TreeReader
+) -> Note | None:
     note = await leaf.note
     if note is None:
         return None
-    variables = {"text": note.value, "headings": at.headings, "height": 0}
+    variables = {"text": note.value, "headings": branch.headings, "height": 0}
     try:
-        return await _ask_note(reader, reader.leaf_prompt, variables, note.spans, above)
+        return await _ask_note(reader, reader.leaf_prompt, variables, note.spans, calls_above)
     except CallError as error:
         if reader.options.on_error == "fail":
             raise
@@ -267,21 +271,21 @@ async def _read_leaf(at: Branch, leaf: PendingNote, above: int, reader: _TreeRea
 
 
 async def _join_parts(
-    at: Branch, parts: Sequence[TreeNode], above: int, reader: _TreeReader
+    branch: Branch, parts: Sequence[TreeNode], calls_above: int, reader: _TreeReader
 ) -> Note | None:
-    """Join the notes of the parts; one alone is handed on unasked."""
+    """Join the notes of the parts; a single one is passed on without a call."""
     found = [(part.branch, note) for part in parts if (note := await part.note) is not None]
     if len(found) < 2:
         return found[0][1] if found else None
     variables: dict[str, object] = {
         "notes": [note.value for _, note in found],
         "titles": [part.title or "" for part, _ in found],
-        "headings": at.headings,
+        "headings": branch.headings,
         # Each chunk that is to be outlined may become a parent of its own.
-        "height": at.height + (1 if reader.outline else 0),
+        "height": branch.height + (1 if reader.outline else 0),
     }
     spans = merge_spans(span for _, note in found for span in note.spans)
-    return await _ask_note(reader, reader.parent_prompt, variables, spans, above)
+    return await _ask_note(reader, reader.parent_prompt, variables, spans, calls_above)
 
 
 async def _ask_note(
@@ -289,7 +293,7 @@ async def _ask_note(
     prompt: PromptLike,
     variables: Mapping[str, object],
     spans: tuple[Span, ...],
-    above: int,
+    calls_above: int,
 ) -> Note:
     options, work = reader.options, reader.work
     answer = await work.ask(
@@ -298,18 +302,14 @@ async def _ask_note(
         tokens=options.tokens,
         words=options.words,
         schema=reader.schema,
-        node=_describe_place(spans),
-        levels=work.after + above,
+        node=describe_spans(spans),
+        levels=work.after + calls_above,
     ).reply
     return Note(answer.value, spans, predicted=answer.predicted)
 
 
-def _describe_place(spans: Sequence[Span]) -> str:
-    return f"characters {spans[0].start} to {spans[-1].end}"
-
-
 async def _outline_leaf(
-    at: Branch, leaf: PendingNote, above: int, reader: _TreeReader
+    branch: Branch, leaf: PendingNote, calls_above: int, reader: _TreeReader
 ) -> TreeNode | None:
     """Return the chunk as a node over the sections that the model finds in it, or None."""
     options, work = reader.options, reader.work
@@ -317,10 +317,10 @@ async def _outline_leaf(
     if note is None or reader.outline is None:
         return None
     outline = OutlineFinder(
-        reader.outline, options.outline_tokens, work, reader.joints.max_untitled_notes
+        reader.outline, options.outline_tokens, work, reader.limits.max_untitled_notes
     )
     try:
-        found = await outline.find_sections(note, levels=work.after + above + 2)
+        found = await outline.find_sections(note, levels=work.after + calls_above + 2)
     except CallError as error:
         # A chunk can be read without an outline: nothing is then missing from the result.
         if options.on_error == "fail" and not isinstance(error, ReplyError):
@@ -330,12 +330,14 @@ async def _outline_leaf(
         return None
     parts = [_build_titled_leaf(each, leaf.max_tokens, work) for each in found]
     try:
-        joined = join_branches(None, (), at.span, parts, reader.joints)
+        joined = join_branches(None, (), branch.span, parts, reader.limits)
     except FitError:
         return None
     # The chunk's place in the tree is for one call.
     return (
-        _start_branch(joined, above, replace(reader, outline=None)) if joined.height == 1 else None
+        _start_branch(joined, calls_above, replace(reader, outline=None))
+        if joined.height == 1
+        else None
     )
 
 
@@ -343,25 +345,25 @@ def _build_titled_leaf(found: OutlineSection, bound: int, work: Work) -> Branch:
     tokens = work.counter.count(work.document.slice(found.span))
     # What was found to fit, before the titles were known, was the chunk without one.
     fits = tokens + work.counter.count(found.title) + TITLE_TOKENS <= bound
-    own = hash_boundary(work.document.text, found.span.start)
+    boundary_hash = hash_boundary(work.document.text, found.span.start)
     path = (found.title,) if found.title and fits else ()
-    leaf = _build_piece(found.span, path, tokens, own, work)
-    return Branch(found.title, path, found.span, own, leaf=leaf)
+    leaf = _build_piece(found.span, path, tokens, boundary_hash, work)
+    return Branch(found.title, path, found.span, boundary_hash, leaf=leaf)
 
 
 async def _read_outlined(
-    at: Branch,
+    branch: Branch,
     leaf: PendingNote,
-    inner: Awaitable[TreeNode | None],
-    above: int,
+    outlined: Awaitable[TreeNode | None],
+    calls_above: int,
     reader: _TreeReader,
 ) -> Note | None:
-    node = await inner
-    return await (_read_leaf(at, leaf, above, reader) if node is None else node.note)
+    node = await outlined
+    return await (_read_leaf(branch, leaf, calls_above, reader) if node is None else node.note)
 
 
-async def _list_inner_parts(inner: Awaitable[TreeNode | None]) -> Sequence[TreeNode]:
-    node = await inner
+async def _list_inner_parts(outlined: Awaitable[TreeNode | None]) -> Sequence[TreeNode]:
+    node = await outlined
     return () if node is None else await node.parts
 
 

@@ -15,9 +15,13 @@ from dataclasses import dataclass, field
 __all__ = ["Ballot", "compute_reliability", "compute_required_lead", "estimate_votes"]
 
 
+_ROUNDING_TOLERANCE = 1e-9
+"""How far above a whole number a lead may be computed and still be that number."""
+
+
 @dataclass
 class Ballot:
-    """First to lead by `lead`, among at most `most` samples.
+    """First to lead by `required_lead` votes, among at most `max_samples` samples.
 
     A sample gives a vote or is flagged and gives none. What is known after the samples so far
     depends on them alone, so it does not matter in which order replies arrive.
@@ -57,16 +61,12 @@ class Ballot:
         self._votes[answer] = self._votes.get(answer, 0) + 1
 
     def add_flagged(self) -> None:
-        """Count the next sample for none."""
+        """Count the next sample as invalid."""
         self.flags += 1
 
     def _count_missing_votes(self) -> int:
         votes = [*sorted(self._votes.values(), reverse=True), 0, 0]
         return max(0, self.required_lead - (votes[0] - votes[1]))
-
-
-_ROUNDING_TOLERANCE = 1e-9
-"""How far above a whole number a lead may be computed and still be that number."""
 
 
 def compute_reliability(lead: int, accuracy: float, items: int = 1) -> float:

@@ -10,7 +10,7 @@ does not vote: temperature 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Self
 
@@ -34,7 +34,8 @@ from octavo.protocols import (
 from octavo.steps._support.window import ensure_fits_window
 from octavo.steps.vote.ballot import Ballot, compute_required_lead, estimate_votes
 from octavo.text.equality import Equality, to_canonical_form
-from octavo.text.note import Note, PendingNote, Prediction, Record
+from octavo.text.note import Note, PendingNote, Prediction, Record, to_fields
+from octavo.text.span import describe_spans
 
 __all__ = ["STEP", "VoteOptions"]
 
@@ -180,8 +181,8 @@ async def _poll_slot(
 class _Poll:
     """The vote on one chunk or note.
 
-    `answers` holds the first reply of each answer with its key, `guess` the last reply that a plan
-    made up.
+    `answers` holds the first reply of each answer with its key, `predicted_answer` the last
+    reply that a plan made up.
     """
 
     note: Note
@@ -218,7 +219,7 @@ class _Poll:
             tokens=self.options.tokens,
             words=self.options.words,
             schema=self.settings.schema,
-            node=f"vote {sample + 1}, characters {spans[0].start} to {spans[-1].end}",
+            node=f"vote {sample + 1}, {describe_spans(spans)}",
             levels=self.work.after,
             sample=sample,
             temperature=self.options.temperature if sample else None,
@@ -247,7 +248,7 @@ class _Poll:
     def _evaluate_key(self, answer: Answer) -> object:
         if self.settings.key is None:
             return answer.value
-        fields = answer.value if isinstance(answer.value, Mapping) else {"text": answer.value}
+        fields = to_fields(answer.value)
         return self.settings.key.evaluate({**self.work.params, **fields})
 
     def _build_result(self) -> Note:

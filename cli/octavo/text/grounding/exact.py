@@ -23,7 +23,7 @@ class Anchor(NamedTuple):
 
 
 def locate_sections(text: str, anchors: Sequence[Anchor]) -> list[Span] | str:
-    """Return the spans of the sections, which cover the text, or what is wrong with the anchors.
+    """Return the spans of the sections, which cover the text, or an error about the anchors.
 
     A section runs to the head of the next one, and its tail must stand right before that; blanks
     do not count. A head that stands at several places is the first of them with that tail before
@@ -39,8 +39,8 @@ def locate_sections(text: str, anchors: Sequence[Anchor]) -> list[Span] | str:
         return f"the text does not begin with {anchors[0].head!r}, as its first section should"
     starts = [0]
     for anchor, following in pairwise(anchors):
-        ahead = _compile_words(following.head).finditer(text, max(starts[-1], first) + 1)
-        places = (found.start() for found in ahead)
+        matches = _compile_words(following.head).finditer(text, max(starts[-1], first) + 1)
+        places = (found.start() for found in matches)
         start = next((at for at in places if _ends_with(text, starts[-1], at, anchor.tail)), None)
         if start is None:
             return f"{anchor.tail!r} and right after it {following.head!r} are not in the text"
@@ -64,5 +64,5 @@ def _ends_with(text: str, start: int, end: int, tail: str) -> bool:
     """Tell whether the text between two positions ends with these words."""
     words = tail.split()
     # Only a few times the tail's length is looked at, so that many places cost little.
-    near = text[max(start, end - 4 * len(tail) - 64) : end]
-    return " ".join(near.split()).endswith(" ".join(words))
+    tail_text = text[max(start, end - 4 * len(tail) - 64) : end]
+    return " ".join(tail_text.split()).endswith(" ".join(words))

@@ -44,13 +44,13 @@ def find_pieces(text: str, pieces: Sequence[str]) -> list[PieceLocation | None]:
         None if span is None else PieceLocation(span, exact=True)
         for span in _find_first(text, pieces)
     ]
-    left = [number for number, place in enumerate(found) if place is None]
-    if left:
-        folded = normalize_for_match(text)
-        loose = [normalize_for_match(pieces[number]).text.strip() for number in left]
-        for number, span in zip(left, _find_first(folded.text, loose), strict=True):
+    missing = [number for number, place in enumerate(found) if place is None]
+    if missing:
+        source = normalize_for_match(text)
+        normalized = [normalize_for_match(pieces[number]).text.strip() for number in missing]
+        for number, span in zip(missing, _find_first(source.text, normalized), strict=True):
             if span is not None:
-                found[number] = PieceLocation(folded.to_source_span(*span), exact=False)
+                found[number] = PieceLocation(source.to_source_span(*span), exact=False)
     return found
 
 
@@ -98,7 +98,7 @@ def _is_word_character(character: str) -> bool:
 
 
 class AhoCorasick:
-    """The pieces as a tree of their characters, each node with its longest proper suffix's.
+    """The pieces as a trie of their characters, each node linked to its longest proper suffix.
 
     A piece is reported until it is dropped. All reports of a text take its length and that of the
     pieces together, and one step more for each report.
@@ -136,7 +136,7 @@ class AhoCorasick:
             node = self._failure_links[node]
 
     def drop(self, number: int) -> None:
-        """Look for a piece no more."""
+        """Stop searching for a piece."""
         self._pieces[self._nodes[number]] = None
         self.remaining -= 1
 

@@ -18,7 +18,7 @@ Name = TypeVar("Name")
 
 
 class MatchKind(StrEnum):
-    """How a field's source was verified.
+    """How the source of a field was verified.
 
     EXACT: the value stands in the text to the letter. ALIKE: but for case, white space and
     typography, or a number in another notation. QUOTE: the value does not stand there, as a
@@ -33,7 +33,7 @@ class MatchKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A record that a model gave, and the words of the text that it says it has it from."""
+    """A record that a model returned, and the words of the text that it cites for it."""
 
     record: Record
     quote: str

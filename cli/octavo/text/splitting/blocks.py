@@ -19,41 +19,6 @@ from octavo.text.splitting.loops import UNIT, FenceMark
 __all__ = ["Blocks", "find_blocks", "find_fences"]
 
 
-def find_fences(text: str) -> list[Span]:
-    """Return the code fences of a text, from the line that opens to the end of the one that closes.
-
-    One that is never closed is no fence: what follows it is most likely not code, and an edit
-    should not change what a far-away line is.
-    """
-    marks = [mark for sign in "`~" if sign in text for mark in find_fence_marks(text, sign)]
-    if not marks:
-        return []
-    marks.sort()
-    found: list[Span] = []
-    opening = ""
-    since = 0
-    for (start, end, signs, bare), closed in zip(marks, _find_closable(marks), strict=True):
-        if not opening:
-            if closed:
-                opening, since = signs, start
-        elif bare and signs.startswith(opening):
-            found.append(Span(since, end))
-            opening = ""
-    return found
-
-
-def _find_closable(marks: list[FenceMark]) -> list[bool]:
-    """Say for each mark whether some later one would close it, in one pass from the end."""
-    longest = {"`": 0, "~": 0}
-    closed: list[bool] = []
-    for _, _, signs, bare in reversed(marks):
-        closed.append(longest[signs[0]] >= len(signs))
-        if bare and len(signs) > longest[signs[0]]:
-            longest[signs[0]] = len(signs)
-    closed.reverse()
-    return closed
-
-
 _SECTION_COST = -UNIT // 4
 """For a border before a heading or after two blank lines. It takes off less than a chunk costs,
 or every heading would start a chunk."""
@@ -69,7 +34,7 @@ _TEXT = re.compile(r"\S")
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Where blocks start, what a border before each costs by its kind, and where the last ends.
+    """Where blocks start, the cost of a boundary before each by its kind, and where the last ends.
 
     `starts` ascends; code fences may hold blank lines, and thereby several blocks.
     """
@@ -97,11 +62,11 @@ def find_blocks(
     first = bisect_left(outline, begin, key=_get_start)
     headings = outline[first : bisect_left(outline, stop, lo=first, key=_get_start)]
     starts = _add_headings(text, starts, headings)
-    lead = begin
+    first_text = begin
     if not begin:
         filled = _TEXT.search(text)
-        lead = filled.start() if filled else len(text)
-    first, last = bisect_right(starts, lead), len(starts)
+        first_text = filled.start() if filled else len(text)
+    first, last = bisect_right(starts, first_text), len(starts)
     while stop == len(text) and last > first and not text[starts[last - 1] :].strip():
         last -= 1
     starts = [begin, *starts[first:last]]
@@ -110,22 +75,22 @@ def find_blocks(
     # A gap before the first block counts for the second.
     for gap in gaps:
         index = bisect_left(starts, gap)
-        if index < len(starts) and (starts[index] == gap or gap <= lead):
+        if index < len(starts) and (starts[index] == gap or gap <= first_text):
             costs[index] = _SECTION_COST
-    _price_headings(text, starts, costs, headings, lead)
+    _price_headings(text, starts, costs, headings, first_text)
     _price_fences(starts, costs, fenced, end)
     return Blocks(starts, costs, end)
 
 
 def _price_headings(
-    text: str, starts: Sequence[int], costs: list[int], headings: Sequence[Heading], lead: int
+    text: str, starts: Sequence[int], costs: list[int], headings: Sequence[Heading], first_text: int
 ) -> None:
     """Make borders before headings more welcome, and those right after them less."""
     orphans: list[int] = []
     for heading in headings:
         start, end = heading.span
         # What stands after blank lines at the very beginning is of the first block.
-        index = bisect_left(starts, start) if start > lead else 0
+        index = bisect_left(starts, start) if start > first_text else 0
         if index == len(starts) or (starts[index] != start and index):
             continue
         costs[index] = _SECTION_COST
@@ -174,3 +139,38 @@ def _is_line_start(text: str, position: int) -> bool:
     """Say whether a line starts here; what an outline says is only used where one does."""
     before = text[position - 1 : position]
     return before == "\n" or (before == "\r" and text[position : position + 1] != "\n")
+
+
+def find_fences(text: str) -> list[Span]:
+    """Return the code fences of a text, from the line that opens to the end of the one that closes.
+
+    One that is never closed is no fence: what follows it is most likely not code, and an edit
+    should not change what a far-away line is.
+    """
+    marks = [mark for sign in "`~" if sign in text for mark in find_fence_marks(text, sign)]
+    if not marks:
+        return []
+    marks.sort()
+    found: list[Span] = []
+    opening = ""
+    fence_start = 0
+    for (start, end, signs, may_close), closed in zip(marks, _find_closable(marks), strict=True):
+        if not opening:
+            if closed:
+                opening, fence_start = signs, start
+        elif may_close and signs.startswith(opening):
+            found.append(Span(fence_start, end))
+            opening = ""
+    return found
+
+
+def _find_closable(marks: list[FenceMark]) -> list[bool]:
+    """Say for each mark whether some later one would close it, in one pass from the end."""
+    longest = {"`": 0, "~": 0}
+    closed: list[bool] = []
+    for _, _, signs, may_close in reversed(marks):
+        closed.append(longest[signs[0]] >= len(signs))
+        if may_close and len(signs) > longest[signs[0]]:
+            longest[signs[0]] = len(signs)
+    closed.reverse()
+    return closed

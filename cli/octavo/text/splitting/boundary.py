@@ -6,10 +6,9 @@ An edit therefore moves only the boundaries near it: positions elsewhere keep th
 
 from __future__ import annotations
 
-from octavo.text.splitting.kernel import hash_boundaries, price_boundaries
-from octavo.text.splitting.loops import UNIT, weigh_hashes
+from octavo.text.splitting.kernel import hash_boundaries
 
-__all__ = ["UNIT", "hash_boundaries", "hash_boundary", "price_boundaries", "rehash", "weigh_hashes"]
+__all__ = ["hash_boundary", "rehash"]
 
 
 _MASK = 0xFFFFFFFF
@@ -21,6 +20,6 @@ def hash_boundary(text: str, position: int) -> int:
 
 
 def rehash(value: int) -> int:
-    """Return another hash of 32 bits for a hash, as if drawn anew."""
+    """Return another 32-bit hash for a hash, as if it were drawn again."""
     value = (value ^ value >> 16) * 0x85EBCA6B & _MASK
     return (value ^ value >> 13) * 0xC2B2AE35 & _MASK

@@ -7,7 +7,7 @@ ascending order, and what a border at each costs by its kind.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ __all__ = [
     "build_levels",
     "find_line_cuts",
     "find_word_cuts",
+    "select_cuts",
 ]
 
 
@@ -56,7 +57,7 @@ class CutLevel:
 
 
 def build_levels(fences: Sequence[Span], room: int) -> tuple[CutLevel, ...]:
-    """Return the ways to cut a block above `room` tokens, the most welcome first.
+    """Return the ways to cut a block above `room` tokens, the preferred one first.
 
     `fences` are the code fences of the text.
     """
@@ -81,7 +82,7 @@ def build_fine_levels(room: int) -> tuple[CutLevel, ...]:
 
 
 def _find_line_cuts(fences: Sequence[Span], text: str, span: Span) -> Cuts:
-    """Before lines with text in them, and rather at the edges of lists, tables and fences."""
+    """Cut before lines with text, and rather at the edges of lists, tables and fences."""
     places: list[int] = []
     prices: list[int] = []
     position = span.start
@@ -108,7 +109,7 @@ def _find_line_cuts(fences: Sequence[Span], text: str, span: Span) -> Cuts:
 
 
 def find_line_cuts(text: str, span: Span) -> Cuts:
-    """Before lines with text in them."""
+    """Cut before lines with text."""
     return _find_line_cuts((), text, span)
 
 
@@ -119,7 +120,7 @@ def _find_sentence_cuts(text: str, span: Span) -> Cuts:
 
 
 def find_word_cuts(text: str, span: Span) -> Cuts:
-    """Before white space, and after commas that need none."""
+    """Cut before white space, and after commas that need none."""
     places: list[int] = []
     prices: list[int] = []
     for match in _SPACE.finditer(text, span.start, span.end):
@@ -134,15 +135,22 @@ def find_word_cuts(text: str, span: Span) -> Cuts:
     return places, prices
 
 
+def select_cuts(places: Sequence[int], prices: Sequence[int], text: str, span: Span) -> Cuts:
+    """Cut at those of the given places that are inside the span."""
+    del text
+    first, last = bisect_right(places, span.start), bisect_left(places, span.end)
+    return places[first:last], prices[first:last]
+
+
 def _find_punctuation_cuts(text: str, span: Span) -> Cuts:
-    """After the punctuation inside what has no white space: addresses, minified code, data."""
+    """Cut after the punctuation inside what has no white space: addresses, minified code, data."""
     ends = [match.end() for match in _PUNCTUATION.finditer(text, span.start, span.end)]
     places = [end for end in ends if end < span.end and not is_inside_grapheme(text, end)]
     return places, [_PUNCTUATION_COST] * len(places)
 
 
 def _find_hashed_cuts(text: str, span: Span) -> Cuts:
-    """Before about every sixteenth of the characters, chosen by what they are."""
+    """Cut before about every sixteenth of the characters, chosen by what they are."""
     places: list[int] = []
     before = text[span.start]
     for position, sign in enumerate(text[span.start + 1 : span.end], span.start + 1):
@@ -157,7 +165,7 @@ def _find_hashed_cuts(text: str, span: Span) -> Cuts:
 
 
 def _find_grid_cuts(step: int, text: str, span: Span) -> Cuts:
-    """Each `step` characters or little more, where nothing tells one place from another."""
+    """Cut each `step` characters or little more, where nothing tells one place from another."""
     places: list[int] = []
     last = span.start
     # No place from last + step up to here is between graphemes.

@@ -27,16 +27,16 @@ def group_neighbours(
     borders: Sequence[int],
     sizes: Sequence[int],
     *,
-    most: int = 8,
-    least: int = 2,
-    room: int | None = None,
+    max_items: int = 8,
+    min_items: int = 2,
+    max_tokens: int | None = None,
 ) -> list[range]:
-    """Return ranges of item indices that cover all items in order, a group each.
+    """Return ranges of item indices that cover all items in order, one for each group.
 
     `borders` are the hashes of the text where items start, and `sizes` the items' tokens. A group
-    has at most `most` items, whose sizes add up to `room` at most; an item above the room is
-    alone. Groups have at least `least` items unless the room leaves no such way nearby. Of equal
-    ways the one whose groups start earlier wins. Time is linear in items times `most`.
+    has at most `max_items` items, whose sizes add up to at most `max_tokens`; a larger item is
+    alone. Groups have at least `min_items` items unless `max_tokens` leaves no such way nearby. Of
+    equal ways the one whose groups start earlier wins. Time is linear in items times `max_items`.
     """
     number = len(sizes)
     prices = [0] * (number + 1)
@@ -45,10 +45,10 @@ def group_neighbours(
     costs = [*weigh_hashes(map(rehash, borders)), 0]
     for end in range(1, number + 1):
         best = -1
-        for start in range(end - 1, max(end - most, 0) - 1, -1):
-            if room is not None and sums[end] - sums[start] > room and start < end - 1:
+        for start in range(end - 1, max(end - max_items, 0) - 1, -1):
+            if max_tokens is not None and sums[end] - sums[start] > max_tokens and start < end - 1:
                 break
-            price = prices[start] + max(least - (end - start), 0) * _MISSING_COST
+            price = prices[start] + max(min_items - (end - start), 0) * _MISSING_COST
             if best < 0 or price <= best:
                 best, back[end] = price, start
         prices[end] = best + _GROUP_COST + costs[end]
@@ -66,25 +66,27 @@ def build_tree(
     sizes: Sequence[int],
     *,
     size: int,
-    most: int = 8,
-    least: int = 2,
-    room: int | None = None,
+    max_items: int = 8,
+    min_items: int = 2,
+    max_tokens: int | None = None,
 ) -> list[list[range]]:
     """Return the levels of a tree over the items, from the leaves' parents to the root.
 
     Each level lists its groups of the level below as index ranges; a group of one hands its item
     up as it is, any other becomes an item of `size` tokens, whose border is that of its first.
-    No items, or one, have no levels. Raises FitError when no two neighbours of a level fit in the
-    room together, so that merging could not end.
+    No items, or one, have no levels. Raises FitError when no two neighbours of a level have at
+    most `max_tokens` together, so that merging could not end.
     """
     levels: list[list[range]] = []
     while len(sizes) > 1:
-        level = group_neighbours(borders, sizes, most=most, least=least, room=room)
+        level = group_neighbours(
+            borders, sizes, max_items=max_items, min_items=min_items, max_tokens=max_tokens
+        )
         if len(level) == len(sizes):
             pair = min(map(sum, pairwise(sizes)))
             raise FitError(
                 f"{len(sizes)} notes cannot be merged: any two neighbours have {pair} tokens or"
-                f" more together, and a prompt has room for {room}",
+                f" more together, and a prompt has room for {max_tokens}",
                 hint="ask for shorter notes, or use a model with a larger window",
             )
         levels.append(level)

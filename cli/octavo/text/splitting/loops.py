@@ -47,7 +47,7 @@ FenceMark = tuple[int, int, str, bool]
 
 
 def find_blank_lines(text: str, begin: int, stop: int) -> tuple[list[int], list[int]]:
-    """Return where runs of blank lines end between two places, and where those of two or more do.
+    """Return the ends of runs of blank lines between two positions, and of those of two or more.
 
     Each is the place behind the last line feed of a run. Lines that hold other white space are
     blank too, but do not count for the second list.
@@ -133,7 +133,7 @@ def hash_boundaries(text: str, positions: Sequence[int]) -> list[int]:
 
 
 def weigh_hashes(hashes: Iterable[int]) -> list[int]:
-    """Return what a border costs for each hash: 1 - (1 - h)^4 of UNIT, for h from 0 to 1.
+    """Return the cost of a boundary for each hash: 1 - (1 - h)^4 of UNIT, for h from 0 to 1.
 
     The steep start lets the few least hashes of a region win over most combinations of others,
     which is what makes two ways of cutting meet again soon after an edit.
@@ -151,7 +151,7 @@ def price_boundaries(text: str, positions: Sequence[int], prices: Sequence[int])
 def find_cheapest_cuts(
     sizes: Sequence[int], costs: Sequence[int], room: int, each: int, *, more: bool = False
 ) -> list[int]:
-    """Return where to cut a sequence of items so that the cuts together cost least.
+    """Return the cuts of a sequence of items whose total cost is lowest.
 
     `sizes` are those of the items, none of them above `room`, which no part is; `costs[i]` is paid
     for a cut before item i, and `each` for every part. The result lists the first item of every
@@ -201,11 +201,11 @@ def _find_common_cut(back: Sequence[int], starts: Sequence[int]) -> int:
     reached = bytearray(at + 1)
     for start in starts:
         reached[start] = 1
-    apart = len(starts)
+    open_ways = len(starts)
     # Whichever way has come back least goes back by one cut, until all have met.
-    while apart > 1 or not reached[at]:
+    while open_ways > 1 or not reached[at]:
         if reached[at]:
-            apart -= reached[back[at]]
+            open_ways -= reached[back[at]]
             reached[back[at]] = 1
         at -= 1
     return at

@@ -30,9 +30,14 @@ def _build_byte_letters() -> str:
 
 
 BYTE_LETTERS: Final = _build_byte_letters()
+_LETTERS: Final = dict(enumerate(BYTE_LETTERS))
+_BYTES: Final = {letter: byte for byte, letter in enumerate(BYTE_LETTERS)}
 
 _HEAP_FROM: Final = 48
 """Letters from which on a heap beats looking at all pairs again."""
+
+_MAX_REMEMBERED: Final = 500_000
+"""Words whose counts are kept; natural text repeats most of its words."""
 
 
 def merge_pairs(word: str, ranks: Mapping[tuple[str, str], int]) -> Sequence[str]:
@@ -83,12 +88,6 @@ def _merge_long_word(word: str, ranks: Mapping[tuple[str, str], int]) -> Sequenc
         push_pair(before[left], left)
         push_pair(left, after[left])
     return [part for part in parts if part]
-
-
-_LETTERS: Final = dict(enumerate(BYTE_LETTERS))
-_BYTES: Final = {letter: byte for byte, letter in enumerate(BYTE_LETTERS)}
-_MAX_REMEMBERED: Final = 500_000
-"""Words whose counts are kept; natural text repeats most of its words."""
 
 
 class ByteLevel:

@@ -46,9 +46,10 @@ def open_gguf_counter(path: Path) -> Counter:
 def get_word_tokenizer(
     path: Path,
 ) -> Callable[[str], Iterable[tuple[str, list[int] | None]]] | None:
-    """Return what gives a text's words and the numbers of their tokens; see ByteLevel.words.
+    """Return a function that splits a text into words with their token numbers.
 
-    None for a tokenizer of another kind. Raises UsageError when the file is not GGUF.
+    See ByteLevel.tokenize_words. None for a tokenizer of another kind.
+    Raises UsageError when the file is not GGUF.
     """
     metadata = read_metadata(path)
     words = find_word_pattern(str(metadata.scalars.get("tokenizer.ggml.pre", "")))
