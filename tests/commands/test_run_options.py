@@ -78,6 +78,12 @@ def test_a_wrong_value_in_a_file_is_told_with_its_line_and_one_fix(
     assert last == f"help: {fix}"
 
 
+def test_all_wrong_values_of_a_file_are_told_together(tmp_path, octavo):
+    (tmp_path / "octavo.toml").write_text('hedge = 1\nencoding = "nope"\nmax_cost = nan\n')
+    told = octavo("-C", tmp_path, *RUN).err
+    assert re.findall(r"octavo\.toml:(\d):1: error", told) == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

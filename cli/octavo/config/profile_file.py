@@ -98,6 +98,11 @@ class _ProfileReader(TomlFile):
 
     def read_settings(self, data: dict[str, Any], folder: Path) -> dict[str, Any]:
         """Return the defaults of options, with paths as seen from the file's folder."""
+        if isinstance(encoding := data.get("encoding"), str) and encoding:
+            from octavo.loaders._support.decoding import check_encoding  # noqa: PLC0415 - rarely given
+
+            hint = 'name one as Python does, for example encoding = "latin-1"'
+            self._report_usage_error(lambda: check_encoding(encoding), ("encoding",), hint)
         model = _build_settings_model()
         try:
             settings = model.model_validate(data, strict=True).model_dump(exclude_unset=True)
@@ -106,11 +111,6 @@ class _ProfileReader(TomlFile):
             for detail in error.errors(include_url=False, include_input=False):
                 self.report_validation_error(self.name, known, detail["loc"], detail)
             return {}
-        if encoding := settings.get("encoding"):
-            from octavo.loaders._support.decoding import check_encoding  # noqa: PLC0415 - rarely given
-
-            hint = 'name one as Python does, for example encoding = "latin-1"'
-            self._report_usage_error(lambda: check_encoding(encoding), ("encoding",), hint)
         for name in _PATH_SETTINGS & settings.keys():
             settings[name] = str(folder / Path(settings[name]).expanduser())
         return settings
