@@ -23,7 +23,7 @@ import octavo
 from octavo import errors
 from octavo.commands._cli.app import COMMANDS, load_command
 from octavo.commands._cli.main import run_command_line
-from octavo.commands._cli.output import event_log as events
+from octavo.commands._cli.output import event_log
 from octavo.pipeline.lookup import Lookup
 from octavo.pipeline.reader import read_pipeline
 from octavo.pipeline.registry import Registry
@@ -320,7 +320,7 @@ def _class(found: type[Any]) -> str:
 
 
 def _events() -> str:
-    about = inspect.getdoc(importlib.import_module(events.__name__)) or ""
+    about = inspect.getdoc(importlib.import_module(event_log.__name__)) or ""
     return (
         "# Events\n\n"
         + about

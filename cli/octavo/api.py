@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from octavo.config.profiles import resolve_model
+from octavo.config.run_options import RunOptions, check_numbers
 from octavo.engine.dispatch.budget import Allowance
 from octavo.engine.plan.plan import Plan, forecast
 from octavo.engine.report import Report, Result, Silence, Watch
@@ -92,20 +93,19 @@ def run(
     anything runs, BackendError when the backend is unusable, JournalError when the journal is.
     """
     watch = watch or Silence()
-    job = _build_job(
-        pipeline,
-        inputs,
-        model,
-        params,
-        watch=watch,
+    options = RunOptions(
         jobs=jobs,
         keep_going=keep_going,
         fresh=fresh,
         private=private,
         until=until,
         allow_partial=allow_partial,
-        allowance=Allowance(max_calls, max_tokens, max_cost, max_minutes),
+        max_calls=max_calls,
+        max_tokens=max_tokens,
+        max_cost=max_cost,
+        max_minutes=max_minutes,
     )
+    job = _build_job(pipeline, inputs, model, params, options, watch=watch)
     results: list[Result] = []
     report = run_blocking(execute(job, watch=watch, sink=results.append))
     if report.error is not None:
@@ -128,10 +128,8 @@ def plan(
     Raises FitError when a prompt cannot fit the model's window, UsageError or SpecErrors for wrong
     arguments or pipelines.
     """
-    job = _build_job(
-        pipeline, inputs, model, params, jobs=jobs, fresh=fresh, private=private, until=until
-    )
-    return run_blocking(forecast(job))
+    options = RunOptions(jobs=jobs, fresh=fresh, private=private, until=until)
+    return run_blocking(forecast(_build_job(pipeline, inputs, model, params, options)))
 
 
 def split(
@@ -226,19 +224,14 @@ def _build_job(
     inputs: Sequence[Source],
     model: str | Backend | None,
     params: Mapping[str, object] | None,
+    options: RunOptions,
     *,
     watch: Watch | None = None,
-    jobs: int | None = None,
-    keep_going: bool = False,
-    fresh: bool = False,
-    private: bool = False,
-    until: str | None = None,
-    allow_partial: float | None = None,
-    allowance: Allowance | None = None,
 ) -> Job:
+    check_numbers(options)
     registry = Registry()
     spec = load_pipeline(str(pipeline), registry)
-    spec = spec.truncate_after(until) if until else spec
+    spec = spec.truncate_after(options.until) if options.until else spec
     backend = None if model is None or isinstance(model, str) else model
     if backend is not None:
         profile = Profile(model=backend.model)
@@ -254,12 +247,14 @@ def _build_job(
         params=resolve_params(spec.params, params or {}),
         inputs=_iter_documents(inputs),
         profile=profile,
-        jobs=jobs,
-        keep_going=keep_going,
-        fresh=fresh,
-        private=private,
-        allowance=allowance or Allowance(),
-        allow_partial=allow_partial,
+        jobs=options.jobs,
+        keep_going=options.keep_going,
+        fresh=options.fresh,
+        private=options.private,
+        allowance=Allowance(
+            options.max_calls, options.max_tokens, options.max_cost, options.max_minutes
+        ),
+        allow_partial=options.allow_partial,
         registry=registry,
         backend=backend,
     )

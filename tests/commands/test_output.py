@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from octavo.commands._cli.options.run_options import ResultFormat
 from octavo.commands._cli.output.destinations import (
     CombinedFile,
     MirroredTree,
@@ -14,6 +13,7 @@ from octavo.commands._cli.output.destinations import (
     StandardOutput,
     open_destination,
 )
+from octavo.config.run_options import ResultFormat
 from octavo.errors import RunFailed, UsageError
 from octavo.inputs.discovery import Input
 from octavo.loaders.text import LOADER

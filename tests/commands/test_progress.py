@@ -4,10 +4,10 @@ import io
 
 import pytest
 
-from octavo.commands._cli.options.run_options import ProgressMode
 from octavo.commands._cli.progress.display import PlainDisplay, QuietDisplay
 from octavo.commands._cli.progress.watch import open_display
 from octavo.commands._cli.terminal import format_duration
+from octavo.config.run_options import ProgressMode
 from octavo.engine.report import DraftWatch, NoteWatch, Result, Totals
 from octavo.errors import Outcome, ReplyError
 from octavo.text.note import Note

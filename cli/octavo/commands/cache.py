@@ -59,8 +59,8 @@ def print_stats(
             sys.stdout.write("{}\n")
         return
     with Journal(find_journal_path()) as journal:
-        found = stats_of(journal)
-    text = dumps(asdict(found), ensure_ascii=False) if json else "\n".join(_format_stats(found))
+        stats = stats_of(journal)
+    text = dumps(asdict(stats), ensure_ascii=False) if json else "\n".join(_format_stats(stats))
     sys.stdout.write(text + "\n")
 
 
@@ -120,25 +120,25 @@ def _parse_measure(text: str, units: dict[str, int], option: str, examples: str)
     return ceil(min(float(match[1]) * units.get(match[2], 1), _MAX_MEASURE))
 
 
-def _format_stats(found: JournalStats) -> list[str]:
+def _format_stats(stats: JournalStats) -> list[str]:
     facts = [
-        ("journal", clean(found.path)),
-        ("size", _format_bytes(found.size)),
-        ("replies", f"{found.calls:,} ({_format_bytes(found.replies)})"),
-        ("texts", f"{found.texts:,}"),
-        ("vectors", f"{found.vectors:,}"),
-        ("runs", f"{found.runs:,}"),
+        ("journal", clean(stats.path)),
+        ("size", _format_bytes(stats.size)),
+        ("replies", f"{stats.calls:,} ({_format_bytes(stats.replies)})"),
+        ("texts", f"{stats.texts:,}"),
+        ("vectors", f"{stats.vectors:,}"),
+        ("runs", f"{stats.runs:,}"),
     ]
-    if found.since is not None:
-        facts.append(("since", time.strftime("%Y-%m-%d", time.localtime(found.since))))
-    if not found.vectors:
+    if stats.since is not None:
+        facts.append(("since", time.strftime("%Y-%m-%d", time.localtime(stats.since))))
+    if not stats.vectors:
         facts = [fact for fact in facts if fact[0] != "vectors"]
     lines = list(align_columns(facts))
-    if found.shares:
+    if stats.shares:
         rows = [("pipeline", "model", "runs", "calls")]
         rows += [
             (clean(each.pipeline), _shorten_hashes(each.model), f"{each.runs:,}", f"{each.calls:,}")
-            for each in found.shares
+            for each in stats.shares
         ]
         lines += ["", *align_columns(rows, right=(2, 3))]
     return lines

@@ -18,10 +18,10 @@ from typing import Annotated, cast
 
 import typer
 
-from octavo.commands._cli.options.run_options import FindingsFormat
 from octavo.commands._cli.output.findings_format import format_findings, summarize_for_github
 from octavo.commands._cli.output.lock_file import LOCK_NAME, LockEntry, read_lock
 from octavo.commands._cli.terminal import encode, print_stderr
+from octavo.config.run_options import FindingsFormat
 from octavo.errors import InputError, RunFailed, SpecErrors, UsageError
 from octavo.inputs.discovery import STDIN, find_inputs
 from octavo.inputs.reading import InputReader, read_documents
@@ -137,7 +137,7 @@ _MODEL_SUFFIXES = {".gguf", ".yaml", ".yml"}
 
 
 def find_stale_results(lock: Path, registry: Registry) -> Iterator[Finding]:
-    """Yield what of a lock's results no longer holds; reads files and asks nobody.
+    """Yield each result of a lock that no longer matches; reads files, sends nothing.
 
     Raises UsageError when the file is no lock.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import sys
@@ -16,10 +15,15 @@ import typer
 from typer.core import TyperGroup
 
 from octavo.commands._cli.invocation import Invocation, to_env_variable
-from octavo.commands._cli.options.run_options import declare_run_options
+from octavo.commands._cli.options.run_options import (
+    CONTEXT_PARAMETER,
+    declare_parameter,
+    set_parameters,
+)
 from octavo.commands._cli.terminal import align_columns, clean, redact
 from octavo.config.endpoint import resolve_endpoint
 from octavo.config.profiles import ModelChoice, read_config_files, resolve_model
+from octavo.config.run_options import RUN_OPTIONS
 from octavo.engine.journal.database import find_journal_path
 from octavo.errors import Position
 
@@ -33,9 +37,6 @@ config = typer.Typer(
     add_completion=False,
     invoke_without_command=True,
 )
-
-_ONE_LINE_OPTIONS = {"inputs", "param", "json", "dry_run"}
-"""Options that say what one command line wants, not how Octavo is set up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ def show_by_default(context: typer.Context) -> None:
         assert isinstance(context.command, TyperGroup)
         shown = context.command.get_command(context, "show")
         assert shown is not None
-        with shown.make_context("show", [], parent=context) as own:
-            shown.invoke(own)
+        with shown.make_context("show", [], parent=context) as inner:
+            shown.invoke(inner)
 
 
 def _show_settings(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed
@@ -66,18 +67,18 @@ def _show_settings(context: typer.Context, **values: Any) -> None:  # noqa: ANN4
     """
     invocation = context.find_object(Invocation) or Invocation()
     places = {name: each.position for name, each in invocation.settings.items()}
-    shown = [
+    settings = [
         _describe_option(context, name, values[name], places)
         for name in values
-        if name not in _ONE_LINE_OPTIONS
+        if RUN_OPTIONS[name].option.in_config
     ]
     choice = resolve_model(values["model"], cwd=Path.cwd(), env=os.environ)
     if values["model"] is None:
         origin = _strip_column(str(places["model"])) if "model" in places else "default"
-        shown = [
-            ShownSetting("model", choice.name, origin) if o.name == "model" else o for o in shown
+        settings = [
+            ShownSetting("model", choice.name, origin) if o.name == "model" else o for o in settings
         ]
-    shown.append(
+    settings.append(
         ShownSetting(
             "journal",
             str(find_journal_path()),
@@ -88,11 +89,11 @@ def _show_settings(context: typer.Context, **values: Any) -> None:  # noqa: ANN4
     read = [str(file.path) for file in read_config_files(Path.cwd())]
     if values["json"]:
         text = json.dumps(
-            {"settings": _as_object(shown), "profile": _as_object(profile), "files": read},
+            {"settings": _as_object(settings), "profile": _as_object(profile), "files": read},
             ensure_ascii=False,
         )
     else:
-        text = "\n".join(_as_lines(shown, profile, read))
+        text = "\n".join(_as_lines(settings, profile, read))
     sys.stdout.write(text + "\n")
 
 
@@ -167,9 +168,9 @@ def _as_object(found: list[ShownSetting]) -> dict[str, object]:
 
 
 def _as_lines(
-    shown: list[ShownSetting], profile: list[ShownSetting], read: list[str]
+    settings: list[ShownSetting], profile: list[ShownSetting], read: list[str]
 ) -> Iterator[str]:
-    rows = [(each.name, _format_value(each.value), each.origin) for each in shown]
+    rows = [(each.name, _format_value(each.value), each.origin) for each in settings]
     rows += [(f"profile.{each.name}", _format_value(each.value), each.origin) for each in profile]
     yield from (clean(line) for line in align_columns(rows))
     yield ""
@@ -184,16 +185,10 @@ def _redact_value(value: object) -> object:
     return redact(value) if isinstance(value, str) else value
 
 
-def _declare_show() -> None:
-    own = inspect.signature(declare_run_options, eval_str=True).parameters
-    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-    wanted = [each for name, each in own.items() if name not in _ONE_LINE_OPTIONS or name == "json"]
-    signature = inspect.Signature([*wanted, context])
-    _show_settings.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess] - read by inspect
-    _show_settings.__annotations__ = {
-        each.name: each.annotation for each in signature.parameters.values()
-    }
-    config.command("show")(_show_settings)
-
-
-_declare_show()
+_PARAMETERS = [
+    declare_parameter(each)
+    for each in RUN_OPTIONS.values()
+    if each.option.in_config or each.name == "json"
+]
+set_parameters(_show_settings, [*_PARAMETERS, CONTEXT_PARAMETER])
+config.command("show")(_show_settings)

@@ -6,7 +6,6 @@ The checks run one after the other, and none of them costs or changes much.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json as json_module
 import os
 import shutil
@@ -20,9 +19,9 @@ from typing import Annotated, Literal
 import typer
 
 from octavo.commands._cli.invocation import ENV_PREFIX, to_env_variable
-from octavo.commands._cli.options.run_options import declare_run_options
 from octavo.commands._cli.terminal import align_columns, clean, pluralize
 from octavo.config.profiles import ModelChoice, read_config_files, read_settings, resolve_model
+from octavo.config.run_options import RUN_OPTIONS
 from octavo.engine.journal.database import choose_journal, connect, find_journal_path
 from octavo.errors import BackendError, OctavoError, RunFailed, SpecErrors
 from octavo.pipeline.registry import Registry
@@ -95,7 +94,7 @@ class DoctorResult:
 
 
 class DoctorChecks:
-    """Looks at what a run with this `-m` would use."""
+    """Checks what a run with this `-m` would use."""
 
     def __init__(self, model: str | None) -> None:
         self._model = model
@@ -121,8 +120,8 @@ class DoctorChecks:
         journal = read_settings(Path.cwd()).get("journal")
         if journal is not None and to_env_variable("journal") not in os.environ:
             choose_journal(Path(str(journal.value)))
-        told = f"read {', '.join(read)}" if read else "no file; the defaults hold"
-        yield DoctorResult("configuration", "ok", told)
+        message = f"read {', '.join(read)}" if read else "no file; the defaults hold"
+        yield DoctorResult("configuration", "ok", message)
         if unknown := _find_unknown_variables():
             names = ", ".join(unknown)
             hint = "`octavo config show` lists what can be set"
@@ -134,8 +133,8 @@ class DoctorChecks:
             kind = Registry().get_backend(choice.backend)
             # The window is left out, so that the server is asked and not only the profile.
             backend = kind.open(choice.model, choice.profile.model_copy(update={"window": None}))
-            told = f"{choice.profile.model} ({choice.origin or 'nothing is configured'})"
-            yield DoctorResult("model", "ok", told)
+            message = f"{choice.profile.model} ({choice.origin or 'nothing is configured'})"
+            yield DoctorResult("model", "ok", message)
             known = backend.known
         except OctavoError as error:
             yield DoctorResult("model", "fail", error.message, error.hint)
@@ -201,7 +200,7 @@ async def _check_contact(backend: Backend) -> DoctorResult | tuple[Capabilities,
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             # Where contact would start a server, what is known without it has to do.
             known = backend.known if isinstance(backend, Starting) else await backend.contact()
-            told = await backend.check() if isinstance(backend, Checking) else "ready"
+            message = await backend.check() if isinstance(backend, Checking) else "ready"
     except TimeoutError:
         message = f"no answer within {_TIMEOUT_SECONDS:g} s"
         return DoctorResult("backend", "fail", message, "start the server, or check base_url")
@@ -211,16 +210,16 @@ async def _check_contact(backend: Backend) -> DoctorResult | tuple[Capabilities,
         return DoctorResult("backend", "fail", error.message, error.hint)
     finally:
         await backend.close()
-    return known, DoctorResult("backend", "ok", told)
+    return known, DoctorResult("backend", "ok", message)
 
 
 def _check_tokens(
     backend: Backend, choice: ModelChoice, known: Capabilities
 ) -> Iterator[DoctorResult]:
-    told: list[str] = []
+    notices: list[str] = []
     name = choice.profile.tokenizer or known.tokenizer or find_tokenizer(backend.model)
     try:
-        counting = get_counter(name, told.append)
+        counting = get_counter(name, notices.append)
         counting.count("one two three")
     except OctavoError as error:
         yield DoctorResult("tokenizer", "fail", error.message, error.hint)
@@ -256,7 +255,7 @@ def _find_unknown_variables() -> list[str]:
         command = pending.pop()
         known.update(to_env_variable(option.name) for option in command.params if option.name)
         pending += getattr(command, "commands", {}).values()
-    known.update(map(to_env_variable, inspect.signature(declare_run_options).parameters))
+    known.update(map(to_env_variable, RUN_OPTIONS))
     return sorted(
         name for name in os.environ if name.startswith(f"{ENV_PREFIX}_") and name not in known
     )

@@ -12,7 +12,7 @@ from typing import Any
 from octavo.commands._cli.build_job import build_job
 from octavo.commands._cli.error_report import describe
 from octavo.commands._cli.options.pipeline_commands import build_pipeline_group
-from octavo.commands._cli.options.run_options import RunOptions
+from octavo.commands._cli.options.run_options import RunRequest
 from octavo.commands._cli.progress.watch import open_display
 from octavo.commands._cli.terminal import align_columns, format_duration, pluralize, print_stderr
 from octavo.engine.dispatch.budget import Allowance
@@ -22,17 +22,17 @@ from octavo.engine.plan.predict import SecondAttempts
 __all__ = ["plan", "print_plan"]
 
 
-def print_plan(order: RunOptions) -> int:
+def print_plan(request: RunRequest) -> int:
     """Print the plan of a run as a table or as JSON; return the exit code.
 
     That is 1 when an input cannot be read or the journal's replies would fail a document again, and
     2 when an unreadable input is the only one.
     """
-    from octavo.engine.plan.plan import forecast  # noqa: PLC0415 - only once the order is valid
+    from octavo.engine.plan.plan import forecast  # noqa: PLC0415 - only once the request is valid
 
-    display = open_display(order.progress, sys.stderr, quiet=order.quiet)
+    display = open_display(request.options.progress, sys.stderr, quiet=request.options.quiet)
     try:
-        found = asyncio.run(forecast(build_job(order, display), watch=display))
+        found = asyncio.run(forecast(build_job(request, display), watch=display))
     finally:
         display.close()
     for error in found.unreadable:
@@ -45,8 +45,8 @@ def print_plan(order: RunOptions) -> int:
         print_stderr("the journal has replies of no use; `octavo runs retry` asks for them again")
     text = (
         json.dumps(_as_object(found))
-        if order.json
-        else "\n".join([*_as_lines(found), *_warn_of_limits(found, order.allowance)])
+        if request.options.json
+        else "\n".join([*_as_lines(found), *_warn_of_limits(found, request.allowance)])
     )
     sys.stdout.write(text + "\n")
     return int(bool(found.unreadable or found.failing))
@@ -203,13 +203,9 @@ def _format_range(low: int, high: int) -> str:
     return f"{low:,}" if low == high else f"{low:,}-{high:,}"
 
 
-def _perform(order: RunOptions) -> int:
-    return print_plan(order)
-
-
 plan = build_pipeline_group(
     "plan",
     "Say what a run would do: calls, tokens, cost, time, and why. Sends nothing.\n\n"
     "Takes the same options as `octavo run`.",
-    _perform,
+    print_plan,
 )

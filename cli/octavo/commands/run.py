@@ -10,7 +10,7 @@ from pathlib import Path
 from octavo.commands._cli.build_job import build_job, may_have_several_results, reads_only_stdin
 from octavo.commands._cli.error_report import find_exit_code
 from octavo.commands._cli.options.pipeline_commands import build_pipeline_group
-from octavo.commands._cli.options.run_options import FindingsFormat, ProgressMode, RunOptions
+from octavo.commands._cli.options.run_options import RunRequest
 from octavo.commands._cli.output.destinations import MirroredTree, open_destination
 from octavo.commands._cli.output.event_log import EventLog
 from octavo.commands._cli.output.findings_format import format_findings, summarize_for_github
@@ -26,6 +26,7 @@ from octavo.commands._cli.progress.watch import CallLogger, combine_watches, ope
 from octavo.commands._cli.signals import run_interruptibly
 from octavo.commands._cli.terminal import encode, format_duration, pluralize
 from octavo.commands.plan import print_plan
+from octavo.config.run_options import FindingsFormat, ProgressMode
 from octavo.engine.journal.database import find_journal_path
 from octavo.engine.report import Report, Watch
 from octavo.engine.run.execute import execute
@@ -39,15 +40,16 @@ _REFRESH_SECONDS = 0.5
 """Seconds between two updates of the display."""
 
 
-def _run_pipeline(order: RunOptions) -> int:
-    """Run the order and return the exit code; what ends the whole run is raised."""
-    if order.dry_run:
-        return print_plan(order)
-    if order.events is None:
-        return _run_with_events(order, None)
-    events = EventLog(order.events)
+def _run_pipeline(request: RunRequest) -> int:
+    """Run the request and return the exit code; what ends the whole run is raised."""
+    options = request.options
+    if options.dry_run:
+        return print_plan(request)
+    if options.events is None:
+        return _run_with_events(request, None)
+    events = EventLog(options.events)
     try:
-        code = _run_with_events(order, events)
+        code = _run_with_events(request, events)
     except BaseException as error:
         events.write_end(find_exit_code(error), error)
         raise
@@ -55,34 +57,38 @@ def _run_pipeline(order: RunOptions) -> int:
     return code
 
 
-def _run_with_events(order: RunOptions, events: EventLog | None) -> int:
-    kind = choose_result_format(order.format, order.output)
-    several = may_have_several_results(order) and not order.pipeline.gather
-    lines = any(use.type.finds for use in order.pipeline.steps)
-    output = open_destination(order.output, several=several, format=kind, lines=lines)
-    display = open_display(order.progress, sys.stderr, quiet=order.quiet)
-    verbose = [CallLogger(display)] if order.verbose and not order.quiet else []
+def _run_with_events(request: RunRequest, events: EventLog | None) -> int:
+    options = request.options
+    kind = choose_result_format(options.format, options.output)
+    several = may_have_several_results(options) and not request.pipeline.gather
+    lines = any(use.type.finds for use in request.pipeline.steps)
+    output = open_destination(options.output, several=several, format=kind, lines=lines)
+    display = open_display(options.progress, sys.stderr, quiet=options.quiet)
+    verbose = [CallLogger(display)] if options.verbose and not options.quiet else []
     watch = combine_watches(display, *verbose, *([events] if events else []))
     inventory: LockRecorder | None = None
     try:
-        job = build_job(order, watch, output)
-        if order.changed_since is not None and job.inputs == ():
-            watch.notice(f"no document has changed since {order.changed_since}")
+        job = build_job(request, watch, output)
+        if options.changed_since is not None and job.inputs == ():
+            watch.notice(f"no document has changed since {options.changed_since}")
             return 0
         if verbose:
-            watch.notice(f"model {job.profile.model}, {_describe_journal(order)}")
+            watch.notice(f"model {job.profile.model}, {_describe_journal(request)}")
         if events is not None:
             events.run_facts = _as_run_facts(job)
-        front_matter = _build_front_matter(order, job) if order.front_matter else None
+        front_matter = _build_front_matter(request, job) if options.front_matter else None
         form = open_formatter(
             kind, alone=isinstance(output, MirroredTree), front_matter=front_matter
         )
-        deferred = order.output_format is not FindingsFormat.TEXT
         delivery = ResultWriter(
-            form, output, display, deferred=deferred, accepted=order.allow_partial
+            form,
+            output,
+            display,
+            findings_later=options.output_format is not FindingsFormat.TEXT,
+            required_share=options.allow_partial,
         )
-        if order.lock and not order.private and output.folder is not None:
-            inventory = delivery.lock_recorder = LockRecorder(order, job, output.folder)
+        if options.lock and not options.private and output.folder is not None:
+            inventory = delivery.lock_recorder = LockRecorder(request, job, output.folder)
         report = run_interruptibly(
             _execute_job(job, display, watch, delivery),
             first=lambda: display.write_line(
@@ -93,7 +99,7 @@ def _run_with_events(order: RunOptions, events: EventLog | None) -> int:
     except BaseException as error:
         display.close()
         if not isinstance(error, BrokenPipeError):
-            _explain_resume(order, display, display.run)
+            _explain_resume(request, display, display.run)
         raise
     finally:
         output.discard()
@@ -102,11 +108,11 @@ def _run_with_events(order: RunOptions, events: EventLog | None) -> int:
     display.close()
     if events is not None:
         events.report = report
-    return _conclude(order, display, delivery, report)
+    return _conclude(request, display, delivery, report)
 
 
-def _describe_journal(order: RunOptions) -> str:
-    return "no journal" if order.private else f"journal {find_journal_path()}"
+def _describe_journal(request: RunRequest) -> str:
+    return "no journal" if request.options.private else f"journal {find_journal_path()}"
 
 
 def _as_run_facts(job: Job) -> dict[str, str]:
@@ -118,7 +124,7 @@ def _as_run_facts(job: Job) -> dict[str, str]:
     }
 
 
-def _build_front_matter(order: RunOptions, job: Job) -> FrontMatter:
+def _build_front_matter(request: RunRequest, job: Job) -> FrontMatter:
     kind, _, name = job.profile.model.partition(":")
     is_file = name.endswith((".gguf", ".yaml", ".yml"))
     return FrontMatter(
@@ -126,7 +132,7 @@ def _build_front_matter(order: RunOptions, job: Job) -> FrontMatter:
         digest=job.pipeline.digest,
         # Where the file lies says nothing of the result.
         model=f"{kind}:{Path(name).name}" if is_file else job.profile.model,
-        params={name: job.params[name] for name in order.params},
+        params={name: job.params[name] for name in request.params},
     )
 
 
@@ -152,41 +158,45 @@ async def _execute_job(job: Job, display: Display, watch: Watch, delivery: Resul
     return report
 
 
-def _conclude(order: RunOptions, display: Display, delivery: ResultWriter, report: Report) -> int:
+def _conclude(request: RunRequest, display: Display, delivery: ResultWriter, report: Report) -> int:
+    options = request.options
     if report.documents > 1:
-        for line in () if order.progress is ProgressMode.NONE else delivery.summary.format_lines():
+        for line in (
+            () if options.progress is ProgressMode.NONE else delivery.summary.format_lines()
+        ):
             display.notice(line)
         display.notice(_format_summary(report))
-    if order.verbose and (line := _format_reuse(report)) is not None:
+    if options.verbose and (line := _format_reuse(report)) is not None:
         display.notice(line)
     if report.error is not None:
-        _explain_resume(order, display, report.run)
+        _explain_resume(request, display, report.run)
         raise report.error
-    _write_findings(order, delivery)
+    _write_findings(request, delivery)
     if report.unopened:
         display.notice("no further document was started after the failure; -k starts them all")
     failed = report.partial or any(finding.fails for finding in delivery.findings)
-    if order.exit_zero or not (report.failed or failed):
+    if options.exit_zero or not (report.failed or failed):
         return 0
     if not report.failed and not report.partial:
         return RunFailed.exit_code
     nothing_ran = report.failed == report.documents and not report.totals.calls
     if nothing_ran and {error.exit_code for error in delivery.failures} == {2}:
         return 2
-    _explain_resume(order, display, report.run, failed=True)
+    _explain_resume(request, display, report.run, failed=True)
     return RunFailed.exit_code
 
 
-def _write_findings(order: RunOptions, delivery: ResultWriter) -> None:
+def _write_findings(request: RunRequest, delivery: ResultWriter) -> None:
     """Write what stands for all documents together."""
-    if order.output_format is FindingsFormat.TEXT or not any(
-        use.type.finds for use in order.pipeline.steps
+    options = request.options
+    if options.output_format is FindingsFormat.TEXT or not any(
+        use.type.finds for use in request.pipeline.steps
     ):
         return
-    sys.stdout.buffer.write(encode(format_findings(delivery.findings, order.output_format)))
+    sys.stdout.buffer.write(encode(format_findings(delivery.findings, options.output_format)))
     sys.stdout.flush()
-    if order.output_format is FindingsFormat.GITHUB:
-        summarize_for_github(delivery.findings, f"octavo run {order.pipeline.name}")
+    if options.output_format is FindingsFormat.GITHUB:
+        summarize_for_github(delivery.findings, f"octavo run {request.pipeline.name}")
 
 
 def _format_summary(report: Report) -> str:
@@ -216,10 +226,13 @@ def _format_reuse(report: Report) -> str | None:
     )
 
 
-def _explain_resume(order: RunOptions, display: Display, run: str, *, failed: bool = False) -> None:
-    if not run or order.private:
+def _explain_resume(
+    request: RunRequest, display: Display, run: str, *, failed: bool = False
+) -> None:
+    options = request.options
+    if not run or options.private:
         return
-    if reads_only_stdin(order.inputs):
+    if reads_only_stdin(options.inputs):
         display.notice("the same command goes on; what was answered is not asked again")
     elif failed:
         display.notice(f"`octavo runs retry {run}` asks again for what failed, and nothing else")

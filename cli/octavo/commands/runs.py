@@ -98,8 +98,8 @@ def show_run(
         entries = [_as_call(entry) for entry in ledger] if calls else _count_outcomes(ledger)
         rates = {"hit_rate": reuse.rate, "ideal_hit_rate": reuse.ideal_rate} if reuse else {}
         rates = {name: round(rate, 4) for name, rate in rates.items()}
-        told = {**_as_object(row), **rates, "calls" if calls else "ledger": entries}
-        _write_stdout(_to_json_line(told))
+        row_object = {**_as_object(row), **rates, "calls" if calls else "ledger": entries}
+        _write_stdout(_to_json_line(row_object))
         return
     _write_stdout(
         "\n".join([*_format_facts(row, reuse), "", *_format_ledger(ledger, calls=calls)]) + "\n"

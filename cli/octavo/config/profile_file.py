@@ -13,21 +13,23 @@
 
 TOML has no null: an option of the text "null" removes that field from requests. A model that is a
 file (`llama:./model.gguf`) is looked for beside this file. Beside profiles stand the defaults of
-options, as `settings` has them: `jobs = 4`, `exclude = ["drafts/"]`.
+options, as `run_options` declares them: `jobs = 4`, `exclude = ["drafts/"]`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from octavo.config.endpoint import require_allowed_options, resolve_endpoint
 from octavo.config.paths import PYPROJECT_FILE
-from octavo.config.settings import Settings, resolve_setting_paths
+from octavo.config.run_options import RUN_OPTIONS
 from octavo.config.toml_file import TomlFile, TomlKeys, read_config_text
 from octavo.diagnostics import Source
 from octavo.errors import Position, UsageError
@@ -37,6 +39,9 @@ __all__ = ["ProfileFile", "read_profile_file", "resolve_profile_paths"]
 
 
 _OTHER_KEYS = ("default", "model", "profiles")
+_PATH_SETTINGS = {"journal", *(name for name, each in RUN_OPTIONS.items() if each.option.path)}
+"""Settings that name files, which are relative to the file that says them."""
+
 _KEY_HEADERS = {
     "authorization",
     "proxy-authorization",
@@ -61,7 +66,7 @@ class ProfileFile:
     """A profile's name, or `BACKEND:NAME`."""
     default_position: Position | None = None
     """Where the default is written."""
-    settings: Settings = field(default_factory=Settings)
+    settings: Mapping[str, object] = field(default_factory=dict[str, object])
     """Its defaults of options."""
     positions: Mapping[str, Position] = field(default_factory=dict[str, Position])
     """Where each of them is written, and each key of a profile: `profiles.lab.base_url`."""
@@ -91,16 +96,24 @@ def read_profile_file(path: Path) -> ProfileFile:
 class _ProfileReader(TomlFile):
     """Checks what our files may say."""
 
-    def read_settings(self, data: dict[str, Any], folder: Path) -> Settings:
+    def read_settings(self, data: dict[str, Any], folder: Path) -> dict[str, Any]:
         """Return the defaults of options, with paths as seen from the file's folder."""
+        if isinstance(encoding := data.get("encoding"), str) and encoding:
+            from octavo.loaders._support.decoding import check_encoding  # noqa: PLC0415 - rarely given
+
+            hint = 'name one as Python does, for example encoding = "latin-1"'
+            self._report_usage_error(lambda: check_encoding(encoding), ("encoding",), hint)
+        model = _build_settings_model()
         try:
-            found = Settings.model_validate(data, strict=True)
+            settings = model.model_validate(data, strict=True).model_dump(exclude_unset=True)
         except ValidationError as error:
-            known = {*Settings.model_fields, *_OTHER_KEYS}
+            known = {*model.model_fields, *_OTHER_KEYS}
             for detail in error.errors(include_url=False, include_input=False):
                 self.report_validation_error(self.name, known, detail["loc"], detail)
-            return Settings()
-        return resolve_setting_paths(found, folder)
+            return {}
+        for name in _PATH_SETTINGS & settings.keys():
+            settings[name] = str(folder / Path(settings[name]).expanduser())
+        return settings
 
     def take_default(self, data: dict[str, Any]) -> tuple[str | None, Position | None]:
         """Take what the file wants used, and where it says so, out of the data."""
@@ -181,15 +194,35 @@ class _ProfileReader(TomlFile):
             self._report_usage_error(lambda: resolve_endpoint(profile, {}), (*keys, "base_url"))
             self._report_usage_error(lambda: require_allowed_options(profile), (*keys, "options"))
 
-    def _report_usage_error(self, attempt: Callable[[], object], keys: TomlKeys) -> None:
-        """Turn what the backend would refuse into a problem at its place."""
+    def _report_usage_error(
+        self, attempt: Callable[[], object], keys: TomlKeys, hint: str = ""
+    ) -> None:
+        """Turn what would be refused later into a problem at its place."""
         try:
             attempt()
         except UsageError as error:
-            wrong = self.build_error("wrong-value", error.message, keys, error.hint or "correct it")
+            hint = hint or error.hint or "correct it"
+            wrong = self.build_error("wrong-value", error.message, keys, hint)
             if "password" in error.message:
                 wrong.position = replace(wrong.position, source="")
             self.report_error(wrong)
+
+
+@cache
+def _build_settings_model() -> type[BaseModel]:
+    """Return what checks the defaults of options; only for a file, since building it takes time."""
+    fields: dict[str, Any] = {"journal": (str, None)}
+    for name, declared in RUN_OPTIONS.items():
+        kind, bounds = declared.type, declared.option.bounds
+        if declared.repeatable:
+            kind = list[str]
+        elif issubclass(kind, StrEnum):
+            kind = Literal[tuple(each.value for each in kind)]
+        elif bounds is not None:
+            kind = Annotated[kind, Field(gt=bounds.above, le=bounds.most)]
+        if declared.option.in_files:
+            fields[name] = (kind, None)
+    return create_model("Settings", __config__=ConfigDict(extra="forbid"), **fields)
 
 
 def resolve_profile_paths(profile: Profile, folder: Path) -> Profile:

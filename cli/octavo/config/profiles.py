@@ -115,7 +115,7 @@ def read_settings(cwd: Path) -> dict[str, ConfigValue]:
     """
     result: dict[str, ConfigValue] = {}
     for file in reversed(read_config_files(cwd)):
-        for name, value in file.settings.model_dump(exclude_unset=True).items():
+        for name, value in file.settings.items():
             result[name] = ConfigValue(value, file.positions[name])
         if file.default is not None and file.default_position is not None:
             result["model"] = ConfigValue(file.default, file.default_position)

@@ -30,7 +30,6 @@ _EXPECTED_TYPES = {
     "sequence_str": "a list such as ['a', 'b']",
     "is_instance_of": "a list such as ['a', 'b']",
     "tuple_type": "a list such as ['a', 'b']",
-    "greater_than": "a number above 0",
 }
 _NAME = re.compile(r'"([^"]*)"|\'([^\']*)\'|([A-Za-z0-9_-]+)')
 _HEADER = re.compile(r"\s*\[{1,2}\s*([^\]]+?)\s*\]")
@@ -128,6 +127,10 @@ class TomlFile:
         elif kind in {"literal_error", "enum"}:
             choices = str(detail.get("ctx", {}).get("expected", ""))
             self.report("wrong-value", f"{name!r} cannot be that", keys, f"write {choices}")
+        elif kind == "greater_than":
+            bound = detail.get("ctx", {}).get("gt", 0)
+            message = f"{name!r} must be a number above {bound:g}"
+            self.report("wrong-type", message, keys, f"write a number above {bound:g}")
         else:
             wanted = _EXPECTED_TYPES.get(kind, "a table" if len(keys) == 2 else "something else")
             message = f"{name!r} must be {wanted}"

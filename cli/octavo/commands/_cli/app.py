@@ -114,9 +114,7 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from octavo.commands.version import version  # noqa: PLC0415 - reads the installed metadata
-
-        version()
+        import_module("octavo.commands.version").version()
         raise typer.Exit
 
 
@@ -173,7 +171,7 @@ def apply_global_options(
     ] = False,
 ) -> None:
     """Fold documents of any length through a language model."""
-    del directory, env_file, debug, version  # read by `shell` and by their callbacks
+    del directory, env_file, debug, version  # read by `run_command_line` and by their callbacks
     if journal:
         from octavo.engine.journal.database import choose_journal  # noqa: PLC0415 - rarely given
 

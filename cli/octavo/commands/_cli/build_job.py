@@ -1,18 +1,18 @@
-"""From what a command line asks to a job that the engine can run."""
+"""Builds the job that the engine runs from what the command line asks."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
-from octavo.commands._cli.options.run_options import RunOptions
+from octavo.commands._cli.options.run_options import RunRequest
 from octavo.commands._cli.output.destinations import Destination, MirroredTree
 from octavo.commands._cli.terminal import redact
+from octavo.config.run_options import DeclaredOption, RunOptions, check_bounds
 from octavo.engine.report import Watch
 from octavo.engine.run.job import Job
-from octavo.errors import InputError, UsageError
+from octavo.errors import InputError
 from octavo.inputs.changed_files import ChangedFiles
 from octavo.inputs.discovery import STDIN, Input, InputSelection, can_be_many, find_inputs
 from octavo.inputs.reading import InputReader
@@ -24,31 +24,23 @@ from octavo.text.document import Document
 __all__ = ["build_job", "may_have_several_results", "reads_only_stdin"]
 
 
-def build_job(order: RunOptions, watch: Watch, output: Destination | None = None) -> Job:
-    """Return the job; inputs whose results have no place in `output` become errors in their place.
+def build_job(request: RunRequest, watch: Watch, output: Destination | None = None) -> Job:
+    """Build the job; an input whose result has no place in `output` becomes an error.
 
     Raises UsageError, SpecError or InputError for what is wrong before anything runs.
     """
-    limits = {f"--max-{name}": value for name, value in asdict(order.allowance).items()}
-    for option, value in {"--jobs": order.jobs, "--timeout": order.timeout, **limits}.items():
-        if value is not None and not value > 0:  # which not-a-number is not, either
-            raise UsageError(f"{option} {value} is not above 0", hint="give more, or leave it out")
-    if order.hedge is not None and not order.hedge > 1:
-        hint = "write how many times as long as usual a call may take, for example --hedge 2.5"
-        raise UsageError(f"--hedge {order.hedge:g} is not above 1", hint=hint)
-    pipeline = order.pipeline.truncate_after(order.until) if order.until else order.pipeline
-    share = order.allow_partial
-    if share is not None and not 0 < share <= 1:
-        hint = "write the share of a document that is enough, for example --allow-partial 0.98"
-        raise UsageError(f"--allow-partial {share:g} is not between 0 and 1", hint=hint)
-    params = resolve_params(order.pipeline.params, order.params)
-    profile = _choose_profile(order, watch)
-    reading = InputReader(order.encoding, order.text_column)
-    found = _find_inputs(order, output)
+    options, pipeline = request.options, request.pipeline
+    check_bounds(options, _write_option)
+    if options.until:
+        pipeline = pipeline.truncate_after(options.until)
+    params = resolve_params(request.pipeline.params, request.params)
+    profile = _choose_profile(options, watch)
+    reading = InputReader(options.encoding, options.text_column)
+    found = _find_inputs(options, output)
     inputs: Iterable[Document | InputError] = (
         _read_documents(found, reading, output) if found else ()
     )
-    if reads_only_stdin(order.inputs):
+    if reads_only_stdin(options.inputs):
         # Read before the run starts: a thread that waits for the keyboard cannot be interrupted.
         inputs = tuple(inputs)
     return Job(
@@ -56,26 +48,31 @@ def build_job(order: RunOptions, watch: Watch, output: Destination | None = None
         params=params,
         inputs=inputs,
         profile=profile,
-        jobs=order.jobs,
-        keep_going=order.keep_going,
-        fresh=order.fresh,
-        generation=order.invocation.generation,
-        base=order.invocation.base,
-        retry=order.invocation.retry,
-        allowance=order.allowance,
-        allow_partial=order.allow_partial,
-        private=order.private,
-        measured=order.json or order.format is not None or order.verbose,
-        command=_to_repeatable_command(order.invocation.command),
+        jobs=options.jobs,
+        keep_going=options.keep_going,
+        fresh=options.fresh,
+        generation=request.invocation.generation,
+        base=request.invocation.base,
+        retry=request.invocation.retry,
+        allowance=request.allowance,
+        allow_partial=options.allow_partial,
+        private=options.private,
+        measured=options.json or options.format is not None or options.verbose,
+        command=_to_repeatable_command(request.invocation.command),
     )
 
 
-def may_have_several_results(order: RunOptions) -> bool:
+def _write_option(declared: DeclaredOption, value: float) -> str:
+    short = declared.option.bounds is not None and declared.option.bounds.example is not None
+    return f"{declared.flag} {value:g}" if short else f"{declared.flag} {value}"
+
+
+def may_have_several_results(options: RunOptions) -> bool:
     """Return whether there may be several results, by the inputs' names and kinds."""
     loaders = Registry().list_loaders()
-    return len(order.inputs) > 1 or any(
-        can_be_many(each, loaders, order.text_column)
-        for each in (*order.inputs, *filter(None, [order.stdin_filename]))
+    return len(options.inputs) > 1 or any(
+        can_be_many(each, loaders, options.text_column)
+        for each in (*options.inputs, *filter(None, [options.stdin_filename]))
     )
 
 
@@ -84,18 +81,18 @@ def reads_only_stdin(inputs: tuple[str, ...]) -> bool:
     return inputs in {(), (STDIN,)}
 
 
-def _find_inputs(order: RunOptions, output: Destination | None) -> Iterable[Input | InputError]:
-    changed = ChangedFiles(order.changed_since) if order.changed_since is not None else None
+def _find_inputs(options: RunOptions, output: Destination | None) -> Iterable[Input | InputError]:
+    changed = ChangedFiles(options.changed_since) if options.changed_since is not None else None
     selection = InputSelection(
-        include=order.glob,
-        exclude=order.exclude,
-        gitignore=order.gitignore,
+        include=options.glob,
+        exclude=options.exclude,
+        gitignore=options.gitignore,
         changed=changed,
-        stdin_name=order.stdin_filename,
+        stdin_name=options.stdin_filename,
         # What an earlier run has written there is no input of this one.
         leave_out=output.root if isinstance(output, MirroredTree) else None,
     )
-    found = find_inputs(order.inputs, selection, loaders=Registry().list_loaders())
+    found = find_inputs(options.inputs, selection, loaders=Registry().list_loaders())
     # Git is asked before anything runs, so that it can refuse.
     return found if changed is None else list(found)
 
@@ -113,25 +110,25 @@ def _read_documents(
                 yield document if error is None else error
 
 
-def _choose_profile(order: RunOptions, watch: Watch) -> Profile:
+def _choose_profile(options: RunOptions, watch: Watch) -> Profile:
     from octavo.config.profiles import resolve_model  # noqa: PLC0415 - reads configuration files
 
-    choice = resolve_model(order.model, cwd=Path.cwd(), env=os.environ)
+    choice = resolve_model(options.model, cwd=Path.cwd(), env=os.environ)
     for notice in choice.notices:
         watch.notice(notice)
-    asked = {"timeout": order.timeout, "hedge": order.hedge}
-    given = {name: value for name, value in asked.items() if value is not None}
-    return choice.profile.model_copy(update=given) if given else choice.profile
+    given = {"timeout": options.timeout, "hedge": options.hedge}
+    overrides = {name: value for name, value in given.items() if value is not None}
+    return choice.profile.model_copy(update=overrides) if overrides else choice.profile
 
 
 def _to_repeatable_command(command: tuple[str, ...]) -> tuple[str, ...]:
     """Return the command line that does the same from any directory, without keys."""
     rest = list(command)
-    kept = ["-C", str(Path.cwd())]
+    prefix = ["-C", str(Path.cwd())]
     while rest and rest[0].startswith("-"):  # options of the program itself
         name, equals, value = rest.pop(0).partition("=")
         if name in {"-C", "--env-file", "--journal"} and not equals:
             value = rest.pop(0)
         if name in {"--env-file", "--journal"}:
-            kept += [name, str(Path.cwd() / value)]
-    return (*kept, *(redact(word) for word in rest)) if rest else ()
+            prefix += [name, str(Path.cwd() / value)]
+    return (*prefix, *(redact(word) for word in rest)) if rest else ()

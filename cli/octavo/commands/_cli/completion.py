@@ -77,43 +77,43 @@ def describe_command(command: Any) -> dict[str, Any]:  # noqa: ANN401 - the libr
 
 
 def _find_candidates(words: Sequence[str], incomplete: str) -> Iterator[_Candidate]:
-    """Yield what may stand after the words; more than what begins like `incomplete`."""
+    """Yield candidates for the next word, including some that do not start with `incomplete`."""
     table = _load_table()
-    rest = list(words)
-    while rest and rest[0].startswith("-"):
-        name = rest.pop(0)
+    remaining = list(words)
+    while remaining and remaining[0].startswith("-"):
+        name = remaining.pop(0)
         option = table["options"].get(name)
         if option is not None and option["takes"]:
-            if not rest:
+            if not remaining:
                 return
-            rest.pop(0)
-    if not rest:
+            remaining.pop(0)
+    if not remaining:
         yield from _complete_options(table["options"], words, incomplete)
         if not incomplete.startswith("-"):
             yield from (_Candidate(name, each["about"]) for name, each in table["commands"].items())
         return
-    name, *rest = rest
+    name, *remaining = remaining
     if (command := table["commands"].get(name)) is None:
         return
     if name in _BY_PIPELINE:
-        yield from _complete_pipeline(command, rest, incomplete)
+        yield from _complete_pipeline(command, remaining, incomplete)
         return
-    while rest and rest[0] in command["commands"]:
-        name, command = f"{name} {rest[0]}", command["commands"][rest.pop(0)]
-    if command["commands"] and not rest and not incomplete.startswith("-"):
+    while remaining and remaining[0] in command["commands"]:
+        name, command = f"{name} {remaining[0]}", command["commands"][remaining.pop(0)]
+    if command["commands"] and not remaining and not incomplete.startswith("-"):
         yield from (_Candidate(each, of["about"]) for each, of in command["commands"].items())
-    yield from _complete_arguments(name, rest, incomplete)
-    yield from _complete_options(command["options"], rest, incomplete)
+    yield from _complete_arguments(name, remaining, incomplete)
+    yield from _complete_options(command["options"], remaining, incomplete)
 
 
 def _complete_pipeline(
-    command: Mapping[str, Any], rest: list[str], incomplete: str
+    command: Mapping[str, Any], remaining: list[str], incomplete: str
 ) -> Iterator[_Candidate]:
-    if not rest:
+    if not remaining:
         yield from _list_pipelines(incomplete)
         return
-    options = {**command["options"], **_read_parameters(rest[0])}
-    yield from _complete_options(options, rest[1:], incomplete)
+    options = {**command["options"], **_read_parameters(remaining[0])}
+    yield from _complete_options(options, remaining[1:], incomplete)
 
 
 def _complete_options(
@@ -134,12 +134,14 @@ def _complete_options(
                 yield _Candidate(name, option["about"])
 
 
-def _complete_arguments(name: str, rest: Sequence[str], incomplete: str) -> Iterator[_Candidate]:
+def _complete_arguments(
+    name: str, remaining: Sequence[str], incomplete: str
+) -> Iterator[_Candidate]:
     if incomplete.startswith("-"):
         return
-    if name in {"show", "eject"} and not any(not each.startswith("-") for each in rest):
+    if name in {"show", "eject"} and not any(not each.startswith("-") for each in remaining):
         yield from _list_pipelines(incomplete)
-    elif name.startswith("runs ") and not rest:
+    elif name.startswith("runs ") and not remaining:
         yield from _list_runs()
 
 
@@ -235,9 +237,10 @@ def _load_table() -> dict[str, Any]:
     from platformdirs import user_cache_path  # noqa: PLC0415 - only where needed
 
     folder = Path(__file__).parents[1]
-    files = sorted((str(each), each.stat().st_mtime_ns) for each in folder.rglob("*.py"))
-    mark = hashlib.sha256(f"{folder} {files}".encode()).hexdigest()[:16]
-    path = user_cache_path("octavo") / f"completion-{mark}.json"
+    sources = (*folder.rglob("*.py"), folder.parent / "config/run_options.py")
+    files = sorted((str(each), each.stat().st_mtime_ns) for each in sources)
+    digest = hashlib.sha256(f"{folder} {files}".encode()).hexdigest()[:16]
+    path = user_cache_path("octavo") / f"completion-{digest}.json"
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

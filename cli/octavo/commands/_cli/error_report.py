@@ -1,4 +1,4 @@
-"""The one place where an error becomes a message on standard error and an exit code."""
+"""Turns errors into messages on standard error and an exit code; no other place does."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def describe(error: OctavoError, *, about: str | None = None) -> str:
 
 
 def report_missing_command(command: TyperGroup) -> int:
-    """Print the help on standard error, since nobody asked for it, and return 2."""
+    """Print the help on standard error, since it was not asked for, and return 2."""
     with command.make_context("octavo", [], resilient_parsing=True) as context:
         print_stderr(context.get_help())
     return UsageError.exit_code
@@ -140,12 +140,12 @@ def _report_one(error: BaseException) -> None:
 
 def _report_usage(error: typer.TyperException) -> None:
     context: typer.Context | None = getattr(error, "ctx", None)
-    option, said = getattr(error, "param", None), error.format_message().rstrip(".")
+    option, message = getattr(error, "param", None), error.format_message().rstrip(".")
     if context is not None and option is not None and option.name:
         source = context.get_parameter_source(option.name)
         if source is not None and source.name == "ENVIRONMENT":
-            said = f"{to_env_variable(option.name)}: {error.message.rstrip('.')}"
-    print_stderr(f"error: {said}")
+            message = f"{to_env_variable(option.name)}: {error.message.rstrip('.')}"
+    print_stderr(f"error: {message}")
     if context is not None:
         print_stderr(f"help: {context.command_path} --help")
 
@@ -200,7 +200,7 @@ def _save_traceback(text: str) -> Path | None:
 
 
 def _discard_output() -> None:
-    """Send what is still buffered nowhere, so that the interpreter's own flush stays silent."""
+    """Redirect standard output to nowhere, so that the interpreter's own flush stays silent."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

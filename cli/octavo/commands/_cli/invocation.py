@@ -75,7 +75,7 @@ def read_settings_files() -> dict[str, ConfigValue]:
 
 
 def load_env_file(path: str) -> None:
-    """Set the variables of a file of `NAME=value` lines; those that are set already stay.
+    """Set the variables of a file of `NAME=value` lines; variables already set are kept.
 
     Values are taken as they are: nothing in them is expanded. Raises UsageError with the line for
     what is no assignment.

@@ -13,12 +13,9 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from octavo.commands._cli import error_report as failure
 from octavo.commands._cli.app import app
-from octavo.commands._cli.invocation import (
-    Invocation,
-    bind_defaults,
-)
+from octavo.commands._cli.error_report import flush_output, report, report_missing_command
+from octavo.commands._cli.invocation import Invocation, bind_defaults
 from octavo.errors import UsageError
 
 __all__ = ["main", "run_command_line"]
@@ -37,9 +34,9 @@ def run_command_line(
     """
     if cast("object", sys.stdout) is None:
         closed = UsageError("standard output is closed", hint="`> /dev/null` discards the result")
-        return failure.report(closed)
+        return report(closed)
     if not arguments:
-        return failure.report_missing_command(cast("TyperGroup", get_command(app)))
+        return report_missing_command(cast("TyperGroup", get_command(app)))
     # What a command line chooses for itself, such as the journal, ends with it.
     return copy_context().run(
         _run_invocation, Invocation(tuple(arguments), generation, base, retry)
@@ -55,10 +52,10 @@ def _run_invocation(invocation: Invocation) -> int:
             command.invoke(context)
             sys.stdout.flush()
     except typer.Exit as end:
-        return failure.flush_output(end.exit_code)
+        return flush_output(end.exit_code)
     except BaseException as error:  # noqa: BLE001 - the one place where every error ends
         debug = debug or invocation.debug
-        return failure.report(error, debug=debug, private=invocation.private)
+        return report(error, debug=debug, private=invocation.private)
     return 0
 
 

@@ -22,7 +22,7 @@ _STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
-    """A signal ended the run in order; `exit_code` is 128 and its number."""
+    """The run ended in order after a signal; `exit_code` is 128 plus its number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"interrupted by signal {number}")

@@ -1,4 +1,4 @@
-"""What `tokens` and `split` share: their options, the documents they read and who counts."""
+"""The options that `tokens` and `split` share, the documents they read, and the tokenizer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 from octavo.commands._cli.error_report import describe
 from octavo.commands._cli.invocation import is_on_command_line
+from octavo.commands._cli.options.run_options import declare_option
 from octavo.commands._cli.terminal import print_stderr
 from octavo.errors import InputError, UsageError
 from octavo.inputs.discovery import InputSelection, can_be_many, find_inputs
@@ -69,53 +70,12 @@ ModelOption = Annotated[
         show_default=False,
     ),
 ]
-GlobOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--glob",
-        metavar="PATTERN",
-        help="Take only these files of directories; repeatable.",
-        show_default=False,
-    ),
-]
-ExcludeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--exclude",
-        metavar="PATTERN",
-        help="Leave these files of directories out; repeatable.",
-        show_default=False,
-    ),
-]
-GitignoreOption = Annotated[
-    bool,
-    typer.Option(
-        "--gitignore/--no-gitignore",
-        help="Leave out what .gitignore files leave out (the default).",
-        show_default=False,
-    ),
-]
-ColumnOption = Annotated[
-    str | None,
-    typer.Option(
-        "--text-column",
-        metavar="NAME",
-        help="Read each row of CSV as a document, whose text is in this column; of JSON Lines too,"
-        " where it is else `text`.",
-    ),
-]
-StdinOption = Annotated[
-    str | None,
-    typer.Option(
-        "--stdin-filename",
-        metavar="NAME",
-        help="Read standard input as a file of this name, for its format.",
-    ),
-]
-EncodingOption = Annotated[
-    str | None,
-    typer.Option("--encoding", metavar="NAME", help="The encoding of inputs that are not UTF-8."),
-]
+GlobOption = Annotated[list[str] | None, declare_option("glob")]
+ExcludeOption = Annotated[list[str] | None, declare_option("exclude")]
+GitignoreOption = Annotated[bool, declare_option("gitignore")]
+ColumnOption = Annotated[str | None, declare_option("text_column")]
+StdinOption = Annotated[str | None, declare_option("stdin_filename")]
+EncodingOption = Annotated[str | None, declare_option("encoding")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,29 +89,29 @@ class ReadingOptions:
 
 
 class InputDocuments:
-    """The documents of a command line, one at a time; what cannot be read is told and counted."""
+    """The documents of a command line, one at a time; prints and counts those it cannot read."""
 
     def __init__(
         self,
         files: Sequence[str] | None,
         glob: Sequence[str] | None,
         exclude: Sequence[str] | None,
-        how: ReadingOptions,
+        reading: ReadingOptions,
     ) -> None:
         """Find the inputs; raises UsageError for arguments that are wrong before one is read."""
         loaders = Registry().list_loaders()
-        names = [*(files or ()), *filter(None, [how.stdin_filename])]
+        names = [*(files or ()), *filter(None, [reading.stdin_filename])]
         self.several = len(files or ()) > 1 or any(
-            can_be_many(each, loaders, how.text_column) for each in names
+            can_be_many(each, loaders, reading.text_column) for each in names
         )
         selection = InputSelection(
             include=glob or (),
             exclude=exclude or (),
-            gitignore=how.gitignore,
-            stdin_name=how.stdin_filename,
+            gitignore=reading.gitignore,
+            stdin_name=reading.stdin_filename,
         )
         found = find_inputs(files or (), selection, loaders=loaders)
-        self._documents = read_documents(found, InputReader(how.encoding, how.text_column))
+        self._documents = read_documents(found, InputReader(reading.encoding, reading.text_column))
         self._read = self._failed = 0
 
     def __iter__(self) -> Iterator[Document]:

@@ -17,11 +17,13 @@ from typer.main import get_command
 
 from octavo.commands._cli.invocation import Invocation, bind_defaults, is_on_command_line
 from octavo.commands._cli.options.run_options import (
+    CONTEXT_PARAMETER,
     FORMATS_BY_SUFFIX,
-    ResultFormat,
-    RunOptions,
-    declare_run_options,
+    RunRequest,
+    declare_parameter,
+    set_parameters,
 )
+from octavo.config.run_options import RUN_OPTIONS, ResultFormat, RunOptions
 from octavo.errors import OctavoError, UsageError
 from octavo.pipeline.lookup import FoundFile, Lookup
 from octavo.pipeline.params import parse_pairs
@@ -37,11 +39,7 @@ __all__ = [
 ]
 
 
-_COMMON_COUNT = len(inspect.signature(declare_run_options).parameters)
-"""How many of a command's parameters are the common options."""
-
-
-def build_pipeline_group(name: str, about: str, act: Callable[[RunOptions], int]) -> typer.Typer:
+def build_pipeline_group(name: str, about: str, act: Callable[[RunRequest], int]) -> typer.Typer:
     """Return a command that reads the pipeline named by its first argument.
 
     The options that follow are the common ones and the pipeline's parameters; `act` gets them and
@@ -49,8 +47,8 @@ def build_pipeline_group(name: str, about: str, act: Callable[[RunOptions], int]
     """
 
     class ActingGroup(PipelineGroup):
-        def perform(self, order: RunOptions) -> int:
-            return act(order)
+        def perform(self, request: RunRequest) -> int:
+            return act(request)
 
     application = typer.Typer(
         name=name,
@@ -75,7 +73,7 @@ def _require_pipeline(context: typer.Context) -> None:
 class PipelineGroup(TyperGroup):
     """Makes a command of each pipeline when it is asked for."""
 
-    def perform(self, order: RunOptions) -> int:
+    def perform(self, request: RunRequest) -> int:
         """Do what the command line asks for, and return the exit code."""
         raise NotImplementedError
 
@@ -117,7 +115,7 @@ class PipelineCommand(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - same
         *common, help_option = self.get_params(ctx)
-        common, own = common[:_COMMON_COUNT], common[_COMMON_COUNT:]
+        common, own = common[: len(RUN_OPTIONS)], common[len(RUN_OPTIONS) :]
         sections = (
             ("Arguments", [each for each in common if each.param_type_name == "argument"]),
             (
@@ -136,7 +134,12 @@ class PipelineCommand(TyperCommand):
 
 def build_common_command() -> PipelineCommand:
     """Return a command that takes the options of every pipeline, and does nothing."""
-    return _build_command("", declare_run_options)
+
+    def perform(**values: Any) -> None:  # noqa: ANN401 - as parsed
+        del values
+
+    set_parameters(perform, _COMMON_PARAMETERS)
+    return _build_command("", perform)
 
 
 def _build_command(name: str, function: Callable[..., None]) -> PipelineCommand:
@@ -162,17 +165,17 @@ def _describe_pipeline(found: FoundFile) -> str:
         return f"(cannot be read: {error.message.splitlines()[0]})"
 
 
-_COMMON_OPTIONS = inspect.signature(declare_run_options, eval_str=True).parameters
-_RESERVED = {*_COMMON_OPTIONS, "help", "inputs"}
+_COMMON_PARAMETERS = [declare_parameter(each) for each in RUN_OPTIONS.values()]
+_RESERVED = {*RUN_OPTIONS, "help"}
 _METAVARS = {ParamType.INTEGER: "INTEGER", ParamType.NUMBER: "NUMBER", ParamType.JSON: "FILE"}
 
 
 def build_pipeline_function(
-    pipeline: Pipeline, act: Callable[[RunOptions], int]
+    pipeline: Pipeline, act: Callable[[RunRequest], int]
 ) -> Callable[..., None]:
     """Return a function whose signature has the common options, then the pipeline's parameters.
 
-    Called with their values it hands `act` the order, which returns the exit code. Raises
+    Called with their values it hands `act` the request, which returns the exit code. Raises
     UsageError when a parameter has the name of one of the common options.
     """
     for parameter in pipeline.params:
@@ -182,30 +185,25 @@ def build_pipeline_function(
                 " the command",
                 hint=f"rename it, for example to {pipeline.name}_{parameter.name}",
             )
-    parameters = (
-        *_COMMON_OPTIONS.values(),
-        *(_declare_parameter(parameter) for parameter in pipeline.params),
-    )
-    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
     def perform(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as parsed
-        pairs: list[str] = values.pop("param") or []
-        own = {name: values.pop(name) for name in _COMMON_OPTIONS if name in values}
-        own["format"] = _choose_format(context, own)
-        for name in ("inputs", "glob", "exclude"):
-            own[name] = tuple(own[name] or ())
-        params = _collect_values(values, pairs)
+        common = {name: values.pop(name) for name in RUN_OPTIONS}
+        common["format"] = _choose_format(context, common)
+        for name, declared in RUN_OPTIONS.items():
+            if declared.repeatable:
+                common[name] = tuple(common[name] or ())
+        options = RunOptions(**common)
+        params = _collect_values(values, options.param)
         invocation = context.find_object(Invocation) or Invocation()
-        invocation.debug |= own["debug"]
-        invocation.private |= own["private"]
-        if code := act(RunOptions(pipeline, params, invocation, **own)):
+        invocation.debug |= options.debug
+        invocation.private |= options.private
+        if code := act(RunRequest(pipeline, params, invocation, options)):
             raise typer.Exit(code)
 
-    signature = inspect.Signature(
-        [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*parameters, context)]
+    set_parameters(
+        perform,
+        [*_COMMON_PARAMETERS, *map(_declare_parameter, pipeline.params), CONTEXT_PARAMETER],
     )
-    perform.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess] - read by inspect
-    perform.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
     perform.__doc__ = pipeline.about or f"Run {pipeline.path}."
     return perform
 
@@ -266,7 +264,7 @@ def _choose_format(context: typer.Context, own: Mapping[str, Any]) -> ResultForm
     return wanted if given["format"] else ResultFormat.JSON
 
 
-def _collect_values(flags: Mapping[str, object], pairs: list[str]) -> dict[str, list[object]]:
+def _collect_values(flags: Mapping[str, object], pairs: Sequence[str]) -> dict[str, list[object]]:
     """Return the values that were given for each parameter, by its flag and by `-p`."""
     given: dict[str, list[object]] = {}
     for name, value in flags.items():

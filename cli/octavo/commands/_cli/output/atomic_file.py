@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all.
+"""Files that appear complete or not at all.
 
 A file is written beside its place under another name, then renamed over it: readers see the old
 bytes or the new ones, and an interrupted run leaves the old ones. What is not a regular file (a
@@ -57,13 +57,13 @@ class AtomicFile:
         self._file.write(data)
 
     def finish(self) -> None:
-        """Put what was written in the file's place."""
+        """Move the written file into place."""
         self._file.close()
         if self._temporary != self._target:
             self._temporary.replace(self._target)
 
     def discard(self) -> None:
-        """Leave what was there before; safe to call twice, and of no effect once finished."""
+        """Keep what was there before. Safe to call twice; does nothing once finished."""
         with contextlib.suppress(OSError):
             self._file.close()
         if self._temporary != self._target:

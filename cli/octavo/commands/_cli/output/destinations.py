@@ -13,9 +13,9 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
-from octavo.commands._cli.options.run_options import ResultFormat
 from octavo.commands._cli.output.atomic_file import AtomicFile, write_atomically
 from octavo.commands._cli.terminal import clean_line, encode
+from octavo.config.run_options import ResultFormat
 from octavo.errors import InputError, RunFailed, UsageError
 from octavo.inputs.discovery import STDIN, Input
 
@@ -38,7 +38,7 @@ class Destination(Protocol):
         ...
 
     def reserve(self, document: Input) -> InputError | None:
-        """Prepare for a document; returns an error when its result has no place of its own."""
+        """Reserve the place of a document's result, or return an error if it has none."""
         ...
 
     def put(self, source: str, text: str, suffix: str) -> Path | None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from octavo.commands._cli.options.run_options import FindingsFormat
 from octavo.commands._cli.terminal import clean
+from octavo.config.run_options import FindingsFormat
 from octavo.errors import RunFailed
 from octavo.text.finding import Finding, Severity
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from octavo.commands._cli.options.run_options import RunOptions
+from octavo.commands._cli.options.run_options import RunRequest
 from octavo.commands._cli.output.atomic_file import write_atomically
 from octavo.commands._cli.terminal import encode
 from octavo.engine.report import Result, ResultMember
@@ -61,7 +61,7 @@ class LockEntry:
 def read_lock(path: Path) -> dict[str, LockEntry]:
     """Return the entries by the result's path, relative to the lock's directory.
 
-    Raises UsageError when the file is no lock of this version.
+    Raises UsageError when the file is not a lock of this version.
     """
     try:
         data: object = json.loads(path.read_bytes())
@@ -129,28 +129,32 @@ def _parse_entry(path: Path, name: str, row: object) -> LockEntry:
 
 
 class LockRecorder:
-    """The files that a run wrote into a directory.
+    """Records the files that a run wrote into a directory.
 
     Each is entered into the lock of that directory, or where locks above it know the result
     already, into those: who makes one file of a tree anew brings the lock of the tree up to date.
     """
 
-    def __init__(self, order: RunOptions, job: Job, folder: Path) -> None:
-        self._order = order
+    def __init__(self, request: RunRequest, job: Job, folder: Path) -> None:
+        self._request = request
         self._job = job
         self._folder = Path(os.path.abspath(folder))  # noqa: PTH100 - links are not followed
         self._entries: dict[Path, dict[str, LockEntry]] = {}
         self._known: dict[Path, frozenset[str]] = {}
 
     def record(self, path: Path, text: str, result: Result) -> None:
-        """Note that a result was written to a file; a pipe or a device is none.
+        """Record that a result was written to a file. Pipes and devices are not recorded.
 
         What was read from a pipe by a name of its own could not be looked at again, so it is not
         noted.
         """
         if result.error is not None or not path.is_file():
             return
-        if self._order.stdin_filename and not result.members and not Path(result.source).is_file():
+        if (
+            self._request.options.stdin_filename
+            and not result.members
+            and not Path(result.source).is_file()
+        ):
             return
         for folder in self._find_lock_folders(path) or [self._folder]:
             entries = self._entries.setdefault(folder, {})
@@ -165,18 +169,18 @@ class LockRecorder:
             write_lock(folder / LOCK_NAME, entries)
 
     def _build_entry(self, folder: Path, text: str, result: Result) -> LockEntry:
-        order = self._order
+        pipeline, options = self._request.pipeline, self._request.options
         params = {name: value for name, value in self._job.params.items() if value is not None}
-        built_in = order.pipeline.path.startswith(BUILTIN_PREFIX)
+        built_in = pipeline.path.startswith(BUILTIN_PREFIX)
         return LockEntry(
             sources=dict(_list_sources(result, folder)),
-            pipeline=order.pipeline.path if built_in else _to_relative(order.pipeline.path, folder),
-            pipeline_hash=order.pipeline.digest,
+            pipeline=pipeline.path if built_in else _to_relative(pipeline.path, folder),
+            pipeline_hash=pipeline.digest,
             model=_relocate_model(self._job.profile.model, folder),
             params=dict(sorted(params.items())),
             result_hash=hashlib.sha256(encode(text)).hexdigest(),
-            encoding=order.encoding,
-            text_column=order.text_column,
+            encoding=options.encoding,
+            text_column=options.text_column,
         )
 
     def _find_lock_folders(self, path: Path) -> list[Path]:

@@ -15,8 +15,9 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol
 
-from octavo.commands._cli.options.run_options import FORMATS_BY_SUFFIX, FindingsFormat, ResultFormat
+from octavo.commands._cli.options.run_options import FORMATS_BY_SUFFIX
 from octavo.commands._cli.output.findings_format import format_findings
+from octavo.config.run_options import FindingsFormat, ResultFormat
 from octavo.engine.report import QuestionAnswer, Result, Totals
 
 __all__ = [
@@ -58,7 +59,7 @@ class ResultFormatter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """What stands before a text result: where it is from and what made it, and nothing else.
+    """YAML front matter of a text result: its source and what made it.
 
     The same result has the same front matter: no date, no run.
     """
@@ -251,11 +252,11 @@ def _as_answer(answer: QuestionAnswer, source: str) -> Mapping[str, Any]:
     return {answer.name: answer.asked, "result": answer.value, "sources": sources}
 
 
-def _list_sources(told: Result | QuestionAnswer, source: str) -> list[Mapping[str, Any]]:
-    origins = told.origins or repeat(source, len(told.spans))
+def _list_sources(item: Result | QuestionAnswer, source: str) -> list[Mapping[str, Any]]:
+    origins = item.origins or repeat(source, len(item.spans))
     return [
         {"source": origin, "start": span.start, "end": span.end, "place": place}
-        for origin, span, place in zip(origins, told.spans, told.places, strict=True)
+        for origin, span, place in zip(origins, item.spans, item.places, strict=True)
     ]
 
 

@@ -25,13 +25,13 @@ __all__ = ["BatchSummary", "ResultWriter"]
 
 
 class ResultWriter:
-    """The sink of a run.
+    """Receives the results of a run.
 
     When nothing can be written any more, because the reader went away or the disk is full, the run
-    is cancelled in order: what is in flight still reaches the journal. `broken` then says why.
-    `inventory`, when set, is told which file holds which result. `findings` are all that reviews
-    found; `deferred` leaves them for whoever writes what stands for all documents together.
-    `accepted` is the share of a document that is enough, if one was named.
+    is cancelled in order: what is in flight still reaches the journal. `write_error` then says why.
+    `lock_recorder`, when set, is told which file holds which result. `findings` are all that
+    reviews found; `findings_later` leaves them for whoever writes what stands for all documents.
+    `required_share` is the share of a document that is enough, if one was named.
     """
 
     def __init__(
@@ -40,22 +40,22 @@ class ResultWriter:
         output: Destination,
         display: Display,
         *,
-        deferred: bool = False,
-        accepted: float | None = None,
+        findings_later: bool = False,
+        required_share: float | None = None,
     ) -> None:
         self.failures: list[OctavoError] = []
         self.write_error: Exception | None = None
         self.findings: list[Finding] = []
         self.lock_recorder: LockRecorder | None = None
         self.summary = BatchSummary()
-        self._accepted = accepted
+        self._required_share = required_share
         self._formatter = form
         self._destination = output
         self._display = display
         self._task: asyncio.Task[object] | None = None
         self._on_terminal = isinstance(output, StandardOutput) and sys.stdout.isatty()
         # Annotations are capped over all documents, and JSON is one array: both are written last.
-        self._deferred = isinstance(output, StandardOutput) and deferred
+        self._findings_later = isinstance(output, StandardOutput) and findings_later
 
     def set_task(self, task: asyncio.Task[object] | None) -> None:
         """Name the task that is cancelled when nothing can be written any more."""
@@ -69,18 +69,18 @@ class ResultWriter:
         if result.error is not None:
             self._report_failure(result, result.error)
         elif result.coverage < 1:
-            self._display.notice(_describe_partial(result, self._accepted))
+            self._display.notice(_describe_partial(result, self._required_share))
         self.summary.add(result)
         if self.write_error is not None:
             return None
         self.findings.extend(result.findings or ())
-        if result.findings is not None and self._deferred:
+        if result.findings is not None and self._findings_later:
             return None
         piece = self._formatter.format_result(result, self._display.run)
         return self._write(result.source, piece, result) if piece is not None else None
 
     async def finish(self) -> None:
-        """Write what comes after the last result; `broken` may be set after it."""
+        """Write what comes after the last result; `write_error` may be set after it."""
         for text in self._formatter.format_rest():
             if self.write_error is None:
                 await self._write("", FormattedResult(text, ""))
@@ -115,14 +115,14 @@ class ResultWriter:
             self._display.write_line(describe(error, about=result.source))
 
 
-def _describe_partial(result: Result, accepted: float | None) -> str:
+def _describe_partial(result: Result, required_share: float | None) -> str:
     """Return the line for a result that lacks something; the share is never rounded up."""
     share = f"{math.floor(result.coverage * 1000) / 10:.1f} %"
-    said = f"{result.source}: the result covers {share} of the text"
-    if accepted is None:
-        return said
-    enough = "enough for" if result.coverage >= accepted else "less than"
-    return f"{said}, {enough} --allow-partial {accepted:g}"
+    message = f"{result.source}: the result covers {share} of the text"
+    if required_share is None:
+        return message
+    enough = "enough for" if result.coverage >= required_share else "less than"
+    return f"{message}, {enough} --allow-partial {required_share:g}"
 
 
 _MAX_SUMMARY_ROWS = 40
@@ -140,7 +140,7 @@ class _SummaryRow:
 
 
 class BatchSummary:
-    """Takes note of results and draws the table; holds a few rows however many there are."""
+    """Collects results and formats the table; holds a few rows whatever the number of documents."""
 
     def __init__(self) -> None:
         self.documents = 0
@@ -149,7 +149,7 @@ class BatchSummary:
         self._order: dict[_SummaryRow, int] = {}
 
     def add(self, result: Result) -> None:
-        """Take note of a result."""
+        """Collect a result."""
         self.documents += 1
         totals = result.totals
         status = "failed" if result.error is not None else "done"

@@ -149,7 +149,7 @@ class BarDisplay:
         self._progress.console.print(clean(text), soft_wrap=True, style="")
 
     def refresh(self) -> None:
-        """Bring the bar up to date: once a beat and not once a call, of which there may be many."""
+        """Update the bar once a tick instead of once a call, since there may be many calls."""
         self._progress.start()
         name, done, total = self._fetch or (self._name, self._tally.calls, self._tally.planned)
         of = (

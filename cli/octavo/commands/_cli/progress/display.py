@@ -41,7 +41,7 @@ class Display(Watch, Protocol):
         ...
 
     def refresh(self) -> None:
-        """Take note of the time; to be called about once a second while the run goes on."""
+        """Update the display. Call it about once a second while the run goes on."""
         ...
 
     def pause(self) -> AbstractContextManager[None]:
@@ -80,7 +80,7 @@ class ProgressCounts:
 
 
 class QuietDisplay:
-    """Shows nothing but errors and, unless `silent`, notices."""
+    """Shows only errors and, unless `silent`, notices."""
 
     def __init__(self, stream: TextIO, *, silent: bool = False) -> None:
         self.run = ""

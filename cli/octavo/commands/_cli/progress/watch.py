@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from octavo.commands._cli.options.run_options import ProgressMode
 from octavo.commands._cli.progress.display import Display, PlainDisplay, QuietDisplay
 from octavo.commands._cli.terminal import is_drawable
+from octavo.config.run_options import ProgressMode
 from octavo.engine.report import CallEnded, CallWatch, DraftWatch, NoteWatch, Result, Silence, Watch
 from octavo.errors import Outcome
 from octavo.text.note import Note
@@ -24,7 +24,7 @@ class CallLogger(Silence):
         self._display = display
 
     def call_sent(self, source: str, step: str, node: str, key: bytes) -> None:
-        """Say nothing: what is under way is the display's matter."""
+        """Print nothing; the display shows calls in flight."""
 
     def call_ended(self, ended: CallEnded) -> None:
         """Say what became of a call."""
@@ -35,7 +35,7 @@ class CallLogger(Silence):
 
 
 class _CompositeWatch:
-    """Tells all of several watches; those that take calls or notes are told of them."""
+    """Passes each event to several watches; calls and notes only to those that take them."""
 
     def __init__(self, *watches: Watch) -> None:
         self._all = watches
@@ -88,7 +88,7 @@ class _CompositeWatch:
 
 
 class _DraftingCompositeWatch(_CompositeWatch):
-    """Also shows drafts; a class of its own, since who takes drafts makes servers stream them."""
+    """Also passes drafts on. A separate class: a watch that takes drafts makes servers stream."""
 
     def __init__(self, first: DraftWatch, *watches: Watch) -> None:
         super().__init__(*watches)
