@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from bench.serving import table as page
+from tools import gpu_page as page
 
 HOST = {
     "date": "2026-01-01", "gpu": ["H100"], "driver": "1", "python": "3.12", "versions": {},

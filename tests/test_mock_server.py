@@ -12,18 +12,18 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from bench.mock.behaviour import FAULTS, Behaviour, PrefixCache, RateLimit
-from bench.mock.replies import record, sentences
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.backends.openai_calls import send
-from tests.mock import serving
+from tests.support.mock.behaviour import FAULTS, Behaviour, PrefixCache, RateLimit
+from tests.support.mock.replies import record, sentences
+from tests.support.openai_calls import send
+from tests.support.serving import serving
 
 from octavo.errors import ContextError
 from octavo.protocols import Finish, Transient
 from octavo.tokens.choose import get_counter
 
-ROOT = Path(__file__).parents[1]
+PROGRAM = Path(__file__).with_name("support") / "mock_server.py"
 
 
 def ask(url: str, text: str = "When is it?", **fields) -> dict:
@@ -116,7 +116,7 @@ def test_every_fault_reaches_the_client_as_what_it_is_and_stands_in_the_log(kind
 
 
 def test_its_ceiling_is_measured_and_printed():
-    command = [sys.executable, ROOT / "bench/mock_server.py", "--ceiling", "--seconds", "0.3"]
+    command = [sys.executable, PROGRAM, "--ceiling", "--seconds", "0.3"]
     told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=50).stdout
     answered, ceiling = (float(found) for found in re.findall(r": (\d+) calls/s", told))
     assert answered > 50
@@ -206,7 +206,7 @@ def status(url, text):
 
 def test_as_a_program_it_prints_its_address_and_keeps_a_log(tmp_path):
     log = tmp_path / "calls.jsonl"
-    command = [sys.executable, ROOT / "bench/mock_server.py", "--log", log, "--fault", "length=1"]
+    command = [sys.executable, PROGRAM, "--log", log, "--fault", "length=1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         url = server.stdout.readline().strip()
         reply = ask(url)

@@ -7,7 +7,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from bench.corpus import prose
+from tests.support.corpus import prose
 
 import octavo
 from octavo.backends.scripted.backend import ScriptedBackend

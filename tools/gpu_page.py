@@ -11,7 +11,7 @@ _NAIVE = (
     "*Naive* are the same requests, none of which begins like another: all at once in any order, or"
     " one after the other where each needs the reply before (`memory`, `refine`)."
 )
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "gpu.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "gpu.md"
 
 
 def table(results: Path) -> str:

@@ -9,7 +9,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.chunkers.test_methods import TEXTS, TOKTOK, UNITS, Letters
+from tests.chunkers.test_every_chunker import TEXTS, TOKTOK, UNITS, Letters
 
 from octavo.chunkers.margin import decide_splits
 from octavo.chunkers.perplexity import compute_threshold, find_minima

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from bench.corpus import markdown, prose
-from tests.strategies.kit import Kit
+from tests.support.corpus import markdown, prose
+from tests.support.kit import Kit
 
 import octavo
 from octavo.chunkers.structure import split

@@ -15,7 +15,7 @@ import termios
 from collections import Counter
 
 import pytest
-from tests.mock import Behaviour, serving
+from tests.support.serving import Behaviour, serving
 
 from octavo.commands._cli.app import COMMANDS, load_command
 

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from tests.mock import Behaviour, serving
+from tests.support.serving import Behaviour, serving
 
 PIPELINE = """\
 octavo: 1

@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import contextmanager
 
 import pytest
-from tests.mock import Answer, Behaviour, serving
+from tests.support.serving import Answer, Behaviour, serving
 
 KEY = "sk-fake-0123456789abcdef"
 PIPELINE = """\

@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from bench import vllm_standin
-from tests.backends.test_vllm import alive, gone, listed
+from tests.backends.vllm.test_backend import alive, gone, listed
+from tests.support import vllm_standin
 
 PIPELINE = """
 octavo: 1

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 
 import pytest
-from tests.mock import Answer, serving
+from tests.support.serving import Answer, serving
 
 PIPELINE = """\
 octavo: 1

@@ -7,7 +7,7 @@ import os
 import sys
 
 import pytest
-from tests.loaders import office
+from tests.support import office
 
 from octavo.errors import InputError, UsageError
 from octavo.inputs import discovery as inputs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bench.mutations import Tally, judge, mutate, sources
+from tests.support.mutations import Tally, judge, mutate, sources
 
 from octavo.pipeline.registry import Registry
 

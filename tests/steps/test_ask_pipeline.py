@@ -7,7 +7,7 @@ import re
 from itertools import takewhile
 
 import pytest
-from tests.strategies.kit import Kit, fenced, paragraphs
+from tests.support.kit import Kit, fenced, paragraphs
 
 from octavo.tokens.choose import get_counter
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.strategies.kit import Kit, fenced
+from tests.support.kit import Kit, fenced
 
 from octavo.engine.journal.database import find_journal_path
 from octavo.engine.journal.runs import list_calls, list_runs

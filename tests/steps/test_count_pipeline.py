@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 
-from tests.strategies.kit import Kit, fenced, paragraphs
+from tests.support.kit import Kit, fenced, paragraphs
 
 from octavo.commands._cli.main import run_command_line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.strategies.kit import Kit, fenced
+from tests.support.kit import Kit, fenced
 
 from octavo.errors import FitError, Outcome, SpecError, UsageError
 from octavo.protocols import Finish, Reply

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.strategies.kit import Kit, fenced, paragraphs
+from tests.support.kit import Kit, fenced, paragraphs
 
 from octavo.errors import ReplyError
 from octavo.protocols import Finish, Reply

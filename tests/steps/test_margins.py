@@ -8,7 +8,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from tests.strategies.kit import Kit, fenced, paragraphs
+from tests.support.kit import Kit, fenced, paragraphs
 
 import octavo
 from octavo.backends.scripted.backend import ScriptedBackend

@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from tests.strategies.kit import Kit, fenced, paragraphs
+from tests.support.kit import Kit, fenced, paragraphs
 
 from octavo.commands._cli.memory_states import iterate_seen_states
 from octavo.engine.journal.database import find_journal_path

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.strategies.misbehaviour import IDENTITY, Asks, Model, row_place, shown
+from tests.support.misbehaviour import IDENTITY, Asks, Model, row_place, shown
 
 import octavo
 from octavo.backends.scripted.backend import ScriptedBackend

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.strategies.kit import Kit, fenced, paragraphs
+from tests.support.kit import Kit, fenced, paragraphs
 
 from octavo.errors import SpecErrors, UsageError
 from octavo.tokens.choose import get_counter

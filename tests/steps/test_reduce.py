@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from tests.strategies.kit import Kit, fenced, paragraphs
+from tests.support.kit import Kit, fenced, paragraphs
 
 from octavo.errors import FitError, ReplyError, SpecErrors
 from octavo.tokens.choose import get_counter

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench.haystack.page import FORM, Row, page, read
-from bench.haystack.strategies import STRATEGIES
-from bench.haystack.tasks import TASKS
-from bench.prefix import cut, figure
-from bench.ruler import measure
-from tests.strategies.kit import paragraphs
+from tests.support.haystack.measure import measure
+from tests.support.haystack.page import FORM, Row, page, read
+from tests.support.haystack.prefix import cut, figure
+from tests.support.haystack.strategies import STRATEGIES
+from tests.support.haystack.tasks import TASKS
+from tests.support.kit import paragraphs
 
 from octavo.tokens.choose import get_counter
 

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies.kit import Kit, fenced
+from tests.support.kit import Kit, fenced
 
 from octavo.errors import (
     BackendError,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.strategies.kit import Kit, fenced
+from tests.support.kit import Kit, fenced
 
 import octavo
 from octavo.errors import FitError

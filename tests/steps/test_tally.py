@@ -9,7 +9,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies.kit import Kit, fenced, paragraphs
+from tests.support.kit import Kit, fenced, paragraphs
 
 from octavo.errors import CallError, SpecErrors
 from octavo.steps.tally.items import TallyItem, group_items

@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from tests.strategies.kit import Kit, fenced, paragraphs
+from tests.support.kit import Kit, fenced, paragraphs
 
 import octavo
 from octavo.engine.dispatch.key import compute_key

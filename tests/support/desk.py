@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from tests.clock import run_virtually
+from tests.support.clock import run_virtually
 
 from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.engine.calls.ask import Asker

@@ -8,7 +8,7 @@ import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from tests.strategies.kit import fenced
+from tests.support.kit import fenced
 
 from octavo.engine.calls.call import Call
 from octavo.engine.calls.truncation import Truncated, ends_at_bound, trim_to_bounds

@@ -1,8 +1,8 @@
 """Serve the mock model on loopback until interrupted; the first line printed is its base URL.
 
-    python bench/mock_server.py --port 8100 --latency 0.05 --jitter 0.2 --log calls.jsonl
-    python bench/mock_server.py --fault 500=0.02 --fault reset=0.01 --rate 600
-    python bench/mock_server.py --ceiling
+    python tests/support/mock_server.py --port 8100 --latency 0.05 --jitter 0.2 --log calls.jsonl
+    python tests/support/mock_server.py --fault 500=0.02 --fault reset=0.01 --rate 600
+    python tests/support/mock_server.py --ceiling
 
 `--ceiling` prints how many calls a second it answers at zero latency to a client in a process of
 its own, and how many its processor time would allow; figures taken above half of that measure the
@@ -21,9 +21,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mock.behaviour import FAULTS, Behaviour
-from mock.load import ceiling
-from mock.server import MockServer
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.support.mock.behaviour import FAULTS, Behaviour
+from tests.support.mock.load import ceiling
+from tests.support.mock.server import MockServer
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

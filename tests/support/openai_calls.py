@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from tests.mock import Answer, Call
+from tests.support.serving import Answer, Call
 
 from octavo.backends.openai.backend import OpenAIBackend
 from octavo.protocols import Message, Profile, Reply, Request

@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bench.mock.answer import Answer, Call, Entry, failure
-from bench.mock.behaviour import Behaviour
-from bench.mock.server import MockServer
+from tests.support.mock.answer import Answer, Call, Entry, failure
+from tests.support.mock.behaviour import Behaviour
+from tests.support.mock.server import MockServer
 
 __all__ = ["Answer", "Behaviour", "Call", "Entry", "MockServer", "failure", "serving"]
 

@@ -1,6 +1,6 @@
 """A server process that stands in for vLLM: its command line, routes, log lines and ways to fail.
 
-    python bench/vllm_standin.py serve MODEL --port 8000 --max-model-len 8192
+    python tests/support/vllm_standin.py serve MODEL --port 8000 --max-model-len 8192
 
 The model's name says what goes wrong: `no/model`, `no/gpu`, `no/memory`, `no/port`. Else it serves
 replies that depend on the request alone, with a prefix cache. Arguments that vLLM doesn't have
@@ -19,11 +19,11 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench.mock.answer import Answer, failure
-from bench.mock.behaviour import Behaviour
-from bench.mock.server import MockServer
+from tests.support.mock.answer import Answer, failure
+from tests.support.mock.behaviour import Behaviour
+from tests.support.mock.server import MockServer
 
 BLOCK = 16
 FAILURES = {

@@ -11,8 +11,8 @@ import threading
 import traceback
 
 import pytest
-from tests.backends.openai_calls import CLIENTS, REQUEST, backend, chat, send
-from tests.mock import Answer, Behaviour, serving
+from tests.support.openai_calls import CLIENTS, REQUEST, backend, chat, send
+from tests.support.serving import Answer, Behaviour, serving
 
 from octavo.backends.transports.aiohttp import find_proxy
 from octavo.config.api_key import KeySource, Secret

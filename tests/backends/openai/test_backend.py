@@ -8,8 +8,8 @@ import sys
 from dataclasses import replace
 
 import pytest
-from tests.backends.openai_calls import CLIENTS, REQUEST, backend, chat, refusing, saying, send
-from tests.mock import Answer, Behaviour, serving
+from tests.support.openai_calls import CLIENTS, REQUEST, backend, chat, refusing, saying, send
+from tests.support.serving import Answer, Behaviour, serving
 
 from octavo.backends.openai.dialect import build_dialect
 from octavo.errors import AuthError, RequestError, UsageError

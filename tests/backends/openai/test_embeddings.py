@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.backends.openai_calls import CLIENTS, backend
-from tests.mock import Answer, Behaviour, failure, serving
+from tests.support.openai_calls import CLIENTS, backend
+from tests.support.serving import Answer, Behaviour, failure, serving
 
 import octavo
 from octavo.errors import ContextError, ModelError, RequestError

@@ -9,8 +9,8 @@ from email.utils import format_datetime
 
 import openai
 import pytest
-from tests.backends.openai_calls import CLIENTS, REQUEST, backend, becomes, chat, saying, send
-from tests.mock import Answer, Behaviour, serving
+from tests.support.openai_calls import CLIENTS, REQUEST, backend, becomes, chat, saying, send
+from tests.support.serving import Answer, Behaviour, serving
 
 from octavo.backends.openai.error_mapping import build_exception
 from octavo.backends.openai.rate_limit_headers import read_retry_after

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.backends.openai_calls import CLIENTS, backend
-from tests.mock import Answer, failure, serving
+from tests.support.openai_calls import CLIENTS, backend
+from tests.support.serving import Answer, failure, serving
 
 from octavo.errors import BackendError
 from octavo.protocols import Message, Request, Transient

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from bench import vllm_standin
-from tests.mock import Answer, Behaviour, failure, serving
+from tests.support import vllm_standin
+from tests.support.serving import Answer, Behaviour, failure, serving
 
 from octavo.backends.vllm.backend import VLLMBackend
 from octavo.backends.vllm.server_log import VLLMLog

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from bench.completion import BARE, completing, seconds
+from tests.support.cpu_seconds import BARE, completing, seconds
 
 from octavo.commands._cli.app import COMMANDS
 from octavo.commands._cli.completion import print_completions

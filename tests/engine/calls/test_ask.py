@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from tests.engine.desk import Desk, Line
+from tests.support.desk import Desk, Line
 
 from octavo.errors import AuthError, Outcome, ReplyError, RequestError, UnreachableError
 from octavo.protocols import Finish, Reply, Transient

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.strategies.kit import Kit, paragraphs
+from tests.support.kit import Kit, paragraphs
 
 SCHEMA = '{"type": "object", "properties": {"fact": {"type": "string"}}, "required": ["fact"]}'
 HEAD = "octavo: 1\nparams: {question: {type: string}}\nsteps:\n  - split: {tokens: 120}\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.engine.desk import Desk
-from tests.engine.test_ask import failing, one
+from tests.engine.calls.test_ask import failing, one
+from tests.support.desk import Desk
 
 from octavo.engine.calls.json_record import InvalidRecord, parse_record, repair_record
 from octavo.engine.plan.predict import build_example

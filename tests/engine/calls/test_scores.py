@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.engine.desk import ALL, Desk
+from tests.support.desk import ALL, Desk
 
 from octavo.errors import Outcome, UsageError
 

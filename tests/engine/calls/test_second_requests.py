@@ -20,8 +20,8 @@ from octavo.backends.scripted.handlers import sentences
 from octavo.engine.dispatch.key import compute_key
 from octavo.protocols import Finish, Reply
 
-GOLDEN = Path(__file__).with_name("golden_keys.txt")
-STORY = Path(__file__).parents[2] / "examples" / "story.md"
+GOLDEN = Path(__file__).parents[1] / "golden_keys.txt"
+STORY = Path(__file__).parents[3] / "examples" / "story.md"
 PARAGRAPHS = [each for each in STORY.read_text().split("\n\n") if not each.startswith("#")]
 PAGE = octavo.Document("\n\n".join(PARAGRAPHS[:5]), "page.txt")
 """A document of one part, without headings."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.clock import run_virtually
-from tests.strategies.kit import Kit, paragraphs
+from tests.support.clock import run_virtually
+from tests.support.kit import Kit, paragraphs
 
 import octavo
 from octavo.backends.scripted.backend import ScriptedBackend

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.clock import run_virtually
+from tests.support.clock import run_virtually
 
 from octavo.engine.dispatch.concurrency import CallPriority, ConcurrencyLimiter, RunStopped
 from octavo.errors import QuotaError

@@ -6,7 +6,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from tests.engine.desk import Desk
+from tests.support.desk import Desk
 
 from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.engine.dispatch.embeddings import split_into_batches

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.engine.desk import Desk, Line
+from tests.support.desk import Desk, Line
 
 from octavo.engine.dispatch.hedging import Hedger
 from octavo.errors import BudgetReached, Outcome

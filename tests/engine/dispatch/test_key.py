@@ -13,8 +13,8 @@ from octavo.backends.scripted.handlers import sentences
 from octavo.engine.dispatch.key import compute_key
 from octavo.protocols import Message, Request
 
-GOLDEN = Path(__file__).with_name("golden_keys.txt")
-STORY = Path(__file__).parents[2] / "examples" / "story.md"
+GOLDEN = Path(__file__).parents[1] / "golden_keys.txt"
+STORY = Path(__file__).parents[3] / "examples" / "story.md"
 PARAMS = {"ask": {"question": "Who cast the bell?"}, "map": {"prompt": "List the people"}}
 RECORD = {
     "extracted": "Found.",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from bench.mock.behaviour import RateLimit
-from tests.clock import run_virtually
-from tests.engine.desk import Desk, Line
+from tests.support.clock import run_virtually
+from tests.support.desk import Desk, Line
+from tests.support.mock.behaviour import RateLimit
 
 from octavo import protocols
 from octavo.backends.openai.rate_limit_headers import read_rate_limits

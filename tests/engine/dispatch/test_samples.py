@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.engine.desk import Desk, Line
+from tests.support.desk import Desk, Line
 
 from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.engine.dispatch.budget import Allowance, Budget, MeteredBackend, sum_usage

@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.strategies.kit import Kit, paragraphs
+from tests.support.kit import Kit, paragraphs
 
 from octavo.engine.journal import store as journal_module
 from octavo.engine.journal.database import connect

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.strategies.kit import Kit, paragraphs
+from tests.support.kit import Kit, paragraphs
 
 import octavo
 from octavo.engine.journal.database import find_journal_path

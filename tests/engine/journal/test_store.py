@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.engine.journal_child import key, write
+from tests.support.journal_child import key, write
 
 from octavo.engine.dispatch.key import compute_key
 from octavo.engine.journal import schema
@@ -159,7 +159,7 @@ def test_a_journal_of_any_earlier_version_becomes_one_of_this(tmp_path, monkeypa
 def test_processes_may_write_at_once_and_agree_on_every_reply(tmp_path):
     """They also create the file at once; the first durable reply is everyone's."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.engine.journal_child"])
+    context.set_forkserver_preload(["tests.support.journal_child"])
     results = context.SimpleQueue()
     names = range(4)
     ready = context.Barrier(len(names))

@@ -6,9 +6,9 @@ import asyncio
 import hashlib
 
 import pytest
-from bench.mock.replies import record, sentences
-from tests.clock import run_virtually
-from tests.strategies.kit import Kit, paragraphs
+from tests.support.clock import run_virtually
+from tests.support.kit import Kit, paragraphs
+from tests.support.mock.replies import record, sentences
 
 import octavo
 from octavo.backends.scripted.backend import ScriptedBackend

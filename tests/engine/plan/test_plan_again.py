@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from tests.engine.test_plan import backend, book, params, realistic, tokens_in
-from tests.strategies.kit import paragraphs
+from tests.engine.plan.test_plan import backend, book, params, realistic, tokens_in
+from tests.support.kit import paragraphs
 
 import octavo
 from octavo.pipeline.lookup import Lookup
@@ -16,7 +16,7 @@ from octavo.tokens.choose import get_counter
 
 BUILT_IN = sorted(found.name for found in Lookup().list_pipelines())
 EXAMPLES = sorted(
-    str(path) for path in (Path(__file__).parents[2] / "examples" / "pipelines").glob("*.yaml")
+    str(path) for path in (Path(__file__).parents[3] / "examples" / "pipelines").glob("*.yaml")
 )
 QUESTIONS = ["Who saw word7?", "Who saw word9?"]
 FURTHER = [

@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from tests.strategies.kit import Kit, fenced, paragraphs
+from tests.support.kit import Kit, fenced, paragraphs
 
 from octavo.commands._cli.main import run_command_line
 from octavo.engine.plan.predict import build_example

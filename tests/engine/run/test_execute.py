@@ -6,7 +6,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from tests.clock import run_virtually
+from tests.support.clock import run_virtually
 
 from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.engine.report import Silence

@@ -9,8 +9,8 @@ import signal
 from collections import Counter
 
 import pytest
-from bench.folding import PIPELINE, book, fold
-from tests.mock import Behaviour, serving
+from tests.support.folding import PIPELINE, book, fold
+from tests.support.serving import Behaviour, serving
 
 from octavo.engine.journal.store import Journal
 
@@ -22,7 +22,7 @@ TIMES = 6  # bench/kills.py does it a hundred times, and kills the server and fi
 def processes():
     """Processes that start with everything imported, as the installed command is once it runs."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench.folding"])
+    context.set_forkserver_preload(["tests.support.folding"])
     return context
 
 

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from functools import partial
 
 import pytest
-from bench.mock.behaviour import FAULTS
-from tests.mock import Behaviour, serving
-from tests.strategies.kit import paragraphs
+from tests.support.kit import paragraphs
+from tests.support.mock.behaviour import FAULTS
+from tests.support.serving import Behaviour, serving
 
 import octavo
 from octavo.engine.dispatch.retry import RetryPolicy

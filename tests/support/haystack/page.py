@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.haystack.strategies import STRATEGIES
-from bench.haystack.tasks import TASKS
+from tests.support.haystack.strategies import STRATEGIES
+from tests.support.haystack.tasks import TASKS
 
 __all__ = ["FORM", "HEADS", "Place", "Row", "page", "read", "short", "tokens"]
 

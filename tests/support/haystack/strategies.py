@@ -12,7 +12,7 @@ import yaml
 
 __all__ = ["STRATEGIES", "Strategy"]
 
-_PIPELINES: Traversable = Path(__file__).parents[2] / "pipelines"
+_PIPELINES: Traversable = Path(__file__).parents[3] / "pipelines"
 _QUESTION = {"question": {"type": "string"}}
 
 
