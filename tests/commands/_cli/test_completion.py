@@ -7,10 +7,12 @@ import shutil
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.support.cpu_seconds import BARE, completing, seconds
 
+import octavo
 from octavo.commands._cli.app import COMMANDS
 from octavo.commands._cli.completion import print_completions
 
@@ -142,6 +144,29 @@ def test_zsh_is_answered_in_its_form(place, monkeypatch, capsys, line, written):
     monkeypatch.setenv("_TYPER_COMPLETE_ARGS", line)
     assert print_completions("complete_zsh")
     assert capsys.readouterr().out == written
+
+
+def test_a_change_of_any_module_of_the_commands_is_offered_at_the_next_tab(place):
+    package = place / "cli" / "octavo"
+    shutil.copytree(Path(octavo.__file__).parent, package)
+
+    def offered(*words):
+        done = subprocess.run(
+            [sys.executable, "-m", "octavo"],
+            env={**os.environ, "PYTHONPATH": str(package.parent), **completing("octavo", *words)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.split()
+
+    assert offered("version", "--lo") == []
+    with (package / "commands" / "version.py").open("a") as module:
+        module.write("\n\ndef version(loud: bool = False): ...\n")
+    assert offered("version", "--lo") == ["--loud"]
+    with (package / "commands" / "_cli" / "app.py").open("a") as module:
+        module.write("\n\ndel COMMANDS['version']\n")
+    assert offered("vers") == []
 
 
 def test_it_is_faster_than_a_bare_application(place):
