@@ -93,6 +93,23 @@ def test_what_is_asked_at_every_tab_imports_nothing_of_ours(imports):
     assert imports["octavo.config.paths"] == set()
 
 
+def test_modules_that_tests_name_exist(imports):
+    """A name in a string, of what must not be imported, would else pass once it is old."""
+    rooms = {name.split(".")[1] for name in imports if "." in name}
+    named = re.compile(rf"\boctavo\.(?:{'|'.join(rooms)})(?:\.[A-Za-z]\w*)+")
+    unknown = set()
+    for path in TESTS.rglob("*.py"):
+        for name in set(named.findall(path.read_text(encoding="utf-8"))):
+            module, rest = name, ""
+            while module not in imports:
+                module, _, rest = module.rpartition(".")
+            source = PACKAGE.parent.joinpath(*module.split("."))
+            file = source / "__init__.py" if source.is_dir() else source.with_suffix(".py")
+            if rest and not re.search(rf"\b{rest}\b", SOURCES[file]):
+                unknown.add((str(path), name))
+    assert unknown == set()
+
+
 def test_no_test_uses_the_benchmarks():
     """What both need is in tests/support."""
     uses = re.compile(r"""^\s*(from|import)\s+bench\b|["']bench[./]""", re.MULTILINE)

@@ -128,7 +128,7 @@ steps:
 """
 SETTINGS = settings(
     # A few that are always the same, so that a change shows its own faults; any number of others:
-    # OCTAVO_TEST_EXAMPLES=100 pytest tests/strategies/test_misbehaving.py
+    # OCTAVO_TEST_EXAMPLES=100 pytest tests/steps/test_misbehaving_models.py
     max_examples=int(os.environ.get("OCTAVO_TEST_EXAMPLES", "4")),
     derandomize="OCTAVO_TEST_EXAMPLES" not in os.environ,
     deadline=None,
