@@ -6,14 +6,15 @@
     python bench/ruler.py --known long.txt --page docs/ruler.md
 
 The documents are made after the tasks of RULER (Hsieh et al. 2024, arXiv 2404.06654), the replies
-by a function that reads its prompt without mistakes and nothing else (tests/support/haystack/reader.py). So what
-a row shows is the strategy's own doing: `exact` when the answer is the right one, whole and with
-nothing beside it; `no` where the strategy cannot solve the task, for the reason below the table,
-and `luck` where it was right all the same; `refused` where the prompts cannot fit the window, which
-is found before anything is sent. `WRONG` (it should have been exact) and `OVER` (a prompt exceeds
-the window) are defects, and make the exit code 1. `largest` is the most tokens of a prompt and its
-reply together, `depth` the longest chain of calls that wait for one another, `prompt` the tokens of
-all prompts, and `saved` the share of them that a prefix cache would save, by the journal's prompts.
+by a function that reads its prompt without mistakes and nothing else (haystack/reader.py in
+tests/support). So what a row shows is the strategy's own doing: `exact` when the answer is the
+right one, whole and with nothing beside it; `no` where the strategy cannot solve the task, for the
+reason below the table, and `luck` where it was right all the same; `refused` where the prompts
+cannot fit the window, which is found before anything is sent. `WRONG` (it should have been exact)
+and `OVER` (a prompt exceeds the window) are defects, and make the exit code 1. `largest` is the
+most tokens of a prompt and its reply together, `depth` the longest chain of calls that wait for one
+another, `prompt` the tokens of all prompts, and `saved` the share of them that a prefix cache would
+save, by the journal's prompts.
 """
 
 from __future__ import annotations
