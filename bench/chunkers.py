@@ -30,9 +30,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from corpus import chinese, code, markdown, one_line, prose
+import root_path
 from edits import edited
 from splitters import MISSING, peers
+from tests.support.corpus import chinese, code, markdown, one_line, prose
 
 from octavo.loaders.code import LOADER as CODE
 from octavo.loaders.markdown import LOADER as MARKDOWN

@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from corpus import markdown, prose
+import root_path
 from splitters import peers
+from tests.support.corpus import markdown, prose
 
 from octavo.chunkers.structure import split
 from octavo.loaders.markdown import LOADER as MARKDOWN

@@ -7,45 +7,15 @@ the bare application's take turns, so that a busy machine slows both.
 from __future__ import annotations
 
 import argparse
-import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-BARE = """\
-import typer
-app = typer.Typer(rich_markup_mode=None)
-@app.command()
-def hello(name: str = "you"):
-    print(name)
-@app.command()
-def bye(name: str = "you"):
-    print(name)
-app(prog_name="bare")
-"""
+import root_path
+from tests.support.cpu_seconds import BARE, completing, seconds
+
 OURS = (sys.executable, "-m", "octavo")
-
-
-def seconds(command, **environment):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        command,
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def completing(program, *words):
-    variable = f"_{program.upper()}_COMPLETE"
-    line = "\n".join((program, *words))
-    return {variable: "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
 
 
 def main():

@@ -22,7 +22,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from corpus import markdown, prose
+import root_path
+from tests.support.corpus import markdown, prose
 
 from octavo.chunkers.structure import split
 from octavo.loaders.markdown import LOADER as MARKDOWN

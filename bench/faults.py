@@ -19,10 +19,11 @@ import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from corpus import prose
+import root_path
 from makespan import Recorded
-from mock.behaviour import FAULTS
 from mocked import mocked
+from tests.support.corpus import prose
+from tests.support.mock.behaviour import FAULTS
 
 from octavo.engine.journal.runs import list_calls
 from octavo.engine.journal.store import Journal

@@ -11,7 +11,8 @@
 MODEL is a directory or a name that vLLM loads. `--dummy` takes its shape with random weights: they
 measure speed, and nothing else. Results are written to `bench/results` as they come, so that a run
 which is cut short leaves what it had; `--budget` seconds end it in order. Without a GPU, `--command
-"python bench/vllm_standin.py serve"` tries the whole with a stand-in, whose figures mean nothing.
+"python tests/support/vllm_standin.py serve"` tries the whole with a stand-in, whose figures mean
+nothing.
 """
 
 from __future__ import annotations
@@ -21,17 +22,15 @@ import asyncio
 import json
 import os
 import shlex
-import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
+import root_path
 from serving.host import facts, gpu_memory
 from serving.real import real
 from serving.speed import ceiling, offline, strategies
 from serving.survival import survival
-from serving.table import table
+from tools.gpu_page import table
 
 from octavo.backends.vllm.server import VLLMServer
 from octavo.errors import OctavoError

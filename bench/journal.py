@@ -17,8 +17,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from corpus import prose
-from mock.replies import sentences
+import root_path
+from tests.support.corpus import prose
+from tests.support.mock.replies import sentences
 
 from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.engine.journal.store import Journal, inflate

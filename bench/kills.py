@@ -28,9 +28,11 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
-from folding import PIPELINE, book, fold
-from mock.behaviour import Behaviour
-from mock.server import MockServer
+import root_path
+from tests.support import mock_server
+from tests.support.folding import PIPELINE, book, fold
+from tests.support.mock.behaviour import Behaviour
+from tests.support.mock.server import MockServer
 
 LATENCY = 0.01
 
@@ -44,9 +46,10 @@ class Bench:
         self.text = book(900, random.Random(1))
         self.pipeline = self.directory / "p.yaml"
         self.pipeline.write_text(PIPELINE)
-        os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # the fork server has no other way
+        # The fork server has no other way.
+        os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
         self.processes = multiprocessing.get_context("forkserver")
-        self.processes.set_forkserver_preload(["folding"])
+        self.processes.set_forkserver_preload(["tests.support.folding"])
         self.trials = 0
 
     def fresh(self):
@@ -122,7 +125,7 @@ def kill_server(bench, times, order):
     log = bench.directory / "log.jsonl"
 
     def start(port=0):
-        script = Path(__file__).with_name("mock_server.py")
+        script = mock_server.__file__
         options = ["--latency", LATENCY, "--jitter", 0.5, "--log", log, "--port", port]
         server = subprocess.Popen(
             [sys.executable, script, *map(str, options)], stdout=subprocess.PIPE, text=True

@@ -27,8 +27,9 @@ from hashlib import blake2b
 from pathlib import Path
 
 import orjson
-from corpus import prose
+import root_path
 from mocked import mocked
+from tests.support.corpus import prose
 
 from octavo.backends.openai.backend import OpenAIBackend
 from octavo.backends.transports.wire import encode_json

@@ -21,7 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from corpus import prose
+import root_path
+from tests.support.corpus import prose
 
 from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.engine.report import Silence

@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import contextmanager
-from pathlib import Path
+
+import root_path
+from tests.support import mock_server
 
 __all__ = ["mocked"]
 
@@ -14,7 +16,7 @@ __all__ = ["mocked"]
 def mocked(*arguments):
     """Serve the mock until the block ends; give its base URL."""
     server = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("mock_server.py"), *map(str, arguments)],
+        [sys.executable, mock_server.__file__, *map(str, arguments)],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -158,7 +158,7 @@ def octavo(url, path, jobs):
 
 def prepare(directory, count):
     """Write the text, its parts and the pipeline; return the number of parts."""
-    from corpus import prose
+    from tests.support.corpus import prose
 
     import octavo
 

@@ -18,8 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from corpus import prose
+import root_path
 from mocked import mocked
+from tests.support.corpus import prose
 
 BARE = """\
 import typer

@@ -15,7 +15,9 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
+
+import root_path
+from tests.support import mock_server
 
 from octavo.backends.openai.backend import BACKEND
 from octavo.protocols import Message, Profile, Request
@@ -54,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=1024, help="a round")
     options = parser.parse_args()
-    mock = Path(__file__).with_name("mock_server.py")
+    mock = mock_server.__file__
     server = subprocess.Popen([sys.executable, mock], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     url = server.stdout.readline().strip()

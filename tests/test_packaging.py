@@ -172,8 +172,9 @@ def test_no_built_in_prompt_is_left_over():
     """Each is named by a pipeline, another prompt, a default of an option, or a test of one."""
     prompts = ROOT / "prompts"
     using = [*(ROOT / "pipelines").glob("*.yaml"), *prompts.rglob("*.j2")]
-    for folder in ("cli/octavo/chunkers", "tests/chunkers", "tests/strategies"):
-        using += (ROOT / folder).glob("*.py")
+    for folder in ("cli/octavo/chunkers", "tests/chunkers", "tests/steps"):
+        assert (ROOT / folder).is_dir()
+        using += (ROOT / folder).rglob("*.py")
     text = "".join(path.read_text(encoding="utf-8") for path in using)
     names = {str(path.relative_to(prompts).with_suffix("")) for path in prompts.rglob("*.j2")}
     assert names

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.strategies.kit import Kit, paragraphs
+from tests.support.kit import Kit, paragraphs
 
 import octavo
 from octavo.pipeline.registry import Registry
@@ -33,7 +33,9 @@ def test_every_built_in_pipeline_has_a_row_that_leads_to_its_step():
 
 @pytest.mark.parametrize("folder", ["pipelines", "prompts", "cli/octavo/steps"])
 def test_every_paper_that_a_strategy_names_is_on_the_page(folder):
-    for path in (ROOT / folder).rglob("*.*"):
+    paths = list((ROOT / folder).rglob("*.*"))
+    assert len(paths) > 10
+    for path in paths:
         # How a text is cut is no strategy.
         if path.suffix in {".py", ".yaml", ".j2"} and path.parent.name != "chunk":
             missing = set(ARXIV.findall(path.read_text(encoding="utf-8"))) - set(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import aiohttp
 import orjson
-from haystack.cache import PrefixCache
+from tests.support.haystack.cache import PrefixCache
 
 __all__ = ["Ideal", "ideal"]
 

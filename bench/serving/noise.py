@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from hashlib import blake2b
 
-from mock.replies import record, sentences
+from tests.support.mock.replies import record, sentences
 
 from octavo.backends.vllm.backend import VLLMBackend
 from octavo.protocols import Finish, Reply

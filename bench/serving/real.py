@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import yaml
-from corpus import prose
+from tests.support.corpus import prose
 
 from octavo.engine.journal.prefix_reuse import measure_reuse
 from octavo.engine.journal.store import Journal

@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from corpus import prose
+from tests.support.corpus import prose
 
 from octavo.protocols import Profile
 from octavo.tokens.choose import get_counter as counter_named

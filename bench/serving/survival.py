@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from corpus import prose
+from tests.support.corpus import prose
 
 from .host import alive, descendants, gpu_memory
 

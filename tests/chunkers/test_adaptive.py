@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from bench.corpus import prose
-from tests.strategies.kit import Kit
+from tests.support.corpus import prose
+from tests.support.kit import Kit
 
 import octavo
 from octavo.errors import UsageError

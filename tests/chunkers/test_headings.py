@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bench.corpus import prose
+from tests.support.corpus import prose
 
 from octavo.chunkers.headings import CHUNKER
 from octavo.loaders.markdown import LOADER as MARKDOWN

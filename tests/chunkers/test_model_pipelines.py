@@ -6,8 +6,8 @@ import json
 import re
 
 import pytest
-from tests.chunkers.test_models import ASKING
-from tests.strategies.kit import Kit, fenced, paragraphs
+from tests.chunkers.test_model_chunkers import ASKING
+from tests.support.kit import Kit, fenced, paragraphs
 
 from octavo.engine.report import Silence
 from octavo.errors import BackendError, FitError, UsageError

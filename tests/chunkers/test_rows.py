@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from bench.corpus import prose
+from tests.support.corpus import prose
 
 from octavo.chunkers.rows import CHUNKER
 from octavo.loaders.markdown import LOADER as MARKDOWN

@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import pytest
-from bench.corpus import prose
+from tests.support.corpus import prose
 
 from octavo.chunkers.sentences import CHUNKER
 from octavo.errors import UsageError

@@ -8,9 +8,9 @@ import sys
 import tracemalloc
 
 import pytest
-from bench.corpus import chinese, markdown, prose
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.corpus import chinese, markdown, prose
 
 from octavo.chunkers.structure import CHUNKER, Structure, split
 from octavo.loaders.markdown import LOADER as MARKDOWN

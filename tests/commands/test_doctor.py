@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.mock import Answer, Behaviour, serving
+from tests.support.serving import Answer, Behaviour, serving
 
 KEY = "sk-fake-0123456789abcdef"
 

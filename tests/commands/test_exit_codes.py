@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.mock import Behaviour, serving
+from tests.support.serving import Behaviour, serving
 
 INSTALLED = Path(sys.executable).with_name("octavo")
 PIPELINE = """\

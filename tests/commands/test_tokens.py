@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.tokens.vocabulary import byte_level
+from tests.support.vocabulary import byte_level
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import random
 import zipfile
 
 import pytest
-from tests.loaders import office
+from tests.support import office
 
 from octavo.errors import InputError
 from octavo.loaders.office.extraction import ExtractionProcess, _explain_failure

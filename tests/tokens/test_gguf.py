@@ -9,7 +9,7 @@ import pytest
 import regex
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tokens.vocabulary import byte_level, sentence_piece, write_gguf
+from tests.support.vocabulary import byte_level, sentence_piece, write_gguf
 
 from octavo.errors import UsageError
 from octavo.tokens.choose import get_counter

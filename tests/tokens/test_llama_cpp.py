@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import pytest
 import regex
-from tests.tokens.vocabulary import byte_level, sentence_piece
+from tests.support.vocabulary import byte_level, sentence_piece
 
 from octavo.tokens.choose import get_counter
 from octavo.tokens.gguf.byte_level import BYTE_LETTERS

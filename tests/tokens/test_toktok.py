@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from bench.corpus import chinese, prose
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.corpus import chinese, prose
 
 from octavo.tokens.toktok import ENCODINGS, Toktok
 
