@@ -43,7 +43,7 @@ def test_a_number_out_of_bounds_is_refused_wherever_it_is_given(
     by_flag = octavo(*RUN, flag, value)
     monkeypatch.setenv(f"OCTAVO_{name.upper()}", str(value))
     by_variable = octavo(*RUN)
-    monkeypatch.undo()
+    monkeypatch.delenv(f"OCTAVO_{name.upper()}")
     assert by_flag.code == by_variable.code == 2
     assert by_flag.err == by_variable.err
     assert re.match(rf"error: {flag} \S+ is not (above|between) .*\nhelp: \w+", by_flag.err)
