@@ -140,8 +140,11 @@ _STEPS: tuple[str, ...] = (_TABLES, _USED_DAYS, _VECTORS, _APPEND_ORDER, _DEFLAT
 
 VERSION = len(_STEPS)
 
-_DIGEST = "cef9add175bcf1d3a8078cfd300887aa198d919708e4fbff924bac1daa8f1601"
-"""The hash of this version's definitions, so that opening a journal needs no other to compare."""
+_DIGEST = "e87a622ab3be0040e42984af51ee9ac6f4bf5320c5b76ff766610508da55d4d3"
+"""The hash of this version's definitions as SQLite stores them, which opening compares at once.
+
+What differs is compared with a journal that is made for it, without comments and spaces.
+"""
 
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _QUOTED_NAME = re.compile(r'"(\w+)"')
@@ -186,12 +189,12 @@ def find_foreign_object(connection: sqlite3.Connection) -> str | None:
         version = read_version(connection)
         if version > VERSION:
             return None
-        found = _read_definitions(connection)
+        stored = _read_definitions(connection)
     finally:
         connection.execute("ROLLBACK")
-    if version == VERSION and _compute_digest(found) == _DIGEST:
+    if version == VERSION and _compute_digest(stored) == _DIGEST:
         return None
-    known = _build_definitions(max(0, version))
+    found, known = map(_normalize, (stored, _build_definitions(max(0, version))))
     for kind, name, definition in found:
         if (kind, name, definition) not in known:
             what = f"{'an' if kind == 'index' else 'a'} {kind} {name!r}"
@@ -209,13 +212,17 @@ _Definitions = list[tuple[str, str, str]]
 def _read_definitions(connection: sqlite3.Connection) -> _Definitions:
     """Return kind, name and definition of each object, without the indexes that tables imply."""
     return sorted(
-        (str(kind), str(name), _normalize(str(sql)))
+        (str(kind), str(name), str(sql))
         for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master")
         if kind != "index" or sql is not None
     )
 
 
-def _normalize(sql: str) -> str:
+def _normalize(definitions: _Definitions) -> _Definitions:
+    return sorted((kind, name, _normalize_sql(sql)) for kind, name, sql in definitions)
+
+
+def _normalize_sql(sql: str) -> str:
     plain = _QUOTED_NAME.sub(r"\1", _COMMENT.sub(" ", sql))
     return _SPACE.sub(lambda match: match[1] if match[1] in "()," else " ", plain).strip()
 
