@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import contextmanager
 
@@ -91,6 +94,71 @@ def test_a_request_to_end_is_obeyed_in_order(tmp_path, command):
         process.send_signal(signal.SIGTERM)
         assert process.communicate(timeout=20)[0] == b""
         assert process.returncode == 143
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143)])
+def test_a_closed_terminal_costs_no_reply(tmp_path, command, number, code):
+    (tmp_path / "book.md").write_text(chunks(30))
+    with serving(Behaviour(latency=0.3)) as server:
+        run = command(server, "book.md", "-j", "8")
+        with started(run) as process:
+            wait_for_calls(server, 12, process)
+            process.send_signal(number)
+            assert process.communicate(timeout=20)[0] == b""
+        assert process.returncode == code
+        assert len(asked(server)) < 30
+        again = subprocess.run(**run, capture_output=True, timeout=30, check=False)
+        assert again.returncode == 0
+        assert max(Counter(asked(server)).values()) == 1
+
+
+def test_a_run_whose_terminal_is_closed_goes_on_without_asking_twice(tmp_path, command):
+    """Its streams are the terminal, which then refuses every byte."""
+    (tmp_path / "book.md").write_text(chunks(30))
+    with serving(Behaviour(latency=0.3)) as server:
+        run = command(server, "book.md", "-j", "8")
+        child, terminal = pty.fork()
+        if child == 0:
+            os.chdir(run["cwd"])
+            os.execve(run["args"][0], run["args"], {**run["env"], "TERM": "xterm"})
+        while len(asked(server)) < 12:
+            if select.select([terminal], [], [], 0)[0]:
+                os.read(terminal, 65536)
+            os.sched_yield()
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 129
+        again = subprocess.run(**run, capture_output=True, timeout=30, check=False)
+        assert again.returncode == 0
+        assert max(Counter(asked(server)).values()) == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143)])
+def test_a_server_that_does_not_answer_holds_nobody_up(tmp_path, command, number, code):
+    (tmp_path / "book.md").write_text(chunks(3))
+
+    with (
+        serving(Behaviour(latency=60)) as server,
+        started(command(server, "book.md", "-j", "2")) as process,
+    ):
+        wait_for_calls(server, 2, process)
+        process.send_signal(number)
+        begun = time.monotonic()
+        _, err = process.communicate(timeout=20)
+        assert time.monotonic() - begun < 5
+        assert process.returncode == code
+        assert b"`octavo runs resume 1` goes on" in err
+
+
+def test_a_run_that_was_started_to_outlive_its_terminal_does(tmp_path, command):
+    (tmp_path / "book.md").write_text(chunks(6))
+    with serving(Behaviour(latency=0.2)) as server:
+        run = command(server, "book.md", "-j", "1")
+        run["args"] = ["nohup", *run["args"]]
+        with started(run) as process:
+            wait_for_calls(server, 2, process)
+            process.send_signal(signal.SIGHUP)
+            assert process.communicate(timeout=20)[0]
+        assert process.returncode == 0
 
 
 def test_the_second_signal_stops_at_once(tmp_path, command):

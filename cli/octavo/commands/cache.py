@@ -58,7 +58,7 @@ def print_stats(
         if json:
             sys.stdout.write("{}\n")
         return
-    with Journal(find_journal_path()) as journal:
+    with Journal(find_journal_path(), notify=print_stderr) as journal:
         stats = stats_of(journal)
     text = dumps(asdict(stats), ensure_ascii=False) if json else "\n".join(_format_stats(stats))
     sys.stdout.write(text + "\n")
@@ -89,7 +89,7 @@ def prune(
     if not find_journal_path().exists():
         print_stderr("nothing is kept yet")
         return
-    with Journal(find_journal_path()) as journal:
+    with Journal(find_journal_path(), notify=print_stderr) as journal:
         _report_removed(prune_journal(journal, days=days, size=most))
 
 
@@ -104,7 +104,7 @@ def clear(
     if not find_journal_path().exists():
         print_stderr("nothing is kept yet")
         return
-    with Journal(find_journal_path()) as journal:
+    with Journal(find_journal_path(), notify=print_stderr) as journal:
         removed = clear_journal(journal, source=None if source is None else Path(source))
     if source is not None and not removed.runs and not removed.calls:
         print_stderr(f"nothing is kept of {source}")

@@ -83,7 +83,7 @@ def show_run(
     json: _JsonOption = False,
 ) -> None:
     """Show a run: its command, how it ended, and what became of its calls."""
-    with Journal(find_journal_path()) as journal:
+    with Journal(find_journal_path(), notify=print_stderr) as journal:
         row = _find_run(journal, run)
         if state:
             _write_stdout(
@@ -124,7 +124,7 @@ def resume_run(
     )
 
     number, options = _split_number(run, context.args)
-    with Journal(find_journal_path()) as journal:
+    with Journal(find_journal_path(), notify=print_stderr) as journal:
         row = _require_repeatable(journal, number)
     command = _insert_options(row.command, options)
     raise typer.Exit(run_command_line(command, generation=row.generation, base=row.base))
@@ -149,7 +149,7 @@ def retry_run(
     )
 
     number, options = _split_number(run, context.args)
-    with Journal(find_journal_path()) as journal:
+    with Journal(find_journal_path(), notify=print_stderr) as journal:
         row = _require_repeatable(journal, number)
     if row.status == "complete":
         print_stderr(f"nothing failed in run {row.id}")
@@ -179,7 +179,7 @@ def _require_repeatable(journal: Journal, number: int | None) -> RunRow:
 def _read_last_runs(count: int | None) -> list[RunRow]:
     if not find_journal_path().exists():
         return []
-    with Journal(find_journal_path()) as journal:
+    with Journal(find_journal_path(), notify=print_stderr) as journal:
         return runs_of(journal, last=count)
 
 
@@ -236,9 +236,8 @@ def _format_facts(row: RunRow, reuse: PrefixReuse | None) -> Iterable[str]:
         facts.append(("took", format_duration(row.ended - row.started)))
     if row.summary.get("prompt_tokens") is not None:
         tokens = row.summary
-        facts.append(
-            ("tokens", f"{tokens['prompt_tokens']:,} in, {tokens['completion_tokens'] or 0:,} out")
-        )
+        told = tokens.get("completion_tokens") or 0
+        facts.append(("tokens", f"{tokens['prompt_tokens']:,} in, {told:,} out"))
     if reuse is not None:
         shares = f"{reuse.rate:.1%}, at best {reuse.ideal_rate:.1%}"
         facts.append(("cached", f"{reuse.cached:,} of {reuse.prompt:,} tokens in ({shares})"))

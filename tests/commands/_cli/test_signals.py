@@ -15,7 +15,9 @@ def nothing():
     pass
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
 def test_the_first_signal_cancels_the_work_and_lets_it_clean_up(number, code):
     seen = []
 

@@ -171,16 +171,19 @@ def test_a_directory_that_cannot_be_written_is_an_error(existing):
     assert "journal.sqlite cannot be " in message
 
 
-def test_lines_come_back_whole_after_a_torn_one(tmp_path):
+def test_records_come_back_whole_after_a_torn_one(tmp_path):
     spare = OverflowFile(tmp_path / "j")
     spare.prepare()
-    assert spare.save([("a", (1, b"\0\xff", None, "é"))]) == 1
+    first, *others = [("text", (1, b"\0\xff")), ("count", (b"k", 2)), ("table", (b"\xe9", b""))]
+    assert spare.save([first]) == 1
     with spare.path.open("r+b") as file:
         file.seek(file.read().index(b"\0"))
-        file.write(b'["torn", [1, "half')
-    assert spare.save([("b", (2.5,)), ("c", ())]) == 2
-    with spare.take() as lines:
-        assert lines == [("a", (1, b"\0\xff", None, "é")), ("b", (2.5,)), ("c", ())]
-    with spare.take() as lines:
-        assert lines == []
+        file.write(b'1 00000000 ["text", [1, "half')
+    assert spare.save(others) == 2
+    with spare.take() as saved:
+        assert [record for record, _ in saved.records] == [first, *others]
+        assert saved.rejected == [b'1 00000000 ["text", [1, "half']
+    with spare.take() as saved:
+        assert (saved.records, saved.rejected) == ([], [])
     assert spare.path.stat().st_size == 4 * 2**20
+    assert spare.rejected_path.read_bytes() == b'1 00000000 ["text", [1, "half\n'

@@ -295,3 +295,18 @@ def test_an_error_of_a_full_disk_says_so_whatever_sqlite_says(tmp_path, monkeypa
     told = explain_error(error, tmp_path / "j")
     assert told.message.endswith("the disk is full")
     assert "make room" in told.hint
+
+
+def test_a_journal_made_here_is_known_at_once_and_one_spelled_otherwise_too(tmp_path):
+    """Opening compares one hash; what differs in comments and spaces only is no other journal."""
+    Journal(tmp_path / "j").close()
+    connection = sqlite3.connect(tmp_path / "j", isolation_level=None)
+    assert schema._compute_digest(schema._read_definitions(connection)) == schema._DIGEST
+    connection.executescript(
+        "DROP TABLE counts; CREATE TABLE  counts ( key BLOB PRIMARY KEY, -- sixteen bytes\n"
+        '"tokens" INTEGER NOT NULL) WITHOUT ROWID;'
+    )
+    assert schema._compute_digest(schema._read_definitions(connection)) != schema._DIGEST
+    assert schema.find_foreign_object(connection) is None
+    connection.close()
+    Journal(tmp_path / "j").close()

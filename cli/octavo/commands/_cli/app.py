@@ -53,7 +53,7 @@ octavo.toml; `octavo config show` tells which value comes from where.
 
 Exit codes: 0 complete; 1 finished, but a document failed or lacks parts; 2 nothing ran: wrong
 usage, pipeline or input; 3 the model cannot be used; 4 a budget is reached; 70 a defect of
-Octavo; 130, 143, 141 interrupted, terminated, output closed.
+Octavo; 130, 143, 129, 141 interrupted, terminated, terminal closed, output closed.
 """
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import time
 from contextvars import ContextVar
 from pathlib import Path
 
-from octavo.engine.journal.schema import VERSION, migrate
+from octavo.engine.journal.schema import VERSION, find_foreign_object, migrate, read_version
 from octavo.errors import JournalError
 
 __all__ = [
@@ -22,8 +23,19 @@ __all__ = [
 ]
 
 
-_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs"})
-"""File systems whose locks SQLite's write-ahead log cannot rely on."""
+_LOCAL = frozenset(
+    (
+        *("ext2", "ext3", "ext4", "xfs", "btrfs", "bcachefs", "zfs", "f2fs", "jfs", "nilfs2"),
+        *("reiserfs", "apfs", "hfs", "hfsplus", "ufs", "ntfs", "ntfs3", "fuseblk", "exfat"),
+        *("vfat", "msdos", "tmpfs", "ramfs", "rootfs", "overlay", "aufs", "ecryptfs"),
+        *("fuse.fuse-overlayfs", "lxfs", "wslfs"),
+    )
+)
+"""File systems of one machine: SQLite's write-ahead log relies on their locks and shared memory.
+
+`fuseblk` is NTFS and exFAT of a disk, `overlay` and `aufs` are those of containers, `lxfs` and
+`wslfs` those of Windows' Linux.
+"""
 
 _CHECKPOINT = 4000
 """Pages of the log (64 MB) before they are copied into the file, for which all calls wait."""
@@ -36,6 +48,9 @@ _RETRY_SECONDS = 0.01
 
 _MAX_CHECKED_BYTES = 64 * 2**20
 """Bytes up to which a journal is looked through before a run, which takes a tenth of a second."""
+
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+"""How the system writes a space, and the like, in the name of a mount point."""
 
 _MIN_FREE_BYTES = 2**18
 """Bytes of a disk with less than which no journal can be opened."""
@@ -63,8 +78,8 @@ def connect(path: Path | None, *, durable: bool = False) -> sqlite3.Connection:
     """Open a journal, creating it with mode 0600; None opens one in memory.
 
     A committed reply survives the death of the process; with `durable` also that of the machine.
-    Raises JournalError when the file cannot be created, is not a journal, lies on a network file
-    system, or was written by a later version.
+    Raises JournalError when the file cannot be created, is not a journal, has something in it that
+    is no part of one, lies on a file system not known to be local, or is of a later version.
     """
     if path is not None:
         _create_file(path)
@@ -77,20 +92,53 @@ def connect(path: Path | None, *, durable: bool = False) -> sqlite3.Connection:
             cached_statements=64,
             check_same_thread=False,
         )
+        _restrict(connection)
+        _require_journal(connection, path)
         connection.execute("PRAGMA page_size = 16384")
         _enable_write_ahead_log(connection)
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        had = migrate(connection)
+        migrate(connection)
+    except UnicodeDecodeError as error:  # SQLite's message quotes a damaged definition
+        raise explain_error(sqlite3.DatabaseError("the file is malformed"), path) from error
     except sqlite3.DatabaseError as error:
         raise explain_error(error, path) from error
-    if had > VERSION:
+    return connection
+
+
+def _restrict(connection: sqlite3.Connection) -> None:
+    """Let a file's own definitions run nothing, by all means that this Python has for it."""
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH, 0)
+    if (set_config := getattr(connection, "setconfig", None)) is not None:  # from Python 3.12
+        set_config(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType] - the same
+        for refused in ("ENABLE_TRIGGER", "ENABLE_VIEW"):
+            set_config(getattr(sqlite3, f"SQLITE_DBCONFIG_{refused}"), False)
+
+
+def _require_journal(connection: sqlite3.Connection, path: Path | None) -> None:
+    """Raise JournalError, and change nothing, where a file is no journal that is known here."""
+    if path is None:
+        return
+    try:
+        later = read_version(connection) > VERSION
+        found = None if later else find_foreign_object(connection)
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         connection.close()
+        raise
+    if not later and found is None:
+        return
+    connection.close()
+    if later:
         raise JournalError(
             f"the journal {path} was written by a later version of Octavo",
             hint="upgrade Octavo, or set OCTAVO_JOURNAL to another file",
         )
-    return connection
+    raise JournalError(
+        f"the journal {path} is not used: it has {found}, which is no journal's",
+        hint="move the file away, or set OCTAVO_JOURNAL to another file",
+    )
 
 
 def check_journal(connection: sqlite3.Connection, path: Path | None) -> None:
@@ -155,6 +203,12 @@ def _enable_write_ahead_log(connection: sqlite3.Connection) -> None:
 
 
 def _create_file(path: Path) -> None:
+    kind = _detect_file_system(path)
+    if kind is not None and kind not in _LOCAL:
+        raise JournalError(
+            f"the journal {path} lies on a file system that is not known to be local ({kind})",
+            hint="set OCTAVO_JOURNAL, or --journal, to a file on a local disk, or use --private",
+        )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -163,24 +217,27 @@ def _create_file(path: Path) -> None:
             f"the journal {path} cannot be opened: {error.strerror}",
             hint="set OCTAVO_JOURNAL to a file that can be written, or use --private",
         ) from error
-    if (kind := _detect_file_system(path)) in _NETWORK:
-        raise JournalError(
-            f"the journal {path} lies on a network file system ({kind})",
-            hint="set OCTAVO_JOURNAL to a file on a local disk",
-        )
 
 
 def _detect_file_system(path: Path) -> str | None:
-    """Return the type of the file system that holds a path, where the system tells (Linux)."""
+    """Return the type of the file system that holds a path, where the system tells: on Linux.
+
+    macOS and Windows do not tell it in a file, and a Linux without /proc tells nothing: there None
+    is returned, every file system is taken, and the user sees to it that the journal's is local.
+    """
     try:
-        mounts = Path("/proc/mounts").read_text("utf-8", "replace")
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
     except OSError:
         return None
-    resolved = path.resolve()
-    best, kind = -1, None
+    place = f"{path.resolve()}/"
+    longest, kind = 0, None
     for line in mounts.splitlines():
-        _, mount, name, *_ = line.split(" ")
-        mount_point = mount.replace("\\040", " ")
-        if resolved.is_relative_to(mount_point) and len(mount_point) > best:
-            best, kind = len(mount_point), name
+        facts, _, source = line.partition(" - ")
+        mount_point = facts.split(" ")[4]
+        if "\\" in mount_point:
+            mount_point = _ESCAPED.sub(lambda match: chr(int(match[1], 8)), mount_point)
+        mount_point = f"{mount_point.rstrip('/')}/"
+        # What was mounted later over the same place hides what was there.
+        if len(mount_point) >= longest and place.startswith(mount_point):
+            longest, kind = len(mount_point), source.partition(" ")[0]
     return kind

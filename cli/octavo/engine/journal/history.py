@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean
 
 import orjson
 
-from octavo.engine.journal.store import Journal
+from octavo.engine.journal.runs import decode_command
+from octavo.engine.journal.store import DAMAGE, Journal
 from octavo.text.quote import to_row_id
 
 __all__ = ["CallSite", "History", "SendReason", "TypicalCalls", "find_typical_calls"]
@@ -96,7 +97,8 @@ class History:
         )
         here = _get_directory(self.command)
         run, status = next(
-            (row[:2] for row in rows if _get_directory(json.loads(row[2])) == here), (None, None)
+            (row[:2] for row in rows if _get_directory(decode_command(row[2])) == here),
+            (None, None),
         )
         if run is None:
             return None
@@ -145,15 +147,16 @@ def find_typical_calls(journal: Journal, *, model: str, pipeline: str) -> Typica
         for step, seconds, usage in journal.query(
             "SELECT step, seconds, usage FROM sites JOIN ledger ON ledger.site = sites.id"
             " JOIN calls ON calls.id = ledger.call"
-            " WHERE sites.run = ? AND ledger.attempts > 0 AND seconds IS NOT NULL LIMIT ?",
+            " WHERE sites.run = ? AND ledger.attempts > 0 AND typeof(seconds) = 'real' LIMIT ?",
             (run, _MAX_CALLS),
         ):
             everything.append(seconds)
             if name != pipeline:
                 continue
             times[step].append(seconds)
-            if usage and (completion := orjson.loads(usage)[1]) is not None:
-                tokens[step].append(completion)
+            with suppress(*DAMAGE):  # of which calls, if any, are known otherwise
+                if usage and (completion := orjson.loads(usage)[1]) is not None:
+                    tokens[step].append(int(completion))
     if not everything:
         return None
     return TypicalCalls(

@@ -82,7 +82,7 @@ class Ledger:
         # Sites are numbered by the run, so that no row waits for an id from the database.
         number = self._run * 2**32 + self._sites
         self._journal.write(
-            "INSERT INTO sites VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "site",
             (number, self._run, source, step, bytes.fromhex(prompt[:16]), model[:8], options[:8]),
         )
         return number
@@ -92,7 +92,7 @@ class Ledger:
         self.account.outcomes[outcome] += 1
         if self._run is not None:
             self._journal.write(
-                "INSERT INTO ledger VALUES (?, ?, ?, ?, ?)",
+                "ledger",
                 (site, node, to_row_id(key), outcome.value, attempts),
             )
 

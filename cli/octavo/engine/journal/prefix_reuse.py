@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from octavo.engine.journal.store import Journal
+from octavo.engine.journal.store import DAMAGE, Journal
 from octavo.protocols import Counter
 
 __all__ = ["PrefixReuse", "measure_reuse"]
@@ -76,13 +76,13 @@ def measure_reuse(
     ideal = 0.0
     told = False
     for usage, body in newest.values():
-        tokens, _, kept, *_ = orjson.loads(usage) if usage else (None, None, None)
-        parts = _parse_parts(body)
         try:
+            tokens, _, kept, *_ = orjson.loads(usage) if usage else (None, None, None)
+            parts = _parse_parts(body)
             if "assistant" in parts:  # asked again, below a reply that was no good
                 tree.add(parts[: parts.index("assistant")])
             shared, whole = tree.add(parts)
-        except KeyError:  # the run was killed before the text was stored
+        except DAMAGE:  # or the run was killed before the text was stored
             return None
         if not tokens or not whole:
             continue

@@ -7,9 +7,9 @@ what they still write stays, and at worst the text of a prompt can't be shown la
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,8 @@ from typing import Any, Self
 import orjson
 
 from octavo.engine.journal.database import explain_error
-from octavo.engine.journal.store import Journal
+from octavo.engine.journal.runs import MAX_TIME, decode_command
+from octavo.engine.journal.store import DAMAGE, Journal
 
 __all__ = ["JournalStats", "PipelineShare", "RemovedContent", "clear", "collect_stats", "prune"]
 
@@ -77,7 +78,8 @@ def collect_stats(journal: Journal) -> JournalStats:
         return journal.query(sql)[0][0]
 
     shares = journal.query(
-        "SELECT runs.pipeline, runs.model, count(DISTINCT runs.id), count(DISTINCT ledger.call)"
+        "SELECT CAST(runs.pipeline AS TEXT), CAST(runs.model AS TEXT), count(DISTINCT runs.id),"
+        " count(DISTINCT ledger.call)"
         " FROM runs LEFT JOIN sites ON sites.run = runs.id"
         " LEFT JOIN ledger ON ledger.site = sites.id"
         " GROUP BY runs.pipeline, runs.model ORDER BY 4 DESC, 1, 2"
@@ -90,7 +92,7 @@ def collect_stats(journal: Journal) -> JournalStats:
         texts=one("SELECT count(*) FROM texts"),
         vectors=one("SELECT count(*) FROM vectors"),
         runs=one("SELECT count(*) FROM runs"),
-        since=one("SELECT min(started) FROM runs"),
+        since=one(f"SELECT min(max(CAST(min(started) AS REAL), 0), {MAX_TIME}) FROM runs"),  # noqa: S608 - a number of ours
         shares=tuple(PipelineShare(*row) for row in shares),
     )
 
@@ -191,10 +193,11 @@ class _Removal:
         execute = self._connection.execute
         sites = [
             (site, run)
-            for site, run, name, command in execute(
-                "SELECT sites.id, run, source, command FROM sites JOIN runs ON runs.id = sites.run"
+            for site, run, name, command in self._journal.query(
+                "SELECT sites.id, run, CAST(source AS TEXT), command"
+                " FROM sites JOIN runs ON runs.id = sites.run"
             )
-            if _is_of_source(name, json.loads(command), path)
+            if _is_of_source(name, decode_command(command), path)
         ]
         calls: set[int] = set()
         for site, _ in sites:
@@ -212,20 +215,23 @@ class _Removal:
         self._sweep()
 
     def _find_following(self, calls: set[int]) -> set[int]:
-        """Return calls with all others that saw the same documents, or their replies."""
+        """Return calls with all others that saw the same documents, or their replies.
+
+        One with a damaged prompt may have seen anything, so it is among them.
+        """
         prompts = {
             call: _read_references(body)
             for call, body in self._connection.execute(
                 "SELECT calls.id, body FROM calls JOIN prompts ON prompts.id = calls.prompt"
             )
         }
-        found = set(calls)
-        documents = {number for call in calls for number in prompts.get(call, ((), ()))[0]}
+        found = calls | {call for call, seen in prompts.items() if seen is None}
+        documents = {number for call in calls for number in (prompts.get(call) or ((), ()))[0]}
         while True:
             more = {
                 call
-                for call, (texts, replies) in prompts.items()
-                if call not in found and (texts & documents or replies & found)
+                for call, seen in prompts.items()
+                if seen and call not in found and (seen[0] & documents or seen[1] & found)
             }
             if not more:
                 return found
@@ -240,7 +246,7 @@ class _Removal:
         for (body,) in execute("SELECT body FROM prompts").fetchall():
             self._connection.executemany(
                 "INSERT OR IGNORE INTO needed VALUES (?)",
-                ((number,) for kind, number in _read_quotes(body) if kind != 1),
+                ((number,) for kind, number in _read_quotes(body) or () if kind != 1),
             )
         execute("DELETE FROM texts WHERE id NOT IN (SELECT id FROM needed)")
         execute("DELETE FROM tables")
@@ -280,27 +286,35 @@ def _measure_size(journal: Journal) -> int:
     return sum(file.stat().st_size for file in files if file.exists())
 
 
-def _is_of_source(source: str, command: list[str], path: Path) -> bool:
-    folder = Path(command[1]) if command[:1] == ["-C"] else Path.cwd()
+def _is_of_source(source: str, command: Sequence[str], path: Path) -> bool:
+    folder = Path(command[1]) if command[:1] == ("-C",) else Path.cwd()
     place = (folder / source).resolve()
     return place == path or path in place.parents
 
 
-def _read_quotes(body: bytes) -> list[tuple[int, int]]:
-    """Return the kind and id of what a packed prompt quotes; kind 2 is a text of its own."""
+def _read_quotes(body: bytes) -> list[tuple[int, int]] | None:
+    """Return the kind and id of what a packed prompt quotes, or None when it is damaged.
+
+    Kind 2 is a text of its own.
+    """
     found: list[tuple[int, int]] = []
-    for _, *parts in orjson.loads(body):
-        for part in parts:
-            if isinstance(part, int):
-                found.append((2, part))
-            elif not isinstance(part, str):
-                found.append((part[0], part[1]))
+    try:
+        for _, *parts in orjson.loads(body):
+            for part in parts:
+                if isinstance(part, int):
+                    found.append((2, part))
+                elif not isinstance(part, str):
+                    found.append((int(part[0]), int(part[1])))
+    except DAMAGE:
+        return None
     return found
 
 
-def _read_references(body: bytes) -> tuple[frozenset[int], frozenset[int]]:
-    """Return the documents and the replies that a packed prompt quotes."""
+def _read_references(body: bytes) -> tuple[frozenset[int], frozenset[int]] | None:
+    """Return the documents and the replies that a packed prompt quotes, or None as above."""
     quotes = _read_quotes(body)
+    if quotes is None:
+        return None
     return (
         frozenset(number for kind, number in quotes if kind == 0),
         frozenset(number for kind, number in quotes if kind == 1),

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -14,14 +14,24 @@ from octavo.engine.journal.store import Journal
 from octavo.engine.report import Report
 
 __all__ = [
+    "MAX_TIME",
     "LedgerRow",
     "RunRow",
     "begin_run",
+    "decode_command",
     "find_fresh_generation",
     "finish_run",
     "list_calls",
     "list_runs",
 ]
+
+
+_TIMES = ("started", "ended")
+_MAX_NUMBER = 2**31
+"""No generation gets there: one that does is damaged."""
+
+MAX_TIME = 253_370_764_800
+"""Seconds from 1970 to the year 9999, the last one that a date can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,9 @@ class LedgerRow:
 
 def find_fresh_generation(journal: Journal) -> int:
     """Return a generation that no reply has yet."""
-    rows = journal.query("SELECT coalesce(max(generation), 0) + 1 FROM runs")
+    rows = journal.query(
+        "SELECT coalesce(max(generation), 0) + 1 FROM runs WHERE generation < ?", (_MAX_NUMBER,)
+    )
     return int(rows[0][0])
 
 
@@ -100,22 +112,49 @@ def finish_run(journal: Journal, run: int, status: str, report: Report) -> None:
 
 def list_runs(journal: Journal, *, last: int | None = None) -> list[RunRow]:
     """Return the runs, newest first; at most `last` of them."""
+    started, ended = (f"min(max(CAST({name} AS REAL), 0), {MAX_TIME})" for name in _TIMES)
+    status, pipeline, model = map(_read_as_text, ("status", "pipeline", "model"))
     rows = journal.query(
-        "SELECT id, generation, base, started, ended, status, pipeline, model, command, summary"
-        " FROM runs ORDER BY id DESC LIMIT ?",
+        f"SELECT id, generation, base, coalesce({started}, 0), {ended}, {status}, {pipeline},"  # noqa: S608 - of our own names
+        f" {model}, command, summary FROM runs ORDER BY id DESC LIMIT ?",
         (-1 if last is None else last,),
     )
     return [
-        RunRow(*facts, command=tuple(json.loads(command)), summary=orjson.loads(summary or "{}"))
+        RunRow(*facts, command=decode_command(command), summary=_decode_summary(summary))
         for *facts, command, summary in rows
     ]
 
 
 def list_calls(journal: Journal, run: int) -> list[LedgerRow]:
     """Return a run's calls in the order in which they ended."""
+    source, step, node, outcome = map(_read_as_text, ("source", "step", "node", "outcome"))
     rows = journal.query(
-        "SELECT source, step, node, call, outcome, attempts FROM ledger"
+        f"SELECT {source}, {step}, {node}, CAST(call AS INTEGER), {outcome},"  # noqa: S608 - of our own names
+        " CAST(attempts AS INTEGER) FROM ledger"
         " JOIN sites ON sites.id = ledger.site WHERE sites.run = ? ORDER BY ledger.rowid",
         (run,),
     )
     return [LedgerRow(*row) for row in rows]
+
+
+def decode_command(stored: object) -> tuple[str, ...]:
+    """Return a run's command line, or an empty one where it is damaged."""
+    try:
+        found: object = json.loads(stored)  # pyright: ignore[reportArgumentType] - as stored
+    except (ValueError, TypeError):
+        return ()
+    command = cast("list[object]", found) if isinstance(found, list) else []
+    return tuple(part for part in command if isinstance(part, str))
+
+
+def _decode_summary(stored: object) -> dict[str, Any]:
+    try:
+        found: object = orjson.loads(stored or "{}")  # pyright: ignore[reportArgumentType] - same
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _read_as_text(column: str) -> str:
+    """Return the SQL that reads a column as text, whatever damage has made of it."""
+    return f"coalesce(CAST({column} AS TEXT), '')"

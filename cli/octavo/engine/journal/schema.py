@@ -8,9 +8,11 @@ every call that a run asked for. `vectors` holds embeddings, by key and generati
 
 from __future__ import annotations
 
+import hashlib
+import re
 import sqlite3
 
-__all__ = ["VERSION", "migrate"]
+__all__ = ["VERSION", "find_foreign_object", "migrate", "read_version"]
 
 
 _TABLES = """
@@ -138,18 +140,28 @@ _STEPS: tuple[str, ...] = (_TABLES, _USED_DAYS, _VECTORS, _APPEND_ORDER, _DEFLAT
 
 VERSION = len(_STEPS)
 
+_DIGEST = "e87a622ab3be0040e42984af51ee9ac6f4bf5320c5b76ff766610508da55d4d3"
+"""The hash of this version's definitions as SQLite stores them, which opening compares at once.
+
+What differs is compared with a journal that is made for it, without comments and spaces.
+"""
+
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_QUOTED_NAME = re.compile(r'"(\w+)"')
+_SPACE = re.compile(r"\s*([(),\s])\s*")
+
 
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring a journal to this version in one transaction; return the version it had.
 
     A journal of a later version than this program knows is left alone.
     """
-    had: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    had = read_version(connection)
     if had >= VERSION:
         return had
     connection.execute("BEGIN IMMEDIATE")
     try:
-        had = connection.execute("PRAGMA user_version").fetchone()[0]
+        had = read_version(connection)
         for step in _STEPS[had:]:
             for statement in filter(str.strip, step.split(";\n")):
                 connection.execute(statement)
@@ -159,3 +171,72 @@ def migrate(connection: sqlite3.Connection) -> int:
         connection.execute("ROLLBACK")
         raise
     return had
+
+
+def read_version(connection: sqlite3.Connection) -> int:
+    """Return the version of a journal; 0 is an empty file."""
+    return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+def find_foreign_object(connection: sqlite3.Connection) -> str | None:
+    """Return what in a file is no part of a journal of its version, in words, or None.
+
+    A trigger or a view would be run by statements of ours, and a table with other constraints
+    could drop what is written. Comments and spaces are no difference.
+    """
+    connection.execute("BEGIN")  # the version and the definitions of one moment
+    try:
+        version = read_version(connection)
+        if version > VERSION:
+            return None
+        stored = _read_definitions(connection)
+    finally:
+        connection.execute("ROLLBACK")
+    if version == VERSION and _compute_digest(stored) == _DIGEST:
+        return None
+    found, known = map(_normalize, (stored, _build_definitions(max(0, version))))
+    for kind, name, definition in found:
+        if (kind, name, definition) not in known:
+            what = f"{'an' if kind == 'index' else 'a'} {kind} {name!r}"
+            other = any((kind, name) == each[:2] for each in known)
+            return f"{what} with another definition" if other else what
+    for kind, name, _ in known:
+        if (kind, name) not in {each[:2] for each in found}:
+            return f"no {kind} {name!r}"
+    return None if found == known else "a definition twice"
+
+
+_Definitions = list[tuple[str, str, str]]
+
+
+def _read_definitions(connection: sqlite3.Connection) -> _Definitions:
+    """Return kind, name and definition of each object, without the indexes that tables imply."""
+    return sorted(
+        (str(kind), str(name), str(sql))
+        for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master")
+        if kind != "index" or sql is not None
+    )
+
+
+def _normalize(definitions: _Definitions) -> _Definitions:
+    return sorted((kind, name, _normalize_sql(sql)) for kind, name, sql in definitions)
+
+
+def _normalize_sql(sql: str) -> str:
+    plain = _QUOTED_NAME.sub(r"\1", _COMMENT.sub(" ", sql))
+    return _SPACE.sub(lambda match: match[1] if match[1] in "()," else " ", plain).strip()
+
+
+def _compute_digest(definitions: _Definitions) -> str:
+    return hashlib.sha256(repr(definitions).encode()).hexdigest()
+
+
+def _build_definitions(version: int) -> _Definitions:
+    """Return the definitions of a version, from a journal that is made for it."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        for step in _STEPS[:version]:
+            connection.executescript(step)
+        return _read_definitions(connection)
+    finally:
+        connection.close()

@@ -16,9 +16,10 @@ import asyncio
 import sqlite3
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -27,21 +28,17 @@ import orjson
 from octavo.engine.journal.database import check_journal, connect, explain_error, make_no_room_error
 from octavo.engine.journal.overflow import OverflowFile
 from octavo.engine.journal.prompts import PackedPrompt, unpack
+from octavo.engine.journal.statements import STATEMENTS
 from octavo.errors import JournalError, RunFailed
 from octavo.protocols import Capabilities, Finish, Message, Reply, TokenLogprob, Usage
 from octavo.text.encoding import replace_surrogates
 from octavo.text.quote import to_row_id
 
-__all__ = ["Journal", "RecentSet", "deflate", "inflate"]
+__all__ = ["DAMAGE", "Journal", "RecentSet", "deflate", "inflate"]
 
 
 _Row = tuple[Any, ...]
 _PendingReply = tuple[_Row, asyncio.Future[Reply], Reply]
-_INSERT_CALL = (
-    "INSERT OR IGNORE INTO calls (id, generation, key, prompt, text, finish, usage, model,"
-    " reasoning, logprobs, seconds, used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_UPDATE_USED = "UPDATE calls SET used = ? WHERE id = ? AND generation = ?"
 _DAY = 86_400
 _COMMIT_DELAY = 0.02
 """Seconds that a row which nobody waits for may wait for the next commit."""
@@ -52,7 +49,13 @@ _ZLIB_LEVEL = 1
 _REMEMBERED = 10_000
 """Texts and prompts that are known to be stored; for others the file is asked."""
 
+DAMAGE = (zlib.error, ValueError, TypeError, LookupError)
+"""What reading a stored value raises where a bit of it was changed."""
+
 _CAPABILITIES = frozenset(Capabilities.__dataclass_fields__)
+
+
+_decode_leniently = partial(bytes.decode, errors="replace")
 
 
 class Journal:
@@ -62,6 +65,9 @@ class Journal:
     ordinary run has generation 0 and sees them all, a run started afresh has one of its own and
     sees none that came before. A run that asks some calls anew has a generation of its own and the
     base of the earlier run; `forget` says which those are.
+
+    A stored value that is damaged counts as missing, so it is asked for again, and the new one
+    takes its place. `notify` is told so once, in a line for the user.
     """
 
     def __init__(
@@ -71,12 +77,16 @@ class Journal:
         durable: bool = False,
         generation: int = 0,
         base: int | None = None,
+        notify: Callable[[str], object] | None = None,
     ) -> None:
         self.path = path
         self.generation = generation
         self.base = generation if base is None else base
         self._forgotten: set[int] = set()
         self.today = int(time.time() // _DAY)
+        self._notify = notify
+        self._is_damage_told = False
+        self._damaged: set[bytes] = set()
         self.connection = connect(path, durable=durable)
         self._overflow = OverflowFile(path) if path is not None else None
         self._restore_failure: JournalError | None = None
@@ -121,6 +131,24 @@ class Journal:
         if self._failure is not None:
             raise self._failure
 
+    def mark_damaged(self, key: bytes) -> None:
+        """Note that what is stored under a key cannot be read, and tell the user of the first."""
+        self._damaged.add(key)
+        if not self._is_damage_told:
+            self._is_damage_told = True
+            self._tell(
+                f"something in the journal {self.path} is damaged: what cannot be read counts as"
+                " missing and is asked for again"
+            )
+
+    def is_damaged(self, key: bytes) -> bool:
+        """Return whether what is stored under a key could not be read, so that it is replaced."""
+        return key in self._damaged
+
+    def _tell(self, notice: str) -> None:
+        if self._notify is not None:
+            self._notify(notice)
+
     # calls
 
     def find(self, key: bytes) -> Reply | None:
@@ -131,11 +159,14 @@ class Journal:
             "SELECT text, finish, usage, model, reasoning, logprobs, key, used, generation"
             " FROM calls WHERE id = ? AND generation >= ? ORDER BY generation DESC",
             (number, base),
+            undecodable=bytes,
         ):
-            if stored == key:
-                if used < self.today:
-                    self._queue_write(_UPDATE_USED, (self.today, number, generation))
-                return _decode_reply(row)
+            if (reply := _decode_stored(row, stored, key)) is None:
+                self.mark_damaged(key)
+                continue
+            if not isinstance(used, int) or used < self.today:
+                self._queue_write("call-used", (self.today, number, generation))
+            return reply
         return None
 
     def forget(self, key: bytes) -> None:
@@ -171,22 +202,34 @@ class Journal:
         return future
 
     def read_messages(self, call: int) -> tuple[Message, ...]:
-        """Return the messages of a stored call, by the first eight bytes of its key."""
+        """Return the messages of a stored call, by the first eight bytes of its key.
+
+        Raises KeyError where the prompt, or a text of it, is missing or damaged.
+        """
         for (body,) in self._read_rows(
             "SELECT body FROM prompts JOIN calls ON calls.prompt = prompts.id WHERE calls.id = ?",
             (call,),
         ):
-            return unpack(body, self.read_text)
+            try:
+                return unpack(body, self.read_text)
+            except DAMAGE as error:
+                raise KeyError(call) from error
         raise KeyError(call)
 
     def read_text(self, kind: int, number: int) -> str:
-        """Return a stored text (kind 0) or reply (kind 1); see packing.py."""
-        if kind == 1:
-            sql = "SELECT text FROM calls WHERE id = ? ORDER BY generation DESC"
-            for (text,) in self._read_rows(sql, (number,)):
-                return inflate(text)
-        for (data,) in self._read_rows("SELECT data FROM texts WHERE id = ?", (number,)):
-            return zlib.decompress(data).decode("utf-8", "surrogatepass")
+        """Return a stored text (kind 0) or reply (kind 1); see packing.py.
+
+        Raises KeyError where it is missing or damaged.
+        """
+        try:
+            if kind == 1:
+                sql = "SELECT text FROM calls WHERE id = ? ORDER BY generation DESC"
+                for (text,) in self._read_rows(sql, (number,), undecodable=bytes):
+                    return inflate(text)
+            for (data,) in self._read_rows("SELECT data FROM texts WHERE id = ?", (number,)):
+                return zlib.decompress(data).decode("utf-8", "surrogatepass")
+        except DAMAGE as error:
+            raise KeyError(number) from error
         raise KeyError(number)
 
     def _keep_prompt(self, packed: PackedPrompt) -> None:
@@ -194,9 +237,7 @@ class Journal:
             self.keep_text(number, text)
         if packed.id not in self._stored_ids:
             self._stored_ids.add(packed.id)
-            self._queue_write(
-                "INSERT OR IGNORE INTO prompts VALUES (?, ?)", (packed.id, packed.body)
-            )
+            self._queue_write("prompt", (packed.id, packed.body))
 
     def keep_text(self, number: int, text: str) -> None:
         """Store a text that prompts refer to, once."""
@@ -205,53 +246,56 @@ class Journal:
         self._stored_ids.add(number)
         if not self._read_rows("SELECT 1 FROM texts WHERE id = ?", (number,)):
             data = zlib.compress(text.encode("utf-8", "surrogatepass"), _ZLIB_LEVEL)
-            self._queue_write("INSERT OR IGNORE INTO texts VALUES (?, ?)", (number, data))
+            self._queue_write("text", (number, data))
 
     # what saves loading a vocabulary or asking a server
 
     def find_table(self, key: bytes) -> bytes | None:
         """Return a stored chunk table, or None."""
         for (data,) in self._read_rows("SELECT data FROM tables WHERE key = ?", (key,)):
-            return zlib.decompress(data)
+            try:
+                return zlib.decompress(data)
+            except DAMAGE:
+                self.mark_damaged(key)
         return None
 
     def keep_table(self, key: bytes, data: bytes, *, anew: bool = False) -> None:
         """Store a chunk table, unless there is one of this key or `anew`."""
-        instead = "REPLACE" if anew else "IGNORE"
-        self._queue_write(
-            f"INSERT OR {instead} INTO tables VALUES (?, ?)",  # noqa: S608 - one of two words
-            (key, zlib.compress(data, _ZLIB_LEVEL)),
-        )
+        name = "table-anew" if anew or key in self._damaged else "table"
+        self._queue_write(name, (key, zlib.compress(data, _ZLIB_LEVEL)))
 
     def find_count(self, key: bytes) -> int | None:
         """Return a stored token count, or None."""
         for (tokens,) in self._read_rows("SELECT tokens FROM counts WHERE key = ?", (key,)):
-            return tokens
+            return tokens if isinstance(tokens, int) and tokens >= 0 else None
         return None
 
     def keep_count(self, key: bytes, tokens: int) -> None:
         """Store a token count."""
-        self._queue_write("INSERT OR IGNORE INTO counts VALUES (?, ?)", (key, tokens))
+        self._queue_write("count", (key, tokens))
 
     def find_contact(self, backend: str) -> tuple[Capabilities, float] | None:
         """Return what the last contact with a backend told and when, in seconds since 1970."""
         sql = "SELECT capabilities FROM contacts WHERE backend = ?"
         for (text,) in self._read_rows(sql, (backend,)):
-            stored: Mapping[str, Any] = orjson.loads(text)
-            known = {k: v for k, v in stored.items() if k in _CAPABILITIES}
-            return Capabilities(**known), stored.get("asked", 0.0)
+            try:
+                stored: Mapping[str, Any] = dict(orjson.loads(text))
+                known = {k: v for k, v in stored.items() if k in _CAPABILITIES}
+                return Capabilities(**known), float(stored.get("asked", 0.0))
+            except DAMAGE:
+                self.mark_damaged(backend.encode())
         return None
 
     def keep_contact(self, backend: str, capabilities: Capabilities) -> None:
         """Store what a contact told; a later one replaces it."""
         text = orjson.dumps({**asdict(capabilities), "asked": time.time()}).decode()
-        self._queue_write("INSERT OR REPLACE INTO contacts VALUES (?, ?)", (backend, text))
+        self._queue_write("contact", (backend, text))
 
     # writing
 
-    def write(self, sql: str, values: _Row) -> None:
-        """Queue one statement for the next commit."""
-        self._queue_write(sql, values)
+    def write(self, statement: str, values: _Row) -> None:
+        """Queue one statement of `STATEMENTS`, by its name, for the next commit."""
+        self._queue_write(statement, values)
 
     def request_commit(self) -> asyncio.Future[None]:
         """Return a future that is done when all that was written so far is durable.
@@ -309,8 +353,8 @@ class Journal:
         """Commit rows and replies, all or none; return what is stored of the replies."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
-            for sql, rows in writes.items():
-                self.connection.executemany(sql, rows)
+            for name, rows in writes.items():
+                self.connection.executemany(STATEMENTS[name], rows)
             kept = self._insert(calls)
             self.connection.execute("COMMIT")
         except BaseException:
@@ -328,10 +372,30 @@ class Journal:
     def _insert(self, calls: Sequence[_PendingReply]) -> list[Reply]:
         """Insert replies; return what is stored, which is another's where one came first."""
         before = self.connection.total_changes
-        self.connection.executemany(_INSERT_CALL, [row for row, _, _ in calls])
+        self.connection.executemany(STATEMENTS["call"], [row for row, _, _ in calls])
         if self.connection.total_changes - before == len(calls):
             return [reply for _, _, reply in calls]
-        return [self.find(row[2]) or reply for row, _, reply in calls]
+        return [self._settle(row) or reply for row, _, reply in calls]
+
+    def _settle(self, row: _Row) -> Reply | None:
+        """Return the reply that stands where a row was to go; a damaged one gives way to the row.
+
+        Whoever holds the place of a key is looked at within the transaction that would take it, so
+        no sound reply of another process is replaced.
+        """
+        number, generation, key, *_ = row
+        for *columns, stored in self._read_rows(
+            "SELECT text, finish, usage, model, reasoning, logprobs, key"
+            " FROM calls WHERE id = ? AND generation = ?",
+            (number, generation),
+            undecodable=bytes,
+        ):
+            if (reply := _decode_stored(columns, stored, key)) is not None:
+                return reply
+        place = (number, generation)
+        self.connection.execute("DELETE FROM calls WHERE id = ? AND generation = ?", place)
+        self.connection.execute(STATEMENTS["call"], row)
+        return None
 
     def _save_to_overflow(
         self,
@@ -345,41 +409,69 @@ class Journal:
         whether everything was.
         """
         failure.exit_code = RunFailed.exit_code  # something ran, and may have been paid for
-        lines = [(_INSERT_CALL, row) for row, _, _ in calls]
-        lines += [(sql, row) for sql, rows in writes.items() for row in rows]
-        saved = 0 if self._overflow is None else self._overflow.save(lines)
+        records = [("call", row) for row, _, _ in calls]
+        records += [(name, row) for name, rows in writes.items() for row in rows]
+        saved = 0 if self._overflow is None else self._overflow.save(records)
         _fail_pending(calls[saved:], failure)
-        return [reply for _, _, reply in calls[:saved]], saved == len(lines)
+        return [reply for _, _, reply in calls[:saved]], saved == len(records)
 
     def _restore_overflow(self) -> None:
         """Write what an earlier run had to put aside; without room, it stays where it is."""
         if self._overflow is None:
             return
         try:
-            with self._overflow.take() as lines:
-                if lines:
+            with self._overflow.take() as saved:
+                if saved.records:
                     self.connection.execute("BEGIN IMMEDIATE")
-                    for sql, row in lines:
-                        self.connection.execute(sql, row)
+                    for record, line in saved.records:
+                        if not self._restore_record(*record):
+                            saved.rejected.append(line)
                     self.connection.execute("COMMIT")
+            if saved.rejected:
+                self._tell(
+                    f"{len(saved.rejected)} of the lines in {self._overflow.path} were damaged or"
+                    f" no records; they were not used and lie in {self._overflow.rejected_path}"
+                )
         except sqlite3.DatabaseError as error:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             self._restore_failure = explain_error(error, self.path)
+        except OSError as error:  # the records are in the journal, and come again with the others
+            self._restore_failure = make_no_room_error(error, self._overflow.path)
 
-    def _queue_write(self, sql: str, values: _Row) -> None:
+    def _restore_record(self, name: str, row: _Row) -> bool:
+        """Write a record; return False for one that the tables refuse."""
+        try:
+            if not self.connection.execute(STATEMENTS[name], row).rowcount and name == "call":
+                self._settle(row)
+        except (sqlite3.IntegrityError, UnicodeEncodeError):
+            return False
+        return True
+
+    def _queue_write(self, statement: str, values: _Row) -> None:
         """Queue a row that nobody waits for: the next reply takes it along, or a timer."""
-        self._writes.setdefault(sql, []).append(values)
+        self._writes.setdefault(statement, []).append(values)
         if self._timer is None:
             with suppress(RuntimeError):  # no loop runs: the rows are written on closing
                 loop = asyncio.get_running_loop()
                 self._timer = loop.call_later(_COMMIT_DELAY, self.flush)
 
-    def _read_rows(self, sql: str, values: _Row) -> list[_Row]:
+    def _read_rows(
+        self, sql: str, values: _Row, *, undecodable: Callable[[bytes], object] = _decode_leniently
+    ) -> list[_Row]:
+        """Return the rows of a query; one with text that is no UTF-8 has `undecodable` of it."""
+        try:
+            return self.connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            if not str(error).startswith("Could not decode"):  # has no code of its own
+                raise explain_error(error, self.path) from error
+        self.connection.text_factory = undecodable
         try:
             return self.connection.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
             raise explain_error(error, self.path) from error
+        finally:
+            self.connection.text_factory = str
 
 
 def _fail_pending(calls: Sequence[_PendingReply], error: Exception) -> None:
@@ -415,8 +507,20 @@ def _encode_usage(usage: Usage) -> str | None:
     return orjson.dumps(values).decode()
 
 
+def _decode_stored(row: list[Any], stored: object, key: bytes) -> Reply | None:
+    """Return the reply of a row whose id is the key's, or None when it is damaged."""
+    if stored != key:
+        return None
+    try:
+        return _decode_reply(row)
+    except DAMAGE:
+        return None
+
+
 def _decode_reply(row: list[Any]) -> Reply:
     text, finish, usage, model, reasoning, logprobs = row
+    if model is not None and not isinstance(model, str):
+        raise TypeError(model)
     return Reply(
         text=inflate(text),
         finish=Finish(finish),

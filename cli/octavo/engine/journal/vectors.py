@@ -15,7 +15,7 @@ __all__ = ["compute_vector_key", "find_vector", "keep_vectors"]
 
 
 _VERSION = b"octavo vector 1\0"
-_UPDATE_USED = "UPDATE vectors SET used = ? WHERE id = ? AND generation = ?"
+_NUMBER_BYTES = 4
 
 
 def compute_vector_key(embedder: str, text: str) -> bytes:
@@ -34,12 +34,13 @@ def find_vector(journal: Journal, key: bytes) -> Vector | None:
         " WHERE id = ? AND generation >= ? ORDER BY generation DESC",
         (number, journal.base),
     ):
-        if stored == key:
-            if used < journal.today:
-                journal.write(_UPDATE_USED, (journal.today, number, generation))
-            found = array("f")
-            found.frombytes(data)
-            return _to_file_order(found)
+        if stored != key or not isinstance(data, bytes) or len(data) % _NUMBER_BYTES:
+            journal.mark_damaged(key)
+            continue
+        found = array("f", data)
+        if not isinstance(used, int) or used < journal.today:
+            journal.write("vector-used", (journal.today, number, generation))
+        return _to_file_order(found)
     return None
 
 
@@ -51,7 +52,7 @@ async def keep_vectors(journal: Journal, vectors: Iterable[tuple[bytes, Vector]]
     kept = list(vectors)
     for key, each in kept:
         journal.write(
-            "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?, ?)",
+            "vector-anew" if journal.is_damaged(key) else "vector",
             (
                 to_row_id(key),
                 journal.generation,

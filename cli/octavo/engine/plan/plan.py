@@ -376,7 +376,7 @@ async def forecast(job: Job, *, watch: Watch | None = None) -> Plan:
     Raises FitError when a prompt cannot fit, and what else a run would raise before its first call.
     """
     quiet = watch or Silence()
-    with open_journal(job) as journal:
+    with open_journal(job, quiet) as journal:
         async with (
             open_job_backend(job, quiet) as backend,
             open_job_embedding(job, backend, quiet) as embedding,

@@ -36,7 +36,7 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
     """
     clock = asyncio.get_running_loop().time
     started = clock()
-    with open_journal(job) as journal, reduce_garbage_collection():
+    with open_journal(job, watch) as journal, reduce_garbage_collection():
         async with (
             open_job_backend(job, watch) as backend,
             open_job_embedding(job, backend, watch) as embedding,

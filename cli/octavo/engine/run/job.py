@@ -70,11 +70,12 @@ class Job:
         return self.pipeline if self.allow_partial is None else self.pipeline.skip_errors()
 
 
-def open_journal(job: Job) -> Journal:
+def open_journal(job: Job, watch: Watch) -> Journal:
     journal = Journal(
         None if job.private else find_journal_path(),
         generation=job.generation,
         base=job.base,
+        notify=watch.notice,
     )
     if job.retry:
         journal.generation = find_fresh_generation(journal)
