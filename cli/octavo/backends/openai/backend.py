@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from octavo.backends.openai.dialect import Dialect, build_dialect
 from octavo.backends.openai.error_mapping import (
@@ -248,7 +248,7 @@ class OpenAIBackend:
                     hint="name a model that the server embeds by: embeddings in the profile",
                 )
             raise build_exception(reply, self._endpoint, str(model))
-        return parse_embeddings(as_object(reply.body), len(texts))
+        return _with_rate_limits(parse_embeddings(as_object(reply.body), len(texts)), reply.headers)
 
     async def close(self) -> None:
         """Close all connections; safe to call twice."""
@@ -345,7 +345,10 @@ class OpenAIBackend:
             return self._transport
 
 
-def _with_rate_limits(reply: Reply, headers: Mapping[str, str]) -> Reply:
+Answered = TypeVar("Answered", Reply, Embedded)
+
+
+def _with_rate_limits(reply: Answered, headers: Mapping[str, str]) -> Answered:
     """Return a reply with what the server said of its rate limits, if it did."""
     told = read_rate_limits(headers)
     return replace(reply, limits=told) if told else reply

@@ -1,24 +1,17 @@
-"""Calls and embedding batches in flight, and the protocols of what answers them.
-
-A dispatcher answers calls from the journal or a backend, a plan from the journal or a prediction;
-who asks sees only what is here.
-"""
+"""Calls and embedding batches in flight."""
 
 from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from octavo.engine.dispatch.concurrency import CallPriority
-from octavo.protocols import Reply, Request, Usage
+from octavo.protocols import Reply, Usage
 from octavo.text.note import Prediction
-from octavo.text.quote import Quote
 from octavo.text.vectors import Vector
 
-__all__ = ["CallAnswerer", "EmbeddingBatch", "InFlightCall", "TextEmbedder"]
+__all__ = ["EmbeddingBatch", "InFlightCall"]
 
 
 @dataclass
@@ -49,14 +42,6 @@ class EmbeddingBatch:
             for each in self._vectors
         ]
         return tuple(waited)
-
-
-class TextEmbedder(Protocol):
-    """Something that embeds texts: the journal, then a backend or a prediction."""
-
-    def embed(self, texts: Sequence[str], *, priority: CallPriority) -> EmbeddingBatch:
-        """Return a batch under way for texts that fit one request; equal texts share a vector."""
-        ...
 
 
 class InFlightCall:
@@ -137,29 +122,3 @@ class InFlightCall:
     async def wait(self) -> Reply:
         """Wait for the reply; whoever gives up does not end it for the others."""
         return await asyncio.shield(self.reply)
-
-
-class CallAnswerer(TextEmbedder, Protocol):
-    """Something that answers requests: the journal, then a backend or a prediction."""
-
-    def answer(
-        self,
-        request: Request,
-        key: bytes,
-        *,
-        quotes: Sequence[Quote],
-        priority: CallPriority,
-        behind: InFlightCall | None = None,
-        again: int | None = None,
-    ) -> InFlightCall:
-        """Return the flight of a request; equal keys share one.
-
-        It is sent once `behind`, whose prompt begins as this one does, has started or ended.
-        `again` is how many tokens more the prompt of a second attempt may have, and None where a
-        reply of no use is not asked for once more; a plan needs to know.
-        """
-        ...
-
-    def forget(self, key: bytes) -> bool:
-        """Take a stored reply, which is of no use, for none; tell whether it will be so."""
-        ...
