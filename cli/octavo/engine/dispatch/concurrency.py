@@ -32,7 +32,7 @@ _CEILING = 256
 
 
 class RunStopped(Exception):  # noqa: N818 - a request to end, not an error
-    """The run was asked to stop: nothing more is sent, what is in flight may land."""
+    """The run was asked to stop: nothing more is sent, calls in flight may finish."""
 
 
 class RunLimiter:

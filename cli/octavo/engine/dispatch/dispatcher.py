@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from octavo.engine.dispatch.budget import sum_usage
-from octavo.engine.dispatch.call_spec import CallSpec, TextEmbedder
 from octavo.engine.dispatch.concurrency import CallPriority
 from octavo.engine.dispatch.hedging import Hedger
-from octavo.engine.dispatch.in_flight import EmbeddingBatch, InFlightCall
+from octavo.engine.dispatch.in_flight import CallSpec, EmbeddingBatch, InFlightCall, TextEmbedder
 from octavo.engine.dispatch.key import can_join_samples, compute_prompt_key
 from octavo.engine.dispatch.lane import Lane
 from octavo.engine.journal.store import Journal

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from octavo.engine.calls.critical_path import record_depth, reset_depth
-from octavo.engine.dispatch.call_spec import CallAnswerer
+from octavo.engine.dispatch.in_flight import CallAnswerer
 from octavo.engine.journal.ledger import RunningTotals
 from octavo.engine.report import QuestionAnswer, Result, ResultMember
 from octavo.engine.run.pipeline import (

@@ -14,7 +14,7 @@ from typing import cast
 from octavo.engine.calls.ask import Asker
 from octavo.engine.calls.call import CallSender
 from octavo.engine.calls.critical_path import reset_depth
-from octavo.engine.dispatch.call_spec import CallAnswerer
+from octavo.engine.dispatch.in_flight import CallAnswerer
 from octavo.engine.dispatch.prefix_warmup import PrefixWarmup
 from octavo.engine.journal.ledger import CallRecorder, RunningTotals
 from octavo.engine.report import DraftWatch, QuestionAnswer, Result, Value
