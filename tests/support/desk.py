@@ -10,9 +10,12 @@ from tests.support.clock import run_virtually
 from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.engine.calls.ask import Asker
 from octavo.engine.calls.call import CallSender
-from octavo.engine.dispatch.concurrency import ConcurrencyLimiter
+from octavo.engine.dispatch.budget import Budget
+from octavo.engine.dispatch.concurrency import ConcurrencyLimiter, RunLimiter
 from octavo.engine.dispatch.dispatcher import Dispatcher
+from octavo.engine.dispatch.embeddings import EmbeddingDispatcher
 from octavo.engine.dispatch.hedging import Hedger
+from octavo.engine.dispatch.lane import Lane
 from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.ledger import CallRecorder, Ledger, RunningTotals
 from octavo.engine.journal.runs import begin_run, list_calls
@@ -61,6 +64,8 @@ class Desk:
     heard: Heard = field(default_factory=Heard)
     hedge: Hedger | None = None
     limit: ConcurrencyLimiter | None = None
+    embedding_limit: ConcurrencyLimiter | None = None
+    budget: Budget | None = None
     seconds: float = 0.0
 
     def __post_init__(self):
@@ -71,19 +76,25 @@ class Desk:
             with Journal(self.path) as journal:
                 run = begin_run(journal, pipeline="p", model="m", command=())
                 ledger = Ledger(journal, run)
+                chat = self.limit or ConcurrencyLimiter(self.jobs, run=RunLimiter(self.jobs))
+                embeddings = self.embedding_limit or ConcurrencyLimiter(self.jobs, run=chat.run)
+                lane, embedding_lane = (
+                    Lane(limiter, journal, self.patience, self.budget)
+                    for limiter in (chat, embeddings)
+                )
                 async with asyncio.TaskGroup() as calls:
-                    flights = Dispatcher(
+                    embedding = self.embedding or self.backend
+                    dispatcher = Dispatcher(
                         self.backend,
                         journal,
-                        self.limit or ConcurrencyLimiter(self.jobs),
-                        self.patience,
+                        lane,
                         calls,
                         self.fits,
-                        self.embedding or self.backend,
+                        EmbeddingDispatcher(embedding, journal, embedding_lane, calls),
                         self.hedge,
                     )
                     outcome = await asyncio.gather(
-                        self._document(scenario, flights, ledger), return_exceptions=True
+                        self._document(scenario, dispatcher, ledger), return_exceptions=True
                     )
                 return outcome[0]
 
@@ -98,10 +109,10 @@ class Desk:
             (row,) = (row for row in list_calls(journal, 1) if row.node == node)
         return row.attempts
 
-    async def _document(self, scenario, flights, ledger):
+    async def _document(self, scenario, dispatcher, ledger):
         async with asyncio.TaskGroup() as group:
-            attempts = CallSender(flights, self.backend.identity, self.backend.model, "map", {})
+            attempts = CallSender(dispatcher, self.backend.identity, self.backend.model, "map", {})
             entries = CallRecorder(
                 ledger, self.account, self.heard, "book.txt", "map", b"model---", params={}
             )
-            return await scenario(Asker(attempts, entries, flights, group, 0, self.known))
+            return await scenario(Asker(attempts, entries, dispatcher, group, 0, self.known))

@@ -190,7 +190,7 @@ class Asks:
                 ask = found[id(call)] = Asked(call)
                 self.asked.append(ask)
             send(call, *args)
-            ask.keys.append(call.key)
+            ask.keys.append(call.spec.key)
 
         monkeypatch.setattr(Call, "send", noted)
 
@@ -238,7 +238,7 @@ class Asks:
         for ask in self.asked:
             for attempt, key in enumerate(ask.keys):
                 if key in self.model.sent:
-                    marks |= _failed(ask.spec, attempt, self.model.sent[key])
+                    marks |= _failed(ask.asked, attempt, self.model.sent[key])
         return marks
 
 
@@ -253,12 +253,12 @@ class Asked:
         return f"Asked({self.place}, {len(self.keys)} attempts)"
 
     @property
-    def spec(self):
-        return self.call.spec
+    def asked(self):
+        return self.call.asked
 
     @property
     def place(self):
-        return (self.call.recorder.source, self.call.recorder.step, self.spec.node)
+        return (self.call.recorder.source, self.call.recorder.step, self.asked.node)
 
     def fate(self, sent):
         """Return the outcome that the ledger must name, and the attempts that it must have.
@@ -267,29 +267,29 @@ class Asked:
         faulty is asked for once more, a record that is none or faulty too, a strict reply never.
         """
         kinds = [each.kind if each else None for each in sent]
-        if self.spec.schema is None:
+        if self.asked.schema is None:
             return self._fate_of_text(sent[0].text, *kinds)
         return self._fate_of_record(kinds, sent)
 
     def _fate_of_text(self, text, first, second=None):
-        if self.spec.strict:
-            over = len(text.split()) > self.spec.tokens  # the scripted backend counts words
+        if self.asked.strict:
+            over = len(text.split()) > self.asked.tokens  # the scripted backend counts words
             return _TEXTS.get(first, "truncated" if over else "ok"), 1
-        if first == "cut" and self.spec.logprobs:
+        if first == "cut" and self.asked.logprobs:
             return "ok", 1  # what is wanted stands at its beginning
         if first in {"empty", "cut"}:
             return _TEXTS.get(second, "ok"), 2
-        if first not in _TEXTS and self.spec.check and self.spec.check(text.strip()):
+        if first not in _TEXTS and self.asked.check and self.asked.check(text.strip()):
             return "ok", 2
         return _TEXTS.get(first, "ok"), 1
 
     def _fate_of_record(self, kinds, sent):
-        if self.spec.strict:
+        if self.asked.strict:
             ends = {"good": "ok", "long": "truncated", "refusal": "refused", "rejected": "failed"}
             return ends.get(kinds[0], "invalid"), 1
-        met = ends_at_bound(_parsed(sent[0]), self.spec.schema)
+        met = ends_at_bound(_parsed(sent[0]), self.asked.schema)
         if kinds[0] in {"good", "long"} and not met:
-            faults = self.spec.check and self.spec.check(json.loads(sent[0].text))
+            faults = self.asked.check and self.asked.check(json.loads(sent[0].text))
             return "ok", 2 if faults else 1
         if kinds[0] in {"refusal", "rejected"}:
             return _TEXTS[kinds[0]], 1
@@ -305,11 +305,11 @@ class Asked:
 
     def _fate_within_bounds(self, sent):
         try:
-            _, cuts = trim_to_bounds(_parsed(sent), sent.request.schema, self.spec.schema)
+            _, cuts = trim_to_bounds(_parsed(sent), sent.request.schema, self.asked.schema)
         except Truncated:
             return "invalid"
         if cuts:
-            return "invalid" if self.spec.complete else "truncated"
+            return "invalid" if self.asked.complete else "truncated"
         return "ok"
 
 

@@ -11,10 +11,17 @@ import hashlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from octavo.chunkers.structure import split
-from octavo.engine.dispatch.concurrency import CallPriority, ConcurrencyLimiter
+from octavo.engine.dispatch.concurrency import (
+    DEFAULT_PARALLEL,
+    CallPriority,
+    ConcurrencyLimiter,
+    RunLimiter,
+)
 from octavo.engine.dispatch.embeddings import EmbeddingDispatcher, split_into_batches
+from octavo.engine.dispatch.lane import Lane
 from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.database import find_journal_path
 from octavo.engine.journal.store import Journal
@@ -30,8 +37,8 @@ from octavo.protocols import (
     Embedding,
     Message,
     Options,
+    Reply,
     Request,
-    Transient,
 )
 from octavo.scoring import Scores, score_chunks
 from octavo.text.chunk import Chunk
@@ -105,18 +112,15 @@ async def score_methods(
         return [await way.score_document(document, measure) for way in ways]
 
 
-_DEFAULT_PARALLEL = 8
-
-
 @dataclass(frozen=True, slots=True)
 class ModelScorer:
-    """A backend as scores see it; `embeds` and `judges` tell what it can give."""
+    """A backend as scores see it; `can_embed` and `can_score` tell what it can give."""
 
     backend: Backend
     known: Capabilities
     journal: Journal
-    limit: ConcurrencyLimiter
-    patience: RetryPolicy
+    lane: Lane
+    embedding_lane: Lane
     group: asyncio.TaskGroup
 
     @property
@@ -132,9 +136,7 @@ class ModelScorer:
     async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
         """Return a vector for each text."""
         assert isinstance(self.backend, Embedding)
-        vectors = EmbeddingDispatcher(
-            self.backend, self.journal, self.limit, self.patience, self.group
-        )
+        vectors = EmbeddingDispatcher(self.backend, self.journal, self.embedding_lane, self.group)
         flying = [
             vectors.embed(batch, priority=CallPriority(0, 0)) for batch in split_into_batches(texts)
         ]
@@ -154,18 +156,7 @@ class ModelScorer:
             return float(known)
         messages = (Message("user", given), Message("assistant", text))
         request = Request(messages, max_tokens=1, scores=True)
-        attempt = 0
-        while True:
-            await self.limit.acquire(CallPriority(0, 0))
-            attempt += 1
-            try:
-                tokens = (await self.backend.send(request, _ignore_first_token)).logprobs
-                break
-            except Transient as fault:
-                delay = self.patience.next_delay(fault, attempt)
-            finally:
-                self.limit.release()
-            await self.patience.sleep(delay)
+        tokens = (await self.lane.retry(partial(self._send, request))).logprobs
         if not tokens:
             return None
         mean = -sum(token.logprob for token in tokens) / len(tokens)
@@ -173,9 +164,11 @@ class ModelScorer:
         await self.journal.request_commit()
         return mean
 
-
-def _ignore_first_token() -> None:
-    """Take that a reply has begun."""
+    async def _send(self, request: Request) -> Reply:
+        async with self.lane.slot(request, CallPriority(0, 0)) as slot:
+            reply = await self.backend.send(request, lambda: None)
+            slot.answered(reply.usage, reply.limits)
+        return reply
 
 
 @asynccontextmanager
@@ -188,8 +181,12 @@ async def open_scorer(backend: Backend, *, private: bool) -> AsyncGenerator[Mode
         with Journal(None if private else find_journal_path()) as journal:
             async with asyncio.TaskGroup() as group:
                 known = await backend.contact()
-                limit = ConcurrencyLimiter(known.parallel or _DEFAULT_PARALLEL)
-                yield ModelScorer(backend, known, journal, limit, RetryPolicy(), group)
+                size, policy = known.parallel or DEFAULT_PARALLEL, RetryPolicy()
+                run = RunLimiter(size)
+                lane, embedding_lane = (
+                    Lane(ConcurrencyLimiter(size, run=run), journal, policy) for _ in range(2)
+                )
+                yield ModelScorer(backend, known, journal, lane, embedding_lane, group)
     except BaseExceptionGroup as errors:
         raise primary_error(errors) from errors
     finally:

@@ -127,9 +127,11 @@ class Reply:
 class Embedded:
     """A vector for each text, in their order; `predicted` is set when a plan made some of them up.
 
-    Vectors of one embedder have the same length; they need not have the length 1.
+    Vectors of one embedder have the same length; they need not have the length 1. `limits` are what
+    the server said of its rate limits beside them.
     """
 
     vectors: tuple[Vector, ...]
     usage: Usage = field(default_factory=Usage)
     predicted: Prediction | None = None
+    limits: tuple[RateLimit, ...] = field(default=(), compare=False, repr=False)

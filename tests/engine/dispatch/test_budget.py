@@ -10,8 +10,13 @@ from tests.support.kit import Kit, paragraphs
 
 import octavo
 from octavo.backends.scripted.backend import ScriptedBackend
-from octavo.engine.dispatch.budget import Allowance, Budget, MeteredBackend, MeteredEmbedding
+from octavo.engine.dispatch.budget import Allowance, Budget
+from octavo.engine.dispatch.concurrency import CallPriority, ConcurrencyLimiter
+from octavo.engine.dispatch.embeddings import EmbeddingDispatcher
+from octavo.engine.dispatch.lane import Lane
 from octavo.engine.dispatch.pricing import find_price
+from octavo.engine.dispatch.retry import RetryPolicy
+from octavo.engine.journal.store import Journal
 from octavo.errors import BudgetReached, RequestError, UsageError
 from octavo.protocols import Message, Profile, Reply, Request, Transient, Usage
 
@@ -28,16 +33,28 @@ def request(tokens=100):
     return Request((Message("user", "hello"),), max_tokens=tokens)
 
 
+class Metered:
+    """A backend under a budget: each of its requests is sent in a slot."""
+
+    def __init__(self, handler, budget, price=None):
+        self.backend = ScriptedBackend(handler, identity="scripted:t")
+        self.lane = Lane(ConcurrencyLimiter(8), Journal(None), RetryPolicy(), budget, price)
+
+    async def send(self, request):
+        async with self.lane.slot(request, CallPriority(0, 0)) as slot:
+            reply = await self.backend.send(request, lambda: None)
+            slot.answered(reply.usage)
+        return reply
+
+
 def metered(handler, price=None, **allowance):
     """A budget that takes every prompt for 10 tokens, and a backend under it."""
-    budget = Budget(Allowance(**allowance), price, lambda _: 10)
-    return budget, MeteredBackend(ScriptedBackend(handler, identity="scripted:t"), budget)
+    budget = Budget(Allowance(**allowance), lambda _: 10)
+    return budget, Metered(handler, budget, price)
 
 
-def send(backend, count=1):
-    return asyncio.gather(
-        *(backend.send(request(), lambda: None) for _ in range(count)), return_exceptions=True
-    )
+def send(metered, count=1):
+    return asyncio.gather(*(metered.send(request()) for _ in range(count)), return_exceptions=True)
 
 
 @pytest.mark.parametrize("jobs", [1, 7])
@@ -164,20 +181,27 @@ def test_a_budget_of_money_needs_a_price_before_any_call(tmp_path, monkeypatch):
 
 
 def test_embeddings_have_a_price_of_their_own_or_are_refused():
-    dear = find_price(Profile(model="x:y", price_in=1000.0, price_out=1000.0), None)
     cheap = find_price(Profile(model="x:z", price_in=100.0, price_out=0.0), None)
     backend = ScriptedBackend(lambda _: "", identity="scripted:t")
 
-    async def embed():
-        budget = Budget(Allowance(cost=0.0035), dear, lambda _: 10)
-        with pytest.raises(UsageError, match="price"):
-            await MeteredEmbedding(backend, budget, None).embed(["a"])
-        known = MeteredEmbedding(backend, budget, cheap)
-        await known.embed(["a b c"])
-        await known.embed(["a b", "c"])
-        assert budget.cost == pytest.approx(0.0006)  # six words at 100 dollars a million
-        with pytest.raises(BudgetReached):
-            await known.embed(["a", "b", "c"])
+    async def embed(*texts, budget, price):
+        lane = Lane(ConcurrencyLimiter(8), journal := Journal(None), RetryPolicy(), budget, price)
+        async with asyncio.TaskGroup() as group:
+            embedder = EmbeddingDispatcher(backend, journal, lane, group)
+            batch = embedder.embed(texts, priority=CallPriority(0, 0))
+            return await batch.wait_for_vectors()
 
-    asyncio.run(embed())
+    async def scenario():
+        budget = Budget(Allowance(cost=0.0035), lambda request: 10 * len(request.messages))
+        with pytest.raises(ExceptionGroup) as raised:
+            await embed("a", budget=budget, price=None)
+        assert raised.group_contains(UsageError, match="price")
+        await embed("a b c", budget=budget, price=cheap)
+        await embed("a b", "c", budget=budget, price=cheap)
+        assert budget.cost == pytest.approx(0.0006)  # six words at 100 dollars a million
+        with pytest.raises(ExceptionGroup) as raised:
+            await embed("a", "b", "c", budget=budget, price=cheap)
+        assert raised.group_contains(BudgetReached)
+
+    asyncio.run(scenario())
     assert backend.embedded == [("a b c",), ("a b", "c")]

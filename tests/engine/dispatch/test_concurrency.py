@@ -95,7 +95,7 @@ def test_a_call_cancelled_just_as_it_is_let_in_gives_its_place_back():
 
 def test_an_unknown_capacity_is_explored_and_halved_once_a_round_at_push_back():
     async def scenario():
-        limit = ConcurrencyLimiter(8, adapts=True)
+        limit = ConcurrencyLimiter(8, adaptive=True)
         for number in range(8):
             await limit.acquire(CallPriority(number, 0))
         waiters = [asyncio.create_task(limit.acquire(CallPriority(9, 0))) for _ in range(50)]
@@ -109,7 +109,7 @@ def test_an_unknown_capacity_is_explored_and_halved_once_a_round_at_push_back():
         for _ in range(16):
             limit.on_success()
         assert 9 <= limit.size <= 10
-        limit.stop()
+        limit.run.stop()
         results = await asyncio.gather(*waiters, return_exceptions=True)
         assert any(isinstance(result, RunStopped) for result in results)
 
@@ -122,7 +122,7 @@ def test_a_stopped_limit_refuses_all_and_leaves_those_in_flight_alone():
         await limit.acquire(CallPriority(0, 0))
         waiter = asyncio.create_task(limit.acquire(CallPriority(1, 0)))
         await asyncio.sleep(0)
-        limit.stop()
+        limit.run.stop()
         with pytest.raises(RunStopped):
             await waiter
         with pytest.raises(RunStopped):
@@ -137,9 +137,9 @@ def test_a_stopped_limit_ends_all_waiting_for_the_same_reason():
         limit = ConcurrencyLimiter(1)
         await limit.acquire(CallPriority(0, 0))
         waiting = [asyncio.create_task(limit.acquire(CallPriority(0, n))) for n in range(3)]
-        pausing = asyncio.create_task(limit.pause(300))
+        pausing = asyncio.create_task(limit.run.pause(300))
         await asyncio.sleep(1)
-        limit.stop(QuotaError("no credit", hint="pay"))
+        limit.run.stop(QuotaError("no credit", hint="pay"))
         await pausing
         late = asyncio.create_task(limit.acquire(CallPriority(0, 0)))
         return await asyncio.gather(*waiting, late, return_exceptions=True)

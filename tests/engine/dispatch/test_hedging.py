@@ -7,8 +7,9 @@ import asyncio
 import pytest
 from tests.support.desk import Desk, Line
 
+from octavo.engine.dispatch.budget import Allowance, Budget
 from octavo.engine.dispatch.hedging import Hedger
-from octavo.errors import BudgetReached, Outcome
+from octavo.errors import Outcome
 from octavo.protocols import Transient
 
 
@@ -111,18 +112,11 @@ def test_a_second_copy_takes_the_next_place():
 
 
 def test_a_budget_that_has_no_room_for_a_second_copy_does_not_end_the_run():
-    slow = Slow(["t30"], seconds=10.0)
-    seen = []
-
-    async def handler(request):
-        seen.append(request)
-        if len(seen) > 40:
-            raise BudgetReached("no call more")
-        return await slow(request)
-
-    desk = Desk(handler, hedge=Hedger(2.5))
+    budget = Budget(Allowance(calls=40), lambda _: 10, now=lambda: 0.0)
+    desk = Desk(Slow(["t30"], seconds=10.0), hedge=Hedger(2.5), budget=budget)
     assert len(desk.run(asking(*TEXTS))) == 40
-    assert desk.account.sent == 40
+    assert desk.account.sent == desk.hedge.calls == 40
+    assert desk.hedge.copies == 1
 
 
 def test_other_sizes_of_replies_have_their_own_usual_latency():

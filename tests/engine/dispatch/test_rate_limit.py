@@ -60,7 +60,7 @@ def drive(server, calls, jobs, *, pace=None, adapts=False, letters=400):
         for each in asked:
             await each.reply
 
-    limit = ConcurrencyLimiter(jobs, adapts=adapts, pace=pace)
+    limit = ConcurrencyLimiter(jobs, adaptive=adapts, rate_limiter=pace)
     desk = Desk(
         server, limit=limit, patience=RetryPolicy(jitter=lambda: 1.0, retry_allowance=10_000)
     )
@@ -140,7 +140,7 @@ def test_a_limit_that_is_renewed_all_at_once_is_waited_for(seconds):
 
 def test_a_call_waits_for_the_rate_limit_in_its_own_place_in_the_queue():
     async def scenario():
-        limit = ConcurrencyLimiter(64, pace=RateLimiter({"requests": 60}))
+        limit = ConcurrencyLimiter(64, rate_limiter=RateLimiter({"requests": 60}))
         times = []
 
         async def call():

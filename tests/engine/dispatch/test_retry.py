@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import pytest
 
+from octavo.engine.dispatch.circuit_breaker import CircuitBreaker
 from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.errors import UnreachableError
 from octavo.protocols import Transient
 
 
+class Patience:
+    """A retry policy with one server that it is for."""
+
+    def __init__(self, clock, **changes):
+        self.policy = RetryPolicy(jitter=lambda: 1.0, **changes)
+        self.breaker = CircuitBreaker(now=lambda: clock["now"])
+
+    def next_delay(self, fault, attempt):
+        return self.policy.next_delay(fault, attempt, self.breaker)
+
+    def on_success(self):
+        self.policy.on_success()
+        self.breaker.on_success()
+
+
 def patience(**changes):
     clock = {"now": 0.0}
-    return clock, RetryPolicy(now=lambda: clock["now"], jitter=lambda: 1.0, **changes)
+    return clock, Patience(clock, **changes)
 
 
 def test_waits_double_up_to_the_longest():
@@ -51,7 +67,7 @@ def test_a_run_has_a_budget_that_grows_with_its_answers():
 
 
 def test_a_dead_server_ends_the_run_and_one_success_starts_the_clock_anew():
-    clock, wait = patience(outage_seconds=20.0)
+    clock, wait = patience()
     fault = Transient("connection refused", kind="connection")
     wait.next_delay(fault, 1)
     clock["now"] = 19.0
@@ -65,7 +81,7 @@ def test_a_dead_server_ends_the_run_and_one_success_starts_the_clock_anew():
 
 
 def test_a_dead_server_is_tried_a_last_time_when_the_time_is_over():
-    clock, wait = patience(outage_seconds=20.0)
+    clock, wait = patience()
     fault = Transient("connection refused", kind="connection")
     for attempt in range(1, 8):
         clock["now"] += wait.next_delay(fault, attempt)
@@ -77,7 +93,7 @@ def test_a_dead_server_is_tried_a_last_time_when_the_time_is_over():
 
 
 def test_rate_limits_do_not_count_as_a_dead_server():
-    clock, wait = patience(outage_seconds=20.0)
+    clock, wait = patience()
     fault = Transient("429", kind="rate")
     for now in (0.0, 30.0, 60.0):
         clock["now"] = now
@@ -89,9 +105,9 @@ def test_an_outage_counts_once_and_others_wait_meanwhile():
     fault = Transient("connection refused", kind="connection")
     for outage in (1, 2):
         for call in range(20):
-            assert wait.is_down == (call >= 8), outage
+            assert wait.breaker.is_open == (call >= 8), outage
             wait.next_delay(fault, 1)
         wait.on_success()
-        assert not wait.is_down
+        assert not wait.breaker.is_open
     with pytest.raises(UnreachableError, match="3 retries for 2 answered"):
         wait.next_delay(fault, 1)

@@ -6,7 +6,7 @@ import pytest
 from tests.support.desk import Desk, Line
 
 from octavo.backends.scripted.backend import ScriptedBackend
-from octavo.engine.dispatch.budget import Allowance, Budget, MeteredBackend, sum_usage
+from octavo.engine.dispatch.budget import Allowance, Budget, sum_usage
 from octavo.errors import BudgetReached, CallError, Outcome, RequestError
 from octavo.protocols import Capabilities, Reply, Transient, Usage
 
@@ -124,13 +124,9 @@ def test_a_lasting_fault_is_that_of_each_sample():
 
 
 def test_a_budget_counts_each_sample_and_its_prompt_once():
-    server = Server()
+    budget = Budget(Allowance(calls=3, tokens=60), lambda _: 20, now=lambda: 0.0)
 
     async def metered(ask):
-        budget = Budget(Allowance(calls=3, tokens=60), None, lambda _: 20)
-        meter = MeteredBackend(server, budget)
-        ask.sender.answerer.backend = meter
-        ask.sender.answerer._sampling = meter
         first = await samples(1, 2)(ask)
         assert budget.calls == 2
         assert budget.tokens == 2 + 4  # a word of each prompt, two of each reply
@@ -138,7 +134,7 @@ def test_a_budget_counts_each_sample_and_its_prompt_once():
             await samples(3, 4)(ask)
         return first
 
-    assert desk(server).run(metered) == replies(1, 2)
+    assert desk(Server(), budget=budget).run(metered) == replies(1, 2)
 
 
 def test_what_replies_took_together():

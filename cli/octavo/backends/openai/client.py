@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from octavo.backends.openai.dialect import Dialect, build_dialect
 from octavo.backends.openai.error_mapping import (
@@ -196,7 +196,7 @@ class OpenAIClient:
                     hint="name a model that the server embeds by: embeddings in the profile",
                 )
             raise build_exception(error, self._endpoint, str(model))
-        return parse_embeddings(as_object(reply.body), len(texts))
+        return _with_rate_limits(parse_embeddings(as_object(reply.body), len(texts)), reply.headers)
 
     async def close(self) -> None:
         """Close all connections; safe to call twice."""
@@ -295,7 +295,10 @@ class OpenAIClient:
             return self._transport
 
 
-def _with_rate_limits(reply: Reply, headers: Mapping[str, str]) -> Reply:
+Answered = TypeVar("Answered", Reply, Embedded)
+
+
+def _with_rate_limits(reply: Answered, headers: Mapping[str, str]) -> Answered:
     """Return a reply with the rate limits that the headers report."""
     limits = read_rate_limits(headers)
     return replace(reply, limits=limits) if limits else reply

@@ -11,7 +11,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
-from octavo.engine.calls.call import Call, CallSender, CallSpec
+from octavo.engine.calls.call import AskedPrompt, Call, CallSender
 from octavo.engine.calls.critical_path import TrackedAwaitable, record_depth
 from octavo.engine.calls.json_reply import read_record_answer
 from octavo.engine.calls.text_reply import read_text_answer
@@ -84,7 +84,7 @@ class Asker:
                 hint="use a model that gives them; write `logprobs = true` in the profile of a"
                 " server that does",
             )
-        inquiry = CallSpec(
+        asked = AskedPrompt(
             prompt,
             tokens,
             node,
@@ -102,7 +102,7 @@ class Asker:
             check=check,
             complete=complete,
         )
-        return self._start_call(inquiry)
+        return self._start_call(asked)
 
     def score(self, text: str, *, given: str = "", node: str, levels: int = 0) -> AskedCall:
         """Ask how likely a text is; see protocols.Ask."""
@@ -114,7 +114,8 @@ class Asker:
                 " profile of a server that gives them",
             )
         priority = CallPriority(self.document, -levels)
-        return self._start_call(CallSpec.for_score(text, given=given, node=node, priority=priority))
+        asked = AskedPrompt.for_score(text, given=given, node=node, priority=priority)
+        return self._start_call(asked)
 
     async def embed(self, texts: Sequence[str], *, node: str, levels: int = 0) -> Embedded:
         """Return a vector for each text; see protocols.Ask."""
@@ -157,15 +158,15 @@ class Asker:
             )
         return vectors
 
-    def _start_call(self, inquiry: CallSpec) -> AskedCall:
-        """Put an inquiry; its flight and its delivery are under way when this returns."""
+    def _start_call(self, asked: AskedPrompt) -> AskedCall:
+        """Start a call; it is in flight and its delivery under way when this returns."""
         self.recorder.announce_call()
-        call = Call(inquiry, self.sender, self.recorder)
+        call = Call(asked, self.sender, self.recorder)
         reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         context = copy_context()
         task = self.group.create_task(_deliver(call, reply), context=context)
         task.add_done_callback(lambda _: call.abandon())
-        return AskedCall(call.in_flight.started, TrackedAwaitable(reply, context), call.key)
+        return AskedCall(call.in_flight.started, TrackedAwaitable(reply, context), call.spec.key)
 
 
 async def _deliver(call: Call, reply: asyncio.Future[Answer]) -> None:
@@ -198,7 +199,7 @@ async def _settle(call: Call) -> Answer:
         raise
     except ReplyError as error:
         call.outcome = error.outcome
-        error.add_note(f"in step {call.recorder.step!r}, {call.spec.node}")
+        error.add_note(f"in step {call.recorder.step!r}, {call.asked.node}")
         raise
     finally:
         call.record()
@@ -209,8 +210,8 @@ async def find_answer(call: Call) -> Answer:
 
     Raises ReplyError where there is none, and what sending raises.
     """
-    seek = read_text_answer if call.spec.schema is None else read_record_answer
-    seek = _read_score if call.spec.scored else seek
+    seek = read_text_answer if call.asked.schema is None else read_record_answer
+    seek = _read_score if call.asked.scored else seek
     try:
         return await seek(call)
     except ReplyError:

@@ -1,7 +1,7 @@
-"""One call: its specification, the sending of its attempts, and how it ended.
+"""One call: what a step asks, the attempts that are sent for it, and how it ended.
 
-The specification holds fast over all attempts. Each attempt is rendered, named by its key, and
-answered by a dispatcher or a plan; attempts follow one another.
+What is asked is the same for all attempts. Each attempt is rendered, named by its key, and answered
+by a dispatcher or a plan; attempts follow one another.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from typing import Any, Self
 from octavo.engine.calls.critical_path import record_depth
 from octavo.engine.calls.json_record import with_schema
 from octavo.engine.dispatch.concurrency import CallPriority
-from octavo.engine.dispatch.in_flight import CallAnswerer, InFlightCall
+from octavo.engine.dispatch.in_flight import CallAnswerer, CallSpec, InFlightCall
 from octavo.engine.dispatch.key import compute_key
 from octavo.engine.dispatch.prefix_warmup import PrefixWarmup
 from octavo.engine.journal.ledger import CallRecorder
 from octavo.engine.journal.prompts import find_quotes
 from octavo.errors import Outcome
 from octavo.protocols import Answer, JsonSchema, Message, PromptLike, Reply, Request
+from octavo.text.document import Document
 from octavo.text.note import Prediction
 from octavo.text.quote import Quote, QuoteOrigin, to_row_id
 
-__all__ = ["MAX_RETRY_NOTE_TOKENS", "Call", "CallSender", "CallSpec"]
+__all__ = ["MAX_RETRY_NOTE_TOKENS", "AskedPrompt", "Call", "CallSender"]
 
 
 _MAX_REWORDING_TOKENS = 2
@@ -47,11 +48,11 @@ _SCORING = _VerbatimPrompt("(the text)")
 
 
 @dataclass(frozen=True, slots=True)
-class CallSpec:
-    """What one call asks for; see protocols.Ask for what its fields mean.
+class AskedPrompt:
+    """What a step asks, over all attempts; see protocols.Ask for what its fields mean.
 
-    `before` is the key of the call whose prompt this one continues. A text that is scored, not
-    asked about, stands in `scored`, and the prompt is then a name alone.
+    `continued_key` is the key of the call whose prompt this one continues. A text that is scored,
+    not asked about, stands in `scored`, and the prompt is then a name alone.
     """
 
     prompt: PromptLike
@@ -72,7 +73,7 @@ class CallSpec:
 
     @classmethod
     def for_score(cls, text: str, *, given: str, node: str, priority: CallPriority) -> Self:
-        """Return the inquiry how likely a text is where it follows `given`."""
+        """Return the question how likely a text is where it follows `given`."""
         scored = (Message("user", given), Message("assistant", text))
         return cls(_SCORING, 1, node, priority, strict=True, scored=scored)
 
@@ -105,7 +106,7 @@ class CallSender:
     """Sends the attempts of one step of one document.
 
     `identity` and `model` are the backend's and enter the keys; `params` are variables of every
-    prompt; `leads` are the calls that lead others with the same text, where a pipeline has such.
+    prompt; `warmup` has the first calls on each text, where a pipeline asks several questions.
     `draft` is shown the text so far of a reply on which no other call waits.
     """
 
@@ -114,88 +115,87 @@ class CallSender:
     model: str
     step: str
     params: Mapping[str, object]
+    document: Document | None = None
     warmup: PrefixWarmup | None = None
     draft: Callable[[str], None] | None = None
 
     def render_messages(
-        self, inquiry: CallSpec, attempt: int, bounds: JsonSchema | None = None
+        self, asked: AskedPrompt, attempt: int, bounds: JsonSchema | None = None
     ) -> tuple[Message, ...]:
-        """Return the prompt of an attempt, with `bounds` in place of the inquiry's schema."""
-        return _render(inquiry, self._build_variables(inquiry, attempt), bounds)
+        """Return the prompt of an attempt, with `bounds` in place of its schema."""
+        return _render(asked, self._build_variables(asked, attempt), bounds)
 
     def send(
         self,
-        inquiry: CallSpec,
+        asked: AskedPrompt,
         attempt: int,
         messages: tuple[Message, ...] | None = None,
         bounds: JsonSchema | None = None,
-    ) -> tuple[bytes, InFlightCall]:
-        """Have an attempt answered; return its key and its flight.
+    ) -> tuple[CallSpec, InFlightCall]:
+        """Have an attempt answered; return what is sent, and the call in flight.
 
         `attempt` counts from 0. `messages` are sent instead of the prompt's where a reply of no use
-        is shown; `bounds` is the schema that the reply is held to where it is not the inquiry's.
-        Raises FitError where it does not fit.
+        is shown; `bounds` is the schema that the reply is held to where it is not that of the
+        prompt. Raises FitError where it does not fit.
         """
-        variables = self._build_variables(inquiry, attempt)
+        variables = self._build_variables(asked, attempt)
         request = Request(
-            messages=messages or inquiry.scored or _render(inquiry, variables),
-            max_tokens=inquiry.tokens,
-            temperature=inquiry.temperature
-            if attempt == 0
-            else _raise_temperature(inquiry.temperature),
-            schema=bounds or inquiry.schema,
-            logprobs=inquiry.logprobs,
-            sample=inquiry.sample,
+            messages=messages or asked.scored or _render(asked, variables),
+            max_tokens=asked.tokens,
+            temperature=_raise_temperature(asked.temperature) if attempt else asked.temperature,
+            schema=bounds or asked.schema,
+            logprobs=asked.logprobs,
+            sample=asked.sample,
             attempt=attempt,
-            priority=inquiry.priority.number,
-            draft=self._find_draft(inquiry),
-            scores=inquiry.scored is not None,
+            priority=asked.priority.number,
+            draft=self._find_draft(asked),
+            scores=asked.scored is not None,
         )
-        key = compute_key(request, identity=self.identity, model=self.model)
         quotes = find_quotes(variables)
-        if inquiry.continued_key is not None:
-            quotes.append(Quote("", QuoteOrigin("call", to_row_id(inquiry.continued_key), 0)))
-        priority, behind = inquiry.priority, None
-        place = (self.step, inquiry.prompt.digest, inquiry.node, str(inquiry.sample))
-        if self.warmup is not None and attempt == 0:
-            behind = self.warmup.find_warmup(place, request.messages)
-        if behind is not None:
+        if asked.continued_key is not None:
+            quotes.append(Quote("", QuoteOrigin("call", to_row_id(asked.continued_key), 0)))
+        warmup = self.warmup if attempt == 0 else None
+        place = (self.step, asked.prompt.digest, asked.node, str(asked.sample))
+        priority, after = asked.priority, None
+        if warmup is not None and (after := warmup.find_warmup(place, request.messages)):
             # While the server still has the text, this call goes before those on other texts.
             priority = priority._replace(levels_done=priority.levels_done - 1)
-        flight = self.answerer.answer(
+        spec = CallSpec(
             request,
-            key,
-            quotes=quotes,
-            priority=priority,
-            behind=behind,
-            again=None if attempt else inquiry.retry_tokens,
+            compute_key(request, identity=self.identity, model=self.model),
+            priority,
+            quotes,
+            self.document,
+            after,
+            None if attempt else asked.retry_tokens,
         )
-        if self.warmup is not None and attempt == 0:
-            self.warmup.register(place, request.messages, flight)
-        return key, flight
+        in_flight = self.answerer.answer(spec)
+        if warmup is not None:
+            warmup.register(place, request.messages, in_flight)
+        return spec, in_flight
 
     def forget(self, key: bytes) -> bool:
         """Take a stored reply, which is of no use, for none; tell whether it will be so."""
         return self.answerer.forget(key)
 
-    def _find_draft(self, inquiry: CallSpec) -> Callable[[str], None] | None:
+    def _find_draft(self, asked: AskedPrompt) -> Callable[[str], None] | None:
         """Return who is shown the reply as it is written, if it is the result and a text."""
-        shown = inquiry.schema is None and inquiry.sample == 0
-        return self.draft if shown and inquiry.priority.levels_done == 0 else None
+        shown = asked.schema is None and asked.sample == 0
+        return self.draft if shown and asked.priority.levels_done == 0 else None
 
-    def _build_variables(self, inquiry: CallSpec, attempt: int) -> Mapping[str, object]:
-        variables = {**self.params, **inquiry.variables}
-        if inquiry.words is not None:
-            shorter = max(10, int(inquiry.words * _SHORTER))
-            variables["words"] = shorter if attempt else inquiry.words
+    def _build_variables(self, asked: AskedPrompt, attempt: int) -> Mapping[str, object]:
+        variables = {**self.params, **asked.variables}
+        if asked.words is not None:
+            shorter = max(10, int(asked.words * _SHORTER))
+            variables["words"] = shorter if attempt else asked.words
         return variables
 
 
 def _render(
-    inquiry: CallSpec, variables: Mapping[str, object], bounds: JsonSchema | None = None
+    asked: AskedPrompt, variables: Mapping[str, object], bounds: JsonSchema | None = None
 ) -> tuple[Message, ...]:
-    messages = inquiry.prompt.render(variables)
-    schema = bounds or inquiry.schema
+    messages = asked.prompt.render(variables)
+    schema = bounds or asked.schema
     return with_schema(messages, schema) if schema else messages
 
 
@@ -206,17 +206,17 @@ def _raise_temperature(temperature: float | None) -> float | None:
 
 @dataclass(slots=True)
 class Call:
-    """An inquiry under way; its first attempt is sent when it is made.
+    """An asked prompt under way; its first attempt is sent when it is made.
 
-    `key` is that of the last attempt, or of the one whose reply became the answer; `sent` is how
-    many requests this call has to account for, and `outcome` what the ledger will say of it.
+    `spec` is what was sent at the last attempt, or at the one whose reply became the answer; `sent`
+    is how many requests this call has to account for, and `outcome` what the ledger will say of it.
     Raises FitError where the first attempt does not fit.
     """
 
-    spec: CallSpec
+    asked: AskedPrompt
     sender: CallSender
     recorder: CallRecorder
-    key: bytes = field(init=False)
+    spec: CallSpec = field(init=False)
     in_flight: InFlightCall = field(init=False)
     is_awaited: bool = False
     sent: int = 0
@@ -234,8 +234,8 @@ class Call:
     def render_messages(
         self, attempt: int, bounds: JsonSchema | None = None
     ) -> tuple[Message, ...]:
-        """Return the prompt of an attempt, with `bounds` in place of the inquiry's schema."""
-        return self.sender.render_messages(self.spec, attempt, bounds)
+        """Return the prompt of an attempt, with `bounds` in place of its schema."""
+        return self.sender.render_messages(self.asked, attempt, bounds)
 
     def send(
         self,
@@ -243,19 +243,21 @@ class Call:
         messages: tuple[Message, ...] | None = None,
         bounds: JsonSchema | None = None,
     ) -> None:
-        """Let an attempt follow the one that has landed; see Attempts.send."""
+        """Send an attempt after the one that was answered; see CallSender.send."""
         self.outcome = Outcome.FAILED  # until it is known to be of use
-        self.key, self.in_flight = self.sender.send(self.spec, attempt, messages, bounds)
+        self.spec, self.in_flight = self.sender.send(self.asked, attempt, messages, bounds)
         self.in_flight.add_waiter()
         if not self.in_flight.reply.done():
-            self.in_flight.on_sent = self.recorder.make_sent_callback(self.spec.node, self.key)
+            self.in_flight.on_sent = self.recorder.make_sent_callback(
+                self.asked.node, self.spec.key
+            )
 
     def resend(self) -> bool:
         """Send the first attempt once more where a stored reply is of no use and may be forgotten.
 
         Returns whether it is sent.
         """
-        if self.sent or not self.sender.forget(self.key):
+        if self.sent or not self.sender.forget(self.spec.key):
             return False
         self.send(0)
         return True
@@ -277,7 +279,7 @@ class Call:
         return await self.wait_for_reply()
 
     def take_unaccounted(self) -> int:
-        """Leave the flight; return how many of its requests are this call's to account for."""
+        """Stop waiting; return how many of the sent requests are this call's to account for."""
         self.in_flight.remove_waiter()
         sent = self.in_flight.take_unaccounted()
         self.sent += sent
@@ -291,15 +293,13 @@ class Call:
     def mark_truncated(self, said: str) -> None:
         """Take what is whole of the reply for good, and tell the user what it lacks."""
         self.outcome = Outcome.TRUNCATED
-        self.recorder.notify(self.spec.node, said)
+        self.recorder.notify(self.asked.node, said)
 
     def record(self) -> None:
         """Enter in the ledger how the call ended."""
-        inquiry = self.spec
-        site = self.recorder.find_site(
-            inquiry.prompt.digest, *inquiry.options, schema=inquiry.schema
-        )
-        self.recorder.record(site, inquiry.node, self.key, self.outcome, self.sent)
+        asked = self.asked
+        site = self.recorder.find_site(asked.prompt.digest, *asked.options, schema=asked.schema)
+        self.recorder.record(site, asked.node, self.spec.key, self.outcome, self.sent)
 
     def abandon(self) -> None:
         """Enter the call if its document ended before it could even be waited for."""

@@ -33,24 +33,24 @@ __all__ = ["read_record_answer", "retry_with_error"]
 
 
 async def read_record_answer(call: Call) -> Answer:
-    """Return a record that fits the inquiry's schema, of the first attempt or the second.
+    """Return a record that fits the schema, of the first attempt or the second.
 
     Raises CutError where too little of one is whole, ReplyError where there is none, and what
     sending raises.
     """
-    inquiry, schema = call.spec, _get_schema(call)
+    asked, schema = call.asked, _get_schema(call)
     reply = await call.wait_for_reply()
     try:
         answer = _parse_answer(call, reply)
-        if inquiry.strict and is_over_limit(reply, inquiry.tokens):
-            raise make_cut_error(inquiry.tokens)
+        if asked.strict and is_over_limit(reply, asked.tokens):
+            raise make_cut_error(asked.tokens)
     except InvalidRecord as error:
-        if inquiry.strict:
+        if asked.strict:
             raise _make_invalid_error(error) from error
         return await _retry_invalid(call, reply, error)
-    if not inquiry.strict and not answer.predicted and ends_at_bound(answer.value, schema):
+    if not asked.strict and not answer.predicted and ends_at_bound(answer.value, schema):
         return await _retry_truncated(call, reply, answer)
-    faults = inquiry.find_faults(answer)
+    faults = asked.find_faults(answer)
     return await _retry_faulty(call, reply, answer, faults) if faults else answer
 
 
@@ -58,7 +58,7 @@ async def _retry_invalid(call: Call, reply: Reply, error: InvalidRecord) -> Answ
     """Ask once more for what is no record: with the error, or bounds where it was cut."""
     bounds = schema = _get_schema(call)
     if reply_status(reply) is ReplyStatus.CUT:
-        bounds = bound_schema(schema, reply.text, call.spec.tokens)
+        bounds = bound_schema(schema, reply.text, call.asked.tokens)
     messages = call.render_messages(1, bounds)
     if reply_status(reply) is ReplyStatus.WHOLE:
         messages = retry_with_error(messages, reply, error)
@@ -84,25 +84,25 @@ async def _retry_invalid(call: Call, reply: Reply, error: InvalidRecord) -> Answ
 async def _retry_truncated(call: Call, reply: Reply, answer: Answer) -> Answer:
     """Ask once more for a record whose text met its bound; return what is whole of one."""
     schema = _get_schema(call)
-    first = call.key
+    first = call.spec
     try:
         second = await _ask_again(call, reply, "a text in it was cut off at its maxLength")
         return _keep_whole(call, _parse_answer(call, second), schema)
     except (CallError, FitError, InvalidRecord):
-        call.key = first
+        call.spec = first
     return _keep_whole(call, answer, schema)
 
 
 async def _retry_faulty(call: Call, reply: Reply, answer: Answer, faults: Sequence[str]) -> Answer:
     """Ask once more for a record that has faults; return the one with fewer of them."""
-    first = call.key
+    first = call.spec
     # There is a record already, and that it has faults is known to whoever asked.
     with suppress(CallError, FitError, InvalidRecord):
         second = await _ask_again(call, reply, "; ".join(faults))
         better = _parse_answer(call, second)
-        if len(call.spec.find_faults(better)) < len(faults):
+        if len(call.asked.find_faults(better)) < len(faults):
             return better
-    call.key = first
+    call.spec = first
     call.mark_succeeded()
     return answer
 
@@ -134,20 +134,20 @@ def _keep_whole(call: Call, answer: Answer, bounds: JsonSchema) -> Answer:
         validate_record(value, schema)
     except (Truncated, InvalidRecord):
         raise _make_cut_error(call) from None
-    if call.spec.complete:
+    if call.asked.complete:
         raise _make_cut_error(call)
     said = "; ".join(dict.fromkeys(cuts))
-    call.mark_truncated(f"did not fit {call.spec.tokens:,} tokens: {said}")
+    call.mark_truncated(f"did not fit {call.asked.tokens:,} tokens: {said}")
     return replace(answer, value=value, truncated=True)
 
 
 def _get_schema(call: Call) -> JsonSchema:
-    return call.spec.schema or {}
+    return call.asked.schema or {}
 
 
 def _make_cut_error(call: Call) -> CutError:
     return CutError(
-        f"the record was cut off at {call.spec.tokens:,} tokens",
+        f"the record was cut off at {call.asked.tokens:,} tokens",
         hint="raise `tokens` of the step, or split to fewer tokens",
     )
 

@@ -31,16 +31,16 @@ async def read_text_answer(call: Call) -> Answer:
 
     Raises ReplyError where neither is of use, and what sending raises.
     """
-    inquiry = call.spec
+    asked = call.asked
     reply = await call.wait_for_reply()
-    if inquiry.logprobs and _has_wanted_logprobs(reply, strict=inquiry.strict):
+    if asked.logprobs and _has_wanted_logprobs(reply, strict=asked.strict):
         call.mark_succeeded()
         return _quote_reply(call, reply, len(reply.text))
-    if not inquiry.strict and reply_status(reply) in {ReplyStatus.CUT, ReplyStatus.EMPTY}:
+    if not asked.strict and reply_status(reply) in {ReplyStatus.CUT, ReplyStatus.EMPTY}:
         reply = await call.ask_again()
     elif reply_status(reply) is ReplyStatus.WHOLE:
         answer = _quote_reply(call, reply, len(reply.text))
-        if faults := inquiry.find_faults(answer):
+        if faults := asked.find_faults(answer):
             return await _ask_for_rewrite(call, reply, answer, faults)
     return _quote_reply(call, reply, _find_usable_end(call, reply))
 
@@ -61,7 +61,7 @@ def _quote_reply(call: Call, reply: Reply, end: int) -> Answer:
     body = text.strip()
     start = len(text) - len(text.lstrip())
     return Answer(
-        value=Quote(body, QuoteOrigin("call", to_row_id(call.key), start)),
+        value=Quote(body, QuoteOrigin("call", to_row_id(call.spec.key), start)),
         tokens=reply.usage.completion,
         logprobs=reply.logprobs,
         truncated=end < len(reply.text),
@@ -71,9 +71,9 @@ def _quote_reply(call: Call, reply: Reply, end: int) -> Answer:
 
 def _find_usable_end(call: Call, reply: Reply) -> int:
     """Return how many characters of a text hold; raises ReplyError when it is of no use."""
-    inquiry, found = call.spec, reply_status(reply)
-    if inquiry.strict and found is not ReplyStatus.REFUSED and is_over_limit(reply, inquiry.tokens):
-        raise make_cut_error(inquiry.tokens)
+    asked, found = call.asked, reply_status(reply)
+    if asked.strict and found is not ReplyStatus.REFUSED and is_over_limit(reply, asked.tokens):
+        raise make_cut_error(asked.tokens)
     match found:
         case ReplyStatus.WHOLE:
             call.mark_succeeded()
@@ -82,11 +82,11 @@ def _find_usable_end(call: Call, reply: Reply) -> int:
         case ReplyStatus.REFUSED:
             raise make_refusal_error()
         case ReplyStatus.CUT:
-            end = 0 if inquiry.strict else find_complete_end(reply.text)
+            end = 0 if asked.strict else find_complete_end(reply.text)
             if not end:
-                raise make_cut_error(inquiry.tokens)
+                raise make_cut_error(asked.tokens)
             call.mark_truncated(
-                f"was cut at {inquiry.tokens} tokens; it ends at its last complete sentence or line"
+                f"was cut at {asked.tokens} tokens; it ends at its last complete sentence or line"
             )
             return end
     return len(reply.text)
@@ -98,17 +98,17 @@ async def _ask_for_rewrite(
     """Ask once more for a text that has faults; return the one with fewer of them."""
     # The first attempt's prompt: the text is not too long, so the word target stays.
     messages = call.render_messages(0)
-    first = call.key
+    first = call.spec
     # There is a text already, and that it has faults is known to whoever asked.
     with suppress(CallError, FitError):
         second = await call.ask_again(retry_with_faults(messages, reply, faults))
         better = _quote_reply(call, second, len(second.text))
-        if reply_status(second) is ReplyStatus.WHOLE and len(call.spec.find_faults(better)) < len(
+        if reply_status(second) is ReplyStatus.WHOLE and len(call.asked.find_faults(better)) < len(
             faults
         ):
             call.mark_succeeded()
             return better
-    call.key = first
+    call.spec = first
     call.mark_succeeded()
     return answer
 

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from octavo.engine.dispatch.pricing import Price
 from octavo.errors import BudgetReached, OctavoError, UsageError
-from octavo.protocols import (
-    Backend,
-    Capabilities,
-    Embedded,
-    Embedding,
-    Message,
-    Reply,
-    Request,
-    Sampling,
-    Transient,
-    Usage,
-)
+from octavo.protocols import Request, Transient, Usage
 
-__all__ = ["Allowance", "Budget", "MeteredBackend", "MeteredEmbedding", "sum_usage"]
+__all__ = ["Allowance", "Budget", "BudgetReservation", "is_maybe_billed", "sum_usage"]
 
 
 _UNANSWERED_KINDS = frozenset({"timeout", "connection"})
@@ -46,7 +35,7 @@ class Allowance:
 
 
 @dataclass(slots=True)
-class _BudgetReservation:
+class BudgetReservation:
     """What was set aside for one attempt of a call."""
 
     prompt: int
@@ -67,7 +56,6 @@ class Budget:
     """
 
     allowance: Allowance
-    price: Price | None
     count_prompt: Callable[[Request], int]
     now: Callable[[], float] = field(default=lambda: asyncio.get_running_loop().time())
     calls: int = 0
@@ -89,31 +77,26 @@ class Budget:
             return math.inf
         return max(0.0, self.allowance.minutes * 60 - (self.now() - self._started))
 
-    async def reserve(self, request: Request, samples: int = 1) -> _BudgetReservation:
+    async def reserve(
+        self, request: Request, samples: int = 1, price: Price | None = None
+    ) -> BudgetReservation:
         """Set aside what a request may take at most, for one sample or several.
 
-        Raises BudgetReached when that is too much.
+        Raises BudgetReached when that is too much, and UsageError where the cost is limited and the
+        price is not known: that of the model that replies is known before the first call.
         """
-        hold = _BudgetReservation(0, 0, self.price, calls=samples)
+        if price is None and self.allowance.cost is not None:
+            raise UsageError(
+                "--max-cost: the price of the model that embeds is not known",
+                hint="give it a profile of its own under `embeddings`, with price_in and price_out",
+            )
+        hold = BudgetReservation(0, 0, price, calls=samples)
         if self._counts_tokens:
             hold.prompt = self.count_prompt(request)
             most = request.max_tokens * samples
             hold.tokens = hold.prompt + most
-            if self.price is not None:
-                hold.cost = self.price.cost(hold.prompt, most)
-        return await self._reserve(hold)
-
-    async def reserve_texts(self, texts: Sequence[str], price: Price | None) -> _BudgetReservation:
-        """Set aside what embedding texts takes. Raises BudgetReached like `reserve`."""
-        hold = _BudgetReservation(0, 0, price)
-        if self._counts_tokens:
-            asked = (Request((Message("user", text),), 0) for text in texts)
-            hold.prompt = hold.tokens = sum(map(self.count_prompt, asked))
             if price is not None:
-                hold.cost = price.cost(hold.prompt, 0)
-        return await self._reserve(hold)
-
-    async def _reserve(self, hold: _BudgetReservation) -> _BudgetReservation:
+                hold.cost = price.cost(hold.prompt, most)
         while excess := self._find_excess(hold):
             final, reason = excess
             if final or not self._in_flight:
@@ -129,9 +112,7 @@ class Budget:
         self._reserved_cost += hold.cost
         return hold
 
-    def settle(
-        self, hold: _BudgetReservation, usage: Usage | None, *, billed: bool = False
-    ) -> None:
+    def settle(self, hold: BudgetReservation, usage: Usage | None, *, billed: bool = False) -> None:
         """Put what an attempt took in place of what was set aside.
 
         Without an answer it took nothing, or, when it may be `billed` all the same, everything.
@@ -151,7 +132,7 @@ class Budget:
             self.cost += hold.cost
         self._settle_event.set()
 
-    def _find_excess(self, hold: _BudgetReservation) -> tuple[bool, str] | None:
+    def _find_excess(self, hold: BudgetReservation) -> tuple[bool, str] | None:
         """Return what a further call would exceed, and whether no settling can change that."""
         allowed = self.allowance
         if self.seconds_left <= 0:
@@ -174,86 +155,12 @@ class Budget:
         parts = [f"{self.calls:,} call{'' if self.calls == 1 else 's'} sent"]
         if self._counts_tokens:
             parts.append(f"{self.tokens:,} tokens")
-        if self.price is not None and self.allowance.cost is not None:
+        if self.allowance.cost is not None:
             parts.append(f"${self.cost:.4f}")
         return ", ".join(parts)
 
 
-class MeteredBackend:
-    """A backend under a budget: an attempt that the budget does not allow is not sent."""
-
-    def __init__(self, backend: Backend, budget: Budget) -> None:
-        self._backend = backend
-        self._budget = budget
-        self.identity = backend.identity
-        self.model = backend.model
-        self.known = backend.known
-
-    async def contact(self) -> Capabilities:
-        """Return the backend's capabilities, which cost nothing."""
-        return await self._backend.contact()
-
-    async def send(self, request: Request, started: Callable[[], None]) -> Reply:
-        """Answer one request; raises BudgetReached, and what the backend raises."""
-        hold = await self._budget.reserve(request)
-        try:
-            reply = await self._backend.send(request, started)
-        except BaseException as error:
-            self._budget.settle(hold, None, billed=_is_maybe_billed(error))
-            raise
-        self._budget.settle(hold, reply.usage)
-        return reply
-
-    async def sample(
-        self, requests: Sequence[Request], started: Callable[[], None]
-    ) -> Sequence[Reply]:
-        """Answer samples of one prompt by one request; raises what `send` raises."""
-        if not isinstance(self._backend, Sampling):
-            return [await self.send(requests[0], started)]
-        hold = await self._budget.reserve(requests[0], len(requests))
-        try:
-            replies = await self._backend.sample(requests, started)
-        except BaseException as error:
-            self._budget.settle(hold, None, billed=_is_maybe_billed(error))
-            raise
-        self._budget.settle(hold, sum_usage(reply.usage for reply in replies))
-        return replies
-
-    async def close(self) -> None:
-        """Close the backend."""
-        await self._backend.close()
-
-
-class MeteredEmbedding:
-    """What embeds, under the same budget; `price` is that of its model."""
-
-    def __init__(self, embedding: Embedding, budget: Budget, price: Price | None) -> None:
-        self._embedding = embedding
-        self._budget = budget
-        self._price = price
-        self.embedder = embedding.embedder
-
-    async def embed(self, texts: Sequence[str]) -> Embedded:
-        """Return a vector for each text; raises BudgetReached, and what the backend raises.
-
-        Raises UsageError where the cost is limited and the price is not known.
-        """
-        if self._price is None and self._budget.allowance.cost is not None:
-            raise UsageError(
-                "--max-cost: the price of the model that embeds is not known",
-                hint="give it a profile of its own under `embeddings`, with price_in and price_out",
-            )
-        hold = await self._budget.reserve_texts(texts, self._price)
-        try:
-            embedded = await self._embedding.embed(texts)
-        except BaseException as error:
-            self._budget.settle(hold, None, billed=_is_maybe_billed(error))
-            raise
-        self._budget.settle(hold, embedded.usage)
-        return embedded
-
-
-def _is_maybe_billed(error: BaseException) -> bool:
+def is_maybe_billed(error: BaseException | None) -> bool:
     """Tell whether an attempt that ended so may have been answered and billed."""
     if isinstance(error, Transient):
         return error.kind in _UNANSWERED_KINDS

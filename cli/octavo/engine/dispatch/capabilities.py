@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from octavo.engine.dispatch.circuit_breaker import CircuitBreaker
 from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.store import Journal
 from octavo.engine.report import Watch
@@ -67,23 +68,21 @@ async def fetch_capabilities(
     if (known := cached_capabilities(backend, profile, journal)) is not None:
         return known
     earlier = _find_capabilities(backend, profile, journal, lately=float("inf"))
-    patience = RetryPolicy()
-    attempt = 0
-    while True:
-        attempt += 1
+
+    def report_wait(fault: Transient, attempt: int, _delay: float) -> None:
+        if attempt == 1:
+            watch.notice(f"waiting for the backend: {fault.message}")
+
+    if earlier is None:
+        found = await RetryPolicy().retry(backend.contact, CircuitBreaker(), report_wait)
+    else:
         try:
             found = await backend.contact()
-        except Transient as fault:
-            if earlier is not None:
-                return earlier
-            delay = patience.next_delay(fault, attempt)
-            if attempt == 1:
-                watch.notice(f"waiting for the backend: {fault.message}")
-            await patience.sleep(delay)
-        else:
-            journal.keep_contact(_name_contact(backend), found)
-            journal.flush()
-            return cached_capabilities(backend, profile, journal) or found
+        except Transient:
+            return earlier
+    journal.keep_contact(_name_contact(backend), found)
+    journal.flush()
+    return cached_capabilities(backend, profile, journal) or found
 
 
 def _name_contact(backend: Backend) -> str:

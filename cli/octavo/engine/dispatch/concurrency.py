@@ -13,145 +13,215 @@ from typing import NamedTuple
 from octavo.engine.dispatch.rate_limit import CallCost, RateLimiter, Reservation
 from octavo.errors import OctavoError
 
-__all__ = ["CallPriority", "CallQueue", "ConcurrencyLimiter", "RunStopped", "WaitingCall"]
+__all__ = [
+    "DEFAULT_PARALLEL",
+    "CallPriority",
+    "CallQueue",
+    "ConcurrencyLimiter",
+    "RunLimiter",
+    "RunStopped",
+    "WaitingCall",
+]
 
+
+DEFAULT_PARALLEL = 8
+"""Calls in flight at first, to a server that does not say how many it takes."""
 
 _CEILING = 256
 """What a limit of unknown capacity may grow to."""
 
 
 class RunStopped(Exception):  # noqa: N818 - a request to end, not an error
-    """The run was asked to stop: nothing more is sent, what is in flight may land."""
+    """The run was asked to stop: nothing more is sent, calls in flight may finish."""
 
 
-class ConcurrencyLimiter:
-    """A limit of calls in flight that may change while calls wait.
+class RunLimiter:
+    """The limit of calls in flight for a whole run, whichever servers and models they go to.
 
-    It starts at `start`. When it `adapts`, it grows by one with every reply until the first
-    push-back, then by one for each full round of replies, and halves at a push-back, at most once
-    for the calls that were in flight together. Waiting calls are let in by priority, and none
-    before `pace` allows it. `on_idle` is called once when fewer calls wait than may fly.
+    Each server and model has a ConcurrencyLimiter of its own below it. Waiting calls are admitted
+    by priority across all of them, so that none waits for a server that others wait for. `on_idle`
+    is called once when fewer calls wait than may be in flight.
     """
 
-    def __init__(
-        self, start: int, *, adapts: bool = False, pace: RateLimiter | None = None
-    ) -> None:
-        self.size = max(1, start)
-        self.adapts = adapts
-        self.pace = pace or RateLimiter()
+    def __init__(self, size: int | None = None) -> None:
+        self.size = size or _CEILING
         self.in_flight = 0
-        self._queue = CallQueue()
-        self._timer: asyncio.TimerHandle | None = None
-        self._was_overloaded = False
-        self._growth = 0.0
-        self._grace = 0
         self.stopped = False
+        self.on_idle: Callable[[], object] | None = None
+        self._limiters: list[ConcurrencyLimiter] = []
         self._reason: OctavoError | None = None
         self._stop_event = asyncio.Event()
-        self.on_idle: Callable[[], object] | None = None
 
     @property
     def waiting(self) -> int:
         """How many calls wait for a place."""
-        return len(self._queue)
+        return sum(len(each.queue) for each in self._limiters)
+
+    @property
+    def capacity(self) -> int:
+        """How many calls may be in flight to the server that takes most."""
+        return min(self.size, max(each.size for each in self._limiters))
+
+    def add(self, limiter: ConcurrencyLimiter) -> None:
+        """Add the limiter of one server and model."""
+        self._limiters.append(limiter)
+
+    def admit(self) -> None:
+        """Admit waiting calls while there are places, by priority."""
+        limiters = self._limiters
+        for each in limiters:
+            each.cancel_timer()
+        while self.in_flight < self.size:
+            first: WaitingCall | None = None
+            chosen = limiters[0]
+            for each in limiters:
+                waiter = each.find_next()
+                if waiter is not None and (first is None or waiter.priority < first.priority):
+                    first, chosen = waiter, each
+            if first is None:
+                break
+            chosen.try_admit(first)
+        if self.on_idle and self.waiting < self.capacity:
+            idle, self.on_idle = self.on_idle, None
+            idle()
+
+    def stop(self, reason: OctavoError | None = None) -> None:
+        """Refuse all further calls, for a reason if there is one; those in flight may finish."""
+        self.stopped = True
+        self._reason = self._reason or reason
+        self._stop_event.set()
+        for each in self._limiters:
+            each.cancel_timer()
+            for waiter in each.queue.clear():
+                if not waiter.turn.done():
+                    waiter.turn.set_exception(self.make_stop_error())
+
+    def make_stop_error(self) -> Exception:
+        """Return why a call is refused: an error of its own, since errors collect traces."""
+        return RunStopped() if self._reason is None else copy(self._reason)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so many seconds, or until the run is stopped."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop_event.wait()
+
+
+class ConcurrencyLimiter:
+    """The calls in flight to one server and model; the limit may change while calls wait.
+
+    It starts at `start`. When it is `adaptive`, it grows by one with every reply until the first
+    overload, then by one for each full round of replies, and halves at an overload, at most once
+    for the calls that were in flight together. Waiting calls are admitted by priority, none before
+    `rate_limiter` allows it, and never more than `run` has places for.
+    """
+
+    def __init__(
+        self,
+        start: int,
+        *,
+        adaptive: bool = False,
+        rate_limiter: RateLimiter | None = None,
+        run: RunLimiter | None = None,
+    ) -> None:
+        self.size = max(1, start)
+        self.adaptive = adaptive
+        self.rate_limiter = rate_limiter or RateLimiter()
+        self.in_flight = 0
+        self.queue = CallQueue()
+        self.run = run or RunLimiter()
+        self.run.add(self)
+        self._timer: asyncio.TimerHandle | None = None
+        self._was_overloaded = False
+        self._growth = 0.0
+        self._grace = 0
 
     async def acquire(
         self, priority: CallPriority, *, cost: CallCost | None = None, prefix: Hashable = None
     ) -> Reservation:
         """Wait for a place and for the rate limits; `prefix` is what the prompt begins with.
 
-        Returns what the pace will want to know with the reply. Once the limit is stopped, raises
-        the reason, or Stopped.
+        Returns what the rate limiter needs to know with the reply. Once the run is stopped, raises
+        the reason, or RunStopped.
         """
-        if self.stopped:
-            raise self._make_stop_error()
+        run = self.run
+        if run.stopped:
+            raise run.make_stop_error()
         cost = cost or CallCost()
-        if self.in_flight < self.size and not self._queue:
-            taken = self.pace.try_reserve(cost)
+        if self.in_flight < self.size and run.in_flight < run.size and not self.queue:
+            taken = self.rate_limiter.try_reserve(cost)
             if isinstance(taken, Reservation):
                 self.in_flight += 1
+                run.in_flight += 1
                 return taken
         turn: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
         waiter = WaitingCall(priority, cost, prefix, turn)
-        self._queue.add(waiter)
-        self._admit()
+        self.queue.add(waiter)
+        run.admit()
         try:
             return await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._queue.remove(waiter)
+                self.queue.remove(waiter)
             elif not turn.exception():
                 self.release()
             raise
 
     def raise_to(self, size: int) -> None:
-        """Let at least `size` calls fly."""
+        """Let at least `size` calls be in flight."""
         self.size = max(self.size, min(size, _CEILING))
-        self._admit()
+        self.run.size = max(self.run.size, self.size)
+        self.run.admit()
 
     def release(self) -> None:
-        """Give a place back and let the next call in."""
+        """Give a place back and admit the next call."""
         self.in_flight -= 1
-        self._admit()
-
-    def stop(self, reason: OctavoError | None = None) -> None:
-        """Refuse all further calls, for a reason if there is one; those in flight may land."""
-        self.stopped = True
-        self._reason = self._reason or reason
-        self._stop_event.set()
-        if self._timer is not None:
-            self._timer.cancel()
-        for waiter in self._queue.clear():
-            if not waiter.turn.done():
-                waiter.turn.set_exception(self._make_stop_error())
-
-    def _make_stop_error(self) -> Exception:
-        # Each call gets an error of its own: a shared one collects the traces of all of them.
-        return RunStopped() if self._reason is None else copy(self._reason)
-
-    async def pause(self, seconds: float) -> None:
-        """Wait so many seconds, or until the limit is stopped."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stop_event.wait()
+        self.run.in_flight -= 1
+        self.run.admit()
 
     def on_success(self) -> None:
         """Count a reply; may grow the limit."""
         self._grace = max(0, self._grace - 1)
-        if not self.adapts or self.size >= _CEILING or not self._queue:
+        if not self.adaptive or self.size >= _CEILING or not self.queue:
             return
         self._growth += 1.0 if not self._was_overloaded else 1.0 / self.size
         if self._growth >= 1.0:
             self._growth -= 1.0
             self.size += 1
-            self._admit()
+            self.run.admit()
 
     def on_overload(self) -> None:
-        """Count a refusal for load or a timeout; halves an adapting limit."""
-        if not self.adapts or self._grace:
+        """Count a rejection for load or a timeout; halves an adaptive limit."""
+        if not self.adaptive or self._grace:
             return
         self._was_overloaded = True
         self._grace = self.in_flight
         self.size = max(1, self.size // 2)
 
-    def _admit(self) -> None:
+    def find_next(self) -> WaitingCall | None:
+        """Return the waiting call that may be admitted next, if any may."""
+        if self.in_flight >= self.size or self._timer is not None:
+            return None
+        while (waiter := self.queue.find_first()) is not None and waiter.turn.done():
+            self.queue.remove(waiter)  # given up, and not yet awake to say so
+        return waiter
+
+    def try_admit(self, waiter: WaitingCall) -> None:
+        """Admit a call, or try again when the rate limits allow it."""
+        taken = self.rate_limiter.try_reserve(waiter.cost)
+        if not isinstance(taken, Reservation):
+            self._timer = asyncio.get_running_loop().call_later(taken, self.run.admit)
+            return
+        self.queue.remove(waiter, sent=True)
+        self.in_flight += 1
+        self.run.in_flight += 1
+        waiter.turn.set_result(taken)
+
+    def cancel_timer(self) -> None:
+        """Try the next call at once, and not only when the rate limits allowed it at last."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self.in_flight < self.size and (waiter := self._queue.find_first()) is not None:
-            if waiter.turn.done():  # given up, and not yet awake to say so
-                self._queue.remove(waiter)
-                continue
-            taken = self.pace.try_reserve(waiter.cost)
-            if not isinstance(taken, Reservation):
-                self._timer = asyncio.get_running_loop().call_later(taken, self._admit)
-                break
-            self._queue.remove(waiter, sent=True)
-            self.in_flight += 1
-            waiter.turn.set_result(taken)
-        if self.on_idle and len(self._queue) < self.size:
-            idle, self.on_idle = self.on_idle, None
-            idle()
 
 
 _DEPTHS = 4096

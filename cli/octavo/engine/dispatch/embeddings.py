@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from octavo.engine.dispatch.concurrency import CallPriority, ConcurrencyLimiter
+from octavo.engine.dispatch.concurrency import CallPriority
 from octavo.engine.dispatch.in_flight import EmbeddingBatch
-from octavo.engine.dispatch.rate_limit import CallCost
-from octavo.engine.dispatch.retry import RetryPolicy
+from octavo.engine.dispatch.lane import Lane
 from octavo.engine.journal.store import Journal
 from octavo.engine.journal.vectors import compute_vector_key, find_vector, keep_vectors
-from octavo.errors import BackendError, BudgetReached
-from octavo.protocols import Embedding, Transient
+from octavo.errors import BackendError
+from octavo.protocols import Embedding, Message, Request
 from octavo.text.vectors import Vector
 
 __all__ = ["EmbeddingDispatcher", "split_into_batches"]
@@ -38,22 +38,21 @@ def split_into_batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 
 @dataclass
 class EmbeddingDispatcher:
-    """Embeds by the journal, else by the backend under the run's limit and patience.
+    """Embeds by the journal, else by the backend, in a lane of its own.
 
-    What was queued is sent whoever gave it up: it lands in the journal.
+    What was queued is sent even when nobody waits any more: it is stored in the journal.
     """
 
     embedding: Embedding
     journal: Journal
-    limiter: ConcurrencyLimiter
-    retry_policy: RetryPolicy
+    lane: Lane
     group: asyncio.TaskGroup
 
     def __post_init__(self) -> None:
         self._in_flight: dict[bytes, asyncio.Future[Vector]] = {}
 
     def embed(self, texts: Sequence[str], *, priority: CallPriority) -> EmbeddingBatch:
-        """Return a batch under way; see Vectors."""
+        """Return a batch under way; see TextEmbedder."""
         name = self.embedding.embedder
         batch = EmbeddingBatch(compute_vector_key(name, "\0".join(texts)))
         missing: dict[bytes, str] = {}
@@ -76,7 +75,7 @@ class EmbeddingDispatcher:
     ) -> None:
         futures = [self._in_flight[key] for key in missing]
         try:
-            vectors = await self._send(batch, missing, priority)
+            vectors = await self.lane.retry(partial(self._send, batch, missing, priority))
         except asyncio.CancelledError:
             for future in futures:
                 future.cancel()
@@ -95,30 +94,14 @@ class EmbeddingDispatcher:
     async def _send(
         self, batch: EmbeddingBatch, missing: dict[bytes, str], priority: CallPriority
     ) -> Sequence[Vector]:
-        while True:
-            # Another model has limits of its own.
-            await self.limiter.acquire(priority, cost=CallCost(requests=0.0))
-            try:
-                self.journal.require()
-                batch.sent += 1
-                embedded = await self.embedding.embed(tuple(missing.values()))
-            except BudgetReached:
-                batch.sent -= 1
-                raise
-            except Transient as fault:
-                if fault.kind in {"rate", "timeout"}:
-                    self.limiter.on_overload()
-                delay = self.retry_policy.next_delay(fault, batch.sent)
-            else:
-                self.retry_policy.on_success()
-                self.limiter.on_success()
-                break
-            finally:
-                self.limiter.release()
-            await self.retry_policy.sleep(delay)
-        batch.usage = embedded.usage
-        if len(embedded.vectors) != len(missing):
-            raise BackendError(
-                f"the backend gave {len(embedded.vectors)} vectors for {len(missing)} texts"
-            )
+        request = Request(tuple(Message("user", text) for text in missing.values()), 0)
+        async with self.lane.slot(request, priority) as slot:
+            batch.sent += 1
+            embedded = await self.embedding.embed(tuple(missing.values()))
+            slot.answered(embedded.usage, embedded.limits)
+            batch.usage = embedded.usage
+            if len(embedded.vectors) != len(missing):
+                raise BackendError(
+                    f"the backend gave {len(embedded.vectors)} vectors for {len(missing)} texts"
+                )
         return await keep_vectors(self.journal, zip(missing, embedded.vectors, strict=True))

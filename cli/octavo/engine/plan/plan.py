@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from octavo.engine.dispatch.capabilities import cached_capabilities
+from octavo.engine.dispatch.concurrency import DEFAULT_PARALLEL
 from octavo.engine.dispatch.pricing import Price
 from octavo.engine.journal.history import History, SendReason, TypicalCalls, find_typical_calls
 from octavo.engine.journal.ledger import Ledger
@@ -392,6 +393,6 @@ async def forecast(job: Job, *, watch: Watch | None = None) -> Plan:
                 usual=find_typical_calls(
                     journal, model=f"{backend.identity} {backend.model}", pipeline=name
                 ),
-                jobs=opened.build_limiter().size,
+                jobs=opened.parallel or DEFAULT_PARALLEL,
             )
             return await build_plan(engine, job.pipeline, job.params, job.inputs, expected)

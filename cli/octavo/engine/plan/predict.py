@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from octavo.engine.calls.critical_path import get_depth
 from octavo.engine.dispatch.concurrency import CallPriority
-from octavo.engine.dispatch.in_flight import EmbeddingBatch, InFlightCall
+from octavo.engine.dispatch.in_flight import CallSpec, EmbeddingBatch, InFlightCall
 from octavo.engine.dispatch.key import can_join_samples, compute_prompt_key
 from octavo.engine.dispatch.pricing import Price
 from octavo.engine.journal.history import CallSite, History, SendReason
@@ -22,9 +22,9 @@ from octavo.engine.journal.store import Journal
 from octavo.engine.journal.token_counts import JournalCounter
 from octavo.engine.journal.vectors import compute_vector_key, find_vector
 from octavo.errors import Outcome
-from octavo.protocols import JsonSchema, Reply, Request, Usage
+from octavo.protocols import JsonSchema, Reply, Usage
 from octavo.text.note import Prediction
-from octavo.text.quote import Quote, to_row_id
+from octavo.text.quote import to_row_id
 from octavo.text.vectors import to_spelling_vector
 
 __all__ = ["PlanLedger", "PredictedAnswers", "SecondAttempts", "StepTally", "build_example"]
@@ -160,31 +160,22 @@ class PredictedAnswers:
     _asked: dict[bytes, InFlightCall] = field(default_factory=dict[bytes, InFlightCall])
     _prompts: set[bytes] = field(default_factory=set[bytes])
 
-    def answer(
-        self,
-        request: Request,
-        key: bytes,
-        *,
-        quotes: Sequence[Quote],
-        priority: CallPriority,
-        behind: InFlightCall | None = None,
-        again: int | None = None,
-    ) -> InFlightCall:
-        """Return a flight that has landed."""
-        del priority
-        if flight := self._asked.get(key):
-            return flight
-        # A call may also go on from another's prompt without waiting for its reply.
-        before = (self.depths.get(q.origin.id, 0) for q in quotes if q.origin.kind == "call")
-        waits = (get_depth(), behind.depth if behind else 0)
-        depth = self.depths[to_row_id(key)] = 1 + max(*waits, *before)
-        if reply := self.journal.find(key):
-            flight = InFlightCall.from_reply(reply, cached=True)
+    def answer(self, spec: CallSpec) -> InFlightCall:
+        """Return a call that is answered already."""
+        if call := self._asked.get(spec.key):
+            return call
+        # A call may also continue another's prompt without waiting for its reply.
+        origins = (quote.origin for quote in spec.quotes)
+        before = (self.depths.get(each.id, 0) for each in origins if each.kind == "call")
+        waits = (get_depth(), spec.after.depth if spec.after else 0)
+        depth = self.depths[to_row_id(spec.key)] = 1 + max(*waits, *before)
+        if reply := self.journal.find(spec.key):
+            call = InFlightCall.from_reply(reply, cached=True)
         else:
-            flight = self._predict(request, key, again)
-        flight.depth = depth
-        self._asked[key] = flight
-        return flight
+            call = self._predict(spec)
+        call.depth = depth
+        self._asked[spec.key] = call
+        return call
 
     def forget(self, key: bytes) -> bool:
         """Keep to what the journal has: a plan is not for retries."""
@@ -209,7 +200,8 @@ class PredictedAnswers:
                 self.tally.add_call(tokens, 0, 0, self.price_embedding())
         return batch
 
-    def _predict(self, request: Request, key: bytes, again: int | None) -> InFlightCall:
+    def _predict(self, spec: CallSpec) -> InFlightCall:
+        request, key, again = spec.request, spec.key, spec.retry_tokens
         prompt = whole = self.counts.count_prompt_once(request.messages)
         self.tally.largest = max(self.tally.largest, prompt + request.max_tokens)
         if can_join_samples(request) and self.replies is Prediction.SHORT and self.samples:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from octavo.engine.dispatch.budget import Budget, MeteredBackend
+from octavo.engine.dispatch.budget import Budget
 from octavo.engine.dispatch.capabilities import fetch_capabilities
+from octavo.engine.dispatch.concurrency import RunLimiter
 from octavo.engine.dispatch.hedging import Hedger
 from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.ledger import Ledger
@@ -14,7 +15,6 @@ from octavo.engine.report import Report, Sink, Watch
 from octavo.engine.run.job import (
     Job,
     JobSession,
-    meter_embedding,
     name_model,
     open_job_backend,
     open_job_embedding,
@@ -44,7 +44,7 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
             price = require_chat_price(job, backend) if job.allowance.cost is not None else None
             known = await fetch_capabilities(backend, job.profile, journal, watch)
             opened = JobSession(job, journal, backend, known, embedding)
-            limit = opened.build_limiter()
+            limit = RunLimiter(opened.parallel)
             model = name_model(backend)
             journal.prepare()
             number = begin_run(
@@ -54,25 +54,27 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
             ledger = Ledger(journal, number)
             engine = opened.build_context(ledger, watch)
             budget = Budget(
-                job.allowance, price, lambda r: engine.counts.count_prompt_once(r.messages)
+                job.allowance, lambda request: engine.counts.count_prompt_once(request.messages)
             )
+            policy = RetryPolicy(
+                sleep=lambda seconds: limit.pause(min(seconds, budget.seconds_left))
+            )
+            lane = opened.build_lane(limit, policy, budget if job.allowance else None, price)
             if isinstance(backend, Starting) and not (job.jobs or job.profile.parallel):
-                backend.capacity = limit.raise_to
+                backend.capacity = lane.limiter.raise_to
             stream = DocumentStream(
                 engine=engine,
-                backend=MeteredBackend(backend, budget) if job.allowance else backend,
+                backend=backend,
                 pipeline=job.effective_pipeline,
                 params=job.params,
                 limiter=limit,
-                retry_policy=RetryPolicy(
-                    sleep=lambda seconds: limit.pause(min(seconds, budget.seconds_left))
-                ),
+                lane=lane,
                 sink=sink,
                 hedger=Hedger(job.profile.hedge) if job.profile.hedge else None,
                 keep_going=job.keep_going,
                 retry_failed=job.retry,
                 min_coverage=1.0 if job.allow_partial is None else job.allow_partial,
-                embedding=meter_embedding(job, embedding, budget),
+                embedding=opened.open_embedding(lane),
                 measured=job.measured,
                 give_up=backend.give_up if isinstance(backend, Starting) else None,
             )

@@ -6,10 +6,17 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from octavo.engine.dispatch.budget import Allowance, Budget, MeteredEmbedding
-from octavo.engine.dispatch.concurrency import ConcurrencyLimiter
+from octavo.engine.dispatch.budget import Allowance, Budget
+from octavo.engine.dispatch.circuit_breaker import CircuitBreaker
+from octavo.engine.dispatch.concurrency import (
+    DEFAULT_PARALLEL,
+    ConcurrencyLimiter,
+    RunLimiter,
+)
+from octavo.engine.dispatch.lane import Lane
 from octavo.engine.dispatch.pricing import Price, find_price
 from octavo.engine.dispatch.rate_limit import RateLimiter
+from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.database import find_journal_path
 from octavo.engine.journal.ledger import Ledger
 from octavo.engine.journal.runs import find_fresh_generation
@@ -26,10 +33,6 @@ from octavo.tokens.choose import find_tokenizer
 from octavo.tokens.choose import get_counter as counter_named
 
 __all__ = ["Job"]
-
-
-_DEFAULT_PARALLEL = 8
-"""Calls in flight at first, for a backend that does not say what it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +99,6 @@ def require_chat_price(job: Job, backend: Backend) -> Price:
             hint="set price_in and price_out, in dollars per million tokens, in its profile",
         )
     return price
-
-
-def meter_embedding(job: Job, embedding: Embedding | None, budget: Budget) -> Embedding | None:
-    if embedding is None or not job.allowance:
-        return embedding
-    price = find_embedding_price(job, embedding) if job.allowance.cost is not None else None
-    return MeteredEmbedding(embedding, budget, price)
 
 
 def find_embedding_price(job: Job, embedding: Embedding | None) -> Price | None:
@@ -185,12 +181,52 @@ class JobSession:
             embedder=self.embedding.embedder if self.embedding is not None else "",
         )
 
-    def build_limiter(self) -> ConcurrencyLimiter:
-        size = self.job.jobs or self.known.parallel
-        profile = self.job.profile
-        stated = {"requests": profile.requests_per_minute, "tokens": profile.tokens_per_minute}
-        pace = RateLimiter({kind: limit for kind, limit in stated.items() if limit is not None})
-        return ConcurrencyLimiter(size or _DEFAULT_PARALLEL, adapts=size is None, pace=pace)
+    @property
+    def parallel(self) -> int | None:
+        """How many calls may be in flight, where the user or the backend says so."""
+        return self.job.jobs or self.known.parallel
+
+    def build_lane(
+        self, limiter: RunLimiter, policy: RetryPolicy, budget: Budget | None, price: Price | None
+    ) -> Lane:
+        """Return the lane of the model that replies."""
+        chat = _build_limiter(limiter, self.parallel, self.job.profile)
+        return Lane(chat, self.journal, policy, budget, price)
+
+    def open_embedding(self, chat: Lane) -> tuple[Embedding, Lane] | None:
+        """Return what embeds, if anything does, with a lane of its own.
+
+        What the profile says of rate limits is said of the model that replies.
+        """
+        if self.embedding is None:
+            return None
+        named = self.job.profile.embeddings
+        profile = named if isinstance(named, Profile) else None
+        size = self.job.jobs or (profile.parallel if profile else self.known.parallel)
+        limits_cost = self.job.allowance.cost is not None
+        lane = replace(
+            chat,
+            limiter=_build_limiter(chat.limiter.run, size, profile),
+            price=find_embedding_price(self.job, self.embedding) if limits_cost else None,
+            breaker=CircuitBreaker(),
+        )
+        return self.embedding, lane
+
+
+def _build_limiter(
+    run: RunLimiter, size: int | None, profile: Profile | None
+) -> ConcurrencyLimiter:
+    """Return the limiter of a model; `profile` states its rate limits."""
+    stated: dict[str, float] = {}
+    if profile is not None:
+        limits = {"requests": profile.requests_per_minute, "tokens": profile.tokens_per_minute}
+        stated = {kind: limit for kind, limit in limits.items() if limit is not None}
+    return ConcurrencyLimiter(
+        size or DEFAULT_PARALLEL,
+        adaptive=size is None,
+        rate_limiter=RateLimiter(stated),
+        run=run,
+    )
 
 
 def name_model(backend: Backend) -> str:

@@ -156,6 +156,7 @@ class PipelineRun:
             model=engine.model,
             step=step,
             params=params,
+            document=self.document,
             warmup=self.warmup if self.pipeline.each else None,
             draft=draft,
         )

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from octavo.engine.dispatch.concurrency import ConcurrencyLimiter, RunStopped
-from octavo.engine.dispatch.dispatcher import Dispatcher, DocumentDispatch
+from octavo.engine.dispatch.concurrency import RunLimiter, RunStopped
+from octavo.engine.dispatch.dispatcher import Dispatcher
+from octavo.engine.dispatch.embeddings import EmbeddingDispatcher
 from octavo.engine.dispatch.hedging import Hedger
-from octavo.engine.dispatch.retry import RetryPolicy
+from octavo.engine.dispatch.lane import Lane
 from octavo.engine.report import Result, Sink
 from octavo.engine.run.gather import GATHERED, GatheredDocument, GatherRun
 from octavo.engine.run.pipeline import DocumentRun
@@ -41,15 +42,16 @@ class DocumentStream:
     backend: Backend
     pipeline: Pipeline
     params: Mapping[str, object]
-    limiter: ConcurrencyLimiter
-    retry_policy: RetryPolicy
+    limiter: RunLimiter
+    lane: Lane
     sink: Sink
     hedger: Hedger | None = None
     keep_going: bool = False
     min_coverage: float = 1.0
     retry_failed: bool = False
     partial: int = 0
-    embedding: Embedding | None = None
+    embedding: tuple[Embedding, Lane] | None = None
+    """What embeds, and the lane in which it is sent to."""
     measured: bool = False
     give_up: Callable[[], None] | None = None
     """Tells a backend that nothing will be sent any more."""
@@ -83,14 +85,17 @@ class DocumentStream:
 
     async def _run_all(self, inputs: Iterator[_RunInput]) -> None:
         async with asyncio.TaskGroup() as calls:
-            flights = Dispatcher(
+            journal, embedder = self.engine.journal, None
+            if self.embedding is not None:
+                embedding, lane = self.embedding
+                embedder = EmbeddingDispatcher(embedding, journal, lane, calls)
+            dispatcher = Dispatcher(
                 self.backend,
-                self.engine.journal,
-                self.limiter,
-                self.retry_policy,
+                journal,
+                self.lane,
                 calls,
                 self.engine.require_fit,
-                self.embedding,
+                embedder,
                 self.hedger,
                 self.retry_failed,
             )
@@ -103,18 +108,18 @@ class DocumentStream:
                         break
                     self._results[number] = None
                     self._open += 1
-                    group.create_task(self._run_document(number, document, flights, group))
+                    group.create_task(self._run_document(number, document, dispatcher, group))
                     number += 1
                     await asyncio.sleep(0)  # the new document queues its calls first
             if self._has_failures and not (exhausted or self.limiter.stopped or self.end_error):
                 self.unopened = await asyncio.to_thread(next, inputs, None) is not None
-            await self._gather(flights)
+            await self._gather(dispatcher)
         # What was stopped gave nothing; those that finished behind it still have results.
         for number in sorted(self._results):
             if (result := self._results[number]) is not None:
                 await self._hand_over(result)
 
-    async def _gather(self, flights: Dispatcher) -> None:
+    async def _gather(self, dispatcher: Dispatcher) -> None:
         """Fold what all documents gave, unless something ended the run before."""
         stopped = (
             self.limiter.stopped or self.end_error or (self._has_failures and not self.keep_going)
@@ -123,7 +128,7 @@ class DocumentStream:
             return
         gathering = GatherRun(
             self.engine,
-            lambda _: flights,
+            lambda _: dispatcher,
             self.pipeline,
             self.params,
             [self._gathered[number] for number in sorted(self._gathered)],
@@ -150,8 +155,9 @@ class DocumentStream:
                 or (self._has_failures and not self.keep_going)
             ):
                 return False
-            idle = self.limiter.waiting < self.limiter.size and self._open < 2 * self.limiter.size
-            room = len(self._results) < max(64, 4 * self.limiter.size)
+            capacity = self.limiter.capacity
+            idle = self.limiter.waiting < capacity and self._open < 2 * capacity
+            room = len(self._results) < max(64, 4 * capacity)
             if room and (idle or self._open < 2):
                 return True
             self._may_continue.clear()
@@ -159,12 +165,12 @@ class DocumentStream:
             await self._may_continue.wait()
 
     async def _run_document(
-        self, number: int, document: _RunInput, flights: Dispatcher, group: asyncio.TaskGroup
+        self, number: int, document: _RunInput, dispatcher: Dispatcher, group: asyncio.TaskGroup
     ) -> None:
         source = document.source
         self.engine.watch.document_started(source)
         try:
-            result = await self._read_document(number, document, flights)
+            result = await self._read_document(number, document, dispatcher)
             if self.measured:
                 totals = self.engine.ledger.add_ideal_rate(
                     result.totals, self.engine.counter, source
@@ -185,12 +191,13 @@ class DocumentStream:
             self._is_handing_over = True
             group.create_task(self._hand_over_ready())
 
-    async def _read_document(self, number: int, document: _RunInput, flights: Dispatcher) -> Result:
+    async def _read_document(
+        self, number: int, document: _RunInput, dispatcher: Dispatcher
+    ) -> Result:
         if isinstance(document, InputError):
             return Result(document.source, None, error=document)
-        citing = DocumentDispatch(flights, document)
         reading = DocumentRun(
-            self.engine, lambda _: citing, self.pipeline, self.params, document, number
+            self.engine, lambda _: dispatcher, self.pipeline, self.params, document, number
         )
         result = await self._collect_result(document.source, reading)
         if result.error is not None:
