@@ -11,6 +11,7 @@ from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.ledger import Ledger
 from octavo.engine.journal.runs import begin_run, finish_run
 from octavo.engine.report import Report, Sink, Watch
+from octavo.engine.run.garbage_collection import reduce_garbage_collection
 from octavo.engine.run.job import (
     Job,
     JobSession,
@@ -21,7 +22,6 @@ from octavo.engine.run.job import (
     open_journal,
     require_chat_price,
 )
-from octavo.engine.run.runtime import reduce_garbage_collection
 from octavo.engine.run.stream import DocumentStream
 from octavo.protocols import Starting
 
