@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from importlib.metadata import version as installed
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from octavo.commands._cli.build_job import build_job, may_have_several_results, reads_only_stdin
 from octavo.commands._cli.error_report import find_exit_code
 from octavo.commands._cli.options.pipeline_commands import build_pipeline_group
 from octavo.commands._cli.options.run_options import FindingsFormat, ProgressMode, RunOptions
 from octavo.commands._cli.output.destinations import MirroredTree, open_destination
-from octavo.commands._cli.output.event_log import EventLog
-from octavo.commands._cli.output.findings_format import format_findings, summarize_for_github
-from octavo.commands._cli.output.lock_file import LockRecorder
 from octavo.commands._cli.output.result_format import (
     FrontMatter,
     choose_result_format,
@@ -25,12 +22,16 @@ from octavo.commands._cli.progress.display import Display
 from octavo.commands._cli.progress.watch import CallLogger, combine_watches, open_display
 from octavo.commands._cli.signals import run_interruptibly
 from octavo.commands._cli.terminal import encode, format_duration, pluralize
-from octavo.commands.plan import print_plan
 from octavo.engine.journal.database import find_journal_path
 from octavo.engine.report import Report, Watch
 from octavo.engine.run.execute import execute
 from octavo.engine.run.job import Job
 from octavo.errors import Outcome, RunFailed
+from octavo.pipeline.registry import Registry
+
+if TYPE_CHECKING:
+    from octavo.commands._cli.output.event_log import EventLog
+    from octavo.commands._cli.output.lock_file import LockRecorder
 
 __all__ = ["run"]
 
@@ -42,9 +43,13 @@ _REFRESH_SECONDS = 0.5
 def _run_pipeline(order: RunOptions) -> int:
     """Run the order and return the exit code; what ends the whole run is raised."""
     if order.dry_run:
+        from octavo.commands.plan import print_plan  # noqa: PLC0415 - a run needs no plan
+
         return print_plan(order)
     if order.events is None:
         return _run_with_events(order, None)
+    from octavo.commands._cli.output.event_log import EventLog  # noqa: PLC0415 - rarely wanted
+
     events = EventLog(order.events)
     try:
         code = _run_with_events(order, events)
@@ -57,7 +62,8 @@ def _run_pipeline(order: RunOptions) -> int:
 
 def _run_with_events(order: RunOptions, events: EventLog | None) -> int:
     kind = choose_result_format(order.format, order.output)
-    several = may_have_several_results(order) and not order.pipeline.gather
+    registry = Registry()
+    several = may_have_several_results(order, registry) and not order.pipeline.gather
     lines = any(use.type.finds for use in order.pipeline.steps)
     output = open_destination(order.output, several=several, format=kind, lines=lines)
     display = open_display(order.progress, sys.stderr, quiet=order.quiet)
@@ -65,7 +71,7 @@ def _run_with_events(order: RunOptions, events: EventLog | None) -> int:
     watch = combine_watches(display, *verbose, *([events] if events else []))
     inventory: LockRecorder | None = None
     try:
-        job = build_job(order, watch, output)
+        job = build_job(order, watch, output, registry)
         if order.changed_since is not None and job.inputs == ():
             watch.notice(f"no document has changed since {order.changed_since}")
             return 0
@@ -82,6 +88,10 @@ def _run_with_events(order: RunOptions, events: EventLog | None) -> int:
             form, output, display, deferred=deferred, accepted=order.allow_partial
         )
         if order.lock and not order.private and output.folder is not None:
+            from octavo.commands._cli.output.lock_file import (  # noqa: PLC0415 - rarely wanted
+                LockRecorder,
+            )
+
             inventory = delivery.lock_recorder = LockRecorder(order, job, output.folder)
         report = run_interruptibly(
             _execute_job(job, display, watch, delivery),
@@ -110,6 +120,8 @@ def _describe_journal(order: RunOptions) -> str:
 
 
 def _as_run_facts(job: Job) -> dict[str, str]:
+    from importlib.metadata import version as installed  # noqa: PLC0415 - for events alone
+
     return {
         "octavo": installed("octavo"),
         "pipeline": job.pipeline.name,
@@ -183,6 +195,11 @@ def _write_findings(order: RunOptions, delivery: ResultWriter) -> None:
         use.type.finds for use in order.pipeline.steps
     ):
         return
+    from octavo.commands._cli.output.findings_format import (  # noqa: PLC0415 - for reviews alone
+        format_findings,
+        summarize_for_github,
+    )
+
     sys.stdout.buffer.write(encode(format_findings(delivery.findings, order.output_format)))
     sys.stdout.flush()
     if order.output_format is FindingsFormat.GITHUB:

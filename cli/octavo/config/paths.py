@@ -6,7 +6,6 @@ This module imports little, because shells ask for it at every TAB.
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 
 __all__ = ["CONFIG_FILE", "PYPROJECT_FILE", "find_config_files"]
@@ -51,6 +50,8 @@ def _has_octavo_table(path: Path) -> bool:
         return False
     if re.search(rb"(?m)^\s*\[\s*tool\s*\.\s*octavo\b", text):
         return True  # wrong TOML is told with its place
+    import tomllib  # noqa: PLC0415 - rarely needed
+
     try:
         tool = tomllib.loads(text.decode()).get("tool")
     except ValueError:

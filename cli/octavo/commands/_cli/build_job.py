@@ -24,7 +24,12 @@ from octavo.text.document import Document
 __all__ = ["build_job", "may_have_several_results", "reads_only_stdin"]
 
 
-def build_job(order: RunOptions, watch: Watch, output: Destination | None = None) -> Job:
+def build_job(
+    order: RunOptions,
+    watch: Watch,
+    output: Destination | None = None,
+    registry: Registry | None = None,
+) -> Job:
     """Return the job; inputs whose results have no place in `output` become errors in their place.
 
     Raises UsageError, SpecError or InputError for what is wrong before anything runs.
@@ -44,7 +49,8 @@ def build_job(order: RunOptions, watch: Watch, output: Destination | None = None
     params = resolve_params(order.pipeline.params, order.params)
     profile = _choose_profile(order, watch)
     reading = InputReader(order.encoding, order.text_column)
-    found = _find_inputs(order, output)
+    registry = registry or Registry()
+    found = _find_inputs(order, output, registry)
     inputs: Iterable[Document | InputError] = (
         _read_documents(found, reading, output) if found else ()
     )
@@ -67,12 +73,13 @@ def build_job(order: RunOptions, watch: Watch, output: Destination | None = None
         private=order.private,
         measured=order.json or order.format is not None or order.verbose,
         command=_to_repeatable_command(order.invocation.command),
+        registry=registry,
     )
 
 
-def may_have_several_results(order: RunOptions) -> bool:
+def may_have_several_results(order: RunOptions, registry: Registry) -> bool:
     """Return whether there may be several results, by the inputs' names and kinds."""
-    loaders = Registry().list_loaders()
+    loaders = registry.list_loaders()
     return len(order.inputs) > 1 or any(
         can_be_many(each, loaders, order.text_column)
         for each in (*order.inputs, *filter(None, [order.stdin_filename]))
@@ -84,7 +91,9 @@ def reads_only_stdin(inputs: tuple[str, ...]) -> bool:
     return inputs in {(), (STDIN,)}
 
 
-def _find_inputs(order: RunOptions, output: Destination | None) -> Iterable[Input | InputError]:
+def _find_inputs(
+    order: RunOptions, output: Destination | None, registry: Registry
+) -> Iterable[Input | InputError]:
     changed = ChangedFiles(order.changed_since) if order.changed_since is not None else None
     selection = InputSelection(
         include=order.glob,
@@ -95,7 +104,7 @@ def _find_inputs(order: RunOptions, output: Destination | None) -> Iterable[Inpu
         # What an earlier run has written there is no input of this one.
         leave_out=output.root if isinstance(output, MirroredTree) else None,
     )
-    found = find_inputs(order.inputs, selection, loaders=Registry().list_loaders())
+    found = find_inputs(order.inputs, selection, loaders=registry.list_loaders())
     # Git is asked before anything runs, so that it can refuse.
     return found if changed is None else list(found)
 

@@ -11,12 +11,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from octavo.engine.dispatch.budget import sum_usage
 from octavo.engine.dispatch.concurrency import CallPriority, ConcurrencyLimiter
 from octavo.engine.dispatch.embeddings import EmbeddingDispatcher
-from octavo.engine.dispatch.hedging import Hedger
 from octavo.engine.dispatch.in_flight import EmbeddingBatch, InFlightCall
 from octavo.engine.dispatch.key import can_join_samples, compute_prompt_key
 from octavo.engine.dispatch.rate_limit import Reservation
@@ -27,6 +26,9 @@ from octavo.errors import BackendError, BudgetReached, JournalError
 from octavo.protocols import Backend, Embedding, Reply, Request, Sampling, Transient
 from octavo.text.document import Document
 from octavo.text.quote import Quote
+
+if TYPE_CHECKING:
+    from octavo.engine.dispatch.hedging import Hedger
 
 __all__ = ["Dispatcher", "DocumentDispatch"]
 
