@@ -16,6 +16,10 @@ PYPROJECT_FILE = "pyproject.toml"
 """A file that others share: ours is its table `tool.octavo`."""
 
 
+_OTHER_TABLE = re.compile(rb"""(?m)^\s*\[?\s*(?:tool\s*(?:[\]=]|\.\s*["']?octavo)|["'])""")
+"""What begins the line of our table, or of one around it, where it is not written as usual."""
+
+
 def find_config_files(cwd: Path) -> list[Path]:
     """Return the project's file and the user's, those that exist, the nearer one first."""
     from platformdirs import user_config_path  # noqa: PLC0415 - not needed by --help
@@ -50,6 +54,8 @@ def _has_octavo_table(path: Path) -> bool:
         return False
     if re.search(rb"(?m)^\s*\[\s*tool\s*\.\s*octavo\b", text):
         return True  # wrong TOML is told with its place
+    if not _OTHER_TABLE.search(text):
+        return False
     import tomllib  # noqa: PLC0415 - rarely needed
 
     try:

@@ -9,9 +9,8 @@ from octavo.engine.dispatch.budget import Budget, MeteredBackend
 from octavo.engine.dispatch.capabilities import fetch_capabilities
 from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.ledger import Ledger
-from octavo.engine.journal.runs import begin_run, finish_run
+from octavo.engine.journal.run_entry import begin_run, finish_run
 from octavo.engine.report import Report, Sink, Watch
-from octavo.engine.run.garbage_collection import reduce_garbage_collection
 from octavo.engine.run.job import (
     Job,
     JobSession,
@@ -22,6 +21,7 @@ from octavo.engine.run.job import (
     open_journal,
     require_chat_price,
 )
+from octavo.engine.run.runtime import reduce_garbage_collection
 from octavo.engine.run.stream import DocumentStream
 from octavo.protocols import Starting
 

@@ -1,13 +1,18 @@
-"""Running a coroutine from ordinary code, also where an event loop is running already."""
+"""What a run needs of the Python process: an event loop, and fewer garbage collections.
+
+A coroutine is run from ordinary code, also where an event loop is running already.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+import gc
+from collections.abc import Awaitable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["run_blocking"]
+__all__ = ["reduce_garbage_collection", "run_blocking"]
 
 
 T = TypeVar("T")
@@ -28,3 +33,21 @@ def run_blocking(work: Awaitable[T]) -> T:
 
 async def _await(work: Awaitable[T]) -> T:
     return await work
+
+
+_THRESHOLDS = (100_000, 50, 50)
+
+
+@contextmanager
+def reduce_garbage_collection() -> Generator[None]:
+    """Collect garbage seldom inside the block, and as before after it.
+
+    A run makes many objects and almost no cycles. With Python's own thresholds a full collection
+    was seen to stop all calls for 27 ms in a run of half a second.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(*(max(pair) for pair in zip(before, _THRESHOLDS, strict=True)))
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
