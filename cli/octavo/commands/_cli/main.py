@@ -90,11 +90,11 @@ def _exit_process(code: int) -> NoReturn:
     ordinary end.
     """
     if sys.getprofile() is None and threading.active_count() == 1:
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - no public name
         try:
             sys.stdout.flush()
             sys.stderr.flush()
         except (AttributeError, OSError, ValueError):  # closed, or there is none
             sys.exit(code)
-        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - no public name
         os._exit(code)
     sys.exit(code)
