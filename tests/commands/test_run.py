@@ -271,6 +271,20 @@ def test_what_was_answered_is_not_asked_again_and_needs_no_library(place):
     assert seen == "a.txt: done, 1 call, 1 from the journal\n[] 0\n"
 
 
+def test_a_cached_run_imports_nothing_that_only_other_runs_need(place):
+    unneeded = (
+        "tomllib octavo.commands.plan octavo.commands._cli.output.event_log"
+        " octavo.commands._cli.output.lock_file octavo.config.profile_file octavo.config.settings"
+        " octavo.chunkers._support.pieces octavo.chunkers.code.chunker octavo.text.splitting.cuts"
+        " octavo.engine.dispatch.hedging octavo.engine.journal.history"
+        " octavo.engine.journal.prefix_reuse octavo.engine.journal.runs octavo.engine.plan.plan"
+        " octavo.engine.run.gather octavo.loaders.office.extraction octavo.steps.memory.step"
+        " octavo.steps._support.refining"
+    )
+    seen = imported_by_a_cached_run(place, *unneeded.split())
+    assert seen == "a.txt: done, 1 call, 1 from the journal\n[] 0\n"
+
+
 def test_a_dry_run_is_the_plan_and_asks_nothing(place, octavo):
     planned = octavo("plan", "again.yaml", "docs", *MODEL)
     assert planned.code == 0

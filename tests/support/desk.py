@@ -18,7 +18,8 @@ from octavo.engine.dispatch.hedging import Hedger
 from octavo.engine.dispatch.lane import Lane
 from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.ledger import CallRecorder, Ledger, RunningTotals
-from octavo.engine.journal.runs import begin_run, list_calls
+from octavo.engine.journal.run_entry import begin_run
+from octavo.engine.journal.runs import list_calls
 from octavo.engine.journal.store import Journal
 from octavo.engine.report import Silence
 from octavo.protocols import Capabilities, Message

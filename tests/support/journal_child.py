@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from octavo.engine.journal.prompts import pack
-from octavo.engine.journal.runs import begin_run
+from octavo.engine.journal.run_entry import begin_run
 from octavo.engine.journal.store import Journal
 from octavo.protocols import Message, Reply
 

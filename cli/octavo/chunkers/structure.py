@@ -15,21 +15,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from octavo.chunkers._support.packing import Boundaries, pack_pieces, pack_stably
-from octavo.chunkers._support.pieces import Pieces
-from octavo.chunkers._support.streaming import stream_pieces
 from octavo.protocols.options import Options
 from octavo.protocols.sources import ChunkerType
 from octavo.protocols.steps import Work
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.splitting.blocks import find_fences
-from octavo.text.splitting.cuts import build_levels
+
+if TYPE_CHECKING:
+    from octavo.chunkers._support.packing import Boundaries
 
 __all__ = ["CHUNKER", "Structure", "split"]
 
@@ -58,6 +56,13 @@ def split(
     text = document.text
     if not text:
         return ()
+    # Not at the top: a run whose chunks the journal has needs the options alone.
+    from octavo.chunkers._support.packing import pack_pieces, pack_stably  # noqa: PLC0415
+    from octavo.chunkers._support.pieces import Pieces  # noqa: PLC0415
+    from octavo.chunkers._support.streaming import stream_pieces  # noqa: PLC0415
+    from octavo.text.splitting.blocks import find_fences  # noqa: PLC0415
+    from octavo.text.splitting.cuts import build_levels  # noqa: PLC0415
+
     fenced = find_fences(text)
     found = stream_pieces(document, fenced, build_levels(fenced, budget), budget, counter)
     if previous is None:

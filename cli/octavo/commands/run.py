@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from importlib.metadata import version as installed
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from octavo.commands._cli.build_job import build_job, may_have_several_results, reads_only_stdin
 from octavo.commands._cli.error_report import find_exit_code
 from octavo.commands._cli.options.pipeline_commands import build_pipeline_group
 from octavo.commands._cli.options.run_options import RunRequest
 from octavo.commands._cli.output.destinations import MirroredTree, open_destination
-from octavo.commands._cli.output.event_log import EventLog
-from octavo.commands._cli.output.findings_format import format_findings, summarize_for_github
-from octavo.commands._cli.output.lock_file import LockRecorder
 from octavo.commands._cli.output.result_format import (
     FrontMatter,
     choose_result_format,
@@ -25,13 +22,17 @@ from octavo.commands._cli.progress.display import Display
 from octavo.commands._cli.progress.watch import CallLogger, combine_watches, open_display
 from octavo.commands._cli.signals import run_interruptibly
 from octavo.commands._cli.terminal import encode, format_duration, pluralize
-from octavo.commands.plan import print_plan
 from octavo.config.run_options import FindingsFormat, ProgressMode
 from octavo.engine.journal.database import find_journal_path
 from octavo.engine.report import Report, Watch
 from octavo.engine.run.execute import execute
 from octavo.engine.run.job import Job
 from octavo.errors import Outcome, RunFailed
+from octavo.pipeline.registry import Registry
+
+if TYPE_CHECKING:
+    from octavo.commands._cli.output.event_log import EventLog
+    from octavo.commands._cli.output.lock_file import LockRecorder
 
 __all__ = ["run"]
 
@@ -44,9 +45,13 @@ def _run_pipeline(request: RunRequest) -> int:
     """Run the request and return the exit code; what ends the whole run is raised."""
     options = request.options
     if options.dry_run:
+        from octavo.commands.plan import print_plan  # noqa: PLC0415 - a run needs no plan
+
         return print_plan(request)
     if options.events is None:
         return _run_with_events(request, None)
+    from octavo.commands._cli.output.event_log import EventLog  # noqa: PLC0415 - rarely wanted
+
     events = EventLog(options.events)
     try:
         code = _run_with_events(request, events)
@@ -60,7 +65,8 @@ def _run_pipeline(request: RunRequest) -> int:
 def _run_with_events(request: RunRequest, events: EventLog | None) -> int:
     options = request.options
     kind = choose_result_format(options.format, options.output)
-    several = may_have_several_results(options) and not request.pipeline.gather
+    registry = Registry()
+    several = may_have_several_results(options, registry) and not request.pipeline.gather
     lines = any(use.type.finds for use in request.pipeline.steps)
     output = open_destination(options.output, several=several, format=kind, lines=lines)
     display = open_display(options.progress, sys.stderr, quiet=options.quiet)
@@ -68,7 +74,7 @@ def _run_with_events(request: RunRequest, events: EventLog | None) -> int:
     watch = combine_watches(display, *verbose, *([events] if events else []))
     inventory: LockRecorder | None = None
     try:
-        job = build_job(request, watch, output)
+        job = build_job(request, watch, output, registry)
         if options.changed_since is not None and job.inputs == ():
             watch.notice(f"no document has changed since {options.changed_since}")
             return 0
@@ -88,6 +94,10 @@ def _run_with_events(request: RunRequest, events: EventLog | None) -> int:
             required_share=options.allow_partial,
         )
         if options.lock and not options.private and output.folder is not None:
+            from octavo.commands._cli.output.lock_file import (  # noqa: PLC0415 - rarely wanted
+                LockRecorder,
+            )
+
             inventory = delivery.lock_recorder = LockRecorder(request, job, output.folder)
         report = run_interruptibly(
             _execute_job(job, display, watch, delivery),
@@ -116,6 +126,8 @@ def _describe_journal(request: RunRequest) -> str:
 
 
 def _as_run_facts(job: Job) -> dict[str, str]:
+    from importlib.metadata import version as installed  # noqa: PLC0415 - for events alone
+
     return {
         "octavo": installed("octavo"),
         "pipeline": job.pipeline.name,
@@ -193,6 +205,11 @@ def _write_findings(request: RunRequest, delivery: ResultWriter) -> None:
         use.type.finds for use in request.pipeline.steps
     ):
         return
+    from octavo.commands._cli.output.findings_format import (  # noqa: PLC0415 - for reviews alone
+        format_findings,
+        summarize_for_github,
+    )
+
     sys.stdout.buffer.write(encode(format_findings(delivery.findings, options.output_format)))
     sys.stdout.flush()
     if options.output_format is FindingsFormat.GITHUB:

@@ -6,7 +6,6 @@ This module imports little, because shells ask for it at every TAB.
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 
 __all__ = ["CONFIG_FILE", "PYPROJECT_FILE", "find_config_files"]
@@ -15,6 +14,10 @@ __all__ = ["CONFIG_FILE", "PYPROJECT_FILE", "find_config_files"]
 CONFIG_FILE = "octavo.toml"
 PYPROJECT_FILE = "pyproject.toml"
 """A file that others share: ours is its table `tool.octavo`."""
+
+
+_OTHER_TABLE = re.compile(rb"""(?m)^\s*\[?\s*(?:tool\s*(?:[\]=]|\.\s*["']?octavo)|["'])""")
+"""What begins the line of our table, or of one around it, where it is not written as usual."""
 
 
 def find_config_files(cwd: Path) -> list[Path]:
@@ -51,6 +54,10 @@ def _has_octavo_table(path: Path) -> bool:
         return False
     if re.search(rb"(?m)^\s*\[\s*tool\s*\.\s*octavo\b", text):
         return True  # wrong TOML is told with its place
+    if not _OTHER_TABLE.search(text):
+        return False
+    import tomllib  # noqa: PLC0415 - rarely needed
+
     try:
         tool = tomllib.loads(text.decode()).get("tool")
     except ValueError:

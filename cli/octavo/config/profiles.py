@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from octavo.config.endpoint import build_clear_text_warning
 from octavo.config.paths import CONFIG_FILE, find_config_files
-from octavo.config.profile_file import ProfileFile, read_profile_file, resolve_profile_paths
 from octavo.diagnostics import suggest
 from octavo.errors import Position, SpecError, SpecErrors, UsageError
 from octavo.protocols.backends import Profile
+
+if TYPE_CHECKING:
+    from octavo.config.profile_file import ProfileFile
 
 __all__ = [
     "CONFIG_FILE",
@@ -86,6 +88,10 @@ def resolve_model(model: str | None, *, cwd: Path, env: Mapping[str, str]) -> Mo
         if file.default is None:
             continue
         if ":" in file.default:
+            from octavo.config.profile_file import (  # noqa: PLC0415 - loaded, as there is a file
+                resolve_profile_paths,
+            )
+
             profile = resolve_profile_paths(Profile(model=file.default), file.path.parent)
             return _build_choice(file.default, profile, str(file.path), env)
         try:
@@ -127,7 +133,11 @@ def read_config_files(cwd: Path) -> list[ProfileFile]:
 
     Raises SpecErrors for a wrong file, UsageError for one that cannot be read.
     """
-    return [read_profile_file(path) for path in find_config_files(cwd)]
+    if not (paths := find_config_files(cwd)):
+        return []
+    from octavo.config.profile_file import read_profile_file  # noqa: PLC0415 - needs the settings
+
+    return [read_profile_file(path) for path in paths]
 
 
 def _choose_profile(name: str, files: list[ProfileFile], env: Mapping[str, str]) -> ModelChoice:
@@ -142,9 +152,11 @@ def _choose_profile(name: str, files: list[ProfileFile], env: Mapping[str, str])
 
 
 def _build_choice(name: str, profile: Profile, origin: str, env: Mapping[str, str]) -> ModelChoice:
-    warning = (
-        build_clear_text_warning(profile, env)
-        if profile.model.startswith(("openai:", "vllm:"))
-        else None
-    )
+    warning = None
+    if profile.model.startswith(("openai:", "vllm:")):
+        from octavo.config.endpoint import (  # noqa: PLC0415 - for servers alone
+            build_clear_text_warning,
+        )
+
+        warning = build_clear_text_warning(profile, env)
     return ModelChoice(name, profile, origin, (warning,) if warning else ())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
@@ -48,6 +47,8 @@ def _parse_yaml(body: str) -> Mapping[Any, Any] | None:
 
 
 def _parse_toml(body: str) -> Mapping[str, Any] | None:
+    import tomllib  # noqa: PLC0415 - YAML is usual
+
     try:
         return tomllib.loads(body.replace("\r\n", "\n"))
     except (tomllib.TOMLDecodeError, RecursionError):

@@ -14,10 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import jinja2
+from jinja2 import Environment, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -41,6 +42,23 @@ _FENCE_TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _FENCE_DIGITS = 8
 
 
+class _ParsedLoader(jinja2.FunctionLoader):
+    """Compiles a text from its tree where it has been parsed already."""
+
+    def load(
+        self,
+        environment: Environment,
+        name: str,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002 - Jinja's own signature
+    ) -> jinja2.Template:
+        assert isinstance(environment, Sandbox)
+        text, file, is_current = self.get_source(environment, name)
+        code = environment.compile(environment.parsed.pop(text, text), name, file)
+        return jinja2.Template.from_code(
+            environment, code, {} if globals is None else globals, is_current
+        )
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """An environment; `source` gives the text of a prompt that another one names, or None."""
 
@@ -48,7 +66,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self, source: Callable[[str], str | None]) -> None:
         super().__init__(
-            loader=jinja2.FunctionLoader(source),
+            loader=_ParsedLoader(source),
             undefined=jinja2.StrictUndefined,
             autoescape=False,
             auto_reload=False,
@@ -60,6 +78,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         kept = {name: self.filters[name] for name in _FILTERS}
         self.filters = {**kept, "fence": _apply_fence, "tojson": _dump_json}
         self.globals = {name: self.globals[name] for name in _GLOBALS}
+        self.parsed: dict[str, nodes.Template] = {}
+        """Texts that were parsed to look at them, and are not compiled yet."""
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - Jinja's own signature
         """Refuse products that would not fit in memory; constants are computed at reading."""

@@ -111,7 +111,7 @@ def _parse_prompt(
     ancestors: tuple[Source, ...],
 ) -> _ParsedPrompt:
     try:
-        tree = sandbox.parse(source.text)
+        tree = sandbox.parsed[source.text] = sandbox.parse(source.text)
     except jinja2.TemplateSyntaxError as error:
         raise _build_syntax_error(source, error) from error
     _check_filters_and_tests(source, tree, sandbox)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -21,10 +21,12 @@ from octavo.protocols import (
     Work,
     named,
 )
-from octavo.steps._support.refining import NoteRefiner
 from octavo.steps._support.window import FENCE_TOKENS, ensure_fits_window
 from octavo.text.note import Note, PendingNote
 from octavo.text.span import describe_spans
+
+if TYPE_CHECKING:
+    from octavo.steps._support.refining import NoteRefiner
 
 __all__ = ["STEP", "MapOptions"]
 
@@ -88,6 +90,8 @@ def _build_prompts(options: MapOptions, work: Work) -> _MapPrompts:
     schema = work.schema(options.schema_) if options.schema_ else None
     refining = None
     if options.check is not None and options.refine:
+        from octavo.steps._support.refining import NoteRefiner  # noqa: PLC0415 - rarely wanted
+
         check = work.prompt(options.check)
         refining = NoteRefiner(check, options.refine, options.tokens, options.words, schema)
     return _MapPrompts(work.prompt(options.prompt), schema, refining)

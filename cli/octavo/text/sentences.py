@@ -9,26 +9,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 from octavo.text.grapheme import is_inside_grapheme
 
 __all__ = ["count_words", "find_sentence_ends", "has_sentence_end", "split_in_half"]
 
 
+@cache
+def _compile(pattern: str) -> re.Pattern[str]:
+    """Return an expression, compiled when it is first used: most runs use few of them."""
+    return re.compile(pattern)
+
+
 _CLOSERS = "\"'\u2019\u201d\u00bb)\\]}*_"
 _OPENERS = "\"'\u2018\u201c\u00ab(\\[{*_\u00bf\u00a1\u2014-"
 
 # The look-behind lets a run of marks be tried once, from its start, so that time stays linear.
-_SENTENCE_END = re.compile(
+_SENTENCE_END = (
     rf"(?<![.!?\u2026])[.!?\u2026]++[{_CLOSERS}]*+(?=\s++[{_OPENERS}]*+(.))"
     r"|[\u3002\uff01\uff1f\uff61\uff0e]++[\u2019\u201d\u300d\u300f\uff09\u3011\u300b\u300d]*+"
 )
-_WORD = re.compile(r"[^\W\d_][\w.]*$")
-_ABBREVIATION = re.compile(
+_WORD = r"[^\W\d_][\w.]*$"
+_ABBREVIATION = (
+    r"(?i)"
     r"(mrs?|ms|dr|st|prof|rev|hon|gen|col|capt|lt|sgt|messrs|[js]r|vs|etc|no|vol|figs?|sec|ch|pp?"
     r"|eds?|al|cf|ca|approx|dept|inc|ltd|co|corp|bros|mt"
-    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)",
-    re.IGNORECASE,
+    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)"
 )
 
 
@@ -38,12 +45,12 @@ def find_sentence_ends(text: str) -> Iterator[int]:
     A mark counts when no lower-case letter follows, and a full stop only when the word before is
     neither a common abbreviation nor an initial. Chinese and Japanese marks need no white space.
     """
-    for match in _SENTENCE_END.finditer(text):
+    for match in _compile(_SENTENCE_END).finditer(text):
         following: str | None = match[1]
         if following is not None and following.islower():
             continue
         if match[0].startswith(".") and not match[0].startswith(".."):
-            word = _WORD.search(text, max(match.start() - 12, 0), match.start())
+            word = _compile(_WORD).search(text, max(match.start() - 12, 0), match.start())
             if word and _is_abbreviation(word[0]):
                 continue
         yield match.end()
@@ -51,13 +58,13 @@ def find_sentence_ends(text: str) -> Iterator[int]:
 
 def _is_abbreviation(word: str) -> bool:
     """Say whether a full stop after this word most likely belongs to it."""
-    if _ABBREVIATION.fullmatch(word):
+    if _compile(_ABBREVIATION).fullmatch(word):
         return True
     return word not in {"I", "a"} and all(len(part) == 1 for part in word.split("."))
 
 
 # Scripts that write no blanks between words: Han, kana, Thai, Lao, Khmer and Myanmar letters.
-_UNSPACED = re.compile(
+_UNSPACED = (
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 )
 _LETTERS_PER_WORD = 2
@@ -65,25 +72,25 @@ _LETTERS_PER_WORD = 2
 
 # Marks of European scripts, then of Chinese, Arabic, Indian, Armenian, Ethiopian, Tibetan, Burmese
 # and Khmer texts.
-_FINAL_MARK = re.compile(
+_FINAL_MARK = (
     r"[.!?\u2026\u3002\uff01\uff1f\uff61\uff0e\u061f\u06d4\u0964\u0589\u1362\u0f0d\u104b\u17d4]"
     r"[\"'\u2019\u201d\u00bb)\]}*_\uff09\u300d\u300f\u3011\u300b]*\s*\Z"
 )
-_UNMARKED_SCRIPT = re.compile(r"[\u0e00-\u0eff]\s*\Z")
+_UNMARKED_SCRIPT = r"[\u0e00-\u0eff]\s*\Z"
 """Thai and Lao, which mark no ends of sentences."""
 
 
 def count_words(text: str) -> int:
     """Return the number of words; where a script has no blanks, two letters count as one."""
-    unspaced = len(_UNSPACED.findall(text))
-    spaced = len(_UNSPACED.sub(" ", text).split()) if unspaced else len(text.split())
+    unspaced = len(_compile(_UNSPACED).findall(text))
+    spaced = len(_compile(_UNSPACED).sub(" ", text).split()) if unspaced else len(text.split())
     return spaced + (unspaced + _LETTERS_PER_WORD - 1) // _LETTERS_PER_WORD
 
 
 def has_sentence_end(text: str) -> bool:
     """Tell whether the text ends with the mark that ends a sentence, where its script has one."""
     tail = text[-64:]
-    return (_FINAL_MARK.search(tail) or _UNMARKED_SCRIPT.search(tail)) is not None
+    return any(_compile(each).search(tail) for each in (_FINAL_MARK, _UNMARKED_SCRIPT))
 
 
 _MIN_CHARACTERS = 40
@@ -109,8 +116,7 @@ def split_in_half(text: str) -> int | None:
 
 
 def _build_finder(pattern: str) -> Callable[[str], Iterable[int]]:
-    compiled = re.compile(pattern)
-    return lambda text: (match.end() for match in compiled.finditer(text))
+    return lambda text: (match.end() for match in _compile(pattern).finditer(text))
 
 
 _BREAK_FINDERS: tuple[Callable[[str], Iterable[int]], ...] = (

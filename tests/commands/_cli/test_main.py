@@ -54,6 +54,15 @@ def test_help_does_not_repeat_the_variables_which_follow_from_the_names(octavo, 
     assert "OCTAVO_" not in octavo(*command, "--help").out
 
 
+def test_what_is_registered_for_the_end_of_the_process_is_done():
+    code = (
+        "import atexit, sys; atexit.register(print, 'closed'); sys.argv[1:] = ['version'];"
+        "from octavo.commands._cli.main import main; main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert ended.stdout.endswith("\nclosed\n")
+
+
 def test_help_imports_nothing_that_is_slow():
     code = (
         "import sys; from octavo.commands._cli.main import run_command_line;"

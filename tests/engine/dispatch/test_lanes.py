@@ -6,8 +6,8 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from bench.mock.behaviour import RateLimit
 from tests.support.clock import run_virtually
+from tests.support.mock.behaviour import RateLimit
 
 from octavo.backends.openai.rate_limit_headers import read_rate_limits
 from octavo.backends.scripted.backend import ScriptedBackend

@@ -19,7 +19,8 @@ from octavo.engine.dispatch.key import compute_key
 from octavo.engine.journal import schema
 from octavo.engine.journal.database import explain_error
 from octavo.engine.journal.prompts import pack, unpack
-from octavo.engine.journal.runs import begin_run, list_calls, list_runs
+from octavo.engine.journal.run_entry import begin_run
+from octavo.engine.journal.runs import list_calls, list_runs
 from octavo.engine.journal.schema import VERSION
 from octavo.engine.journal.store import Journal
 from octavo.errors import JournalError

@@ -24,7 +24,12 @@ from octavo.text.document import Document
 __all__ = ["build_job", "may_have_several_results", "reads_only_stdin"]
 
 
-def build_job(request: RunRequest, watch: Watch, output: Destination | None = None) -> Job:
+def build_job(
+    request: RunRequest,
+    watch: Watch,
+    output: Destination | None = None,
+    registry: Registry | None = None,
+) -> Job:
     """Build the job; an input whose result has no place in `output` becomes an error.
 
     Raises UsageError, SpecError or InputError for what is wrong before anything runs.
@@ -36,7 +41,8 @@ def build_job(request: RunRequest, watch: Watch, output: Destination | None = No
     params = resolve_params(request.pipeline.params, request.params)
     profile = _choose_profile(options, watch)
     reading = InputReader(options.encoding, options.text_column)
-    found = _find_inputs(options, output)
+    registry = registry or Registry()
+    found = _find_inputs(options, output, registry)
     inputs: Iterable[Document | InputError] = (
         _read_documents(found, reading, output) if found else ()
     )
@@ -59,6 +65,7 @@ def build_job(request: RunRequest, watch: Watch, output: Destination | None = No
         private=options.private,
         measured=options.json or options.format is not None or options.verbose,
         command=_to_repeatable_command(request.invocation.command),
+        registry=registry,
     )
 
 
@@ -67,9 +74,9 @@ def _write_option(declared: DeclaredOption, value: float) -> str:
     return f"{declared.flag} {value:g}" if short else f"{declared.flag} {value}"
 
 
-def may_have_several_results(options: RunOptions) -> bool:
+def may_have_several_results(options: RunOptions, registry: Registry) -> bool:
     """Return whether there may be several results, by the inputs' names and kinds."""
-    loaders = Registry().list_loaders()
+    loaders = registry.list_loaders()
     return len(options.inputs) > 1 or any(
         can_be_many(each, loaders, options.text_column)
         for each in (*options.inputs, *filter(None, [options.stdin_filename]))
@@ -81,7 +88,9 @@ def reads_only_stdin(inputs: tuple[str, ...]) -> bool:
     return inputs in {(), (STDIN,)}
 
 
-def _find_inputs(options: RunOptions, output: Destination | None) -> Iterable[Input | InputError]:
+def _find_inputs(
+    options: RunOptions, output: Destination | None, registry: Registry
+) -> Iterable[Input | InputError]:
     changed = ChangedFiles(options.changed_since) if options.changed_since is not None else None
     selection = InputSelection(
         include=options.glob,
@@ -92,7 +101,7 @@ def _find_inputs(options: RunOptions, output: Destination | None) -> Iterable[In
         # What an earlier run has written there is no input of this one.
         leave_out=output.root if isinstance(output, MirroredTree) else None,
     )
-    found = find_inputs(options.inputs, selection, loaders=Registry().list_loaders())
+    found = find_inputs(options.inputs, selection, loaders=registry.list_loaders())
     # Git is asked before anything runs, so that it can refuse.
     return found if changed is None else list(found)
 

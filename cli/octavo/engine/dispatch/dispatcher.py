@@ -11,15 +11,18 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from octavo.engine.dispatch.budget import sum_usage
 from octavo.engine.dispatch.concurrency import CallPriority
-from octavo.engine.dispatch.hedging import Hedger
 from octavo.engine.dispatch.in_flight import CallSpec, EmbeddingBatch, InFlightCall, TextEmbedder
 from octavo.engine.dispatch.key import can_join_samples, compute_prompt_key
 from octavo.engine.dispatch.lane import Lane
 from octavo.engine.journal.store import Journal
 from octavo.protocols import Backend, Reply, Request, Sampling
+
+if TYPE_CHECKING:
+    from octavo.engine.dispatch.hedging import Hedger
 
 __all__ = ["Dispatcher"]
 

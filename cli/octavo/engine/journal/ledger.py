@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from octavo.engine.journal.prefix_reuse import measure_reuse
 from octavo.engine.journal.store import Journal
 from octavo.engine.report import CallEnded, CallWatch, Totals, Watch
 from octavo.errors import Outcome
@@ -66,6 +65,10 @@ class Ledger:
         """
         if self._run is None or totals.cached is None:
             return totals
+        from octavo.engine.journal.prefix_reuse import (  # noqa: PLC0415 - nothing cached reports it
+            measure_reuse,
+        )
+
         reuse = measure_reuse(self._journal, self._run, source, counter)
         return totals if reuse is None else replace(totals, ideal_rate=reuse.ideal_rate)
 

@@ -14,9 +14,7 @@ from octavo.protocols.options import ContextOptions
 from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
-from octavo.text.sentences import find_sentence_ends
 from octavo.text.span import Span
-from octavo.text.splitting.cuts import find_word_cuts
 
 __all__ = ["add_context", "build_document_context"]
 
@@ -70,6 +68,10 @@ def _find_title(document: Document) -> str:
 def _build_chunk_context(
     text: str, chunk: Chunk, options: ContextOptions, counter: Counter
 ) -> list[tuple[str, str]]:
+    # Not at the top: a run whose chunks the journal has needs neither.
+    from octavo.text.sentences import find_sentence_ends  # noqa: PLC0415
+    from octavo.text.splitting.cuts import find_word_cuts  # noqa: PLC0415
+
     def fits(most: int) -> Callable[[int, int], bool]:
         return lambda start, end: counter.count(text[start:end].strip()) <= most
 

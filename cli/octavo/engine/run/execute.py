@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from octavo.engine.dispatch.budget import Budget
 from octavo.engine.dispatch.capabilities import fetch_capabilities
 from octavo.engine.dispatch.concurrency import RunLimiter
-from octavo.engine.dispatch.hedging import Hedger
 from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.ledger import Ledger
-from octavo.engine.journal.runs import begin_run, finish_run
+from octavo.engine.journal.run_entry import begin_run, finish_run
 from octavo.engine.report import Report, Sink, Watch
 from octavo.engine.run.job import (
     Job,
@@ -24,6 +24,9 @@ from octavo.engine.run.job import (
 from octavo.engine.run.runtime import reduce_garbage_collection
 from octavo.engine.run.stream import DocumentStream
 from octavo.protocols import Starting
+
+if TYPE_CHECKING:
+    from octavo.engine.dispatch.hedging import Hedger
 
 __all__ = ["execute"]
 
@@ -70,7 +73,7 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
                 limiter=limit,
                 lane=lane,
                 sink=sink,
-                hedger=Hedger(job.profile.hedge) if job.profile.hedge else None,
+                hedger=_build_hedger(job),
                 keep_going=job.keep_going,
                 retry_failed=job.retry,
                 min_coverage=1.0 if job.allow_partial is None else job.allow_partial,
@@ -101,6 +104,14 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
                 )
                 finish_run(journal, number, status, report)
     return report
+
+
+def _build_hedger(job: Job) -> Hedger | None:
+    if not job.profile.hedge:
+        return None
+    from octavo.engine.dispatch.hedging import Hedger  # noqa: PLC0415 - rarely wanted
+
+    return Hedger(job.profile.hedge)
 
 
 def _name_status(stream: DocumentStream) -> str:

@@ -19,7 +19,7 @@ from octavo.engine.dispatch.rate_limit import RateLimiter
 from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.database import find_journal_path
 from octavo.engine.journal.ledger import Ledger
-from octavo.engine.journal.runs import find_fresh_generation
+from octavo.engine.journal.run_entry import find_fresh_generation
 from octavo.engine.journal.store import Journal
 from octavo.engine.journal.token_counts import JournalCounter
 from octavo.engine.report import Watch

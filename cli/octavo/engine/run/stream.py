@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from octavo.engine.dispatch.concurrency import RunLimiter, RunStopped
 from octavo.engine.dispatch.dispatcher import Dispatcher
 from octavo.engine.dispatch.embeddings import EmbeddingDispatcher
-from octavo.engine.dispatch.hedging import Hedger
 from octavo.engine.dispatch.lane import Lane
 from octavo.engine.report import Result, Sink
-from octavo.engine.run.gather import GATHERED, GatheredDocument, GatherRun
 from octavo.engine.run.pipeline import DocumentRun
 from octavo.engine.run.primary_error import primary_error
 from octavo.engine.run.run_context import RunContext
@@ -21,6 +20,10 @@ from octavo.pipeline.spec import Pipeline
 from octavo.protocols import Backend, Embedding
 from octavo.text.document import Document
 from octavo.text.quote import to_row_id
+
+if TYPE_CHECKING:
+    from octavo.engine.dispatch.hedging import Hedger
+    from octavo.engine.run.gather import GatheredDocument, GatherRun
 
 __all__ = ["DocumentStream"]
 
@@ -60,7 +63,7 @@ class DocumentStream:
     end_error: OctavoError | None = None
     unopened: bool = False
     _results: dict[int, Result | None] = field(default_factory=dict[int, Result | None])
-    _gathered: dict[int, GatheredDocument] = field(default_factory=dict[int, GatheredDocument])
+    _gathered: dict[int, GatheredDocument] = field(default_factory=dict[int, "GatheredDocument"])
     _next: int = 0
     _is_handing_over: bool = False
     _may_continue: asyncio.Event = field(default_factory=asyncio.Event)
@@ -126,6 +129,11 @@ class DocumentStream:
         )
         if not self.pipeline.gather or stopped or not self.documents:
             return
+        from octavo.engine.run.gather import (  # noqa: PLC0415 - few pipelines gather
+            GATHERED,
+            GatherRun,
+        )
+
         gathering = GatherRun(
             self.engine,
             lambda _: dispatcher,
@@ -203,6 +211,10 @@ class DocumentStream:
         if result.error is not None:
             result = replace(result, hash=document.hash, metadata=document.metadata)
         if self.pipeline.gather:
+            from octavo.engine.run.gather import (  # noqa: PLC0415 - few pipelines gather
+                GatheredDocument,
+            )
+
             gathered = GatheredDocument.from_document(document, reading.given, result.coverage)
             self._gathered[number] = gathered
             if gathered.has_quotes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import pairwise
 from typing import Final
 
@@ -19,8 +20,12 @@ _WORD_NUMBER: Final = (
     r"|(?:twen|thir|for|fif|six|seven|eigh|nine)ty(?:[- ]\w+)?|first|second|third|fourth|fifth"
     r"|sixth|seventh|eighth|ninth|tenth|last)"
 )
-_HEADING_LINE: Final = re.compile(
-    rf"""^[ \t]*(?:
+
+
+@cache
+def _compile_heading_line() -> re.Pattern[str]:
+    return re.compile(
+        rf"""^[ \t]*(?:
       (?P<part>volume|book|part) [ \t]+ (?:{_NUMBER}|{_WORD_NUMBER}) \b [^\r\n]{{0,80}}
     | (?P<chapter>chapter|canto|act|letter|stave) [ \t]+
         (?:{_NUMBER}|{_WORD_NUMBER}) \b [^\r\n]{{0,80}}
@@ -29,11 +34,17 @@ _HEADING_LINE: Final = re.compile(
         (?:[ \t]+[a-z0-9])?) \.?
     | (?P<number>(?-i:[IVXLCDM]{{1,9}}|\d{{1,3}})) \.?
     )[ \t]*\r?$""",
-    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
-)
-_TITLE_LINE: Final = re.compile(
-    r"(?:[ \t]*\r?\n){1,2}[ \t]*([^\s][^\r\n]{0,69})\r?\n[ \t]*\r?$", re.MULTILINE
-)
+        re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+    )
+
+
+@cache
+def _compile_title_line() -> re.Pattern[str]:
+    return re.compile(
+        r"(?:[ \t]*\r?\n){1,2}[ \t]*([^\s][^\r\n]{0,69})\r?\n[ \t]*\r?$", re.MULTILINE
+    )
+
+
 _LEVELS: Final = {"part": 1, "chapter": 2, "scene": 3, "word": 2, "number": 2}
 
 
@@ -47,13 +58,13 @@ def find_book_headings(text: str) -> tuple[Heading, ...]:
     """
     plain = normalize_line_ends(text)
     found: list[Heading] = []
-    for match in _HEADING_LINE.finditer(plain):
+    for match in _compile_heading_line().finditer(plain):
         blank = 2 if match["number"] else 1
         if not _is_set_apart(plain, match.start(), match.end(), blank):
             continue
         title, end = match[0].strip(), match.end() - match[0].endswith("\r")
         if match["number"] or len(title.split()) == 2:
-            below = _TITLE_LINE.match(plain, match.end() - match[0].endswith("\r"))
+            below = _compile_title_line().match(plain, match.end() - match[0].endswith("\r"))
             if below and _is_title(below[1]):
                 title = f"{title.rstrip('.')}. {below[1].strip()}"
                 end = below.end(1)
@@ -75,7 +86,7 @@ def _is_set_apart(text: str, start: int, end: int, blank: int) -> bool:
 
 
 def _is_title(line: str) -> bool:
-    return line.strip()[-1] not in ".,;:" and not _HEADING_LINE.match(line)
+    return line.strip()[-1] not in ".,;:" and not _compile_heading_line().match(line)
 
 
 def _drop_contents(text: str, headings: list[Heading]) -> tuple[Heading, ...]:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from octavo.errors import InputError
 from octavo.loaders._support.file_format import ZIP_MAGIC, detect_format, find_damaged_part
-from octavo.loaders.office.extraction import DAMAGED_HINT, EXTRACTION, ExtractedText
 from octavo.protocols.sources import LoaderType
 from octavo.text.document import Document
 from octavo.text.outline import markdown_headings
+
+if TYPE_CHECKING:
+    from octavo.loaders.office.extraction import ExtractedText
 
 __all__ = ["LOADER"]
 
@@ -44,6 +46,11 @@ _MAX_BYTES: Final = 256 << 20
 
 
 def _load(data: bytes, source: str, encoding: str | None) -> Document:
+    from octavo.loaders.office.extraction import (  # noqa: PLC0415 - only for such files
+        DAMAGED_HINT,
+        EXTRACTION,
+    )
+
     del encoding  # these formats say it themselves
     suffix = PurePosixPath(source).suffix.lower()
     if find_spec("xberg") is None:

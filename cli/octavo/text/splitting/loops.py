@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import islice
 from zlib import crc32
 
@@ -31,9 +32,14 @@ UNIT = 1 << 16
 """What the worst hash costs; all costs are integers of this size, so no rounding differs."""
 
 _BITS = 12
-_WEIGHTS = tuple(
-    UNIT - ((((1 << _BITS) - rank) ** 4 * UNIT) >> (4 * _BITS)) for rank in range(1 << _BITS)
-)
+
+
+@cache
+def _compute_weights() -> tuple[int, ...]:
+    return tuple(
+        UNIT - ((((1 << _BITS) - rank) ** 4 * UNIT) >> (4 * _BITS)) for rank in range(1 << _BITS)
+    )
+
 
 _SPREAD = 0x9E3779B1
 _MASK = 0xFFFFFFFF
@@ -138,7 +144,7 @@ def weigh_hashes(hashes: Iterable[int]) -> list[int]:
     The steep start lets the few least hashes of a region win over most combinations of others,
     which is what makes two ways of cutting meet again soon after an edit.
     """
-    table, shift = _WEIGHTS, 32 - _BITS
+    table, shift = _compute_weights(), 32 - _BITS
     return [table[value >> shift] for value in hashes]
 
 

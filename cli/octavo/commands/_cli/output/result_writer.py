@@ -10,16 +10,19 @@ import math
 import sys
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from octavo.commands._cli.error_report import describe
 from octavo.commands._cli.output.destinations import Destination, StandardOutput
-from octavo.commands._cli.output.lock_file import LockRecorder
 from octavo.commands._cli.output.result_format import FormattedResult, ResultFormatter
 from octavo.commands._cli.progress.display import Display
 from octavo.commands._cli.terminal import align_columns, clean_line
 from octavo.engine.report import Result
 from octavo.errors import BackendError, BudgetReached, JournalError, OctavoError, Outcome
 from octavo.text.finding import Finding
+
+if TYPE_CHECKING:
+    from octavo.commands._cli.output.lock_file import LockRecorder
 
 __all__ = ["BatchSummary", "ResultWriter"]
 
