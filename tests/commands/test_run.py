@@ -274,7 +274,7 @@ def test_what_was_answered_is_not_asked_again_and_needs_no_library(place):
 def test_a_cached_run_imports_nothing_that_only_other_runs_need(place):
     unneeded = (
         "tomllib octavo.commands.plan octavo.commands._cli.output.event_log"
-        " octavo.commands._cli.output.lock_file octavo.config.profile_file octavo.config.settings"
+        " octavo.commands._cli.output.lock_file octavo.config.profile_file"
         " octavo.chunkers._support.pieces octavo.chunkers.code.chunker octavo.text.splitting.cuts"
         " octavo.engine.dispatch.hedging octavo.engine.journal.history"
         " octavo.engine.journal.prefix_reuse octavo.engine.journal.runs octavo.engine.plan.plan"
