@@ -34,7 +34,7 @@ _KIND_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StepDraft:
     """A step as far as it could be read; what could not be read is None and was reported.
 

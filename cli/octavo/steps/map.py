@@ -59,7 +59,7 @@ class MapOptions(Options):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _MapPrompts:
     """The prompt, the schema of its replies where they are records, and how they are checked."""
 

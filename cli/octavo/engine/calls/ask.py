@@ -33,7 +33,7 @@ _EMBEDDING_DIGEST = "0" * 64
 """What stands for a prompt where texts are embedded as they are."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AskedCall:
     """A call under way; both may be awaited by several readers."""
 
@@ -43,7 +43,7 @@ class AskedCall:
     """Of the first attempt."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Asker:
     """Asks for one step of one document; see protocols.Ask.
 

@@ -34,7 +34,7 @@ class Allowance:
         return any(each is not None for each in (self.calls, self.tokens, self.cost, self.minutes))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class BudgetReservation:
     """What was set aside for one attempt of a call."""
 
@@ -45,7 +45,7 @@ class BudgetReservation:
     calls: int = 1
 
 
-@dataclass
+@dataclass(eq=False)
 class Budget:
     """Reserves what a call may take at most, so that calls in flight never exceed the allowance.
 

@@ -17,7 +17,7 @@ _OUTAGE_KINDS = frozenset({"connection", "server"})
 _OUTAGE_FAILURES = 8
 
 
-@dataclass
+@dataclass(eq=False)
 class CircuitBreaker:
     """Counts the failures of one server and model that mean an outage.
 

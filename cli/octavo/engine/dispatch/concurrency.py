@@ -251,7 +251,7 @@ class WaitingCall:
     turn: asyncio.Future[Reservation]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class CallQueue:
     """Waiting calls by priority.
 

@@ -30,7 +30,7 @@ __all__ = ["Dispatcher"]
 _Calls = Sequence[tuple[InFlightCall, CallSpec]]
 
 
-@dataclass
+@dataclass(eq=False)
 class Dispatcher:
     """Answers from the journal, else from the backend; see CallAnswerer.
 

@@ -36,7 +36,7 @@ def split_into_batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
         yield texts[start:]
 
 
-@dataclass
+@dataclass(eq=False)
 class EmbeddingDispatcher:
     """Embeds by the journal, else by the backend, in a lane of its own.
 

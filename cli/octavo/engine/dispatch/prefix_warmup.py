@@ -17,7 +17,7 @@ from octavo.protocols import Message
 __all__ = ["PrefixWarmup"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _WarmupCall:
     """A call: its flight, and the hash of the first half of its prompt, in characters."""
 
@@ -26,7 +26,7 @@ class _WarmupCall:
     digest: bytes
 
 
-@dataclass
+@dataclass(eq=False)
 class PrefixWarmup:
     """The leading calls of one document."""
 

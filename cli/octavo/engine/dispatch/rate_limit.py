@@ -69,7 +69,7 @@ class Reservation(NamedTuple):
     spent: CallCost
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Bucket:
     """One limit: `credit` was left at the time `at`, `rate` flows back a second.
 
@@ -114,7 +114,7 @@ class _Bucket:
         return max(missing / self.rate, 0.001)
 
 
-@dataclass
+@dataclass(eq=False)
 class RateLimiter:
     """The limits of one server: those that the user states, and those that replies tell.
 

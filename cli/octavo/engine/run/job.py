@@ -35,7 +35,7 @@ from octavo.tokens.choose import get_counter as counter_named
 __all__ = ["Job"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """Everything that a run needs to know.
 
@@ -154,7 +154,7 @@ async def _open_backend(job: Job, profile: Profile, watch: Watch) -> AsyncGenera
         await backend.close()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class JobSession:
     """A job's journal, backend and what is known of it."""
 

@@ -57,7 +57,7 @@ class ResultFormatter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FrontMatter:
     """YAML front matter of a text result: its source and what made it.
 
