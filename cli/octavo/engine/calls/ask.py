@@ -47,7 +47,7 @@ class AskedCall:
 class Asker:
     """Asks for one step of one document; see protocols.Ask.
 
-    `vectors` embeds texts; `group` runs what a call does until it ends; `document` is the
+    `embedder` embeds texts; `group` runs what a call does until it ends; `document` is the
     document's place in the run.
     """
 

@@ -47,7 +47,7 @@ def with_schema(messages: Sequence[Message], schema: JsonSchema) -> tuple[Messag
 
 
 def parse_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
-    """Return the record that a reply is; raises Invalid for anything else.
+    """Return the record that a reply is; raises InvalidRecord for anything else.
 
     A reply that was cut is never a record, even if it happens to parse. A code fence around the
     whole reply is the one thing that is taken off.
@@ -66,7 +66,7 @@ def parse_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
 def repair_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
     """Return the record that can be made of a reply with small faults in its JSON.
 
-    Raises Invalid when the reply was cut, holds no object, or still does not fit. One that ends
+    Raises InvalidRecord when the reply was cut, holds no object, or still does not fit. One that ends
     before its object does was cut too, whatever the server says.
     """
     _, brace, rest = reply.text.partition("{")
@@ -104,7 +104,7 @@ def _strip_fence(text: str) -> str:
 
 
 def validate_record(value: object, schema: JsonSchema) -> Mapping[str, Any]:
-    """Return a value as the record that it is; raises Invalid where it does not fit the schema."""
+    """Return a value as the record that it is; raises InvalidRecord where it does not fit the schema."""
     if not isinstance(value, dict):
         raise InvalidRecord(f"it is a JSON {type(value).__name__} and not an object")
     record = cast("Mapping[str, Any]", value)

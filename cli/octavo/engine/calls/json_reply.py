@@ -115,7 +115,7 @@ async def _ask_again(call: Call, reply: Reply, fault: str) -> Reply:
 
 
 def _parse_answer(call: Call, reply: Reply) -> Answer:
-    """Return the record that a reply is; raises Invalid where it is none."""
+    """Return the record that a reply is; raises InvalidRecord where it is none."""
     if reply_status(reply) is ReplyStatus.REFUSED:
         raise make_refusal_error()
     value = parse_record(reply, _get_schema(call))

@@ -74,7 +74,7 @@ def trim_to_bounds(value: Any, bounds: JsonSchema, own: JsonSchema) -> tuple[Any
     """Return what is whole of a value that was held to `bounds`, and what is not, in words.
 
     `own` is the schema that the bounds were made of; a list that is full by that is whole. Raises
-    Curtailed when nothing is left.
+    Truncated when nothing is left.
     """
     cut = _Trimmer(bounds, own)
     return cut.trim(value, bounds, own, "the record"), cut.remarks
@@ -173,7 +173,7 @@ class _Trimmer:
         self._own = own
 
     def trim(self, value: Any, bounds: JsonSchema, own: JsonSchema, name: str) -> Any:  # noqa: ANN401 - a JSON value
-        """Return what is whole of a value inside; raises Curtailed when nothing is."""
+        """Return what is whole of a value inside; raises Truncated when nothing is."""
         bounds = _resolve_schema(value, bounds, self._bounds)
         own = _resolve_schema(value, own, self._own)
         if isinstance(value, str):

@@ -52,7 +52,7 @@ class Budget:
     A call that would exceed it waits for those in flight, which mostly take less than was set aside
     for them; when none is left in flight it raises BudgetReached. An attempt without an answer
     costs nothing where the server refused it; where the answer was lost it may have been billed,
-    and counts in full. `count` counts the tokens of a prompt; `now` tells seconds.
+    and counts in full. `count_prompt` counts the tokens of a prompt; `now` tells seconds.
     """
 
     allowance: Allowance

@@ -25,7 +25,7 @@ Send = Callable[[Callable[[], None] | None], Coroutine[Any, Any, Reply]]
 class _Latencies:
     """The latest latencies, in the order in which they came and by size.
 
-    `unknown` are to be told once there are enough.
+    `pending` are called once there are enough.
     """
 
     by_arrival: deque[float] = field(default_factory=deque[float])
@@ -43,10 +43,10 @@ class _Latencies:
 
 @dataclass
 class Hedger:
-    """Waits `times` the running median of calls of the same size of reply, once `least` are known.
+    """Waits `factor` times the running median of calls of the same size of reply.
 
-    At most `share` of all calls get a second copy: where everything is slow, copies only add to
-    the load.
+    It waits so once `min_calls` are known. At most `max_share` of all calls get a second copy:
+    where everything is slow, copies only add to the load.
     """
 
     factor: float
@@ -65,20 +65,20 @@ class Hedger:
         overdue: asyncio.Future[None] = loop.create_future()
         timers: list[asyncio.TimerHandle] = []
 
-        def ring() -> None:
+        def fire() -> None:
             if not overdue.done():
                 overdue.set_result(None)
 
-        def sent() -> None:
-            begun = loop.time()
+        def on_sent() -> None:
+            sent_at = loop.time()
 
-            def known(patience: float) -> None:
+            def set_timer(deadline: float) -> None:
                 if not overdue.done():
-                    timers.append(loop.call_at(begun + patience, ring))
+                    timers.append(loop.call_at(sent_at + deadline, fire))
 
-            self._request_deadline(tokens, known)
+            self._request_deadline(tokens, set_timer)
 
-        copies = {loop.create_task(send(sent))}
+        copies = {loop.create_task(send(on_sent))}
         try:
             await asyncio.wait({*copies, overdue}, return_when=asyncio.FIRST_COMPLETED)
             if overdue.done() and self._take_allowance():

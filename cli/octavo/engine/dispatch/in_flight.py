@@ -85,10 +85,10 @@ class InFlightCall:
         cls, reply: Reply, *, cached: bool = False, predicted: Prediction | None = None
     ) -> InFlightCall:
         """Return a call that is answered already."""
-        flight = cls(predicted=predicted)
-        flight.cached = cached
-        flight.resolve(reply)
-        return flight
+        call = cls(predicted=predicted)
+        call.cached = cached
+        call.resolve(reply)
+        return call
 
     def mark_started(self) -> None:
         """Note the reply's first token."""

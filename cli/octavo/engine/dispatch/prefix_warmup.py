@@ -19,7 +19,7 @@ __all__ = ["PrefixWarmup"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _WarmupCall:
-    """A call: its flight, and the hash of the first half of its prompt, in characters."""
+    """A call in flight, and the hash of the first half of its prompt, in characters."""
 
     call: InFlightCall
     half: int
@@ -44,13 +44,13 @@ class PrefixWarmup:
         return None
 
     def register(
-        self, place: tuple[str, ...], messages: Sequence[Message], flight: InFlightCall
+        self, place: tuple[str, ...], messages: Sequence[Message], call: InFlightCall
     ) -> None:
-        """Let a call lead at its place, unless there is one already."""
+        """Register the first call at a place; later ones wait for it."""
         if place not in self._calls:
             text = _join_contents(messages)
             half = len(text) // 2
-            self._calls[place] = _WarmupCall(flight, half, _hash_text(text[:half]))
+            self._calls[place] = _WarmupCall(call, half, _hash_text(text[:half]))
 
 
 def _join_contents(messages: Sequence[Message]) -> str:

@@ -71,9 +71,9 @@ class Reservation(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _Bucket:
-    """One limit: `credit` was left at the time `at`, `rate` flows back a second.
+    """One limit: `credit` was left at the time `updated_at`, `rate` flows back a second.
 
-    `holds` is the most that may be left: servers that allow so much a minute seldom allow all of
+    `capacity` is the most that may be left: servers that allow so much a minute seldom allow all of
     it at once, and what they say remains shows it.
     """
 

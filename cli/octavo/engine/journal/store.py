@@ -217,7 +217,7 @@ class Journal:
         raise KeyError(call)
 
     def read_text(self, kind: int, number: int) -> str:
-        """Return a stored text (kind 0) or reply (kind 1); see packing.py.
+        """Return a stored text (kind 0) or reply (kind 1); see prompts.py.
 
         Raises KeyError where it is missing or damaged.
         """

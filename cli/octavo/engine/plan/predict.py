@@ -97,7 +97,7 @@ class StepTally:
 class PlanLedger(Ledger):
     """The ledger of a plan: counts calls, and why those to be sent would be, and writes nothing.
 
-    `asked` are the ids of the calls that documents read before would send.
+    `asked` are the ids of the calls that earlier documents would send.
     """
 
     def __init__(self, history: History, asked: set[int]) -> None:
@@ -142,8 +142,8 @@ class PredictedAnswers:
     """Answers that cost nothing.
 
     A predicted reply has as many tokens as it may have, or next to none. `depths` holds,
-    for each call of the document, how many calls follow one another up to it; `usual` is how many
-    tokens replies usually have.
+    for each call of the document, how many calls follow one another up to it; `typical_tokens` is
+    how many tokens replies usually have.
     """
 
     journal: Journal

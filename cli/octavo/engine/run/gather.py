@@ -72,7 +72,7 @@ class GatheredDocument:
 
 @dataclass(frozen=True, slots=True)
 class GatherRun:
-    """The gathering steps under way; `longest` is the longest chain of calls behind them."""
+    """The gathering steps under way; `longest_chain` is the longest chain of calls before them."""
 
     engine: RunContext
     answers: Callable[[str], CallAnswerer]

@@ -38,7 +38,7 @@ class DocumentStream:
     A new document is opened while fewer calls wait than may fly, so that the limit is always used
     and memory holds a few documents however many there are, also while a slow `sink` takes their
     results. After a failure no new document is opened unless `keep_going`; a result that covers
-    less than `accepted`, a share of its document, is a failure too.
+    less than `min_coverage`, a share of its document, is a failure too.
     """
 
     engine: RunContext
@@ -70,7 +70,7 @@ class DocumentStream:
     _open: int = 0
 
     async def run(self, inputs: Iterable[_RunInput]) -> None:
-        """Fold all inputs. Ends early with `ended` set when the backend is unusable.
+        """Fold all inputs. Ends early with `end_error` set when the backend is unusable.
 
         Cancelled, it sends nothing more, lets what is in flight reach the journal, and ends.
         """
