@@ -66,8 +66,8 @@ def parse_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
 def repair_record(reply: Reply, schema: JsonSchema) -> Mapping[str, Any]:
     """Return the record that can be made of a reply with small faults in its JSON.
 
-    Raises InvalidRecord when the reply was cut, holds no object, or still does not fit. One that ends
-    before its object does was cut too, whatever the server says.
+    Raises InvalidRecord when the reply was cut, holds no object, or still does not fit. One that
+    ends before its object does was cut too, whatever the server says.
     """
     _, brace, rest = reply.text.partition("{")
     if reply.finish is Finish.LENGTH or not brace or _is_open(brace + rest):
@@ -104,7 +104,7 @@ def _strip_fence(text: str) -> str:
 
 
 def validate_record(value: object, schema: JsonSchema) -> Mapping[str, Any]:
-    """Return a value as the record that it is; raises InvalidRecord where it does not fit the schema."""
+    """Return a value as a record; raises InvalidRecord where it does not fit the schema."""
     if not isinstance(value, dict):
         raise InvalidRecord(f"it is a JSON {type(value).__name__} and not an object")
     record = cast("Mapping[str, Any]", value)
