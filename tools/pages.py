@@ -351,7 +351,18 @@ def main() -> None:
     for name, text in made.items():
         (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
         (DOCS / name).write_text(text, encoding="utf-8")
+    site = ROOT / "zensical.toml"
+    site.write_text(list_commands(site.read_text(encoding="utf-8")), encoding="utf-8")
     sys.stdout.write(f"{len(made)} pages\n")
+
+
+def list_commands(site: str) -> str:
+    """Return the site's settings with a line of the navigation for each command."""
+    lines = [f'    {{ "{name}" = "commands/{name}.md" }},\n' for name in COMMANDS]
+    head = '    { "All commands" = "commands/index.md" },\n'
+    return re.sub(
+        rf"({re.escape(head)}).*?(?=  \] }})", rf"\1{''.join(lines)}", site, flags=re.DOTALL
+    )
 
 
 if __name__ == "__main__":
