@@ -56,10 +56,14 @@ def _accept_old_fields(kind: type[Made]) -> type[Made]:
     create = kind.__init__
 
     def init(self: Made, *values: Any, **fields: Any) -> None:  # noqa: ANN401 - of any field
-        # `replace` gives the fields to change before the others: of two names the first counts.
-        create(
-            self, *values, **{_OLD_FIELDS.get(name, name): fields[name] for name in [*fields][::-1]}
-        )
+        try:
+            create(self, *values, **fields)
+        except TypeError:
+            if _OLD_FIELDS.keys().isdisjoint(fields):
+                raise
+            # `replace` gives the fields to change before the others: of two names the first counts.
+            named = {_OLD_FIELDS.get(name, name): fields[name] for name in [*fields][::-1]}
+            create(self, *values, **named)
 
     kind.__init__ = init
     return kind
