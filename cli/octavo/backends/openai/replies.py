@@ -27,17 +27,27 @@ __all__ = [
 ]
 
 
-_FINISH_REASONS = {
-    "length": Finish.LENGTH,
-    "max_tokens": Finish.LENGTH,
-    "model_length": Finish.LENGTH,
-    "content_filter": Finish.REFUSAL,
-    "refusal": Finish.REFUSAL,
-    "safety": Finish.REFUSAL,
-    "recitation": Finish.REFUSAL,
-}
+_WHOLE_REASONS = {
+    "", "stop", "eos", "eos_token", "end_turn", "stop_sequence", "tool_calls", "function_call",
+}  # fmt: skip
+"""Finish reasons of replies that are known to be whole; whatever is not known is not."""
+
+_LENGTH_REASONS = {"length", "max_tokens", "model_length"}
+_ROOM_REASONS = {"max_output_tokens", "max_completion_tokens", "model_context_window_exceeded"}
+"""Further words for a limit, which are shown since the limit may be another than the call's."""
+
+_REFUSAL_REASONS = {
+    "content_filter", "content_filtered", "refusal", "safety", "recitation", "blocklist",
+    "prohibited_content", "sensitive", "spii", "guardrail_intervened",
+}  # fmt: skip
 _ABORT_REASONS = {"error", "abort", "cancelled", "insufficient_system_resource"}
 """Finish reasons of servers that gave the call up half-way."""
+
+_NO_REASON = "none"
+"""Stands for the finish reason of a stream that ended without one."""
+
+_MAX_REASON = 60
+"""Characters of an unknown finish reason that a message quotes."""
 
 _MAX_TOKEN_GAP = 8
 """Characters that may stand between two tokens: what a token of pieces of them has left out."""
@@ -78,7 +88,7 @@ def parse_replies(body: Mapping[str, Any], limit: int) -> tuple[Reply, ...]:
 def _parse_choice(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
     if not choice:
         raise Transient("the server sent no choices", kind="server")
-    reason = as_text(choice.get("finish_reason")).lower()
+    reason = _read_finish_reason(choice.get("finish_reason"))
     if reason in _ABORT_REASONS or choice.get("error"):
         raise Transient(f"the server gave the reply up ({reason or 'error'})", kind="server")
     message = as_object(choice.get("message"))
@@ -88,9 +98,12 @@ def _parse_choice(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
     )
     if match := _THINK_BLOCK.match(text):
         text, reasoning = text[match.end() :], reasoning or match[1].strip()
-    finish = _FINISH_REASONS.get(reason, Finish.STOP)
+    finish = _find_finish(reason)
     if refusal := as_text(message.get("refusal")):
         text, finish = text or refusal, Finish.REFUSAL
+    is_unusual = finish is Finish.LENGTH and reason not in _LENGTH_REASONS
+    if is_unusual and reason not in _ROOM_REASONS and not text.strip():
+        raise Transient(f"the server sent no text (finish reason: {reason})", kind="server")
     return Reply(
         text=text,
         finish=finish,
@@ -98,7 +111,21 @@ def _parse_choice(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
         reasoning=reasoning or None,
         logprobs=_parse_logprobs(as_object(choice.get("logprobs"))),
         model=as_text(body.get("model")) or None,
+        finish_reason=reason if is_unusual else None,
     )
+
+
+def _read_finish_reason(value: object) -> str:
+    """Return a finish reason in lower case, one word whatever it is; empty for none."""
+    words = "" if value is None else str(value).lower()
+    shown = "".join(each if each.isprintable() else " " for each in words).split()
+    return "_".join(shown)[:_MAX_REASON]
+
+
+def _find_finish(reason: str) -> Finish:
+    if reason in _REFUSAL_REASONS:
+        return Finish.REFUSAL
+    return Finish.STOP if reason in _WHOLE_REASONS else Finish.LENGTH
 
 
 def _split_reasoning(content: object) -> tuple[str, str]:
@@ -216,16 +243,17 @@ class StreamedCompletion:
     def build_body(self) -> Mapping[str, Any]:
         """Return what an unstreamed answer would have been: a completion or an error.
 
-        Raises Transient when the stream broke off, with neither a finish reason nor its mark.
+        A text without a finish reason is cut, also where the closing mark is there: proxies set it
+        below whatever reached them. Raises Transient when the stream broke off before any text.
         """
         if self._failure is not None:
             return self._failure
-        if self._finish_reason is None and not self._closed:
-            raise Transient("the stream broke off", kind="connection")
-        if self._finish_reason is None and not self._fields:
+        if not self._finish_reason and not self._fields:
+            if not self._closed:
+                raise Transient("the stream broke off", kind="connection")
             return {"choices": []}
         message = {name: "".join(pieces) for name, pieces in self._fields.items()}
-        choice = {"message": message, "finish_reason": self._finish_reason}
+        choice = {"message": message, "finish_reason": self._finish_reason or _NO_REASON}
         return {
             **self._other_fields,
             "choices": [{**choice, "logprobs": {"content": self._logprobs}}],
