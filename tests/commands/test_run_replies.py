@@ -52,3 +52,14 @@ def test_a_cut_without_a_whole_sentence_fails_with_its_word(retell):
     assert "finish reason: timeout" in done.err
     assert len([each for each in server.calls if each.method == "POST"]) == 2
     assert not done.out.strip() or json.loads(done.out.splitlines()[0]).get("error")
+
+
+def test_a_stream_that_was_not_asked_for_is_paid_once(retell):
+    deltas = [{"delta": {"content": "At noon."}}, {"delta": {}, "finish_reason": "stop"}]
+    events = "".join(f"data: {json.dumps({'choices': [each]})}\n\n" for each in deltas)
+    kind = {"content-type": "text/plain"}
+    answer = chat(lambda _: Answer(body=f"{events}data: [DONE]\n\n".encode(), headers=kind))
+    with serving(answer=answer) as server:
+        done = retell(server)
+    assert (done.code, done.out.strip()) == (0, "At noon.")
+    assert len([each for each in server.calls if each.method == "POST"]) == 1

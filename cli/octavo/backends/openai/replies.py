@@ -226,7 +226,9 @@ class StreamedCompletion:
             return
         self._other_fields |= {name: body[name] for name in ("usage", "model") if body.get(name)}
         choice = get_first_object(body.get("choices"))
-        delta = as_object(choice.get("delta"))
+        if as_count(choice.get("index")):
+            return  # another sample, where several were asked for
+        delta = as_object(choice.get("delta")) or as_object(choice.get("message"))
         self._finish_reason = choice.get("finish_reason") or self._finish_reason
         self._logprobs += as_list(as_object(choice.get("logprobs")).get("content"))
         for name in ("content", "reasoning_content", "reasoning", "refusal"):
