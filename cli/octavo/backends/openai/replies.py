@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,6 +13,7 @@ from octavo.backends.openai.json_access import (
     as_text,
     get_first_object,
 )
+from octavo.backends.openai.reasoning import split_reasoning
 from octavo.protocols.backends import Transient
 from octavo.protocols.calls import Embedded, Finish, Reply, TokenLogprob, Usage
 from octavo.text.vectors import Vector, to_vector
@@ -52,7 +52,8 @@ _MAX_REASON = 60
 _MAX_TOKEN_GAP = 8
 """Characters that may stand between two tokens: what a token of pieces of them has left out."""
 
-_THINK_BLOCK = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
+_REASONING_PARTS = {"thinking", "reasoning", "reasoning_text"}
+_REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 
 
 def parse_reply(body: Mapping[str, Any]) -> Reply:
@@ -92,12 +93,12 @@ def _parse_choice(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
     if reason in _ABORT_REASONS or choice.get("error"):
         raise Transient(f"the server gave the reply up ({reason or 'error'})", kind="server")
     message = as_object(choice.get("message"))
-    text, reasoning = _split_reasoning(message.get("content"))
-    reasoning = (
-        as_text(message.get("reasoning_content")) or as_text(message.get("reasoning")) or reasoning
+    text, reasoning = _join_parts(message.get("content"))
+    reasoning = next(
+        filter(None, (as_text(message.get(name)) for name in _REASONING_FIELDS)), reasoning
     )
-    if match := _THINK_BLOCK.match(text):
-        text, reasoning = text[match.end() :], reasoning or match[1].strip()
+    text, marked = split_reasoning(text)
+    reasoning = reasoning or marked
     finish = _find_finish(reason)
     if refusal := as_text(message.get("refusal")):
         text, finish = text or refusal, Finish.REFUSAL
@@ -128,14 +129,14 @@ def _find_finish(reason: str) -> Finish:
     return Finish.STOP if reason in _WHOLE_REASONS else Finish.LENGTH
 
 
-def _split_reasoning(content: object) -> tuple[str, str]:
+def _join_parts(content: object) -> tuple[str, str]:
     """Return the text and the reasoning of a message's content, a text or a list of parts."""
     text, reasoning = as_text(content), ""
     for each in as_list(content):
         part = as_object(each)
-        if part.get("type") == "thinking":
-            thinking = part.get("thinking")
-            reasoning += as_text(thinking) or _split_reasoning(thinking)[0]
+        if part.get("type") in _REASONING_PARTS:
+            thinking = part.get("thinking") or part.get("text")
+            reasoning += as_text(thinking) or _join_parts(thinking)[0]
         else:
             text += as_text(part.get("text"))
     return text, reasoning
@@ -231,16 +232,21 @@ class StreamedCompletion:
         delta = as_object(choice.get("delta")) or as_object(choice.get("message"))
         self._finish_reason = choice.get("finish_reason") or self._finish_reason
         self._logprobs += as_list(as_object(choice.get("logprobs")).get("content"))
-        for name in ("content", "reasoning_content", "reasoning", "refusal"):
-            text = "".join(_split_reasoning(delta.get(name))) if delta.get(name) else ""
+        for name in ("content", *_REASONING_FIELDS, "refusal"):
+            text, thought = _join_parts(delta.get(name))
+            if thought:
+                self._add_text(_REASONING_FIELDS[0], thought)
             if text:
-                self._fields.setdefault(name, []).append(text)
-                if self._on_text is not None and name == "content":
-                    self._text += text
-                    self._on_text(self._text)
-                if self._on_first_token is not None:
-                    self._on_first_token()
-                    self._on_first_token = None
+                self._add_text(name, text)
+
+    def _add_text(self, name: str, text: str) -> None:
+        self._fields.setdefault(name, []).append(text)
+        if self._on_text is not None and name == "content":
+            self._text += text
+            self._on_text(split_reasoning(self._text)[0])
+        if self._on_first_token is not None:
+            self._on_first_token()
+            self._on_first_token = None
 
     def build_body(self) -> Mapping[str, Any]:
         """Return what an unstreamed answer would have been: a completion or an error.
