@@ -63,3 +63,22 @@ def test_a_stream_that_was_not_asked_for_is_paid_once(retell):
         done = retell(server)
     assert (done.code, done.out.strip()) == (0, "At noon.")
     assert len([each for each in server.calls if each.method == "POST"]) == 1
+
+
+def test_credit_that_is_used_up_ends_the_run_after_one_request(retell):
+    error = {"error": "Your team has used all available credits.", "code": "exhausted"}
+    with serving(answer=chat(lambda _: Answer(429, error))) as server:
+        done = retell(server)
+    assert done.code == 3
+    assert "used all available credits" in done.err
+    assert len([each for each in server.calls if each.method == "POST"]) == 1
+
+
+def test_nested_refusals_are_learnt(retell):
+    detail = [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "not permitted"}]
+    error = {"object": "error", "message": {"detail": detail}}
+    answer = chat(lambda call: Answer(422, error) if "seed" in call.body else None)
+    with serving(answer=answer) as server:
+        done = retell(server)
+    assert done.code == 0
+    assert len([each for each in server.calls if each.method == "POST"]) == 2

@@ -36,7 +36,7 @@ NOTATIONS = [
 MENTIONS = [
     "Qwen writes a closing </think> before its answer.",
     "The block ends with `</think>`\n\nThen the answer follows.",
-    "It ends with \"</think>\"\nand goes on.",
+    'It ends with "</think>"\nand goes on.',
     "```\nthinking\n</think>\n\nanswer\n```\nThat is what vLLM sends.",
     "The marks are [THINK] and [/THINK], says Mistral.",
     "The answer begins after <|channel|>final<|message|> in harmony.",

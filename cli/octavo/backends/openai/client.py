@@ -58,6 +58,9 @@ _WINDOW_FIELDS = (
     "n_ctx",
 )
 
+_INVALID_RECORD_CODE = "json_validate_failed"
+"""Groq's word for a reply that does not fit the schema, which it keeps to itself."""
+
 _learned_dialects: dict[tuple[str, str], Dialect] = {}
 """Dialects that servers have taught, by base URL, profile and model."""
 
@@ -147,9 +150,10 @@ class OpenAIClient:
     ) -> TransportReply | ServerError:
         """Return the reply to a chat, or the error of one whose prompt was filtered."""
         transport = await self._open_transport()
+        left_out: set[str] = set()
         while True:
             dialect = self._dialect
-            body = body_of(dialect)
+            body = {name: each for name, each in body_of(dialect).items() if name not in left_out}
             reply = await self._post_chat(transport, body, started, draft)
             error = parse_server_error(reply)
             if error is None:
@@ -157,6 +161,9 @@ class OpenAIClient:
                 return reply
             if is_filtered(error):
                 return error
+            if _INVALID_RECORD_CODE in error.codes and "response_format" in body:
+                left_out.add("response_format")  # for this call: others give records
+                continue
             name = find_refused_field(error, body)
             if name is None or not self._learn_refused_field(dialect, name):
                 raise await self._explain_error(error)
