@@ -9,6 +9,7 @@ from typing import Any
 from octavo.backends.openai.json_access import (
     as_count,
     as_list,
+    as_logprob,
     as_object,
     as_text,
     get_first_object,
@@ -159,9 +160,9 @@ def _parse_logprobs(logprobs: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
     return tuple(
         TokenLogprob(
             token=as_text(token.get("token")),
-            logprob=float(token.get("logprob") or 0.0),
+            logprob=as_logprob(token.get("logprob")),
             top=tuple(
-                (as_text(other.get("token")), float(other.get("logprob") or 0.0))
+                (as_text(other.get("token")), as_logprob(other.get("logprob")))
                 for other in map(as_object, as_list(token.get("top_logprobs")))
             ),
         )
@@ -179,6 +180,7 @@ def parse_echoed_logprobs(
     """
     found = as_object(get_first_object(body.get("choices")).get("logprobs"))
     tokens: list[TokenLogprob] = []
+    logprobs = as_list(found.get("token_logprobs"))
     position = 0
     for index, value in enumerate(as_list(found.get("tokens"))):
         token = as_text(value)
@@ -191,7 +193,7 @@ def parse_echoed_logprobs(
             break  # the model's own continuation
         else:
             position = found_at + len(token)
-        logprob = as_list(found.get("token_logprobs"))[index]
+        logprob = logprobs[index] if index < len(logprobs) else None
         if position > start and isinstance(logprob, (int, float)):
             tokens.append(TokenLogprob(token, float(logprob)))
     return tuple(tokens)
