@@ -50,7 +50,7 @@ FIELDS = [
     ("TGI", 422, {"error": "Input validation error: `temperature` must be strictly positive"},
      "temperature"),
     ("DeepSeek", 400, words("This response_format type is unavailable now"), "response_format"),
-    ("llama.cpp#19851", 500, words("Unsupported param: response_format"), "response_format"),
+    ("a gateway", 500, words("Unsupported param: response_format"), "response_format"),
     ("TGI", 422, words("Failed to deserialize: `seed`: invalid type"), "seed"),
     ("a gateway", 400, words("There is something wrong with 'seed'"), "seed"),
 ]  # fmt: skip
@@ -59,7 +59,7 @@ ROLES = [
     ("new-api#989", 400, {"message": f"400 {GEMMA}", **words(GEMMA, type="", param="")}),
     ("baml#2109", 400, words("Provider returned error", metadata={"raw": json.dumps(RAW)})),
     ("llama.cpp#19851", 500, words(TEMPLATE, code=500)),
-    ("llama.cpp#11866", 500, words("System role not supported", code=500)),
+    ("Gemma 2 template", 500, words("System role not supported", code=500)),
 ]
 
 
