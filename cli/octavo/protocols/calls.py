@@ -111,7 +111,9 @@ class RateLimit:
 class Reply:
     """What a backend answered, before anything checked it.
 
-    `limits` are what the server said of its rate limits beside it; they are not kept.
+    `finish_reason` is the server's own word for an end that is not whole, where it is not one of
+    the usual ones. `limits` are what the server said of its rate limits beside it; they are not
+    kept.
     """
 
     text: str
@@ -121,6 +123,7 @@ class Reply:
     logprobs: tuple[TokenLogprob, ...] = ()
     model: str | None = None
     limits: tuple[RateLimit, ...] = field(default=(), compare=False, repr=False)
+    finish_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

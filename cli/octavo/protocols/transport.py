@@ -31,7 +31,8 @@ class Transport(Protocol):
         """Post a body below the base URL.
 
         With `event`, each event's JSON is handed to it as it arrives, None for the closing
-        `[DONE]`, and the reply's body is None; a server that doesn't stream gives the body.
+        `[DONE]`, and the reply's body is None; a server that doesn't stream gives the body. A
+        stream is known by its content type or by how it begins, whether it was asked for or not.
         Raises Transient for lost connections and timeouts.
         """
         ...

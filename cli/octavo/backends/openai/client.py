@@ -7,6 +7,8 @@ take, costs nothing, is written another way and sent again; what was learnt hold
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -30,7 +32,7 @@ from octavo.backends.openai.replies import (
 )
 from octavo.backends.openai.server_error import ServerError, parse_server_error
 from octavo.config.endpoint import Endpoint
-from octavo.errors import BackendError, ContextError, ModelError
+from octavo.errors import BackendError, ContextError, ModelError, RequestError
 from octavo.protocols.backends import Profile, Transient
 from octavo.protocols.calls import Embedded, Finish, Reply, Request, TokenLogprob
 from octavo.protocols.transport import Transport, TransportReply
@@ -56,6 +58,9 @@ _WINDOW_FIELDS = (
     "n_ctx",
 )
 
+_INVALID_RECORD_CODE = "json_validate_failed"
+"""Groq's word for a reply that does not fit the schema, which it keeps to itself."""
+
 _learned_dialects: dict[tuple[str, str], Dialect] = {}
 """Dialects that servers have taught, by base URL, profile and model."""
 
@@ -76,6 +81,8 @@ class OpenAIClient:
         self._transport: Transport | None = None
         self._open_lock = asyncio.Lock()
         self._models: tuple[Mapping[str, Any], ...] | None = None
+        self._has_answered = False
+        self._unread: set[bytes] = set()
 
     async def fetch_window(self) -> int | None:
         """Return the window that the server's list of models tells, if it does.
@@ -143,29 +150,49 @@ class OpenAIClient:
     ) -> TransportReply | ServerError:
         """Return the reply to a chat, or the error of one whose prompt was filtered."""
         transport = await self._open_transport()
+        left_out: set[str] = set()
         while True:
             dialect = self._dialect
-            body = body_of(dialect)
+            body = {name: each for name, each in body_of(dialect).items() if name not in left_out}
             reply = await self._post_chat(transport, body, started, draft)
             error = parse_server_error(reply)
             if error is None:
-                if as_object(reply.body):
-                    return reply
-                kind = reply.headers.get("content-type", "no type")
-                raise Transient(
-                    f"{self._endpoint.netloc}: the answer is no JSON but {kind}", kind="server"
-                )
+                self._require_object(reply, body)
+                return reply
             if is_filtered(error):
                 return error
+            if _INVALID_RECORD_CODE in error.codes and "response_format" in body:
+                left_out.add("response_format")  # for this call: others give records
+                continue
             name = find_refused_field(error, body)
             if name is None or not self._learn_refused_field(dialect, name):
                 raise await self._explain_error(error)
+
+    def _require_object(self, reply: TransportReply, request_body: Mapping[str, Any]) -> None:
+        """Raise where a reply is no JSON object: as what may pass at first, then as an error.
+
+        JSON that is broken or missing is a broken transfer and may always pass.
+        """
+        if as_object(reply.body):
+            self._has_answered = True
+            return
+        kind = reply.headers.get("content-type", "no type")
+        message = f"{self._endpoint.netloc}: the answer is no JSON but {kind}"
+        is_broken = "json" in kind.partition(";")[0].rpartition("/")[2].split("+")
+        digest = hashlib.sha256(json.dumps(request_body, default=str).encode()).digest()
+        if is_broken or not reply.body or digest not in self._unread:
+            self._unread.add(digest)
+            raise Transient(message, kind="server")
+        if self._has_answered:
+            raise RequestError(f"{message}, twice")
+        raise BackendError(f"{message}, twice", hint="check base_url: it usually ends in /v1")
 
     async def _score(self, text: str, given: str) -> tuple[TokenLogprob, ...]:
         """Return the tokens of a text with their log probabilities; see protocols.Request."""
         body = {"prompt": given + text, "echo": True, "logprobs": 1, "max_tokens": 1}
         transport = await self._open_transport()
-        reply = await transport.post(_COMPLETIONS_PATH, {"model": self._name, **body})
+        body = {"model": self._name, **body}
+        reply = await transport.post(_COMPLETIONS_PATH, body)
         error = parse_server_error(reply)
         if error is not None and error.status == 404:
             raise BackendError(
@@ -174,6 +201,7 @@ class OpenAIClient:
             )
         if error is not None:
             raise await self._explain_error(error)
+        self._require_object(reply, body)
         return parse_echoed_logprobs(as_object(reply.body), given + text, len(given))
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
@@ -183,7 +211,8 @@ class OpenAIClient:
         """
         transport = await self._open_transport()
         model = self._profile.embeddings
-        reply = await transport.post(_EMBEDDINGS_PATH, {"model": model, "input": list(texts)})
+        body = {"model": model, "input": list(texts)}
+        reply = await transport.post(_EMBEDDINGS_PATH, body)
         if (error := parse_server_error(reply)) is not None:
             if is_too_long(error):
                 raise ContextError(
@@ -196,6 +225,7 @@ class OpenAIClient:
                     hint="name a model that the server embeds by: embeddings in the profile",
                 )
             raise build_exception(error, self._endpoint, str(model))
+        self._require_object(reply, body)
         return _with_rate_limits(parse_embeddings(as_object(reply.body), len(texts)), reply.headers)
 
     async def close(self) -> None:
@@ -211,11 +241,14 @@ class OpenAIClient:
         started: Callable[[], None],
         draft: Callable[[str], None] | None,
     ) -> TransportReply:
-        if not body.get("stream"):
-            return await transport.post(_CHAT_PATH, body)
         stream = StreamedCompletion(started, draft)
         reply = await transport.post(_CHAT_PATH, body, stream.add_event)
-        return reply if reply.body is not None else replace(reply, body=stream.build_body())
+        if reply.body is not None:
+            return reply
+        if "stream" not in body and "stream" not in self._dialect.refused:
+            self._dialect = replace(self._dialect, says_whole=True)
+            _learned_dialects[self._dialect_key] = self._dialect
+        return replace(reply, body=stream.build_body())
 
     def _learn_refused_field(self, dialect: Dialect, name: str) -> bool:
         """Switch to a dialect without the refused field; return whether there is one."""

@@ -33,7 +33,8 @@ class Dialect:
     """The names and roles a server takes, best first, and those it refused.
 
     A role of `user` puts the system message in front of the user's. `lengths` tells whether strict
-    schemas may bound texts. Values of `options` stand in every body; None removes a field.
+    schemas may bound texts. `says_whole` tells that the server streams unless it is told not to.
+    Values of `options` stand in every body; None removes a field.
     """
 
     max_tokens_fields: tuple[str, ...] = ("max_tokens", "max_completion_tokens")
@@ -43,6 +44,7 @@ class Dialect:
     structured: bool = False
     priority: bool = False
     text_lengths: bool = True
+    says_whole: bool = False
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def build_body(self, model: str, request: Request) -> dict[str, Any]:
@@ -62,16 +64,20 @@ class Dialect:
             body |= {"logprobs": True, "top_logprobs": request.logprobs}
         if self.priority and request.priority:
             body["priority"] = request.priority
-        if self.stream or request.draft is not None:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        body |= self._build_stream_fields(request)
         for name in self.refused & body.keys() & _OPTIONAL_FIELDS:
             del body[name]
-        if "stream" not in body:
+        if not body.get("stream"):
             body.pop("stream_options", None)
         if self.options:
             body |= self.options
             body = {name: value for name, value in body.items() if value is not None}
         return body
+
+    def _build_stream_fields(self, request: Request) -> dict[str, Any]:
+        if self.stream or request.draft is not None:
+            return {"stream": True, "stream_options": {"include_usage": True}}
+        return {"stream": False} if self.says_whole else {}
 
     def build_samples_body(self, model: str, request: Request, number: int) -> dict[str, Any]:
         """Return the body that asks for so many samples, or for one, where the server refuses that.
@@ -81,7 +87,9 @@ class Dialect:
         body = self.build_body(model, request)
         if "n" in self.refused:
             return body
-        left_out = {"seed", "stream", "stream_options"} - self.options.keys()
+        left_out = {"seed", "stream_options"} - self.options.keys()
+        if body.get("stream"):
+            left_out.add("stream")
         return {name: each for name, each in body.items() if name not in left_out} | {"n": number}
 
     def drop_field(self, name: str) -> Dialect | None:

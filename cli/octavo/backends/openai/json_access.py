@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["as_count", "as_list", "as_object", "as_text", "get_first_object"]
+__all__ = ["as_count", "as_list", "as_logprob", "as_object", "as_text", "get_first_object"]
+
+
+_MAX_COUNT = 2**53
+"""Tokens from which a number is none that a server counted."""
+
+_IMPOSSIBLE = -9999.0
+"""The log probability that OpenAI's server tells of a token that cannot come."""
 
 
 def as_object(value: object) -> Mapping[str, Any]:
@@ -29,7 +36,14 @@ def as_text(value: object) -> str:
 
 
 def as_count(value: object) -> int | None:
-    """Return a number of tokens, or None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+    """Return a number of tokens, or None for anything else, out of range or infinite as well."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value)
+    return int(value) if 0 <= value < _MAX_COUNT else None
+
+
+def as_logprob(value: object) -> float:
+    """Return a log probability, a finite one for what is out of range, or 0 for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return 0.0
+    return float(value) if abs(value) < -_IMPOSSIBLE else _IMPOSSIBLE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,10 +9,12 @@ from typing import Any
 from octavo.backends.openai.json_access import (
     as_count,
     as_list,
+    as_logprob,
     as_object,
     as_text,
     get_first_object,
 )
+from octavo.backends.openai.reasoning import split_reasoning
 from octavo.protocols.backends import Transient
 from octavo.protocols.calls import Embedded, Finish, Reply, TokenLogprob, Usage
 from octavo.text.vectors import Vector, to_vector
@@ -27,22 +28,33 @@ __all__ = [
 ]
 
 
-_FINISH_REASONS = {
-    "length": Finish.LENGTH,
-    "max_tokens": Finish.LENGTH,
-    "model_length": Finish.LENGTH,
-    "content_filter": Finish.REFUSAL,
-    "refusal": Finish.REFUSAL,
-    "safety": Finish.REFUSAL,
-    "recitation": Finish.REFUSAL,
-}
+_WHOLE_REASONS = {
+    "", "stop", "eos", "eos_token", "end_turn", "stop_sequence", "tool_calls", "function_call",
+}  # fmt: skip
+"""Finish reasons of replies that are known to be whole; whatever is not known is not."""
+
+_LENGTH_REASONS = {"length", "max_tokens", "model_length"}
+_ROOM_REASONS = {"max_output_tokens", "max_completion_tokens", "model_context_window_exceeded"}
+"""Further words for a limit, which are shown since the limit may be another than the call's."""
+
+_REFUSAL_REASONS = {
+    "content_filter", "content_filtered", "refusal", "safety", "recitation", "blocklist",
+    "prohibited_content", "sensitive", "spii", "guardrail_intervened",
+}  # fmt: skip
 _ABORT_REASONS = {"error", "abort", "cancelled", "insufficient_system_resource"}
 """Finish reasons of servers that gave the call up half-way."""
+
+_NO_REASON = "none"
+"""Stands for the finish reason of a stream that ended without one."""
+
+_MAX_REASON = 60
+"""Characters of an unknown finish reason that a message quotes."""
 
 _MAX_TOKEN_GAP = 8
 """Characters that may stand between two tokens: what a token of pieces of them has left out."""
 
-_THINK_BLOCK = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
+_REASONING_PARTS = {"thinking", "reasoning", "reasoning_text"}
+_REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 
 
 def parse_reply(body: Mapping[str, Any]) -> Reply:
@@ -78,19 +90,22 @@ def parse_replies(body: Mapping[str, Any], limit: int) -> tuple[Reply, ...]:
 def _parse_choice(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
     if not choice:
         raise Transient("the server sent no choices", kind="server")
-    reason = as_text(choice.get("finish_reason")).lower()
+    reason = _read_finish_reason(choice.get("finish_reason"))
     if reason in _ABORT_REASONS or choice.get("error"):
         raise Transient(f"the server gave the reply up ({reason or 'error'})", kind="server")
     message = as_object(choice.get("message"))
-    text, reasoning = _split_reasoning(message.get("content"))
-    reasoning = (
-        as_text(message.get("reasoning_content")) or as_text(message.get("reasoning")) or reasoning
+    text, reasoning = _join_parts(message.get("content"))
+    reasoning = next(
+        filter(None, (as_text(message.get(name)) for name in _REASONING_FIELDS)), reasoning
     )
-    if match := _THINK_BLOCK.match(text):
-        text, reasoning = text[match.end() :], reasoning or match[1].strip()
-    finish = _FINISH_REASONS.get(reason, Finish.STOP)
+    text, marked = split_reasoning(text)
+    reasoning = reasoning or marked
+    finish = _find_finish(reason)
     if refusal := as_text(message.get("refusal")):
         text, finish = text or refusal, Finish.REFUSAL
+    is_unusual = finish is Finish.LENGTH and reason not in _LENGTH_REASONS
+    if is_unusual and reason not in _ROOM_REASONS and not text.strip():
+        raise Transient(f"the server sent no text (finish reason: {reason})", kind="server")
     return Reply(
         text=text,
         finish=finish,
@@ -98,17 +113,31 @@ def _parse_choice(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
         reasoning=reasoning or None,
         logprobs=_parse_logprobs(as_object(choice.get("logprobs"))),
         model=as_text(body.get("model")) or None,
+        finish_reason=reason if is_unusual else None,
     )
 
 
-def _split_reasoning(content: object) -> tuple[str, str]:
+def _read_finish_reason(value: object) -> str:
+    """Return a finish reason in lower case, one word whatever it is; empty for none."""
+    words = "" if value is None else str(value).lower()
+    shown = "".join(each if each.isprintable() else " " for each in words).split()
+    return "_".join(shown)[:_MAX_REASON]
+
+
+def _find_finish(reason: str) -> Finish:
+    if reason in _REFUSAL_REASONS:
+        return Finish.REFUSAL
+    return Finish.STOP if reason in _WHOLE_REASONS else Finish.LENGTH
+
+
+def _join_parts(content: object) -> tuple[str, str]:
     """Return the text and the reasoning of a message's content, a text or a list of parts."""
     text, reasoning = as_text(content), ""
     for each in as_list(content):
         part = as_object(each)
-        if part.get("type") == "thinking":
-            thinking = part.get("thinking")
-            reasoning += as_text(thinking) or _split_reasoning(thinking)[0]
+        if part.get("type") in _REASONING_PARTS:
+            thinking = part.get("thinking") or part.get("text")
+            reasoning += as_text(thinking) or _join_parts(thinking)[0]
         else:
             text += as_text(part.get("text"))
     return text, reasoning
@@ -131,9 +160,9 @@ def _parse_logprobs(logprobs: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
     return tuple(
         TokenLogprob(
             token=as_text(token.get("token")),
-            logprob=float(token.get("logprob") or 0.0),
+            logprob=as_logprob(token.get("logprob")),
             top=tuple(
-                (as_text(other.get("token")), float(other.get("logprob") or 0.0))
+                (as_text(other.get("token")), as_logprob(other.get("logprob")))
                 for other in map(as_object, as_list(token.get("top_logprobs")))
             ),
         )
@@ -151,6 +180,7 @@ def parse_echoed_logprobs(
     """
     found = as_object(get_first_object(body.get("choices")).get("logprobs"))
     tokens: list[TokenLogprob] = []
+    logprobs = as_list(found.get("token_logprobs"))
     position = 0
     for index, value in enumerate(as_list(found.get("tokens"))):
         token = as_text(value)
@@ -163,7 +193,7 @@ def parse_echoed_logprobs(
             break  # the model's own continuation
         else:
             position = found_at + len(token)
-        logprob = as_list(found.get("token_logprobs"))[index]
+        logprob = logprobs[index] if index < len(logprobs) else None
         if position > start and isinstance(logprob, (int, float)):
             tokens.append(TokenLogprob(token, float(logprob)))
     return tuple(tokens)
@@ -199,33 +229,41 @@ class StreamedCompletion:
             return
         self._other_fields |= {name: body[name] for name in ("usage", "model") if body.get(name)}
         choice = get_first_object(body.get("choices"))
-        delta = as_object(choice.get("delta"))
+        if as_count(choice.get("index")):
+            return  # another sample, where several were asked for
+        delta = as_object(choice.get("delta")) or as_object(choice.get("message"))
         self._finish_reason = choice.get("finish_reason") or self._finish_reason
         self._logprobs += as_list(as_object(choice.get("logprobs")).get("content"))
-        for name in ("content", "reasoning_content", "reasoning", "refusal"):
-            text = "".join(_split_reasoning(delta.get(name))) if delta.get(name) else ""
+        for name in ("content", *_REASONING_FIELDS, "refusal"):
+            text, thought = _join_parts(delta.get(name))
+            if thought:
+                self._add_text(_REASONING_FIELDS[0], thought)
             if text:
-                self._fields.setdefault(name, []).append(text)
-                if self._on_text is not None and name == "content":
-                    self._text += text
-                    self._on_text(self._text)
-                if self._on_first_token is not None:
-                    self._on_first_token()
-                    self._on_first_token = None
+                self._add_text(name, text)
+
+    def _add_text(self, name: str, text: str) -> None:
+        self._fields.setdefault(name, []).append(text)
+        if self._on_text is not None and name == "content":
+            self._text += text
+            self._on_text(split_reasoning(self._text)[0])
+        if self._on_first_token is not None:
+            self._on_first_token()
+            self._on_first_token = None
 
     def build_body(self) -> Mapping[str, Any]:
         """Return what an unstreamed answer would have been: a completion or an error.
 
-        Raises Transient when the stream broke off, with neither a finish reason nor its mark.
+        A text without a finish reason is cut, also where the closing mark is there: proxies set it
+        below whatever reached them. Raises Transient when the stream broke off before any text.
         """
         if self._failure is not None:
             return self._failure
-        if self._finish_reason is None and not self._closed:
-            raise Transient("the stream broke off", kind="connection")
-        if self._finish_reason is None and not self._fields:
+        if not self._finish_reason and not self._fields:
+            if not self._closed:
+                raise Transient("the stream broke off", kind="connection")
             return {"choices": []}
         message = {name: "".join(pieces) for name, pieces in self._fields.items()}
-        choice = {"message": message, "finish_reason": self._finish_reason}
+        choice = {"message": message, "finish_reason": self._finish_reason or _NO_REASON}
         return {
             **self._other_fields,
             "choices": [{**choice, "logprobs": {"content": self._logprobs}}],

@@ -120,9 +120,9 @@ class AiohttpTransport:
                 if event is not None and "event-stream" in headers.get("content-type", ""):
                     blocks = response.content.iter_any()
                     await read_events(blocks, reader, event, limit)
-                    return TransportReply(response.status, headers, None)
-                read = await response.read()
-                return TransportReply(response.status, headers, decode_json(read, self._endpoint))
+                    return TransportReply(response.status, headers, reader.body)
+                body = decode_json(await response.read(), self._endpoint, event)
+                return TransportReply(response.status, headers, body)
         except aiohttp.ClientSSLError:
             fault = build_tls_error(self._endpoint)
         except aiohttp.ConnectionTimeoutError:

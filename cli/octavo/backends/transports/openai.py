@@ -112,9 +112,11 @@ class OpenAITransport:
                             await read_events(blocks, reader, event, limit)
                         finally:
                             await response.aclose()
-                        return TransportReply(response.status_code, dict(response.headers), None)
+                        return TransportReply(
+                            response.status_code, dict(response.headers), reader.body
+                        )
                     await response.aread()
-                return _build_reply(response, self._endpoint)
+                return _build_reply(response, self._endpoint, event)
         except TimeoutError:
             if reader.done:
                 return TransportReply(200, {}, None)
@@ -164,8 +166,10 @@ def _omit_ambient_headers() -> dict[str, openai.Omit]:
     return {line.partition(":")[0].strip(): openai.Omit() for line in lines if ":" in line}
 
 
-def _build_reply(response: httpx2.Response, endpoint: Endpoint) -> TransportReply:
-    body = decode_json(response.content, endpoint)
+def _build_reply(
+    response: httpx2.Response, endpoint: Endpoint, event: Callable[[Any], None] | None = None
+) -> TransportReply:
+    body = decode_json(response.content, endpoint, event)
     return TransportReply(response.status_code, dict(response.headers), body)
 
 

@@ -20,6 +20,7 @@ from octavo.engine.calls.json_record import (
 )
 from octavo.engine.calls.reply_status import (
     ReplyStatus,
+    describe_cut,
     is_over_limit,
     make_cut_error,
     make_refusal_error,
@@ -43,7 +44,7 @@ async def read_record_answer(call: Call) -> Answer:
     try:
         answer = _parse_answer(call, reply)
         if asked.strict and is_over_limit(reply, asked.tokens):
-            raise make_cut_error(asked.tokens)
+            raise make_cut_error(reply, asked.tokens)
     except InvalidRecord as error:
         if asked.strict:
             raise _make_invalid_error(error) from error
@@ -78,7 +79,9 @@ async def _retry_invalid(call: Call, reply: Reply, error: InvalidRecord) -> Answ
             value = repair_record(candidate, schema)
             call.outcome = Outcome.REPAIRED
             return Answer(value, candidate.usage.completion, candidate.logprobs)
-    raise _make_cut_error(call) if second.finish is Finish.LENGTH else _make_invalid_error(reason)
+    if second.finish is Finish.LENGTH:
+        raise _make_cut_error(call, second)
+    raise _make_invalid_error(reason)
 
 
 async def _retry_truncated(call: Call, reply: Reply, answer: Answer) -> Answer:
@@ -145,10 +148,12 @@ def _get_schema(call: Call) -> JsonSchema:
     return call.asked.schema or {}
 
 
-def _make_cut_error(call: Call) -> CutError:
+def _make_cut_error(call: Call, reply: Reply | None = None) -> CutError:
+    reason = reply.finish_reason if reply else None
+    where = describe_cut(reply or Reply(""), f"{call.asked.tokens:,}")
     return CutError(
-        f"the record was cut off at {call.asked.tokens:,} tokens",
-        hint="raise `tokens` of the step, or split to fewer tokens",
+        f"the record was cut off {where}",
+        hint=None if reason else "raise `tokens` of the step, or split to fewer tokens",
     )
 
 

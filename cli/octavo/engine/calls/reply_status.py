@@ -11,6 +11,7 @@ from octavo.protocols import Finish, Reply
 
 __all__ = [
     "ReplyStatus",
+    "describe_cut",
     "find_complete_end",
     "is_over_limit",
     "make_cut_error",
@@ -55,12 +56,18 @@ def is_over_limit(reply: Reply, tokens: int) -> bool:
     return usage.completion is not None and usage.completion - (usage.reasoning or 0) > tokens
 
 
-def make_cut_error(tokens: int) -> ReplyError:
+def describe_cut(reply: Reply, tokens: str) -> str:
+    """Return where a reply was cut: at so many tokens, or by what the server had a word for."""
+    reason = reply.finish_reason
+    return f"by the server (finish reason: {reason})" if reason else f"at {tokens} tokens"
+
+
+def make_cut_error(reply: Reply, tokens: int) -> ReplyError:
     """Return the error of a reply of which nothing is whole at so many tokens."""
     return ReplyError(
-        f"the reply was cut at {tokens} tokens",
+        f"the reply was cut {describe_cut(reply, str(tokens))}",
         outcome=Outcome.TRUNCATED,
-        hint="raise `tokens` of the step",
+        hint=None if reply.finish_reason else "raise `tokens` of the step",
     )
 
 

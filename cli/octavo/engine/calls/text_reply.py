@@ -13,6 +13,7 @@ from contextlib import suppress
 from octavo.engine.calls.call import Call
 from octavo.engine.calls.reply_status import (
     ReplyStatus,
+    describe_cut,
     find_complete_end,
     is_over_limit,
     make_cut_error,
@@ -73,7 +74,7 @@ def _find_usable_end(call: Call, reply: Reply) -> int:
     """Return how many characters of a text hold; raises ReplyError when it is of no use."""
     asked, found = call.asked, reply_status(reply)
     if asked.strict and found is not ReplyStatus.REFUSED and is_over_limit(reply, asked.tokens):
-        raise make_cut_error(asked.tokens)
+        raise make_cut_error(reply, asked.tokens)
     match found:
         case ReplyStatus.WHOLE:
             call.mark_succeeded()
@@ -84,9 +85,10 @@ def _find_usable_end(call: Call, reply: Reply) -> int:
         case ReplyStatus.CUT:
             end = 0 if asked.strict else find_complete_end(reply.text)
             if not end:
-                raise make_cut_error(asked.tokens)
+                raise make_cut_error(reply, asked.tokens)
             call.mark_truncated(
-                f"was cut at {asked.tokens} tokens; it ends at its last complete sentence or line"
+                f"was cut {describe_cut(reply, str(asked.tokens))};"
+                " it ends at its last complete sentence or line"
             )
             return end
     return len(reply.text)

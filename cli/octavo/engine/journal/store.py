@@ -188,7 +188,7 @@ class Journal:
             key,
             packed.id,
             deflate(reply.text),
-            reply.finish.value,
+            _encode_finish(reply),
             _encode_usage(reply.usage),
             reply.model,
             reply.reasoning and deflate(reply.reasoning),
@@ -500,6 +500,10 @@ def _fix_surrogates(reply: Reply) -> Reply:
     return replace(reply, text=text, reasoning=reasoning)
 
 
+def _encode_finish(reply: Reply) -> str:
+    return f"{reply.finish} {reply.finish_reason}" if reply.finish_reason else reply.finish.value
+
+
 def _encode_usage(usage: Usage) -> str | None:
     if usage == Usage():
         return None
@@ -521,6 +525,7 @@ def _decode_reply(row: list[Any]) -> Reply:
     text, finish, usage, model, reasoning, logprobs = row
     if model is not None and not isinstance(model, str):
         raise TypeError(model)
+    finish, _, reason = finish.partition(" ")
     return Reply(
         text=inflate(text),
         finish=Finish(finish),
@@ -531,6 +536,7 @@ def _decode_reply(row: list[Any]) -> Reply:
             for token in (orjson.loads(logprobs) if logprobs else ())
         ),
         model=model,
+        finish_reason=reason or None,
     )
 
 
