@@ -15,9 +15,10 @@ from octavo.engine.calls.call import AskedPrompt, Call, CallSender
 from octavo.engine.calls.critical_path import TrackedAwaitable, record_depth
 from octavo.engine.calls.json_reply import read_record_answer
 from octavo.engine.calls.text_reply import read_text_answer
-from octavo.engine.dispatch.concurrency import CallPriority, RunStopped
 from octavo.engine.dispatch.embeddings import split_into_batches
 from octavo.engine.dispatch.in_flight import EmbeddingBatch, TextEmbedder
+from octavo.engine.dispatch.priority import CallPriority
+from octavo.engine.dispatch.run_limiter import RunStopped
 from octavo.engine.journal.ledger import CallRecorder
 from octavo.errors import BudgetReached, Outcome, ReplyError, UsageError
 from octavo.protocols import Answer, Asked, Capabilities, Embedded, JsonSchema, PromptLike

@@ -12,10 +12,10 @@ from typing import Any, Self
 
 from octavo.engine.calls.critical_path import record_depth
 from octavo.engine.calls.json_record import with_schema
-from octavo.engine.dispatch.concurrency import CallPriority
 from octavo.engine.dispatch.in_flight import CallAnswerer, CallSpec, InFlightCall
 from octavo.engine.dispatch.key import compute_key
 from octavo.engine.dispatch.prefix_warmup import PrefixWarmup
+from octavo.engine.dispatch.priority import CallPriority
 from octavo.engine.journal.ledger import CallRecorder
 from octavo.engine.journal.prompts import find_quotes
 from octavo.errors import Outcome

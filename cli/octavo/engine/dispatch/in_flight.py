@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from octavo.engine.dispatch.concurrency import CallPriority
+from octavo.engine.dispatch.priority import CallPriority
 from octavo.engine.journal.prompts import PackedPrompt, pack
 from octavo.protocols import Reply, Request, Usage
 from octavo.text.document import Document

@@ -10,8 +10,9 @@ from typing import Self, TypeVar
 
 from octavo.engine.dispatch.budget import Budget, BudgetReservation, is_maybe_billed
 from octavo.engine.dispatch.circuit_breaker import CircuitBreaker
-from octavo.engine.dispatch.concurrency import CallPriority, ConcurrencyLimiter
+from octavo.engine.dispatch.concurrency import ConcurrencyLimiter
 from octavo.engine.dispatch.pricing import Price
+from octavo.engine.dispatch.priority import CallPriority
 from octavo.engine.dispatch.rate_limit import Reservation
 from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.store import Journal
