@@ -80,7 +80,7 @@ def resolve_model(model: str | None, *, cwd: Path, env: Mapping[str, str]) -> Mo
     UsageError for a name that is no profile.
     """
     if model is not None and ":" in model:
-        return _build_choice(model, Profile(model=model), "-m", env)
+        return _build_choice(model, Profile.model_construct(model=model), "-m", env)
     files = read_config_files(cwd)
     if model is not None:
         return _choose_profile(model, files, env)
@@ -103,7 +103,8 @@ def resolve_model(model: str | None, *, cwd: Path, env: Mapping[str, str]) -> Mo
             )
             raise SpecErrors((problem,)) from None
     notice = f"no model is configured: using the embedded {EMBEDDED_MODEL} (choose one with -m)"
-    return ModelChoice(EMBEDDED_MODEL, Profile(model=EMBEDDED_MODEL), "", (notice,))
+    profile = Profile.model_construct(model=EMBEDDED_MODEL)
+    return ModelChoice(EMBEDDED_MODEL, profile, "", (notice,))
 
 
 def list_profiles(cwd: Path) -> dict[str, tuple[Profile, Path]]:

@@ -66,7 +66,7 @@ class Input:
         return self.path.open("rb")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class InputSelection:
     """Which files of directories are selected; files that are named themselves always are.
 
@@ -127,7 +127,7 @@ def _get_standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Finder:
     """Decides what is taken."""
 

@@ -13,7 +13,7 @@ from octavo.text.document import Document
 __all__ = ["InputReader", "read_documents"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class InputReader:
     """How inputs are read: the encoding of those that do not state one, and tables' text column.
 

@@ -65,7 +65,7 @@ class FoundFile:
         return Source(self.path, self.text)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _SearchPlace:
     origin: FileOrigin
     root: Traversable

@@ -38,7 +38,7 @@ _NAMING = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 _Naming = nodes.Extends | nodes.Include | nodes.Import | nodes.FromImport
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PromptTemplate:
     """A prompt with everything it extends and includes.
 
@@ -59,7 +59,7 @@ class PromptLayer(NamedTuple):
     tree: nodes.Template
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _ParsedPrompt:
     source: Source
     tree: nodes.Template

@@ -59,7 +59,7 @@ class MapOptions(Options):
         return self
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _MapPrompts:
     """The prompt, the schema of its replies where they are records, and how they are checked."""
 

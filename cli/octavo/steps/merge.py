@@ -83,7 +83,7 @@ class MergeOptions(Options):
         return max(1, round(self.words * self.factor ** (levels - height)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _MergeLevel:
     """What the nodes of a level share: `height` from the leaves, `levels_above` to the root."""
 

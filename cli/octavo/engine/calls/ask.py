@@ -34,7 +34,7 @@ _EMBEDDING_DIGEST = "0" * 64
 """What stands for a prompt where texts are embedded as they are."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AskedCall:
     """A call under way; both may be awaited by several readers."""
 
@@ -44,7 +44,7 @@ class AskedCall:
     """Of the first attempt."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Asker:
     """Asks for one step of one document; see protocols.Ask.
 

@@ -47,7 +47,7 @@ class _VerbatimPrompt:
 _SCORING = _VerbatimPrompt("(the text)")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AskedPrompt:
     """What a step asks, over all attempts; see protocols.Ask for what its fields mean.
 
@@ -101,7 +101,7 @@ _SHORTER = 0.6
 """The word target of the second attempt, as a share of the first."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CallSender:
     """Sends the attempts of one step of one document.
 
@@ -204,7 +204,7 @@ def _raise_temperature(temperature: float | None) -> float | None:
     return temperature if temperature is None else max(temperature, 0.7)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Call:
     """An asked prompt under way; its first attempt is sent when it is made.
 

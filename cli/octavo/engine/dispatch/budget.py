@@ -19,7 +19,7 @@ _UNANSWERED_KINDS = frozenset({"timeout", "connection"})
 """Faults after which the server may have answered and billed."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class BudgetReservation:
     """What was set aside for one attempt of a call."""
 
@@ -30,7 +30,7 @@ class BudgetReservation:
     calls: int = 1
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Budget:
     """Reserves what a call may take at most, so that calls in flight never exceed the allowance.
 

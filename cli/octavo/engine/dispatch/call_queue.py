@@ -13,7 +13,7 @@ from octavo.engine.dispatch.rate_limit import CallCost, Reservation
 __all__ = ["CallQueue", "WaitingCall"]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class WaitingCall:
     """One call that waits: what it costs, what its prompt begins with, and whom to tell."""
 
@@ -23,7 +23,7 @@ class WaitingCall:
     turn: asyncio.Future[Reservation]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class CallQueue:
     """Waiting calls by priority.
 

@@ -29,7 +29,7 @@ __all__ = ["Dispatcher", "sum_usage"]
 _Calls = Sequence[tuple[InFlightCall, CallSpec]]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Dispatcher:
     """Answers from the journal, else from the backend; see CallAnswerer.
 

@@ -39,7 +39,7 @@ def split_into_batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
         yield texts[start:]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EmbeddingDispatcher:
     """Embeds by the journal, else by the backend, in a lane of its own.
 

@@ -27,7 +27,7 @@ _PREFIX_CHARACTERS = 2_000
 """Characters that tell whether two prompts begin alike, for a server's prefix cache."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CallSpec:
     """One attempt of a call: what is sent, when, and what the journal stores with it.
 
@@ -139,7 +139,7 @@ class InFlightCall:
         return await asyncio.shield(self.reply)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EmbeddingBatch:
     """Texts being embedded: known already, waiting, or sent.
 

@@ -27,7 +27,7 @@ _RUN_ENDING = (BackendError, BudgetReached, JournalError)
 """What ends the whole run."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Lane:
     """Sends to one server and model.
 
@@ -81,7 +81,7 @@ class Lane:
             self.limiter.rate_limiter.pause_for(delay)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Slot:
     """One attempt: it waits for its turn, and holds its place while the block runs.
 

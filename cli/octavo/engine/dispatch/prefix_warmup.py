@@ -17,7 +17,7 @@ from octavo.protocols import Message
 __all__ = ["PrefixWarmup"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _WarmupCall:
     """A call: its flight, and the hash of the first half of its prompt, in characters."""
 
@@ -26,7 +26,7 @@ class _WarmupCall:
     digest: bytes
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PrefixWarmup:
     """The leading calls of one document."""
 

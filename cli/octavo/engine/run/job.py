@@ -25,7 +25,7 @@ from octavo.tokens.choose import get_counter as counter_named
 __all__ = ["Job"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Job:
     """Everything that a run needs to know.
 
@@ -118,7 +118,7 @@ async def _open_backend(job: Job, profile: Profile, watch: Watch) -> AsyncGenera
         await backend.close()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class JobSession:
     """A job's journal, backend and what is known of it."""
 

@@ -31,7 +31,7 @@ __all__ = ["DocumentStream"]
 _RunInput = Document | InputError
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DocumentStream:
     """Reads inputs one at a time, folds several documents at once, gives results in input order.
 

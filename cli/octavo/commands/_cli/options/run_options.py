@@ -41,7 +41,7 @@ CONTEXT_PARAMETER = Parameter("context", Parameter.KEYWORD_ONLY, annotation=type
 """Where Typer puts the context of a command."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RunRequest:
     """What a command line asks for: a pipeline, all values given for its parameters, options."""
 

@@ -57,7 +57,7 @@ class ResultFormatter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FrontMatter:
     """YAML front matter of a text result: its source and what made it.
 

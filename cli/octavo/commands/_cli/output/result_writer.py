@@ -132,7 +132,7 @@ _MAX_SUMMARY_ROWS = 40
 """Rows of the table; of a larger batch, those come first that are not as they should be."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _SummaryRow:
     source: str
     status: str
