@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from octavo.config.paths import CONFIG_FILE, find_config_files
 from octavo.diagnostics import suggest
@@ -65,8 +65,7 @@ class ModelChoice:
         return not self.origin
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigValue:
+class ConfigValue(NamedTuple):
     """A value that a file says, and where."""
 
     value: object

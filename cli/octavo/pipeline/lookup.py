@@ -19,7 +19,7 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from octavo.diagnostics import Source, suggest
 from octavo.errors import Position, SpecError, UsageError
@@ -65,8 +65,9 @@ class FoundFile:
         return Source(self.path, self.text)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class _SearchPlace:
+class _SearchPlace(NamedTuple):
+    """A folder, and where it comes from."""
+
     origin: FileOrigin
     root: Traversable
 
