@@ -282,8 +282,8 @@ def test_a_cached_run_imports_nothing_that_only_other_runs_need(place):
         " octavo.engine.dispatch.rate_limit octavo.engine.dispatch.retry"
         " octavo.engine.journal.history"
         " octavo.engine.journal.prefix_reuse octavo.engine.journal.runs octavo.engine.plan.plan"
-        " octavo.engine.run.gather octavo.engine.run.lanes octavo.loaders.office.extraction octavo.steps.memory.step"
-        " octavo.steps._support.refining"
+        " octavo.engine.run.gather octavo.engine.run.lanes octavo.loaders.office.extraction"
+        " octavo.steps.memory.step octavo.steps._support.refining"
     )
     seen = imported_by_a_cached_run(place, *unneeded.split())
     assert seen == "a.txt: done, 1 call, 1 from the journal\n[] 0\n"
