@@ -9,7 +9,6 @@ in the environment chooses nothing: text is only sent where somebody said so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,8 +35,7 @@ __all__ = [
 EMBEDDED_MODEL = "llama:smollm2"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
+class ModelChoice(NamedTuple):
     """The chosen profile: the name it was chosen by and where that name comes from.
 
     `origin` is `-m`, a file's path, or empty for the embedded model. `notices` are lines for the

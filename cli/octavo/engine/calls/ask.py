@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from octavo.engine.calls.call import AskedPrompt, Call, CallSender
 from octavo.engine.calls.critical_path import TrackedAwaitable, record_depth
@@ -34,8 +34,7 @@ _EMBEDDING_DIGEST = "0" * 64
 """What stands for a prompt where texts are embedded as they are."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class AskedCall:
+class AskedCall(NamedTuple):
     """A call under way; both may be awaited by several readers."""
 
     started: Awaitable[None]
@@ -44,7 +43,7 @@ class AskedCall:
     """Of the first attempt."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Asker:
     """Asks for one step of one document; see protocols.Ask.
 

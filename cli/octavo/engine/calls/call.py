@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from octavo.engine.calls.critical_path import record_depth
 from octavo.engine.calls.json_record import with_schema
@@ -31,8 +31,7 @@ _MAX_REWORDING_TOKENS = 2
 """Tokens that the lower word target of a second attempt may have more than the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class _VerbatimPrompt:
+class _VerbatimPrompt(NamedTuple):
     """What stands for a prompt where a text is sent as it is."""
 
     name: str
@@ -101,7 +100,7 @@ _SHORTER = 0.6
 """The word target of the second attempt, as a share of the first."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class CallSender:
     """Sends the attempts of one step of one document.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Allowance"]
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """The most that a run may send or last: calls, tokens, US dollars, minutes; None for no limit.
 
     Tokens are those of prompts and replies together. What the journal answers costs nothing.
@@ -20,4 +19,4 @@ class Allowance:
     minutes: float | None = None
 
     def __bool__(self) -> bool:
-        return any(each is not None for each in (self.calls, self.tokens, self.cost, self.minutes))
+        return any(each is not None for each in self)

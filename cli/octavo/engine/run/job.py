@@ -118,7 +118,7 @@ async def _open_backend(job: Job, profile: Profile, watch: Watch) -> AsyncGenera
         await backend.close()
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class JobSession:
     """A job's journal, backend and what is known of it."""
 
