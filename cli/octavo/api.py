@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from octavo.config.profiles import resolve_model
 from octavo.config.run_options import RunOptions, check_numbers
-from octavo.engine.dispatch.budget import Allowance
+from octavo.engine.dispatch.allowance import Allowance
 from octavo.engine.plan.plan import Plan, forecast
 from octavo.engine.report import Report, Result, Silence, Watch
 from octavo.engine.run.execute import execute

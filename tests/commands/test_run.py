@@ -276,10 +276,14 @@ def test_a_cached_run_imports_nothing_that_only_other_runs_need(place):
         "tomllib octavo.commands.plan octavo.commands._cli.output.event_log"
         " octavo.commands._cli.output.lock_file octavo.config.profile_file"
         " octavo.chunkers._support.pieces octavo.chunkers.code.chunker octavo.text.splitting.cuts"
-        " octavo.engine.dispatch.hedging octavo.engine.journal.history"
+        " octavo.engine.dispatch.budget octavo.engine.dispatch.circuit_breaker"
+        " octavo.engine.dispatch.concurrency octavo.engine.dispatch.hedging"
+        " octavo.engine.dispatch.lane octavo.engine.dispatch.pricing"
+        " octavo.engine.dispatch.rate_limit octavo.engine.dispatch.retry"
+        " octavo.engine.journal.history"
         " octavo.engine.journal.prefix_reuse octavo.engine.journal.runs octavo.engine.plan.plan"
-        " octavo.engine.run.gather octavo.loaders.office.extraction octavo.steps.memory.step"
-        " octavo.steps._support.refining"
+        " octavo.engine.run.gather octavo.engine.run.lanes octavo.loaders.office.extraction"
+        " octavo.steps.memory.step octavo.steps._support.refining"
     )
     seen = imported_by_a_cached_run(place, *unneeded.split())
     assert seen == "a.txt: done, 1 call, 1 from the journal\n[] 0\n"

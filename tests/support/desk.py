@@ -11,12 +11,13 @@ from octavo.backends.scripted.backend import ScriptedBackend
 from octavo.engine.calls.ask import Asker
 from octavo.engine.calls.call import CallSender
 from octavo.engine.dispatch.budget import Budget
-from octavo.engine.dispatch.concurrency import ConcurrencyLimiter, RunLimiter
+from octavo.engine.dispatch.concurrency import ConcurrencyLimiter
 from octavo.engine.dispatch.dispatcher import Dispatcher
 from octavo.engine.dispatch.embeddings import EmbeddingDispatcher
 from octavo.engine.dispatch.hedging import Hedger
 from octavo.engine.dispatch.lane import Lane
 from octavo.engine.dispatch.retry import RetryPolicy
+from octavo.engine.dispatch.run_limiter import RunLimiter
 from octavo.engine.journal.ledger import CallRecorder, Ledger, RunningTotals
 from octavo.engine.journal.run_entry import begin_run
 from octavo.engine.journal.runs import list_calls
@@ -88,10 +89,10 @@ class Desk:
                     dispatcher = Dispatcher(
                         self.backend,
                         journal,
-                        lane,
+                        lambda: lane,
                         calls,
                         self.fits,
-                        EmbeddingDispatcher(embedding, journal, embedding_lane, calls),
+                        EmbeddingDispatcher(embedding, journal, lambda: embedding_lane, calls),
                         self.hedge,
                     )
                     outcome = await asyncio.gather(

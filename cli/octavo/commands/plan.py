@@ -15,7 +15,7 @@ from octavo.commands._cli.options.pipeline_commands import build_pipeline_group
 from octavo.commands._cli.options.run_options import RunRequest
 from octavo.commands._cli.progress.watch import open_display
 from octavo.commands._cli.terminal import align_columns, format_duration, pluralize, print_stderr
-from octavo.engine.dispatch.budget import Allowance
+from octavo.engine.dispatch.allowance import Allowance
 from octavo.engine.plan.plan import Plan, PlanStep
 from octavo.engine.plan.predict import SecondAttempts
 

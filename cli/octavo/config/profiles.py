@@ -9,9 +9,8 @@ in the environment chooses nothing: text is only sent where somebody said so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from octavo.config.paths import CONFIG_FILE, find_config_files
 from octavo.diagnostics import suggest
@@ -36,8 +35,7 @@ __all__ = [
 EMBEDDED_MODEL = "llama:smollm2"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
+class ModelChoice(NamedTuple):
     """The chosen profile: the name it was chosen by and where that name comes from.
 
     `origin` is `-m`, a file's path, or empty for the embedded model. `notices` are lines for the
@@ -65,8 +63,7 @@ class ModelChoice:
         return not self.origin
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigValue:
+class ConfigValue(NamedTuple):
     """A value that a file says, and where."""
 
     value: object
@@ -80,7 +77,7 @@ def resolve_model(model: str | None, *, cwd: Path, env: Mapping[str, str]) -> Mo
     UsageError for a name that is no profile.
     """
     if model is not None and ":" in model:
-        return _build_choice(model, Profile(model=model), "-m", env)
+        return _build_choice(model, Profile.model_construct(model=model), "-m", env)
     files = read_config_files(cwd)
     if model is not None:
         return _choose_profile(model, files, env)
@@ -103,7 +100,8 @@ def resolve_model(model: str | None, *, cwd: Path, env: Mapping[str, str]) -> Mo
             )
             raise SpecErrors((problem,)) from None
     notice = f"no model is configured: using the embedded {EMBEDDED_MODEL} (choose one with -m)"
-    return ModelChoice(EMBEDDED_MODEL, Profile(model=EMBEDDED_MODEL), "", (notice,))
+    profile = Profile.model_construct(model=EMBEDDED_MODEL)
+    return ModelChoice(EMBEDDED_MODEL, profile, "", (notice,))
 
 
 def list_profiles(cwd: Path) -> dict[str, tuple[Profile, Path]]:

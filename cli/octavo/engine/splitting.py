@@ -14,15 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from octavo.chunkers.structure import split
-from octavo.engine.dispatch.concurrency import (
-    DEFAULT_PARALLEL,
-    CallPriority,
-    ConcurrencyLimiter,
-    RunLimiter,
-)
+from octavo.engine.dispatch.concurrency import ConcurrencyLimiter
 from octavo.engine.dispatch.embeddings import EmbeddingDispatcher, split_into_batches
 from octavo.engine.dispatch.lane import Lane
+from octavo.engine.dispatch.priority import CallPriority
 from octavo.engine.dispatch.retry import RetryPolicy
+from octavo.engine.dispatch.run_limiter import DEFAULT_PARALLEL, RunLimiter
 from octavo.engine.journal.database import find_journal_path
 from octavo.engine.journal.store import Journal
 from octavo.engine.run.chunk_context import add_context
@@ -136,7 +133,9 @@ class ModelScorer:
     async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
         """Return a vector for each text."""
         assert isinstance(self.backend, Embedding)
-        vectors = EmbeddingDispatcher(self.backend, self.journal, self.embedding_lane, self.group)
+        vectors = EmbeddingDispatcher(
+            self.backend, self.journal, lambda: self.embedding_lane, self.group
+        )
         flying = [
             vectors.embed(batch, priority=CallPriority(0, 0)) for batch in split_into_batches(texts)
         ]

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
 from octavo.errors import InputError, UsageError
 from octavo.inputs.changed_files import ChangedFiles
@@ -33,8 +33,7 @@ STDIN: Final = "-"
 _WILDCARD: Final = re.compile(r"[*?\[]")
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """One file or standard input, found and not yet read.
 
     `source` is the path as given, printable whatever bytes the name has, or `-`. `relative` is
@@ -66,8 +65,7 @@ class Input:
         return self.path.open("rb")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class InputSelection:
+class InputSelection(NamedTuple):
     """Which files of directories are selected; files that are named themselves always are.
 
     With `include`, those that match one of its patterns, else those whose suffix a loader knows;
@@ -127,7 +125,7 @@ def _get_standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class _Finder:
     """Decides what is taken."""
 

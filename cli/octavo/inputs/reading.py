@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from octavo.errors import InputError
 from octavo.inputs.discovery import Input, to_input_error
@@ -13,7 +13,7 @@ from octavo.text.document import Document
 __all__ = ["InputReader", "read_documents"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class InputReader:
     """How inputs are read: the encoding of those that do not state one, and tables' text column.
 
@@ -64,4 +64,4 @@ def read_documents(
 
 def _to_row_input(table: Input, row: Document) -> Input:
     line = row.source.removeprefix(f"{table.source}:")
-    return replace(table, source=row.source, relative=f"{table.relative}/{line}")
+    return table._replace(source=row.source, relative=f"{table.relative}/{line}")

@@ -15,11 +15,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, MutableMapping
+from io import StringIO
 from typing import Any
 
 import jinja2
 from jinja2 import Environment, nodes
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
+from jinja2.idtracking import VAR_LOAD_RESOLVE
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -43,7 +46,7 @@ _FENCE_DIGITS = 8
 
 
 class _ParsedLoader(jinja2.FunctionLoader):
-    """Compiles a text from its tree where it has been parsed already."""
+    """Compiles what has been generated already, where it has been."""
 
     def load(
         self,
@@ -53,10 +56,27 @@ class _ParsedLoader(jinja2.FunctionLoader):
     ) -> jinja2.Template:
         assert isinstance(environment, Sandbox)
         text, file, is_current = self.get_source(environment, name)
-        code = environment.compile(environment.parsed.pop(text, text), name, file)
+        python = environment.generated.pop(name, None)
+        if python is None:
+            python = environment.compile(text, name, file, raw=True)
+        code = compile(python, file or "<template>", "exec")
         return jinja2.Template.from_code(
             environment, code, {} if globals is None else globals, is_current
         )
+
+
+class _NameCollector(CodeGenerator):
+    """Generates the code of a template, and notes what names it takes from outside."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401 - handed on as they are
+        super().__init__(*arguments, **settings)
+        self.names: set[str] = set()
+
+    def enter_frame(self, frame: Frame) -> None:
+        super().enter_frame(frame)
+        for action, name in frame.symbols.loads.values():
+            if action == VAR_LOAD_RESOLVE and name not in self.environment.globals:
+                self.names.add(name)
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -78,8 +98,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
         kept = {name: self.filters[name] for name in _FILTERS}
         self.filters = {**kept, "fence": _apply_fence, "tojson": _dump_json}
         self.globals = {name: self.globals[name] for name in _GLOBALS}
-        self.parsed: dict[str, nodes.Template] = {}
-        """Texts that were parsed to look at them, and are not compiled yet."""
+        self.generated: dict[str, str] = {}
+        """The Python source of prompts by name, made to look at them and not compiled yet."""
+
+    def find_undeclared(self, name: str, tree: nodes.Template) -> set[str]:
+        """Return the names that a prompt takes from outside, as `jinja2.meta` does.
+
+        Both find them by generating the code, which is kept here. Raises TemplateSyntaxError for
+        what only shows then.
+        """
+        source = StringIO()
+        generator = _NameCollector(self, name, None, source, optimized=self.optimized)
+        generator.visit(tree)
+        self.generated[name] = source.getvalue()
+        return generator.names
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - Jinja's own signature
         """Refuse products that would not fit in memory; constants are computed at reading."""

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from octavo.diagnostics import Source, suggest
 from octavo.errors import Position, SpecError, UsageError
@@ -50,8 +49,7 @@ class FileOrigin(StrEnum):
     BUILT_IN = "built-in"
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(NamedTuple):
     """A file: the name it was found by, its path for people, its origin, and its text."""
 
     name: str
@@ -65,8 +63,9 @@ class FoundFile:
         return Source(self.path, self.text)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _SearchPlace:
+class _SearchPlace(NamedTuple):
+    """A folder, and where it comes from."""
+
     origin: FileOrigin
     root: Traversable
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import jinja2
-from jinja2 import meta, nodes
+from jinja2 import nodes
 
 from octavo.diagnostics import Source, make_spec_error, suggest
 from octavo.errors import Position, SpecError
@@ -38,7 +38,7 @@ _NAMING = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 _Naming = nodes.Extends | nodes.Include | nodes.Import | nodes.FromImport
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PromptTemplate:
     """A prompt with everything it extends and includes.
 
@@ -59,8 +59,10 @@ class PromptLayer(NamedTuple):
     tree: nodes.Template
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _ParsedPrompt:
+class _ParsedPrompt(NamedTuple):
+    """The tree of a prompt, and of those that it names."""
+
+    name: str
     source: Source
     tree: nodes.Template
     parent: _ParsedPrompt | None
@@ -82,16 +84,16 @@ class _ParsedPrompt:
 
 
 def analyse_prompt(
-    source: Source, sandbox: Sandbox, find: Callable[[str], Source | None]
+    name: str, source: Source, sandbox: Sandbox, find: Callable[[str], Source | None]
 ) -> PromptTemplate:
     """Parse a prompt and all prompts it names.
 
     Raises SpecError for the first thing wrong, at its line in the file that has it.
     """
     try:
-        part = _parse_prompt(source, sandbox, find, ())
+        part = _parse_prompt(name, source, sandbox, find, ())
         blocks = check_blocks([PromptLayer(each.source, each.tree) for each in part.lineage])
-        variables = _find_variables(part)
+        variables = _find_variables(part, sandbox)
     except RecursionError as error:
         message = "the prompt is nested too deeply"
         raise make_spec_error(
@@ -105,13 +107,14 @@ def analyse_prompt(
 
 
 def _parse_prompt(
+    name: str,
     source: Source,
     sandbox: Sandbox,
     find: Callable[[str], Source | None],
     ancestors: tuple[Source, ...],
 ) -> _ParsedPrompt:
     try:
-        tree = sandbox.parsed[source.text] = sandbox.parse(source.text)
+        tree = sandbox.parse(source.text)
     except jinja2.TemplateSyntaxError as error:
         raise _build_syntax_error(source, error) from error
     _check_filters_and_tests(source, tree, sandbox)
@@ -119,12 +122,12 @@ def _parse_prompt(
     included: list[_ParsedPrompt] = []
     imported: list[_ParsedPrompt] = []
     for node in tree.find_all(_NAMING):
-        named = _find_named(source, node, find)
+        named_as, named = _find_named(source, node, find)
         if named in (source, *ancestors):
             message = f"{named.path} names itself"
             hint = 'name the built-in one: "builtin:NAME"'
             raise make_spec_error(source, "prompt-loop", message, node.lineno, hint=hint)
-        part = _parse_prompt(named, sandbox, find, (source, *ancestors))
+        part = _parse_prompt(named_as, named, sandbox, find, (source, *ancestors))
         if isinstance(node, nodes.Extends):
             if node not in tree.body or parent is not None:
                 message = "`extends` stands once, outside of everything else"
@@ -136,7 +139,7 @@ def _parse_prompt(
             included.append(part)
         else:
             imported.append(part)
-    return _ParsedPrompt(source, tree, parent, tuple(included), tuple(imported))
+    return _ParsedPrompt(name, source, tree, parent, tuple(included), tuple(imported))
 
 
 def _build_syntax_error(source: Source, error: jinja2.TemplateSyntaxError) -> SpecError:
@@ -144,7 +147,9 @@ def _build_syntax_error(source: Source, error: jinja2.TemplateSyntaxError) -> Sp
     return make_spec_error(source, "prompt-syntax", message, error.lineno, hint="correct this line")
 
 
-def _find_named(source: Source, node: _Naming, find: Callable[[str], Source | None]) -> Source:
+def _find_named(
+    source: Source, node: _Naming, find: Callable[[str], Source | None]
+) -> tuple[str, Source]:
     name = node.template.value if isinstance(node.template, nodes.Const) else None
     if not isinstance(name, str):
         message = "a prompt names another one by a fixed name"
@@ -154,7 +159,7 @@ def _find_named(source: Source, node: _Naming, find: Callable[[str], Source | No
         message = f"there is no prompt {name!r}"
         hint = "write a name that `octavo show PIPELINE --prompts` prints"
         raise make_spec_error(source, "unknown-prompt", message, node.lineno, word=name, hint=hint)
-    return named
+    return name, named
 
 
 def _check_filters_and_tests(source: Source, tree: nodes.Template, sandbox: Sandbox) -> None:
@@ -168,22 +173,22 @@ def _check_filters_and_tests(source: Source, tree: nodes.Template, sandbox: Sand
                 )
 
 
-def _find_variables(part: _ParsedPrompt) -> dict[str, Position]:
+def _find_variables(part: _ParsedPrompt, sandbox: Sandbox) -> dict[str, Position]:
     """Return the names that a prompt and its parents take from outside."""
     set_outside: set[str] = set()
     for each in part.lineage:
         set_outside |= _find_names_set_outside(each.tree)
     found: dict[str, Position] = {}
     for each in part.lineage:
-        for name, position in _find_own_variables(each).items():
+        for name, position in _find_own_variables(each, sandbox).items():
             if name not in set_outside:
                 found.setdefault(name, position)
     return found
 
 
-def _find_own_variables(part: _ParsedPrompt) -> dict[str, Position]:
+def _find_own_variables(part: _ParsedPrompt, sandbox: Sandbox) -> dict[str, Position]:
     try:
-        names = meta.find_undeclared_variables(part.tree)
+        names = sandbox.find_undeclared(part.name, part.tree)
     except jinja2.TemplateSyntaxError as error:  # what only shows when code is made of it
         raise _build_syntax_error(part.source, error) from error
     found: dict[str, Position] = {}
@@ -193,7 +198,7 @@ def _find_own_variables(part: _ParsedPrompt) -> dict[str, Position]:
     # An included prompt also sees what this one has set, in a loop for example.
     inner = {node.name for node in part.tree.find_all(nodes.Name) if node.ctx == "store"}
     for included in part.included:
-        for name, position in _find_variables(included).items():
+        for name, position in _find_variables(included, sandbox).items():
             if name not in inner:
                 found.setdefault(name, position)
     return found

@@ -83,7 +83,7 @@ class Prompts:
         from octavo.pipeline.prompt_templates import analyse_prompt  # noqa: PLC0415 - imports Jinja
 
         sandbox = self._open_sandbox()
-        template = analyse_prompt(source, sandbox, self._find_source)
+        template = analyse_prompt(name, source, sandbox, self._find_source)
         try:
             compiled = sandbox.get_template(name)
         except (SyntaxError, RecursionError) as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from octavo.diagnostics import Source, shorten, suggest
 from octavo.errors import SpecError, UsageError
@@ -34,8 +34,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """A prompt, schema or condition in a pipeline.
 
     `owner` names the step for errors, `step` is None for the prompt of the whole document, and
@@ -263,8 +262,7 @@ class NoteShape:
     lists: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
 
-@dataclass(frozen=True, slots=True)
-class StepShapes:
+class StepShapes(NamedTuple):
     """The shapes of a step's inputs and of its own replies."""
 
     inputs: NoteShape

@@ -48,7 +48,7 @@ class ParamType(StrEnum):
 class ParamSpec(BaseModel):
     """A parameter as a pipeline declares it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     type: ParamType = Field(default=ParamType.STRING, description="What the value may be.")
     about: str = Field(default="", description="One line for the help.")
@@ -68,7 +68,7 @@ class ParamSpec(BaseModel):
 class WholeSpec(BaseModel):
     """How a document that is one chunk is asked, once."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     prompt: Annotated[PromptRef, PromptMark("text", "headings", "words")] = Field(
         description="The prompt for the whole document."
@@ -82,7 +82,7 @@ class WholeSpec(BaseModel):
 class Head(BaseModel):
     """What a pipeline file says beside its parts: `params`, `whole`, `steps` and `gather`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     octavo: Literal[1] = Field(description="The version of this format: 1.")
     about: str = Field(default="", description="One line that says what the pipeline does.")

@@ -34,7 +34,7 @@ _KIND_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StepDraft:
     """A step as far as it could be read; what could not be read is None and was reported.
 

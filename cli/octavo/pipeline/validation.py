@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -56,8 +55,7 @@ _LIMITS = {
 _TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
-@dataclass(frozen=True, slots=True)
-class OptionOwner:
+class OptionOwner(NamedTuple):
     """What the checked options belong to: a label for errors, the path in the file, and known keys.
 
     `ignored` are keys that are not options of the model, and `also_known` options that exist next

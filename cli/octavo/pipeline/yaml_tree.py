@@ -62,7 +62,7 @@ class YamlReadError(Exception):
         self.context = context or (line, column)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class YamlNode:
     """A value: its 1-based first line, column and last line, and how much it holds."""
 
@@ -78,7 +78,7 @@ class YamlNode:
         raise NotImplementedError
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ScalarNode(YamlNode):
     """A scalar; `style` is the quote or `|` or `>` that it is written with, if any."""
 
@@ -91,7 +91,7 @@ class ScalarNode(YamlNode):
         return self.text if self.style else parse_scalar(self.text)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SequenceNode(YamlNode):
     """A sequence."""
 
@@ -111,7 +111,7 @@ class MappingEntry(NamedTuple):
     value: YamlNode
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class MappingNode(YamlNode):
     """A mapping; its keys are text, whatever they look like."""
 

@@ -49,7 +49,7 @@ class Serve(BaseModel):
     Only `vllm:` models have one. What is not said is the server's own default.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     command: Sequence[str] = ()
     """What starts the server, for a vLLM that is not on the path: `["/opt/vllm/bin/vllm",
@@ -74,7 +74,7 @@ class Serve(BaseModel):
 class Profile(BaseModel):
     """How to reach a model, as `octavo.toml` says under `[profiles.NAME]`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     model: str
     """`BACKEND:NAME`, for example `openai:gpt-5-mini`."""
@@ -113,7 +113,7 @@ class Profile(BaseModel):
     """The same for tokens of prompts and replies together."""
     hedge: float | None = None
     """How many times as long as usual a call may take before a second copy of it is sent."""
-    serve: Serve = Serve()
+    serve: Serve = Serve.model_construct()
     headers: Mapping[str, str] = Field(default_factory=dict[str, str])
     options: Mapping[str, Any] = Field(default_factory=dict[str, Any])
     """Passed through in every request body."""

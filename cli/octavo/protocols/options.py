@@ -33,7 +33,7 @@ __all__ = [
 class PromptText(BaseModel):
     """A prompt written in the pipeline itself: Jinja text for each message."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     system: str | None = None
     user: str

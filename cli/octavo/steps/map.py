@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -59,8 +59,7 @@ class MapOptions(Options):
         return self
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _MapPrompts:
+class _MapPrompts(NamedTuple):
     """The prompt, the schema of its replies where they are records, and how they are checked."""
 
     prompt: PromptLike

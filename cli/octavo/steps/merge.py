@@ -14,8 +14,7 @@ edit changes all that follow.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -83,8 +82,7 @@ class MergeOptions(Options):
         return max(1, round(self.words * self.factor ** (levels - height)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _MergeLevel:
+class _MergeLevel(NamedTuple):
     """What the nodes of a level share: `height` from the leaves, `levels_above` to the root."""
 
     height: int

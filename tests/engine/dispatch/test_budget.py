@@ -10,11 +10,13 @@ from tests.support.kit import Kit, paragraphs
 
 import octavo
 from octavo.backends.scripted.backend import ScriptedBackend
-from octavo.engine.dispatch.budget import Allowance, Budget
-from octavo.engine.dispatch.concurrency import CallPriority, ConcurrencyLimiter
+from octavo.engine.dispatch.allowance import Allowance
+from octavo.engine.dispatch.budget import Budget
+from octavo.engine.dispatch.concurrency import ConcurrencyLimiter
 from octavo.engine.dispatch.embeddings import EmbeddingDispatcher
 from octavo.engine.dispatch.lane import Lane
 from octavo.engine.dispatch.pricing import find_price
+from octavo.engine.dispatch.priority import CallPriority
 from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.store import Journal
 from octavo.errors import BudgetReached, RequestError, UsageError
@@ -187,7 +189,7 @@ def test_embeddings_have_a_price_of_their_own_or_are_refused():
     async def embed(*texts, budget, price):
         lane = Lane(ConcurrencyLimiter(8), journal := Journal(None), RetryPolicy(), budget, price)
         async with asyncio.TaskGroup() as group:
-            embedder = EmbeddingDispatcher(backend, journal, lane, group)
+            embedder = EmbeddingDispatcher(backend, journal, lambda: lane, group)
             batch = embedder.embed(texts, priority=CallPriority(0, 0))
             return await batch.wait_for_vectors()
 

@@ -7,7 +7,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.engine.dispatch.concurrency import CallPriority, CallQueue, WaitingCall
+from octavo.engine.dispatch.call_queue import CallQueue, WaitingCall
+from octavo.engine.dispatch.priority import CallPriority
 from octavo.engine.dispatch.rate_limit import CallCost
 
 

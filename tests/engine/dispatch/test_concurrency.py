@@ -7,7 +7,9 @@ import asyncio
 import pytest
 from tests.support.clock import run_virtually
 
-from octavo.engine.dispatch.concurrency import CallPriority, ConcurrencyLimiter, RunStopped
+from octavo.engine.dispatch.concurrency import ConcurrencyLimiter
+from octavo.engine.dispatch.priority import CallPriority
+from octavo.engine.dispatch.run_limiter import RunStopped
 from octavo.errors import QuotaError
 
 

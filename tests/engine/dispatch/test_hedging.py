@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from tests.support.desk import Desk, Line
 
-from octavo.engine.dispatch.budget import Allowance, Budget
+from octavo.engine.dispatch.allowance import Allowance
+from octavo.engine.dispatch.budget import Budget
 from octavo.engine.dispatch.hedging import Hedger
 from octavo.errors import Outcome
 from octavo.protocols import Transient

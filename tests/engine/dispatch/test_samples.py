@@ -6,7 +6,9 @@ import pytest
 from tests.support.desk import Desk, Line
 
 from octavo.backends.scripted.backend import ScriptedBackend
-from octavo.engine.dispatch.budget import Allowance, Budget, sum_usage
+from octavo.engine.dispatch.allowance import Allowance
+from octavo.engine.dispatch.budget import Budget
+from octavo.engine.dispatch.dispatcher import sum_usage
 from octavo.errors import BudgetReached, CallError, Outcome, RequestError
 from octavo.protocols import Capabilities, Reply, Transient, Usage
 

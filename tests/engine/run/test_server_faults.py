@@ -15,7 +15,7 @@ from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.database import find_journal_path
 from octavo.engine.journal.runs import list_calls
 from octavo.engine.journal.store import Journal
-from octavo.engine.run import execute
+from octavo.engine.run import lanes
 
 MAP = """
 octavo: 1
@@ -31,7 +31,7 @@ ANSWERS = (None, "length", "refusal", "context")
 def impatient(monkeypatch):
     """Wait next to nothing between two attempts."""
     monkeypatch.setattr(
-        execute, "RetryPolicy", partial(RetryPolicy, first_delay=0.001, jitter=lambda: 1.0)
+        lanes, "RetryPolicy", partial(RetryPolicy, first_delay=0.001, jitter=lambda: 1.0)
     )
 
 

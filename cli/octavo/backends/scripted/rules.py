@@ -62,7 +62,9 @@ class Rule(BaseModel):
     that it asks to wait.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, defer_build=True
+    )
 
     match: re.Pattern[str] | None = None
     contains: str | None = None

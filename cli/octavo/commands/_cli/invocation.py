@@ -99,7 +99,7 @@ def load_env_file(path: str) -> None:
             os.environ.setdefault(each.key, each.value)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Invocation:
     """The arguments after the program's name; `generation` and `base` are an earlier run's.
 

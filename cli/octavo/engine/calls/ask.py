@@ -9,15 +9,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from octavo.engine.calls.call import AskedPrompt, Call, CallSender
 from octavo.engine.calls.critical_path import TrackedAwaitable, record_depth
 from octavo.engine.calls.json_reply import read_record_answer
 from octavo.engine.calls.text_reply import read_text_answer
-from octavo.engine.dispatch.concurrency import CallPriority, RunStopped
 from octavo.engine.dispatch.embeddings import split_into_batches
 from octavo.engine.dispatch.in_flight import EmbeddingBatch, TextEmbedder
+from octavo.engine.dispatch.priority import CallPriority
+from octavo.engine.dispatch.run_limiter import RunStopped
 from octavo.engine.journal.ledger import CallRecorder
 from octavo.errors import BudgetReached, Outcome, ReplyError, UsageError
 from octavo.protocols import Answer, Asked, Capabilities, Embedded, JsonSchema, PromptLike
@@ -33,8 +34,7 @@ _EMBEDDING_DIGEST = "0" * 64
 """What stands for a prompt where texts are embedded as they are."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AskedCall:
+class AskedCall(NamedTuple):
     """A call under way; both may be awaited by several readers."""
 
     started: Awaitable[None]
@@ -43,7 +43,7 @@ class AskedCall:
     """Of the first attempt."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Asker:
     """Asks for one step of one document; see protocols.Ask.
 

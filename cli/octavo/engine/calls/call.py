@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from octavo.engine.calls.critical_path import record_depth
 from octavo.engine.calls.json_record import with_schema
-from octavo.engine.dispatch.concurrency import CallPriority
 from octavo.engine.dispatch.in_flight import CallAnswerer, CallSpec, InFlightCall
 from octavo.engine.dispatch.key import compute_key
 from octavo.engine.dispatch.prefix_warmup import PrefixWarmup
+from octavo.engine.dispatch.priority import CallPriority
 from octavo.engine.journal.ledger import CallRecorder
 from octavo.engine.journal.prompts import find_quotes
 from octavo.errors import Outcome
@@ -31,8 +31,7 @@ _MAX_REWORDING_TOKENS = 2
 """Tokens that the lower word target of a second attempt may have more than the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class _VerbatimPrompt:
+class _VerbatimPrompt(NamedTuple):
     """What stands for a prompt where a text is sent as it is."""
 
     name: str
@@ -47,7 +46,7 @@ class _VerbatimPrompt:
 _SCORING = _VerbatimPrompt("(the text)")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AskedPrompt:
     """What a step asks, over all attempts; see protocols.Ask for what its fields mean.
 
@@ -101,7 +100,7 @@ _SHORTER = 0.6
 """The word target of the second attempt, as a share of the first."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class CallSender:
     """Sends the attempts of one step of one document.
 
@@ -204,7 +203,7 @@ def _raise_temperature(temperature: float | None) -> float | None:
     return temperature if temperature is None else max(temperature, 0.7)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Call:
     """An asked prompt under way; its first attempt is sent when it is made.
 

@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from octavo.engine.dispatch.allowance import Allowance
 from octavo.engine.dispatch.pricing import Price
 from octavo.errors import BudgetReached, OctavoError, UsageError
 from octavo.protocols import Request, Transient, Usage
 
-__all__ = ["Allowance", "Budget", "BudgetReservation", "is_maybe_billed", "sum_usage"]
+__all__ = ["Budget", "BudgetReservation", "is_maybe_billed"]
 
 
 _UNANSWERED_KINDS = frozenset({"timeout", "connection"})
 """Faults after which the server may have answered and billed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """The most that a run may send or last: calls, tokens, US dollars, minutes; None for no limit.
-
-    Tokens are those of prompts and replies together. What the journal answers costs nothing.
-    """
-
-    calls: int | None = None
-    tokens: int | None = None
-    cost: float | None = None
-    minutes: float | None = None
-
-    def __bool__(self) -> bool:
-        return any(each is not None for each in (self.calls, self.tokens, self.cost, self.minutes))
-
-
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class BudgetReservation:
     """What was set aside for one attempt of a call."""
 
@@ -45,7 +30,7 @@ class BudgetReservation:
     calls: int = 1
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Budget:
     """Reserves what a call may take at most, so that calls in flight never exceed the allowance.
 
@@ -165,20 +150,3 @@ def is_maybe_billed(error: BaseException | None) -> bool:
     if isinstance(error, Transient):
         return error.kind in _UNANSWERED_KINDS
     return not isinstance(error, OctavoError)
-
-
-def sum_usage(usages: Iterable[Usage]) -> Usage:
-    """Return what several replies took together; None for what one of them does not say."""
-    total = Usage(0, 0, 0, 0)
-    for usage in usages:
-        total = Usage(
-            _add_known(total.prompt, usage.prompt),
-            _add_known(total.completion, usage.completion),
-            _add_known(total.cached, usage.cached),
-            _add_known(total.reasoning, usage.reasoning),
-        )
-    return total
-
-
-def _add_known(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one + other

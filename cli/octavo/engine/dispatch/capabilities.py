@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from octavo.engine.dispatch.circuit_breaker import CircuitBreaker
-from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.store import Journal
 from octavo.engine.report import Watch
 from octavo.protocols import Backend, Capabilities, Profile, Transient
@@ -74,6 +72,11 @@ async def fetch_capabilities(
             watch.notice(f"waiting for the backend: {fault.message}")
 
     if earlier is None:
+        from octavo.engine.dispatch.circuit_breaker import (  # noqa: PLC0415 - for the first contact
+            CircuitBreaker,
+        )
+        from octavo.engine.dispatch.retry import RetryPolicy  # noqa: PLC0415 - for the first contact
+
         found = await RetryPolicy().retry(backend.contact, CircuitBreaker(), report_wait)
     else:
         try:

@@ -17,7 +17,7 @@ _OUTAGE_KINDS = frozenset({"connection", "server"})
 _OUTAGE_FAILURES = 8
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CircuitBreaker:
     """Counts the failures of one server and model that mean an outage.
 

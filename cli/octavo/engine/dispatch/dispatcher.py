@@ -8,32 +8,32 @@ about leaves no text there, and nobody needs to hold a text for longer than its 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from octavo.engine.dispatch.budget import sum_usage
-from octavo.engine.dispatch.concurrency import CallPriority
 from octavo.engine.dispatch.in_flight import CallSpec, EmbeddingBatch, InFlightCall, TextEmbedder
 from octavo.engine.dispatch.key import can_join_samples, compute_prompt_key
-from octavo.engine.dispatch.lane import Lane
+from octavo.engine.dispatch.priority import CallPriority
 from octavo.engine.journal.store import Journal
-from octavo.protocols import Backend, Reply, Request, Sampling
+from octavo.protocols import Backend, Reply, Request, Sampling, Usage
 
 if TYPE_CHECKING:
     from octavo.engine.dispatch.hedging import Hedger
+    from octavo.engine.dispatch.lane import Lane
 
-__all__ = ["Dispatcher"]
+__all__ = ["Dispatcher", "sum_usage"]
 
 
 _Calls = Sequence[tuple[InFlightCall, CallSpec]]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Dispatcher:
     """Answers from the journal, else from the backend; see CallAnswerer.
 
+    `open_lane` returns the lane, the same one each time; it is called when the first call is sent.
     `require_fit` is called before a request is sent and raises FitError when it cannot. With
     `hedger`, a call that is overdue gets a second copy; the first reply wins and the other copy is
     cancelled. With `retry_failed`, a stored reply that proves to be of no use is asked for again.
@@ -41,7 +41,7 @@ class Dispatcher:
 
     backend: Backend
     journal: Journal
-    lane: Lane
+    open_lane: Callable[[], Lane]
     group: asyncio.TaskGroup
     require_fit: Callable[[Request], None]
     embedder: TextEmbedder | None = None
@@ -92,7 +92,7 @@ class Dispatcher:
         alike = self._joined_samples.pop(name)
         if len(alike) > 1:
             try:
-                replies = await self.lane.retry(partial(self._send_samples, sampling, alike))
+                replies = await self.open_lane().retry(partial(self._send_samples, sampling, alike))
             except asyncio.CancelledError:
                 for call, spec in alike:
                     self._resolve_call(call, spec, None)
@@ -115,7 +115,7 @@ class Dispatcher:
         if self.hedger is not None:
             send = partial(self.hedger.send_hedged, send, spec.request.max_tokens)
         try:
-            reply = await self.lane.retry(send)
+            reply = await self.open_lane().retry(send)
         except asyncio.CancelledError:
             self._resolve_call(call, spec, None)
             raise
@@ -140,7 +140,7 @@ class Dispatcher:
     async def _send_samples(self, sampling: Sampling, alike: _Calls) -> Sequence[Reply]:
         """Send samples of one prompt together; return the durable replies, of the first ones."""
         _, first = alike[0]
-        async with self.lane.slot(
+        async with self.open_lane().slot(
             first.request, first.priority, samples=len(alike), prefix=first.prefix
         ) as slot:
             for call, _ in alike:
@@ -163,7 +163,7 @@ class Dispatcher:
         is_copy = self.hedger is not None and on_sent is None
         # A second copy takes the next place: it frees the one that the first copy holds.
         priority = spec.priority._replace(document=-1) if is_copy else spec.priority
-        async with self.lane.slot(
+        async with self.open_lane().slot(
             spec.request, priority, prefix=spec.prefix, is_copy=is_copy
         ) as slot:
             call.mark_sent()
@@ -180,3 +180,20 @@ class Dispatcher:
 
 def _ignore_token() -> None:
     """Ignore a first token: it is not known which sample it belongs to."""
+
+
+def sum_usage(usages: Iterable[Usage]) -> Usage:
+    """Return what several replies took together; None for what one of them does not say."""
+    total = Usage(0, 0, 0, 0)
+    for usage in usages:
+        total = Usage(
+            _add_known(total.prompt, usage.prompt),
+            _add_known(total.completion, usage.completion),
+            _add_known(total.cached, usage.cached),
+            _add_known(total.reasoning, usage.reasoning),
+        )
+    return total
+
+
+def _add_known(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-from octavo.engine.dispatch.concurrency import CallPriority
 from octavo.engine.dispatch.in_flight import EmbeddingBatch
-from octavo.engine.dispatch.lane import Lane
+from octavo.engine.dispatch.priority import CallPriority
 from octavo.engine.journal.store import Journal
 from octavo.engine.journal.vectors import compute_vector_key, find_vector, keep_vectors
 from octavo.errors import BackendError
 from octavo.protocols import Embedding, Message, Request
 from octavo.text.vectors import Vector
+
+if TYPE_CHECKING:
+    from octavo.engine.dispatch.lane import Lane
 
 __all__ = ["EmbeddingDispatcher", "split_into_batches"]
 
@@ -36,7 +39,7 @@ def split_into_batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
         yield texts[start:]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EmbeddingDispatcher:
     """Embeds by the journal, else by the backend, in a lane of its own.
 
@@ -45,7 +48,7 @@ class EmbeddingDispatcher:
 
     embedding: Embedding
     journal: Journal
-    lane: Lane
+    open_lane: Callable[[], Lane]
     group: asyncio.TaskGroup
 
     def __post_init__(self) -> None:
@@ -75,7 +78,7 @@ class EmbeddingDispatcher:
     ) -> None:
         futures = [self._in_flight[key] for key in missing]
         try:
-            vectors = await self.lane.retry(partial(self._send, batch, missing, priority))
+            vectors = await self.open_lane().retry(partial(self._send, batch, missing, priority))
         except asyncio.CancelledError:
             for future in futures:
                 future.cancel()
@@ -95,7 +98,7 @@ class EmbeddingDispatcher:
         self, batch: EmbeddingBatch, missing: dict[bytes, str], priority: CallPriority
     ) -> Sequence[Vector]:
         request = Request(tuple(Message("user", text) for text in missing.values()), 0)
-        async with self.lane.slot(request, priority) as slot:
+        async with self.open_lane().slot(request, priority) as slot:
             batch.sent += 1
             embedded = await self.embedding.embed(tuple(missing.values()))
             slot.answered(embedded.usage, embedded.limits)

@@ -10,9 +10,9 @@ import asyncio
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from octavo.engine.dispatch.concurrency import CallPriority
+from octavo.engine.dispatch.priority import CallPriority
 from octavo.engine.journal.prompts import PackedPrompt, pack
 from octavo.protocols import Reply, Request, Usage
 from octavo.text.document import Document
@@ -27,8 +27,7 @@ _PREFIX_CHARACTERS = 2_000
 """Characters that tell whether two prompts begin alike, for a server's prefix cache."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CallSpec:
+class CallSpec(NamedTuple):
     """One attempt of a call: what is sent, when, and what the journal stores with it.
 
     It is sent once `after`, whose prompt begins as this one does, has started or ended. The prompt
@@ -139,7 +138,7 @@ class InFlightCall:
         return await asyncio.shield(self.reply)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EmbeddingBatch:
     """Texts being embedded: known already, waiting, or sent.
 

@@ -10,8 +10,9 @@ from typing import Self, TypeVar
 
 from octavo.engine.dispatch.budget import Budget, BudgetReservation, is_maybe_billed
 from octavo.engine.dispatch.circuit_breaker import CircuitBreaker
-from octavo.engine.dispatch.concurrency import CallPriority, ConcurrencyLimiter
+from octavo.engine.dispatch.concurrency import ConcurrencyLimiter
 from octavo.engine.dispatch.pricing import Price
+from octavo.engine.dispatch.priority import CallPriority
 from octavo.engine.dispatch.rate_limit import Reservation
 from octavo.engine.dispatch.retry import RetryPolicy
 from octavo.engine.journal.store import Journal
@@ -26,7 +27,7 @@ _RUN_ENDING = (BackendError, BudgetReached, JournalError)
 """What ends the whole run."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Lane:
     """Sends to one server and model.
 
@@ -80,7 +81,7 @@ class Lane:
             self.limiter.rate_limiter.pause_for(delay)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Slot:
     """One attempt: it waits for its turn, and holds its place while the block runs.
 

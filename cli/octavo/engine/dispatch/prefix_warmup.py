@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from octavo.engine.dispatch.in_flight import InFlightCall
 from octavo.protocols import Message
@@ -17,8 +18,7 @@ from octavo.protocols import Message
 __all__ = ["PrefixWarmup"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _WarmupCall:
+class _WarmupCall(NamedTuple):
     """A call in flight, and the hash of the first half of its prompt, in characters."""
 
     call: InFlightCall
@@ -26,7 +26,7 @@ class _WarmupCall:
     digest: bytes
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PrefixWarmup:
     """The leading calls of one document."""
 

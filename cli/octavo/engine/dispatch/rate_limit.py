@@ -69,7 +69,7 @@ class Reservation(NamedTuple):
     spent: CallCost
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class _Bucket:
     """One limit: `credit` was left at the time `updated_at`, `rate` flows back a second.
 
@@ -114,7 +114,7 @@ class _Bucket:
         return max(missing / self.rate, 0.001)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RateLimiter:
     """The limits of one server: those that the user states, and those that replies tell.
 

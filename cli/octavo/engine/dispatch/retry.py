@@ -18,7 +18,7 @@ __all__ = ["RetryPolicy"]
 Sent = TypeVar("Sent")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RetryPolicy:
     """Retry budgets for each call and for the run.
 

@@ -23,7 +23,7 @@ from octavo.text.quote import to_row_id
 __all__ = ["CallRecorder", "Ledger", "RunningTotals"]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RunningTotals:
     """Sums over calls: of a document, or of a run."""
 
@@ -104,7 +104,7 @@ def _add_known(total: int | None, more: int | None) -> int | None:
     return total if more is None else (total or 0) + more
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CallRecorder:
     """Enters the calls of one step of one document.
 

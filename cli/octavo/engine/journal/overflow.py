@@ -40,7 +40,7 @@ OverflowRecord = tuple[str, tuple[Any, ...]]
 """The name of a statement, and its values."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SavedRecords:
     """What an overflow file has: records, each with its line, and lines that are none."""
 

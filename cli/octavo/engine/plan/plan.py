@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from octavo.engine.dispatch.capabilities import cached_capabilities
-from octavo.engine.dispatch.concurrency import DEFAULT_PARALLEL
 from octavo.engine.dispatch.pricing import Price
+from octavo.engine.dispatch.run_limiter import DEFAULT_PARALLEL
 from octavo.engine.journal.history import History, SendReason, TypicalCalls, find_typical_calls
 from octavo.engine.journal.ledger import Ledger
 from octavo.engine.plan.predict import PlanLedger, PredictedAnswers, SecondAttempts, StepTally
@@ -18,13 +18,12 @@ from octavo.engine.run.gather import GatheredDocument, GatherRun
 from octavo.engine.run.job import (
     Job,
     JobSession,
-    find_chat_price,
-    find_embedding_price,
     open_job_backend,
     open_job_embedding,
     open_journal,
 )
 from octavo.engine.run.pipeline import WHOLE, DocumentRun
+from octavo.engine.run.prices import find_chat_price, find_embedding_price
 from octavo.engine.run.primary_error import primary_error
 from octavo.engine.run.run_context import RunContext
 from octavo.errors import InputError, ReplyError

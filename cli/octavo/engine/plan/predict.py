@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from octavo.engine.calls.critical_path import get_depth
-from octavo.engine.dispatch.concurrency import CallPriority
 from octavo.engine.dispatch.in_flight import CallSpec, EmbeddingBatch, InFlightCall
 from octavo.engine.dispatch.key import can_join_samples, compute_prompt_key
 from octavo.engine.dispatch.pricing import Price
+from octavo.engine.dispatch.priority import CallPriority
 from octavo.engine.journal.history import CallSite, History, SendReason
 from octavo.engine.journal.ledger import Ledger
 from octavo.engine.journal.store import Journal

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from typing import TYPE_CHECKING
 
-from octavo.engine.dispatch.budget import Budget
 from octavo.engine.dispatch.capabilities import fetch_capabilities
-from octavo.engine.dispatch.concurrency import RunLimiter
-from octavo.engine.dispatch.retry import RetryPolicy
+from octavo.engine.dispatch.run_limiter import RunLimiter
 from octavo.engine.journal.ledger import Ledger
 from octavo.engine.journal.run_entry import begin_run, finish_run
 from octavo.engine.report import Report, Sink, Watch
@@ -19,14 +18,15 @@ from octavo.engine.run.job import (
     open_job_backend,
     open_job_embedding,
     open_journal,
-    require_chat_price,
 )
 from octavo.engine.run.runtime import reduce_garbage_collection
 from octavo.engine.run.stream import DocumentStream
-from octavo.protocols import Starting
+from octavo.protocols import Backend, Starting
 
 if TYPE_CHECKING:
     from octavo.engine.dispatch.hedging import Hedger
+    from octavo.engine.dispatch.pricing import Price
+    from octavo.engine.run.lanes import Lanes
 
 __all__ = ["execute"]
 
@@ -44,7 +44,7 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
             open_job_backend(job, watch) as backend,
             open_job_embedding(job, backend, watch) as embedding,
         ):
-            price = require_chat_price(job, backend) if job.allowance.cost is not None else None
+            price = _require_price(job, backend)
             known = await fetch_capabilities(backend, job.profile, journal, watch)
             opened = JobSession(job, journal, backend, known, embedding)
             limit = RunLimiter(opened.parallel)
@@ -56,28 +56,33 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
             watch.run_started(str(number))
             ledger = Ledger(journal, number)
             engine = opened.build_context(ledger, watch)
-            budget = Budget(
-                job.allowance, lambda request: engine.counts.count_prompt_once(request.messages)
-            )
-            policy = RetryPolicy(
-                sleep=lambda seconds: limit.pause(min(seconds, budget.seconds_left))
-            )
-            lane = opened.build_lane(limit, policy, budget if job.allowance else None, price)
-            if isinstance(backend, Starting) and not (job.jobs or job.profile.parallel):
-                backend.capacity = lane.limiter.raise_to
+
+            @cache
+            def open_lanes() -> Lanes:
+                from octavo.engine.run import lanes  # noqa: PLC0415 - only when something is sent
+
+                return lanes.open_lanes(
+                    opened,
+                    limit,
+                    lambda request: engine.counts.count_prompt_once(request.messages),
+                    price,
+                )
+
+            if job.allowance:
+                open_lanes()  # its minutes begin
             stream = DocumentStream(
                 engine=engine,
                 backend=backend,
                 pipeline=job.effective_pipeline,
                 params=job.params,
                 limiter=limit,
-                lane=lane,
+                open_lanes=open_lanes,
                 sink=sink,
                 hedger=_build_hedger(job),
                 keep_going=job.keep_going,
                 retry_failed=job.retry,
                 min_coverage=1.0 if job.allow_partial is None else job.allow_partial,
-                embedding=opened.open_embedding(lane),
+                embedding=embedding,
                 measured=job.measured,
                 give_up=backend.give_up if isinstance(backend, Starting) else None,
             )
@@ -104,6 +109,15 @@ async def execute(job: Job, *, watch: Watch, sink: Sink) -> Report:
                 )
                 finish_run(journal, number, status, report)
     return report
+
+
+def _require_price(job: Job, backend: Backend) -> Price | None:
+    """Return the price of the model that replies, where a run limits its cost."""
+    if job.allowance.cost is None:
+        return None
+    from octavo.engine.run.prices import require_chat_price  # noqa: PLC0415 - rarely wanted
+
+    return require_chat_price(job, backend)
 
 
 def _build_hedger(job: Job) -> Hedger | None:

@@ -6,17 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from octavo.engine.dispatch.budget import Allowance, Budget
-from octavo.engine.dispatch.circuit_breaker import CircuitBreaker
-from octavo.engine.dispatch.concurrency import (
-    DEFAULT_PARALLEL,
-    ConcurrencyLimiter,
-    RunLimiter,
-)
-from octavo.engine.dispatch.lane import Lane
-from octavo.engine.dispatch.pricing import Price, find_price
-from octavo.engine.dispatch.rate_limit import RateLimiter
-from octavo.engine.dispatch.retry import RetryPolicy
+from octavo.engine.dispatch.allowance import Allowance
 from octavo.engine.journal.database import find_journal_path
 from octavo.engine.journal.ledger import Ledger
 from octavo.engine.journal.run_entry import find_fresh_generation
@@ -27,7 +17,7 @@ from octavo.engine.run.run_context import RunContext
 from octavo.errors import InputError, UsageError
 from octavo.pipeline.registry import Registry
 from octavo.pipeline.spec import Pipeline
-from octavo.protocols import Backend, Capabilities, Embedding, Fetching, Profile, Served, Starting
+from octavo.protocols import Backend, Capabilities, Embedding, Fetching, Profile, Starting
 from octavo.text.document import Document
 from octavo.tokens.choose import find_tokenizer
 from octavo.tokens.choose import get_counter as counter_named
@@ -35,7 +25,7 @@ from octavo.tokens.choose import get_counter as counter_named
 __all__ = ["Job"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Job:
     """Everything that a run needs to know.
 
@@ -87,32 +77,6 @@ def open_journal(job: Job, watch: Watch) -> Journal:
     return journal
 
 
-def find_chat_price(job: Job, backend: Backend) -> Price | None:
-    return find_price(job.profile, backend.place if isinstance(backend, Served) else None)
-
-
-def require_chat_price(job: Job, backend: Backend) -> Price:
-    price = find_chat_price(job, backend)
-    if price is None:
-        raise UsageError(
-            f"--max-cost: the price of {job.profile.model} is not known",
-            hint="set price_in and price_out, in dollars per million tokens, in its profile",
-        )
-    return price
-
-
-def find_embedding_price(job: Job, embedding: Embedding | None) -> Price | None:
-    profile, named = job.profile, job.profile.embeddings
-    if isinstance(named, Profile):
-        profile = named
-    elif named is not None:
-        kind, _, _ = profile.model.partition(":")
-        # What the profile says of prices is said of the model that replies.
-        changes = {"model": f"{kind}:{named}", "price_in": None, "price_out": None}
-        profile = profile.model_copy(update=changes)
-    return find_price(profile, embedding.place if isinstance(embedding, Served) else None)
-
-
 @asynccontextmanager
 async def open_job_backend(job: Job, watch: Watch) -> AsyncGenerator[Backend]:
     if job.backend is not None:
@@ -154,7 +118,7 @@ async def _open_backend(job: Job, profile: Profile, watch: Watch) -> AsyncGenera
         await backend.close()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class JobSession:
     """A job's journal, backend and what is known of it."""
 
@@ -185,48 +149,6 @@ class JobSession:
     def parallel(self) -> int | None:
         """How many calls may be in flight, where the user or the backend says so."""
         return self.job.jobs or self.known.parallel
-
-    def build_lane(
-        self, limiter: RunLimiter, policy: RetryPolicy, budget: Budget | None, price: Price | None
-    ) -> Lane:
-        """Return the lane of the model that replies."""
-        chat = _build_limiter(limiter, self.parallel, self.job.profile)
-        return Lane(chat, self.journal, policy, budget, price)
-
-    def open_embedding(self, chat: Lane) -> tuple[Embedding, Lane] | None:
-        """Return what embeds, if anything does, with a lane of its own.
-
-        What the profile says of rate limits is said of the model that replies.
-        """
-        if self.embedding is None:
-            return None
-        named = self.job.profile.embeddings
-        profile = named if isinstance(named, Profile) else None
-        size = self.job.jobs or (profile.parallel if profile else self.known.parallel)
-        limits_cost = self.job.allowance.cost is not None
-        lane = replace(
-            chat,
-            limiter=_build_limiter(chat.limiter.run, size, profile),
-            price=find_embedding_price(self.job, self.embedding) if limits_cost else None,
-            breaker=CircuitBreaker(),
-        )
-        return self.embedding, lane
-
-
-def _build_limiter(
-    run: RunLimiter, size: int | None, profile: Profile | None
-) -> ConcurrencyLimiter:
-    """Return the limiter of a model; `profile` states its rate limits."""
-    stated: dict[str, float] = {}
-    if profile is not None:
-        limits = {"requests": profile.requests_per_minute, "tokens": profile.tokens_per_minute}
-        stated = {kind: limit for kind, limit in limits.items() if limit is not None}
-    return ConcurrencyLimiter(
-        size or DEFAULT_PARALLEL,
-        adaptive=size is None,
-        rate_limiter=RateLimiter(stated),
-        run=run,
-    )
 
 
 def name_model(backend: Backend) -> str:

@@ -44,7 +44,7 @@ WHOLE = "whole"
 """What the plan and the ledger call a document's only call, in place of a step's name."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class PipelineRun:
     """Steps under way.
 
@@ -201,7 +201,7 @@ GivenNotes = Sequence[tuple[PendingNote, Note]]
 """The notes that the steps gave, and their slots."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class DocumentRun:
     """A document under way.
 

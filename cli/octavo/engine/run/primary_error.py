@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from octavo.engine.dispatch.concurrency import RunStopped
+from octavo.engine.dispatch.run_limiter import RunStopped
 from octavo.errors import BackendError, BudgetReached, OctavoError
 
 __all__ = ["primary_error"]

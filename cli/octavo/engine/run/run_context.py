@@ -16,7 +16,7 @@ from octavo.protocols import Capabilities, Counter, Request
 __all__ = ["RunContext"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class RunContext:
     """The journal, the tokenizer, the model's name and window, and who watches.
 

@@ -42,7 +42,7 @@ _TABLE_VERSION = 2
 """The form of chunk tables in the journal."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class StepContext:
     """See protocols.Work."""
 

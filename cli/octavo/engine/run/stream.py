@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from octavo.engine.dispatch.concurrency import RunLimiter, RunStopped
 from octavo.engine.dispatch.dispatcher import Dispatcher
 from octavo.engine.dispatch.embeddings import EmbeddingDispatcher
-from octavo.engine.dispatch.lane import Lane
+from octavo.engine.dispatch.run_limiter import RunLimiter, RunStopped
 from octavo.engine.report import Result, Sink
 from octavo.engine.run.pipeline import DocumentRun
 from octavo.engine.run.primary_error import primary_error
@@ -24,6 +23,7 @@ from octavo.text.quote import to_row_id
 if TYPE_CHECKING:
     from octavo.engine.dispatch.hedging import Hedger
     from octavo.engine.run.gather import GatheredDocument, GatherRun
+    from octavo.engine.run.lanes import Lanes
 
 __all__ = ["DocumentStream"]
 
@@ -31,7 +31,7 @@ __all__ = ["DocumentStream"]
 _RunInput = Document | InputError
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DocumentStream:
     """Reads inputs one at a time, folds several documents at once, gives results in input order.
 
@@ -46,15 +46,15 @@ class DocumentStream:
     pipeline: Pipeline
     params: Mapping[str, object]
     limiter: RunLimiter
-    lane: Lane
+    open_lanes: Callable[[], Lanes]
+    """Returns the lanes, the same ones each time."""
     sink: Sink
     hedger: Hedger | None = None
     keep_going: bool = False
     min_coverage: float = 1.0
     retry_failed: bool = False
     partial: int = 0
-    embedding: tuple[Embedding, Lane] | None = None
-    """What embeds, and the lane in which it is sent to."""
+    embedding: Embedding | None = None
     measured: bool = False
     give_up: Callable[[], None] | None = None
     """Tells a backend that nothing will be sent any more."""
@@ -90,12 +90,13 @@ class DocumentStream:
         async with asyncio.TaskGroup() as calls:
             journal, embedder = self.engine.journal, None
             if self.embedding is not None:
-                embedding, lane = self.embedding
-                embedder = EmbeddingDispatcher(embedding, journal, lane, calls)
+                embedder = EmbeddingDispatcher(
+                    self.embedding, journal, lambda: self.open_lanes().embedding, calls
+                )
             dispatcher = Dispatcher(
                 self.backend,
                 journal,
-                self.lane,
+                lambda: self.open_lanes().chat,
                 calls,
                 self.engine.require_fit,
                 embedder,

@@ -16,7 +16,7 @@ from octavo.commands._cli.invocation import Invocation
 from octavo.config.run_options import RUN_OPTIONS, DeclaredOption, ResultFormat, RunOptions
 
 if TYPE_CHECKING:
-    from octavo.engine.dispatch.budget import Allowance
+    from octavo.engine.dispatch.allowance import Allowance
     from octavo.pipeline.spec import Pipeline
 
 __all__ = [
@@ -41,7 +41,7 @@ CONTEXT_PARAMETER = Parameter("context", Parameter.KEYWORD_ONLY, annotation=type
 """Where Typer puts the context of a command."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RunRequest:
     """What a command line asks for: a pipeline, all values given for its parameters, options."""
 
@@ -53,7 +53,7 @@ class RunRequest:
     @property
     def allowance(self) -> Allowance:
         """What the run may spend."""
-        from octavo.engine.dispatch.budget import Allowance  # noqa: PLC0415 - completion needs none
+        from octavo.engine.dispatch.allowance import Allowance  # noqa: PLC0415 - completion needs none
 
         asked = self.options
         return Allowance(asked.max_calls, asked.max_tokens, asked.max_cost, asked.max_minutes)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from octavo.commands._cli.options.run_options import FORMATS_BY_SUFFIX
 from octavo.commands._cli.output.findings_format import format_findings
@@ -37,8 +37,7 @@ _SPOOL_BYTES = 1 << 23
 """Bytes of rows held in memory before they go to a temporary file."""
 
 
-@dataclass(frozen=True, slots=True)
-class FormattedResult:
+class FormattedResult(NamedTuple):
     """What is written of one document, and the suffix of a file that holds it alone."""
 
     text: str
@@ -57,7 +56,7 @@ class ResultFormatter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FrontMatter:
     """YAML front matter of a text result: its source and what made it.
 

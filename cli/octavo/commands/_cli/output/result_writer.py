@@ -9,8 +9,7 @@ import asyncio
 import math
 import sys
 from collections.abc import Awaitable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from octavo.commands._cli.error_report import describe
 from octavo.commands._cli.output.destinations import Destination, StandardOutput
@@ -132,8 +131,9 @@ _MAX_SUMMARY_ROWS = 40
 """Rows of the table; of a larger batch, those come first that are not as they should be."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _SummaryRow:
+class _SummaryRow(NamedTuple):
+    """What the table says of one document."""
+
     source: str
     status: str
     calls: int
