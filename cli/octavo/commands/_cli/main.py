@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import io
 import os
 import sys
@@ -63,7 +62,7 @@ def _run_invocation(invocation: Invocation) -> int:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command line of this process, and end it; `octavo.__main__` calls this."""
     if isinstance(stdout := cast("object", sys.stdout), io.TextIOWrapper):
         # The same bytes whatever the locale.
         stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
@@ -75,8 +74,6 @@ def main() -> None:
         if print_completions(instruction):
             sys.exit(0)
         get_command(app)(prog_name="octavo")  # the scripts are Typer's
-    # Collecting garbage while modules are imported took an eighth of a run that is all cached.
-    gc.set_threshold(100_000, 50, 50)
     _exit_process(run_command_line(sys.argv[1:]))
 
 
