@@ -6,8 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from octavo.protocols import Finish, JsonSchema, Message, Reply
 from octavo.text.encoding import replace_surrogates
@@ -25,10 +24,6 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 class InvalidRecord(ValueError):  # noqa: N818 - a property of a reply
     """A reply is not a record that fits the schema; the message says where."""
-
-
-class _SchemaValidator(Protocol):
-    def iter_errors(self, instance: object) -> Sequence[Any]: ...
 
 
 def with_schema(messages: Sequence[Message], schema: JsonSchema) -> tuple[Message, ...]:
@@ -108,8 +103,17 @@ def validate_record(value: object, schema: JsonSchema) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise InvalidRecord(f"it is a JSON {type(value).__name__} and not an object")
     record = cast("Mapping[str, Any]", value)
-    validator = _build_validator(json.dumps(schema, sort_keys=True))
-    errors = sorted(validator.iter_errors(record), key=lambda error: list(map(str, error.path)))
+    from octavo.pipeline.schema_validator import (  # noqa: PLC0415 - only for records
+        UncheckableValue,
+        build_validator,
+    )
+
+    validator = build_validator(json.dumps(schema, sort_keys=True))
+    try:
+        found = validator.list_errors(record)
+    except UncheckableValue as error:
+        raise InvalidRecord(f"it cannot be checked: {error}") from error
+    errors = sorted(found, key=lambda error: list(map(str, error.path)))
     if errors:
         places = "; ".join(f"{error.json_path}: {error.message[:200]}" for error in errors[:3])
         raise InvalidRecord(f"it does not fit the schema at {places}")
@@ -119,11 +123,3 @@ def validate_record(value: object, schema: JsonSchema) -> Mapping[str, Any]:
         # Python reads NaN and 1e999; no schema excludes them, nothing sorts them, no JSON has them.
         raise InvalidRecord("it holds a number that is not finite") from error
     return record
-
-
-@lru_cache(maxsize=32)
-def _build_validator(schema: str) -> _SchemaValidator:
-    from jsonschema.validators import validator_for  # noqa: PLC0415 - only for records
-
-    parsed: Any = json.loads(schema)
-    return cast("_SchemaValidator", validator_for(parsed)(parsed))
