@@ -51,7 +51,7 @@ def decode_json(raw: bytes, endpoint: Endpoint) -> Any:  # noqa: ANN401 - JSON
         text = raw.decode("utf-8", "replace")
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, cast
 
 from octavo.protocols import Finish, JsonSchema, Message, Reply
@@ -18,6 +19,12 @@ _REQUEST_WITH_SCHEMA = (
     "Reply with one JSON object and nothing else: no code fence, no comment, no text around it."
     " It must fit this JSON Schema:\n{schema}"
 )
+
+_MAX_DEPTH = 100
+"""How deeply a record may be nested: what is made of it goes through it level by level."""
+
+_MAX_BITS = 1023
+"""Larger numbers are none of JSON's readers elsewhere, who have floating point."""
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -103,6 +110,9 @@ def validate_record(value: object, schema: JsonSchema) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise InvalidRecord(f"it is a JSON {type(value).__name__} and not an object")
     record = cast("Mapping[str, Any]", value)
+    levels = list(_iterate_levels(record))
+    if len(levels) > _MAX_DEPTH:
+        raise InvalidRecord("it is nested too deeply")
     from octavo.pipeline.schema_validator import (  # noqa: PLC0415 - only for records
         UncheckableValue,
         build_validator,
@@ -122,4 +132,22 @@ def validate_record(value: object, schema: JsonSchema) -> Mapping[str, Any]:
     except ValueError as error:
         # Python reads NaN and 1e999; no schema excludes them, nothing sorts them, no JSON has them.
         raise InvalidRecord("it holds a number that is not finite") from error
+    if any(isinstance(each, int) and each.bit_length() > _MAX_BITS for each in chain(*levels)):
+        raise InvalidRecord("it holds a number that is out of range")
     return record
+
+
+def _iterate_levels(record: object) -> Iterator[list[object]]:
+    """Yield what stands at each depth of a value, up to one more than is taken."""
+    level = [record]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [inner for each in level for inner in _list_members(each)]
+        if not level:
+            return
+        yield level
+
+
+def _list_members(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
