@@ -180,3 +180,27 @@ def test_a_record_inside_the_schema_of_a_reply_keeps_its_references(stranger, re
     done = stranger(record, json.dumps(reply), command=command)
     assert (done.code, done.err.count("error")) == (0, 0)
     assert "Ishmael" in done.out
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"type": "array", "minItems": 10**9}}},
+        {
+            "properties": {"a": {"$ref": "#/$defs/s0"}},
+            "$defs": {
+                **{
+                    f"s{n}": {
+                        "properties": {f"p{m}": {"$ref": f"#/$defs/s{n + 1}"} for m in range(99)}
+                    }
+                    for n in range(4)
+                },
+                "s4": {},
+            },
+        },
+    ],
+)
+def test_a_plan_of_a_schema_that_asks_for_any_number_of_values_ends(stranger, schema):
+    started = time.process_time()
+    assert stranger(schema, command=("plan", *RUN[1:])).code in {0, 1}
+    assert time.process_time() - started < 10

@@ -521,6 +521,13 @@ def _decode_reply(row: list[Any]) -> Reply:
     text, finish, usage, model, reasoning, logprobs = row
     if model is not None and not isinstance(model, str):
         raise TypeError(model)
+    tokens = orjson.loads(logprobs) if logprobs else ()
+    # A probability that was no number has been stored as null.
+    known = all(
+        number is not None
+        for token in tokens
+        for number in (token["logprob"], *(each[1] for each in token["top"]))
+    )
     return Reply(
         text=inflate(text),
         finish=Finish(finish),
@@ -528,7 +535,7 @@ def _decode_reply(row: list[Any]) -> Reply:
         reasoning=reasoning and inflate(reasoning),
         logprobs=tuple(
             TokenLogprob(token["token"], token["logprob"], tuple(map(tuple, token["top"])))
-            for token in (orjson.loads(logprobs) if logprobs else ())
+            for token in (tokens if known else ())
         ),
         model=model,
     )
