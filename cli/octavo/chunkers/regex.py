@@ -10,10 +10,8 @@ at all: the document is split by structure, with a notice.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from functools import partial
-from math import prod
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -28,6 +26,7 @@ from octavo.protocols.tokens import Counter
 from octavo.text.chunk import Chunk
 from octavo.text.document import Document
 from octavo.text.note import Prediction
+from octavo.text.pattern import compile_pattern
 from octavo.text.span import Span
 
 __all__ = ["CHUNKER", "Regex", "match_pattern"]
@@ -36,8 +35,6 @@ __all__ = ["CHUNKER", "Regex", "match_pattern"]
 _SECONDS = 10.0
 """The longest that a pattern may take over a document."""
 
-_MAX_REPEATS = 10_000
-_COUNTED_REPEAT = re.compile(r"\{(\d+)")
 _CHARACTERS_PER_TOKEN = 6
 """Characters a token that are looked at for the sample: more than text has."""
 
@@ -108,16 +105,9 @@ def match_pattern(pattern: str, text: str) -> list[int]:
 
     Raises ValueError when it is not a valid pattern, or takes too long or too much memory.
     """
-    import regex  # noqa: PLC0415 - few runs need it
-
-    # The library writes counted repeats out, one inside another too, and no time limit ends that.
-    if prod(max(int(times), 1) for times in _COUNTED_REPEAT.findall(pattern)) > _MAX_REPEATS:
-        raise ValueError(f"it repeats more than {_MAX_REPEATS:,} times")
     try:
-        compiled = regex.compile(pattern, regex.MULTILINE)
+        compiled = compile_pattern(pattern, multiline=True)
         found = {match.start() for match in compiled.finditer(text, timeout=_SECONDS)}
-    except regex.error as error:
-        raise ValueError(f"it is no pattern: {error}") from error
     except TimeoutError as error:
         raise ValueError(f"it takes more than {_SECONDS:g} s") from error
     except (MemoryError, OverflowError, RecursionError) as error:

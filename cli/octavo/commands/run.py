@@ -84,7 +84,10 @@ def _run_with_events(request: RunRequest, events: EventLog | None) -> int:
             events.run_facts = _as_run_facts(job)
         front_matter = _build_front_matter(request, job) if options.front_matter else None
         form = open_formatter(
-            kind, alone=isinstance(output, MirroredTree), front_matter=front_matter
+            kind,
+            alone=isinstance(output, MirroredTree),
+            front_matter=front_matter,
+            csv_safe=options.csv_safe,
         )
         delivery = ResultWriter(
             form,

@@ -173,6 +173,13 @@ class RunOptions:
             " document, with its metadata. Else by the ending of -o."
         ),
     ] = None
+    csv_safe: Annotated[
+        bool,
+        Option(
+            "Write a ' before texts in CSV that spreadsheets take for formulas (=, +, -, @, tab,"
+            " CR); else CSV is exact."
+        ),
+    ] = False
     output_format: Annotated[
         FindingsFormat,
         Option("How a review's findings are written: lines, JSON, or GitHub's annotations."),

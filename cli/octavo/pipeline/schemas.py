@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
 from octavo.diagnostics import Source, make_spec_error, shorten, suggest
 from octavo.errors import Position, SpecError
-from octavo.pipeline.lookup import FoundFile, Lookup
+from octavo.pipeline.lookup import BUILTIN_PREFIX, FoundFile, Lookup
 from octavo.protocols.calls import JsonSchema
 
 __all__ = ["Schemas", "list_fields", "list_nested_fields", "parse_schema"]
@@ -25,6 +26,9 @@ _SUBSCHEMA_WORDS: dict[str, type | None] = {
 """The words that hold schemas, and whether in an object, in a list, or one itself."""
 
 _MAX_DEPTH = 40
+
+_TEXT = r'("(?:[^"\\]|\\.)*")'
+_MEMBER = re.compile(rf"{_TEXT}\s*:\s*{_TEXT}?", re.DOTALL)
 
 
 class Schemas:
@@ -93,8 +97,9 @@ def parse_schema(source: Source) -> JsonSchema:
     Raises SpecError at the place where it is not valid.
     """
     schema = _parse_json(source)
-    for word, message, hint in _find_faults(schema, schema, 0):
+    for word, message, hint in _find_faults(schema, 0):
         raise make_spec_error(source, "bad-schema", message, 1, word=word, hint=hint)
+    _require_checkable(source, schema)
     if schema.get("type") != "object":
         message = "the schema of a step's records is one of an object"
         raise make_spec_error(source, "bad-schema", message, 1, hint='add "type": "object"')
@@ -136,7 +141,7 @@ class _DuplicateKey(Exception):  # noqa: N818 - caught in this module
     pass
 
 
-def _find_faults(schema: object, root: JsonSchema, depth: int) -> Iterator[tuple[str, str, str]]:
+def _find_faults(schema: object, depth: int) -> Iterator[tuple[str, str, str]]:
     """Yield a word, a message and a hint for what no JSON Schema may say."""
     if isinstance(schema, bool):
         return
@@ -144,7 +149,7 @@ def _find_faults(schema: object, root: JsonSchema, depth: int) -> Iterator[tuple
         yield "", "a schema inside this one is no object", "write an object"
         return
     node = cast("dict[str, Any]", schema)
-    yield from _find_own_faults(node, root)
+    yield from _find_own_faults(node)
     for key in sorted(node.keys() & _SUBSCHEMA_WORDS.keys()):
         form = _SUBSCHEMA_WORDS[key]
         inner: Any = node[key]
@@ -154,10 +159,10 @@ def _find_faults(schema: object, root: JsonSchema, depth: int) -> Iterator[tuple
             continue
         schemas: list[Any] = list(inner.values()) if form is dict else inner if form else [inner]
         for each in schemas:
-            yield from _find_faults(each, root, depth + 1)
+            yield from _find_faults(each, depth + 1)
 
 
-def _find_own_faults(node: dict[str, Any], root: JsonSchema) -> Iterator[tuple[str, str, str]]:
+def _find_own_faults(node: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     types = node.get("type", [])
     for each in cast("list[Any]", types) if isinstance(types, list) else [types]:
         if each not in _TYPES:
@@ -176,20 +181,26 @@ def _find_own_faults(node: dict[str, Any], root: JsonSchema) -> Iterator[tuple[s
                 yield word, message, suggest(word, names)
     if "enum" in node and not (isinstance(node["enum"], list) and node["enum"]):
         yield "enum", "'enum' must be a list of values", "write a list"
-    reference = node.get("$ref")
-    if reference is not None and not _is_resolvable(reference, root):
-        word = str(reference)
-        message = f"nothing in this file is at {shorten(word)!r}"
-        yield word.rpartition("/")[2], message, "write a reference such as #/$defs/NAME"
 
 
-def _is_resolvable(reference: object, root: JsonSchema) -> bool:
-    if not isinstance(reference, str) or not reference.startswith("#"):
-        return False
-    at: Any = root
-    for step in reference[1:].strip("/").split("/") if len(reference) > 1 else ():
-        name = step.replace("~1", "/").replace("~0", "~")
-        if not isinstance(at, dict) or name not in at:
-            return False
-        at = cast("dict[str, Any]", at)[name]
-    return True
+def _require_checkable(source: Source, schema: JsonSchema) -> None:
+    """Raise SpecError, at the keyword, for what keeps a schema from checking records."""
+    # Importing the validator takes a tenth of a second, and ours are known to be good.
+    if source.path.startswith(BUILTIN_PREFIX):
+        return
+    from octavo.pipeline.schema_checks import find_schema_faults  # noqa: PLC0415 - see above
+
+    for fault in find_schema_faults(schema):
+        position = source.locate_offset(_find_member(source.text, fault.keyword, fault.value))
+        raise SpecError(fault.message, code="bad-schema", position=position, hint=fault.hint)
+
+
+def _find_member(text: str, keyword: str, value: str | None) -> int:
+    """Return where a keyword stands in JSON, or its value where that is given; else 0."""
+    for match in _MEMBER.finditer(text):
+        if json.loads(match[1]) == keyword:
+            if value is None:
+                return match.start(1)
+            if match[2] is not None and json.loads(match[2]) == value:
+                return match.start(2)
+    return 0

@@ -20,15 +20,11 @@ def test_a_usage_out_of_range_is_unknown(count):
     assert (reply.text, reply.usage) == ("Noon.", Usage())
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [("-Infinity", -9999.0), ("NaN", -9999.0), ('"-0.5"', 0.0), ("[7]", 0.0), ("{}", 0.0)],
-)
-def test_an_odd_log_probability_loses_no_reply(value, expected):
+@pytest.mark.parametrize("value", ["-Infinity", "NaN", '"-0.5"', "[7]", "{}"])
+def test_an_odd_log_probability_is_unknown_and_loses_no_reply(value):
     body = '{"choices": [{"message": {"content": "Noon."}, "logprobs": {"content": [%s]}}]}'
     token = f'{{"token": "Noon", "logprob": {value}, "top_logprobs": [{{"logprob": {value}}}]}}'
     raw = (body % token).encode()
     with serving(answer=chat(lambda _: Answer(body=raw))) as server:
         reply = send(server.url, replace(REQUEST, logprobs=1))
-    assert reply.text == "Noon."
-    assert reply.logprobs[0].logprob == expected
+    assert (reply.text, reply.logprobs) == ("Noon.", ())

@@ -104,6 +104,7 @@ def test_bodies_come_back_as_they_went(value):
         (b"<html>", "<html>"),
         (b"", ""),
         (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"[" * 200_000, "[" * 200_000),
     ],
 )
 def test_bodies_that_are_no_strict_json(raw, value):

@@ -73,6 +73,16 @@ def test_a_reply_that_no_text_can_be_is_made_one(tmp_path):
         assert stored == Reply("well \ufffd", reasoning="\ufffd hm")
 
 
+@pytest.mark.parametrize(
+    "token", [TokenLogprob("a", float("nan")), TokenLogprob("a", -1.0, (("b", float("-inf")),))]
+)
+def test_log_probabilities_that_were_no_numbers_are_unknown(tmp_path, token):
+    with Journal(tmp_path / "j") as journal:
+        keep(journal, request(), Reply("a", logprobs=(token,)))
+    with Journal(tmp_path / "j") as journal:
+        assert find(journal, request()) == Reply("a")
+
+
 def test_a_defect_while_writing_ends_the_call_that_waits_for_it(tmp_path):
 
     async def store():

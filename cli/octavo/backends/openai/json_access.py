@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["as_count", "as_list", "as_logprob", "as_object", "as_text", "get_first_object"]
+__all__ = ["as_count", "as_list", "as_number", "as_object", "as_text", "get_first_object"]
 
 
-_MAX_COUNT = 2**53
-"""Tokens from which a number is none that a server counted."""
-
-_IMPOSSIBLE = -9999.0
-"""The log probability that OpenAI's server tells of a token that cannot come."""
+_MAX_COUNT = 10**12
+"""More tokens than any call has; sums of such numbers still fit a database."""
 
 
 def as_object(value: object) -> Mapping[str, Any]:
@@ -35,15 +33,18 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def as_count(value: object) -> int | None:
-    """Return a number of tokens, or None for anything else, out of range or infinite as well."""
+def as_number(value: object) -> float | None:
+    """Return a finite number, or None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value) if 0 <= value < _MAX_COUNT else None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
-def as_logprob(value: object) -> float:
-    """Return a log probability, a finite one for what is out of range, or 0 for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return 0.0
-    return float(value) if abs(value) < -_IMPOSSIBLE else _IMPOSSIBLE
+def as_count(value: object) -> int | None:
+    """Return a number of tokens, or None for anything else, and for more than there can be."""
+    number = as_number(value)
+    return int(number) if number is not None and 0 <= number <= _MAX_COUNT else None

@@ -9,7 +9,7 @@ from typing import Any
 from octavo.backends.openai.json_access import (
     as_count,
     as_list,
-    as_logprob,
+    as_number,
     as_object,
     as_text,
     get_first_object,
@@ -55,6 +55,8 @@ _MAX_TOKEN_GAP = 8
 
 _REASONING_PARTS = {"thinking", "reasoning", "reasoning_text"}
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
+_MAX_LOGPROB = 0.01
+"""A logarithm of a probability is at most 0, but for rounding."""
 
 
 def parse_reply(body: Mapping[str, Any]) -> Reply:
@@ -156,18 +158,24 @@ def _parse_usage(usage: Mapping[str, Any]) -> Usage:
 
 
 def _parse_logprobs(logprobs: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
-    tokens = (as_object(each) for each in as_list(logprobs.get("content")))
-    return tuple(
-        TokenLogprob(
-            token=as_text(token.get("token")),
-            logprob=as_logprob(token.get("logprob")),
-            top=tuple(
-                (as_text(other.get("token")), as_logprob(other.get("logprob")))
-                for other in map(as_object, as_list(token.get("top_logprobs")))
-            ),
+    """Return the log probabilities of a reply's tokens; none where one of them is unknown."""
+    tokens: list[TokenLogprob] = []
+    for token in map(as_object, as_list(logprobs.get("content"))):
+        logprob = _as_logprob(token.get("logprob"))
+        if logprob is None:
+            return ()
+        top = (
+            (as_text(other.get("token")), _as_logprob(other.get("logprob")))
+            for other in map(as_object, as_list(token.get("top_logprobs")))
         )
-        for token in tokens
-    )
+        known = tuple((text, each) for text, each in top if each is not None)
+        tokens.append(TokenLogprob(as_text(token.get("token")), logprob, known))
+    return tuple(tokens)
+
+
+def _as_logprob(value: object) -> float | None:
+    number = as_number(value)
+    return number if number is not None and number <= _MAX_LOGPROB else None
 
 
 def parse_echoed_logprobs(
@@ -179,8 +187,8 @@ def parse_echoed_logprobs(
     are not in it, and pieces of characters.
     """
     found = as_object(get_first_object(body.get("choices")).get("logprobs"))
-    tokens: list[TokenLogprob] = []
     logprobs = as_list(found.get("token_logprobs"))
+    tokens: list[TokenLogprob] = []
     position = 0
     for index, value in enumerate(as_list(found.get("tokens"))):
         token = as_text(value)
@@ -193,9 +201,9 @@ def parse_echoed_logprobs(
             break  # the model's own continuation
         else:
             position = found_at + len(token)
-        logprob = logprobs[index] if index < len(logprobs) else None
-        if position > start and isinstance(logprob, (int, float)):
-            tokens.append(TokenLogprob(token, float(logprob)))
+        logprob = _as_logprob(logprobs[index]) if index < len(logprobs) else None
+        if position > start and logprob is not None:
+            tokens.append(TokenLogprob(token, logprob))
     return tuple(tokens)
 
 
@@ -278,9 +286,10 @@ def parse_embeddings(body: Mapping[str, Any], texts: int) -> Embedded:
     found: dict[int, Vector] = {}
     for position, each in enumerate(map(as_object, as_list(body.get("data")))):
         index = as_count(each.get("index"))
-        numbers = as_list(each.get("embedding"))
-        if numbers and all(isinstance(number, (int, float)) for number in numbers):
-            found[position if index is None else index] = to_vector(numbers)
+        numbers = [as_number(number) for number in as_list(each.get("embedding"))]
+        known = [number for number in numbers if number is not None]
+        if known and len(known) == len(numbers):
+            found[position if index is None else index] = to_vector(known)
     if found.keys() != set(range(texts)):
         raise Transient(f"the server sent {len(found)} vectors for {texts} texts", kind="server")
     usage = Usage(prompt=as_count(as_object(body.get("usage")).get("prompt_tokens")))

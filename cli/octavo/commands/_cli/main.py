@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextvars import copy_context
-from typing import NoReturn, cast
+from typing import BinaryIO, NoReturn, cast
 
 import typer
 from typer.core import TyperGroup
@@ -18,6 +18,7 @@ from typer.main import get_command
 from octavo.commands._cli.app import app
 from octavo.commands._cli.error_report import flush_output, report, report_missing_command
 from octavo.commands._cli.invocation import Invocation, bind_defaults
+from octavo.commands._cli.terminal import TerminalOutput
 from octavo.errors import UsageError
 
 __all__ = ["main", "run_command_line"]
@@ -66,6 +67,14 @@ def main() -> None:
     if isinstance(stdout := cast("object", sys.stdout), io.TextIOWrapper):
         # The same bytes whatever the locale.
         stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
+        if stdout.isatty():  # a document or a model may have written what goes there
+            sys.stdout = io.TextIOWrapper(
+                cast("BinaryIO", TerminalOutput(sys.stdout.buffer)),
+                encoding="utf-8",
+                errors="replace",
+                newline="\n",
+                line_buffering=True,
+            )
     if instruction := os.environ.get("_OCTAVO_COMPLETE"):
         from octavo.commands._cli.completion import (  # noqa: PLC0415 - only for the shell
             print_completions,

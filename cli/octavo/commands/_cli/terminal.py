@@ -8,21 +8,29 @@ back.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 __all__ = [
+    "TerminalOutput",
     "align_columns",
     "clean",
     "clean_line",
+    "disarm_commands",
     "encode",
     "format_duration",
     "format_megabytes",
     "is_drawable",
+    "make_visible",
     "pluralize",
     "print_stderr",
     "redact",
@@ -37,7 +45,23 @@ def clean(text: str) -> str:
 
     Paths, models and servers may hold any character; none may steer the user's terminal.
     """
-    return re.sub(_CONTROL_CHARACTERS, _escape, redact(text))
+    return _escape_unbalanced(re.sub(_CONTROL_CHARACTERS, _escape, redact(text)))
+
+
+def make_visible(text: str) -> str:
+    """Return the text as a terminal may show it: what would steer it is written as escapes."""
+    return _escape_unbalanced(re.sub(rf"(?!\r\n)(?:{_CONTROL_CHARACTERS})", _escape, text))
+
+
+def disarm_commands(text: str) -> str:
+    """Return lines that no CI runner takes for its commands, whatever a document says."""
+    if "::" not in text:
+        return text
+    lines = text.split("\n")
+    return "\n".join(
+        " " + line.replace("::", ": :") if line.lstrip().startswith("::") else line
+        for line in lines
+    )
 
 
 def clean_line(name: str) -> str:
@@ -50,12 +74,76 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+_BIDI_CONTROLS = "[\u202a-\u202e\u2066-\u2069]"
+_ISOLATES = "\u2066\u2067\u2068"
+_POP_EMBEDDING, _POP_ISOLATE = "\u202c", "\u2069"
+
+
+def _escape_unbalanced(text: str) -> str:
+    """Return a text in which no change of direction reaches past the end of what opened it."""
+    if re.search(_BIDI_CONTROLS, text) is None:
+        return text
+    return "\n".join(map(_escape_unbalanced_in_line, text.split("\n")))
+
+
+def _escape_unbalanced_in_line(line: str) -> str:
+    unclosed: list[re.Match[str]] = []
+    unbalanced: set[int] = set()
+    for mark in re.finditer(_BIDI_CONTROLS, line):
+        if mark[0] == _POP_ISOLATE and any(each[0] in _ISOLATES for each in unclosed):
+            while unclosed[-1][0] not in _ISOLATES:
+                unbalanced.add(unclosed.pop().start())
+            unclosed.pop()
+        elif mark[0] == _POP_EMBEDDING and unclosed and unclosed[-1][0] not in _ISOLATES:
+            unclosed.pop()
+        elif mark[0] in {_POP_EMBEDDING, _POP_ISOLATE}:
+            unbalanced.add(mark.start())
+        else:
+            unclosed.append(mark)
+    unbalanced.update(mark.start() for mark in unclosed)
+    return re.sub(
+        _BIDI_CONTROLS,
+        lambda mark: _escape(mark) if mark.start() in unbalanced else mark[0],
+        line,
+    )
+
+
+class TerminalOutput(io.BufferedIOBase):
+    """Bytes on their way to a terminal; what would steer it is made visible."""
+
+    def __init__(self, terminal: BinaryIO) -> None:
+        self._terminal = terminal
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write text in UTF-8, visibly."""
+        plain = bytes(data)
+        self._terminal.write(make_visible(self._decoder.decode(plain)).encode("utf-8", "replace"))
+        return len(plain)
+
+    def flush(self) -> None:
+        """Flush the terminal."""
+        self._terminal.flush()
+
+    def fileno(self) -> int:
+        """Return the terminal's descriptor."""
+        return self._terminal.fileno()
+
+    def isatty(self) -> bool:
+        """Return True."""
+        return True
+
+
 def print_stderr(text: str, stream: TextIO | None = None) -> None:
     """Write one line, or several, to standard error; a closed one is no reason to fail."""
     stream = stream or cast("TextIO | None", sys.stderr)
     if stream is None:  # started with standard error closed
         return
-    line = clean(text) + "\n"
+    line = disarm_commands(clean(text)) + "\n"
     with contextlib.suppress(OSError, ValueError):
         encoding = stream.encoding or "utf-8"
         stream.write(line.encode(encoding, "backslashreplace").decode(encoding))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any, Protocol, cast
+from itertools import chain
+from typing import Any, cast
 
 from octavo.protocols import Finish, JsonSchema, Message, Reply
 from octavo.text.encoding import replace_surrogates
@@ -20,15 +20,17 @@ _REQUEST_WITH_SCHEMA = (
     " It must fit this JSON Schema:\n{schema}"
 )
 
+_MAX_DEPTH = 100
+"""How deeply a record may be nested: what is made of it goes through it level by level."""
+
+_MAX_BITS = 1023
+"""Larger numbers are none of JSON's readers elsewhere, who have floating point."""
+
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class InvalidRecord(ValueError):  # noqa: N818 - a property of a reply
     """A reply is not a record that fits the schema; the message says where."""
-
-
-class _SchemaValidator(Protocol):
-    def iter_errors(self, instance: object) -> Sequence[Any]: ...
 
 
 def with_schema(messages: Sequence[Message], schema: JsonSchema) -> tuple[Message, ...]:
@@ -108,8 +110,20 @@ def validate_record(value: object, schema: JsonSchema) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise InvalidRecord(f"it is a JSON {type(value).__name__} and not an object")
     record = cast("Mapping[str, Any]", value)
-    validator = _build_validator(json.dumps(schema, sort_keys=True))
-    errors = sorted(validator.iter_errors(record), key=lambda error: list(map(str, error.path)))
+    levels = list(_iterate_levels(record))
+    if len(levels) > _MAX_DEPTH:
+        raise InvalidRecord("it is nested too deeply")
+    from octavo.pipeline.schema_validator import (  # noqa: PLC0415 - only for records
+        UncheckableValue,
+        build_validator,
+    )
+
+    validator = build_validator(json.dumps(schema, sort_keys=True))
+    try:
+        found = validator.list_errors(record)
+    except UncheckableValue as error:
+        raise InvalidRecord(f"it cannot be checked: {error}") from error
+    errors = sorted(found, key=lambda error: list(map(str, error.path)))
     if errors:
         places = "; ".join(f"{error.json_path}: {error.message[:200]}" for error in errors[:3])
         raise InvalidRecord(f"it does not fit the schema at {places}")
@@ -118,12 +132,22 @@ def validate_record(value: object, schema: JsonSchema) -> Mapping[str, Any]:
     except ValueError as error:
         # Python reads NaN and 1e999; no schema excludes them, nothing sorts them, no JSON has them.
         raise InvalidRecord("it holds a number that is not finite") from error
+    if any(isinstance(each, int) and each.bit_length() > _MAX_BITS for each in chain(*levels)):
+        raise InvalidRecord("it holds a number that is out of range")
     return record
 
 
-@lru_cache(maxsize=32)
-def _build_validator(schema: str) -> _SchemaValidator:
-    from jsonschema.validators import validator_for  # noqa: PLC0415 - only for records
+def _iterate_levels(record: object) -> Iterator[list[object]]:
+    """Yield what stands at each depth of a value, up to one more than is taken."""
+    level = [record]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [inner for each in level for inner in _list_members(each)]
+        if not level:
+            return
+        yield level
 
-    parsed: Any = json.loads(schema)
-    return cast("_SchemaValidator", validator_for(parsed)(parsed))
+
+def _list_members(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()

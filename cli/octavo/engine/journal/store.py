@@ -526,6 +526,13 @@ def _decode_reply(row: list[Any]) -> Reply:
     if model is not None and not isinstance(model, str):
         raise TypeError(model)
     finish, _, reason = finish.partition(" ")
+    tokens = orjson.loads(logprobs) if logprobs else ()
+    # A probability that was no number has been stored as null.
+    known = all(
+        number is not None
+        for token in tokens
+        for number in (token["logprob"], *(each[1] for each in token["top"]))
+    )
     return Reply(
         text=inflate(text),
         finish=Finish(finish),
@@ -533,7 +540,7 @@ def _decode_reply(row: list[Any]) -> Reply:
         reasoning=reasoning and inflate(reasoning),
         logprobs=tuple(
             TokenLogprob(token["token"], token["logprob"], tuple(map(tuple, token["top"])))
-            for token in (orjson.loads(logprobs) if logprobs else ())
+            for token in (tokens if known else ())
         ),
         model=model,
         finish_reason=reason or None,

@@ -231,6 +231,8 @@ class PredictedAnswers:
 
 
 _MAX_DEPTH = 8
+_MAX_VALUES = 10_000
+"""Values in an example: a schema of a few lines can ask for any number of them."""
 
 
 def build_example(schema: JsonSchema, *, words: int, mark: str = "word") -> object:
@@ -239,7 +241,7 @@ def build_example(schema: JsonSchema, *, words: int, mark: str = "word") -> obje
     Its strings share about `words` words and begin with `mark`. Formats and patterns are not
     followed: nothing but a plan reads it.
     """
-    return _ExampleBuilder(schema, mark).build(schema, words, 0)
+    return _ExampleBuilder(schema, mark).build(schema, words, 0, _MAX_VALUES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,33 +249,38 @@ class _ExampleBuilder:
     root: JsonSchema
     mark: str
 
-    def build(self, schema: object, words: int, depth: int) -> object:
+    def build(self, schema: object, words: int, depth: int, room: int) -> object:
         node: Mapping[str, Any] = {}
         if isinstance(schema, Mapping):
             node = cast("Mapping[str, Any]", schema)
-        if depth > _MAX_DEPTH:
+        if depth > _MAX_DEPTH or room < 1:
             return None
         if "const" in node:
             return node["const"]
         if node.get("enum"):
             return node["enum"][0]
         if "$ref" in node:
-            return self.build(self._resolve_reference(node["$ref"]), words, depth + 1)
+            return self.build(self._resolve_reference(node["$ref"]), words, depth + 1, room)
         for choice in ("anyOf", "oneOf", "allOf"):
             if node.get(choice):
-                return self.build(node[choice][0], words, depth + 1)
-        return self._build_of_type(node, words, depth)
+                return self.build(node[choice][0], words, depth + 1, room)
+        return self._build_of_type(node, words, depth, room)
 
-    def _build_of_type(self, node: Mapping[str, Any], words: int, depth: int) -> object:
+    def _build_of_type(self, node: Mapping[str, Any], words: int, depth: int, room: int) -> object:
         kind = node.get("type", "object" if "properties" in node else "string")
         match cast("list[str]", kind)[0] if isinstance(kind, list) else kind:
             case "object":
                 fields: Mapping[str, object] = node.get("properties", {})
-                share = max(1, words // max(1, len(fields)))
-                return {name: self.build(each, share, depth + 1) for name, each in fields.items()}
+                if len(fields) > room:
+                    fields = {}
+                count = max(1, len(fields))
+                share, room = max(1, words // count), room // count
+                return {
+                    name: self.build(each, share, depth + 1, room) for name, each in fields.items()
+                }
             case "array":
-                count = max(1, node.get("minItems", 1))
-                return [self.build(node.get("items"), words, depth + 1)] * count
+                count = min(room, max(1, int(node.get("minItems", 1))))
+                return [self.build(node.get("items"), words, depth + 1, room // count)] * count
             case "integer" | "number":
                 return node.get("minimum", 0)
             case "boolean":

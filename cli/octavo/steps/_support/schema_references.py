@@ -11,16 +11,18 @@ __all__ = ["rebase_references"]
 def rebase_references(schema: object, place: str) -> object:
     """Return a schema for a place in another one: its references, which count from the root, too.
 
-    `place` is a reference itself, such as `#/$defs/record`.
+    `place` is a reference itself, such as `#/$defs/record`. References to anchors hold anywhere,
+    and in a schema with an `$id` of its own they count from there.
     """
     if isinstance(schema, list):
         return [rebase_references(each, place) for each in cast("list[object]", schema)]
-    if not isinstance(schema, Mapping):
-        return schema
+    if not isinstance(schema, Mapping) or isinstance(schema.get("$id"), str):  # pyright: ignore[reportUnknownMemberType] - JSON
+        return cast("object", schema)
     moved: dict[str, object] = {}
     for key, value in cast("Mapping[str, object]", schema).items():
-        if key == "$ref" and isinstance(value, str) and value.startswith("#"):
-            moved[key] = place + value[1:]
+        is_pointer = isinstance(value, str) and (value == "#" or value.startswith("#/"))
+        if is_pointer and key in {"$ref", "$dynamicRef", "$recursiveRef"}:
+            moved["$ref" if key == "$recursiveRef" else key] = place + str(value)[1:]
         else:
             moved[key] = rebase_references(value, place)
     return moved

@@ -38,10 +38,12 @@ def parse_examples(given: JsonText, reply: JsonSchema) -> tuple[ExtractionExampl
 
 @lru_cache(maxsize=8)
 def _parse_checked(text: str, path: str, reply: str) -> tuple[ExtractionExample, ...]:
-    from jsonschema.validators import validator_for  # noqa: PLC0415 - only for records
+    from octavo.pipeline.schema_validator import (  # noqa: PLC0415 - only for records
+        UncheckableValue,
+        build_validator,
+    )
 
-    schema: Any = json.loads(reply)
-    validator: Any = validator_for(schema)(schema)
+    validator = build_validator(reply)
     listed: object = json.loads(text)
     if not isinstance(listed, list) or not listed:
         raise UsageError(f"{path}: examples are a list", hint=_FORMAT_HINT)
@@ -56,7 +58,11 @@ def _parse_checked(text: str, path: str, reply: str) -> tuple[ExtractionExample,
         if unknown := sorted(example.keys() - {"text", "records"}):
             raise UsageError(f"{where} has {unknown[0]!r}, which means nothing", hint=_FORMAT_HINT)
         record: dict[str, Any] = {"records": example.get("records")}
-        for error in sorted(validator.iter_errors(record), key=lambda e: list(map(str, e.path))):
+        try:
+            errors = validator.list_errors(record)
+        except UncheckableValue as error:
+            raise UsageError(f"{where} cannot be checked: {error}", hint=_FORMAT_HINT) from error
+        for error in sorted(errors, key=lambda e: list(map(str, e.path))):
             place = _describe_path(error.path)
             raise UsageError(
                 f"{where}{place} does not fit the schema: {error.message[:200]}", hint=_FORMAT_HINT

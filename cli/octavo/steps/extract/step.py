@@ -11,6 +11,7 @@ is that of a list of records, each after the words that it is taken from.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, cast
 
@@ -195,8 +196,8 @@ def list_schema(record: JsonSchema) -> JsonSchema:
     """Return the schema of a list of records, each behind the words that it is taken from."""
     item: JsonSchema = record
     beside: dict[str, Any] = {}
-    if '"$ref"' in json.dumps(record):
-        # A reference counts from the root, where the record no longer is.
+    # A reference counts from the root, where the record no longer is.
+    if re.search(r'"\$(ref|dynamicRef|recursiveRef)"', json.dumps(record)):
         place = "#/$defs/record"
         item, beside = {"$ref": place}, {"$defs": {"record": rebase_references(record, place)}}
     quoted = {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Protocol, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from octavo.text.pattern import BadPattern, search_pattern
 
 __all__ = ["collect_value_types", "find_misfit", "find_subschema", "measure_depth"]
 
@@ -17,15 +17,12 @@ _CHOICES = ("anyOf", "oneOf", "allOf")
 _MAX_STEPS = 16
 """How many references and choices may stand between two keys of a path."""
 
+_PATTERN_SECONDS = 1.0
+
 _COMPLETENESS_KEYWORDS = frozenset(
     {"contains", "dependentRequired", "minItems", "minProperties", "required"}
 )
 """What a value may still lack: a memory is filled piece by piece."""
-
-
-class _SubschemaValidator(Protocol):
-    def evolve(self, *, schema: _Schema) -> _SubschemaValidator: ...
-    def iter_errors(self, instance: object) -> Iterable[Any]: ...
 
 
 def find_subschema(schema: _Schema, path: Sequence[str]) -> _Schema | None:
@@ -46,8 +43,16 @@ def find_misfit(schema: _Schema, subschema: _Schema, value: object) -> str | Non
 
     What is only missing (required fields, a least number of items) is not wrong: it may follow.
     """
-    validator = _build_validator(json.dumps(schema, sort_keys=True)).evolve(schema=subschema)
-    for error in validator.iter_errors(value):
+    from octavo.pipeline.schema_validator import (  # noqa: PLC0415 - only for records
+        UncheckableValue,
+        build_validator,
+    )
+
+    try:
+        errors = build_validator(json.dumps(schema, sort_keys=True)).list_errors(value, subschema)
+    except UncheckableValue as error:
+        return f"it cannot be checked: {error}"
+    for error in errors:
         if error.validator not in _COMPLETENESS_KEYWORDS:
             return str(error.message)[:200]
     return None
@@ -60,7 +65,7 @@ def collect_value_types(schema: _Schema) -> dict[str, frozenset[str]]:
     The type of a value that may be anything is `any`.
     """
     found: dict[str, set[str]] = {}
-    for node, inside in _iter_subschemas(schema, schema, frozenset()):
+    for node, inside in _iter_subschemas(schema, schema, set()):
         is_open = (
             not _read_types(node) and "$ref" not in node and not any(c in node for c in _CHOICES)
         )
@@ -112,7 +117,7 @@ def _find_own_subschema(node: _Schema, key: str) -> _Schema | None:
     if key in fields:
         return _as_schema(fields[key])
     for pattern, each in node.get("patternProperties", {}).items():
-        if re.search(pattern, key):
+        if _matches(pattern, key):
             return _as_schema(each)
     if "additionalProperties" in node:
         return _as_schema(node["additionalProperties"])
@@ -123,6 +128,13 @@ def _find_own_subschema(node: _Schema, key: str) -> _Schema | None:
         return _as_schema(first[number] if number < len(first) else node.get("items", True))
     free = "object" in types and not fields and "patternProperties" not in node
     return {} if free else None
+
+
+def _matches(pattern: str, key: str) -> bool:
+    try:
+        return search_pattern(pattern, key, _PATTERN_SECONDS)
+    except BadPattern:
+        return False
 
 
 def _as_schema(schema: object) -> _Schema | None:
@@ -158,12 +170,12 @@ def _read_types(node: _Schema) -> tuple[str, ...]:
 
 
 def _iter_subschemas(
-    root: _Schema, node: _Schema, seen: frozenset[int]
+    root: _Schema, node: _Schema, seen: set[int]
 ) -> Iterator[tuple[_Schema, _Schema]]:
     """Yield every schema below one, and the schema of its items."""
-    if id(node) in seen or len(seen) > 2 * _MAX_STEPS:
+    if id(node) in seen:
         return
-    seen |= {id(node)}
+    seen.add(id(node))
     inner: list[object] = [
         *node.get("properties", {}).values(),
         *node.get("patternProperties", {}).values(),
@@ -177,11 +189,3 @@ def _iter_subschemas(
         if (schema := _as_schema(each)) is not None:
             yield schema, _as_schema(schema.get("items", True)) or {}
             yield from _iter_subschemas(root, schema, seen)
-
-
-@lru_cache(maxsize=8)
-def _build_validator(schema: str) -> _SubschemaValidator:
-    from jsonschema.validators import validator_for  # noqa: PLC0415 - only for records
-
-    parsed: Any = json.loads(schema)
-    return cast("_SubschemaValidator", validator_for(parsed)(parsed))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from octavo.commands._cli.terminal import clean
+from octavo.commands._cli.terminal import clean, clean_line, disarm_commands
 from octavo.config.run_options import FindingsFormat
 from octavo.errors import RunFailed
 from octavo.text.finding import Finding, Severity
@@ -30,7 +30,8 @@ def format_findings(findings: Sequence[Finding], form: FindingsFormat) -> str:
     """Return all findings; JSON is an array, also of none."""
     match form:
         case FindingsFormat.TEXT:
-            return "".join(f"{line}\n" for each in findings for line in _format_finding(each))
+            lines = (line for each in findings for line in _format_finding(each))
+            return "".join(f"{disarm_commands(line)}\n" for line in lines)
         case FindingsFormat.JSON:
             rows = [asdict(each) for each in findings]
             return json.dumps(rows, ensure_ascii=False, indent=2) + "\n"
@@ -81,11 +82,11 @@ def _format_annotations(findings: Sequence[Finding]) -> Iterator[str]:
         for finding in findings:
             left[finding.severity] += 1
             if left[finding.severity] > _MAX_ANNOTATIONS:
-                yield from (_disarm_command(line) for line in _format_finding(finding))
+                yield from map(disarm_commands, _format_finding(finding))
 
 
 def _format_annotation(finding: Finding) -> str:
-    named = [f"file={_escape_property(finding.path)}"]
+    named = [f"file={_escape_property(clean_line(finding.path))}"]
     if finding.line:
         named += [f"line={finding.line}", f"col={finding.column}"]
     named.append(f"title={_escape_property(f'octavo: {finding.rule}')}")
@@ -104,11 +105,6 @@ def _escape(text: str) -> str:
 
 def _escape_property(text: str) -> str:
     return _escape(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _disarm_command(line: str) -> str:
-    """Return a line that a runner does not take for a command, whatever a document says."""
-    return " " + line.replace("::", ": :") if line.lstrip().startswith("::") else line
 
 
 def _format_table(findings: Sequence[Finding], title: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What results are written as: text, JSON, JSON Lines or CSV.
 
-The bytes of a result are the same on a terminal, in a pipe and in a file.
+The bytes of a result are the same in a pipe and in a file; on a terminal, what would steer it is
+made visible.
 """
 
 from __future__ import annotations
@@ -138,8 +139,9 @@ class CsvFormatter:
     each document has a file of its own.
     """
 
-    def __init__(self, *, alone: bool = False) -> None:
+    def __init__(self, *, alone: bool = False, safe: bool = False) -> None:
         self._alone = alone
+        self._safe = safe
         self._columns: dict[str, None] = {}
         self._rows = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, "w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
 
@@ -147,7 +149,7 @@ class CsvFormatter:
         del run
         row = _flatten_row(as_row(result))
         if self._alone:
-            return FormattedResult("".join(_format_rows(row, [row])), ".csv")
+            return FormattedResult("".join(_format_rows(row, [row], safe=self._safe)), ".csv")
         self._columns.update(dict.fromkeys(row))
         self._rows.write(json.dumps(row) + "\n")
         return None
@@ -155,7 +157,8 @@ class CsvFormatter:
     def format_rest(self) -> Iterator[str]:
         if self._columns:
             self._rows.seek(0)
-            yield from _format_rows(self._columns, map(json.loads, self._rows))
+            rows = map(json.loads, self._rows)
+            yield from _format_rows(self._columns, rows, safe=self._safe)
         self._rows.close()
 
 
@@ -165,7 +168,11 @@ def choose_result_format(given: ResultFormat | None, target: str | None) -> Resu
 
 
 def open_formatter(
-    kind: ResultFormat, *, alone: bool, front_matter: FrontMatter | None = None
+    kind: ResultFormat,
+    *,
+    alone: bool,
+    front_matter: FrontMatter | None = None,
+    csv_safe: bool = False,
 ) -> ResultFormatter:
     """Return the form; `alone` says that each document has a file of its own."""
     match kind:
@@ -176,7 +183,7 @@ def open_formatter(
         case ResultFormat.JSONL:
             return JsonlFormatter()
         case ResultFormat.CSV:
-            return CsvFormatter(alone=alone)
+            return CsvFormatter(alone=alone, safe=csv_safe)
 
 
 def _flatten_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,23 +197,31 @@ def _flatten_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _format_rows(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _format_rows(
+    columns: Iterable[str], rows: Iterable[Mapping[str, Any]], *, safe: bool
+) -> Iterator[str]:
     columns = list(columns)
-    yield _format_row(columns)
+    yield _format_row([_disarm_formula(name) if safe else name for name in columns])
     for row in rows:
-        yield _format_row([_format_cell(row.get(name)) for name in columns])
+        yield _format_row([_format_cell(row.get(name), safe=safe) for name in columns])
 
 
 def _format_row(cells: list[str]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
-    return buffer.getvalue()
+    # Only what ends its lines does the library quote, and a reader takes either for an end.
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _format_cell(value: object) -> str:
+def _format_cell(value: object, *, safe: bool) -> str:
     if value is None or isinstance(value, str):
-        return value or ""
+        return _disarm_formula(value or "") if safe else value or ""
     return json.dumps(value, ensure_ascii=False)
+
+
+def _disarm_formula(text: str) -> str:
+    """Return a text that spreadsheets take for one."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def as_text(result: Result) -> str:

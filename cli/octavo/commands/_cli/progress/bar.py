@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from octavo.commands._cli.progress.display import ProgressCounts
-from octavo.commands._cli.terminal import clean, clean_line, format_megabytes
+from octavo.commands._cli.terminal import clean, clean_line, disarm_commands, format_megabytes
 from octavo.engine.report import Result
 from octavo.errors import Outcome
 from octavo.text.note import Note
@@ -146,7 +146,7 @@ class BarDisplay:
         )
 
     def write_line(self, text: str) -> None:
-        self._progress.console.print(clean(text), soft_wrap=True, style="")
+        self._progress.console.print(disarm_commands(clean(text)), soft_wrap=True, style="")
 
     def refresh(self) -> None:
         """Update the bar once a tick instead of once a call, since there may be many calls."""
