@@ -9,6 +9,7 @@ from tests.support.kit import Kit, fenced
 
 from octavo.errors import FitError, Outcome, SpecError, UsageError
 from octavo.protocols import Finish, Reply
+from octavo.steps.extract.step import list_schema
 
 SCHEMA = {
     "type": "object",
@@ -379,3 +380,18 @@ def test_the_plan_bounds_the_calls_and_refuses_what_does_not_fit(tmp_path):
     assert plan.depth == 2
     with pytest.raises(FitError):
         kit_of(tmp_path, window=1500).plan(TEXT, params={"schema": SCHEMA})
+
+
+def test_references_follow_a_schema_into_a_list_and_values_stay():
+    value = {"$ref": "#/x"}
+    record = {
+        "type": "object",
+        "properties": {
+            "const": {"$ref": "#/$defs/name"},
+            "kind": {"const": value, "default": value, "enum": [value]},
+        },
+        "$defs": {"name": {"type": "string"}},
+    }
+    moved = list_schema(record)["$defs"]["record"]
+    assert moved["properties"]["const"] == {"$ref": "#/$defs/record/$defs/name"}
+    assert moved["properties"]["kind"] == record["properties"]["kind"]
