@@ -48,7 +48,7 @@ def problems(path: Path) -> list[str]:
 def test_without_configuration_the_embedded_model_is_used_and_said_so(project):
     choice = resolve_model(None, cwd=project, env={"OPENAI_API_KEY": KEY})
     assert (choice.name, choice.backend, choice.model) == (EMBEDDED_MODEL, "llama", "smollm2")
-    assert choice.is_embedded
+    assert choice.origin == ""
     assert len(choice.notices) == 1
     assert EMBEDDED_MODEL in choice.notices[0]
 
@@ -59,7 +59,7 @@ def test_a_model_on_the_command_line_needs_no_file(project):
     assert choice.profile == Profile(model="openai:gpt-5-mini")
     assert (choice.backend, choice.model, choice.origin) == ("openai", "gpt-5-mini", "-m")
     assert choice.notices == ()
-    assert not choice.is_embedded
+    assert choice.origin
 
 
 def test_a_name_on_the_command_line_is_a_profile(project):
@@ -87,7 +87,7 @@ def test_files_are_found_upward_to_the_repositorys_root(project, empty_home):
     write(project.parent, 'default = "outside"\n[profiles.outside]\nmodel = "openai:no"\n')
     inner = project / "docs" / "deep"
     inner.mkdir(parents=True)
-    assert resolve_model(None, cwd=inner, env={}).is_embedded
+    assert resolve_model(None, cwd=inner, env={}).origin == ""
     write(project, 'default = "inside"\n[profiles.inside]\nmodel = "openai:m"\n')
     assert resolve_model(None, cwd=inner, env={}).name == "inside"
 

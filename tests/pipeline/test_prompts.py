@@ -100,7 +100,7 @@ def test_inheritance_is_jinjas(project, prompts):
         "system": "You are a reader.",
         "user": "Read well, now IT Read well, now",
     }
-    assert prompt.list_variables() == {"text", "how"}
+    assert set(prompt.locate_variables()) == {"text", "how"}
 
 
 def test_variables_are_those_taken_from_outside(project, prompts):
@@ -116,7 +116,7 @@ def test_variables_are_those_taken_from_outside(project, prompts):
         {{ shown }} {{ tell(words) }} {% if extra is defined %}{{ extra }}{% endif %}
         """
     )
-    assert prompt.list_variables() == {"notes", "tone", "words", "extra"}
+    assert set(prompt.locate_variables()) == {"notes", "tone", "words", "extra"}
     assert "1 a dry" in rendered(prompt, notes=["a"], tone="dry", words=1)["user"]
 
 

@@ -57,11 +57,6 @@ class ModelChoice(NamedTuple):
         """The model's name: `gpt-5-mini` of `openai:gpt-5-mini`."""
         return self.profile.model.partition(":")[2]
 
-    @property
-    def is_embedded(self) -> bool:
-        """Whether nothing was configured, so that the embedded model is used."""
-        return not self.origin
-
 
 class ConfigValue(NamedTuple):
     """A value that a file says, and where."""

@@ -133,10 +133,6 @@ class Prompt:
     def __repr__(self) -> str:
         return f"Prompt({self.name!r})"
 
-    def list_variables(self) -> frozenset[str]:
-        """Return the names that the prompt and its parents take from outside."""
-        return frozenset(self.locate_variables())
-
     def locate_variables(self) -> Mapping[str, Position]:
         """Return the names that the prompt takes from outside, each with its first position."""
         places: dict[str, Position] = {}
